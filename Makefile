@@ -1,0 +1,59 @@
+# Every verb works from a fresh clone: it installs what it needs into .venv first.
+PYTHON ?= python3.11
+BIN := .venv/bin
+RUNTIME := .venv/.runtime
+DEV := .venv/.dev
+ROOMS := producers clickhouse stream rollups deploy
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench lock clean
+
+help: ## list the verbs
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+# uv is quicker; pip honours a mirror that only pip.conf knows, so it is the fallback.
+define install
+	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r $(1) \
+	  || $(BIN)/pip install -q --require-hashes -r $(1)
+	$(BIN)/pip install -q --no-deps --no-build-isolation -e ./producers -e .
+	@touch $@
+endef
+
+.venv/.bootstrap: requirements-bootstrap.lock
+	@command -v $(PYTHON) >/dev/null || { echo "spendmeter needs Python 3.11 or newer; set PYTHON=/path/to/python" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-bootstrap.lock
+	@touch $@
+
+$(RUNTIME): .venv/.bootstrap requirements.lock pyproject.toml producers/pyproject.toml
+	$(call install,requirements.lock)
+
+$(DEV): .venv/.bootstrap requirements-dev.lock pyproject.toml producers/pyproject.toml
+	$(call install,requirements-dev.lock)
+	@touch $(RUNTIME)
+
+demo: $(RUNTIME) ## 90 days of traffic through the real pipeline, then serve it
+	$(BIN)/spendmeter demo $(ARGS)
+
+test: $(DEV) ## all tests (unit, integration, e2e)
+	$(BIN)/pytest $(ARGS)
+
+check: $(DEV) ## formatting, lint, types, known holes in dependencies
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(DEV) ## rewrite the code in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(DEV) ## measure, and write docs/benchmarks.md
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lock: .venv/.bootstrap ## resolve the dependencies anew (edit pyproject.toml first)
+	$(BIN)/uv pip compile -q requirements-bootstrap.in --universal --python-version 3.11 --generate-hashes --no-header -o requirements-bootstrap.lock
+	$(BIN)/uv pip compile -q pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-emit-package spendmeter-events --no-header -o requirements.lock
+	$(BIN)/uv pip compile -q pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes --no-emit-package spendmeter-events --no-header -c requirements.lock -o requirements-dev.lock
+
+clean: ## remove the environment and the embedded stack's data
+	rm -rf .venv .spendmeter .mypy_cache .ruff_cache .pytest_cache .hypothesis

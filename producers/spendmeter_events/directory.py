@@ -1,0 +1,57 @@
+"""Directory entries: who the orgs and users are. Published on the compacted directory topic."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+
+from spendmeter_events.event import Identifier, Label, Moment
+
+Name = Annotated[str, StringConstraints(max_length=256)]
+
+
+class OrgEntry(BaseModel):
+    """An org (a school, a tenant): its name, its clock and its currency."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["org"] = "org"
+    org_id: Identifier
+    name: Name = ""
+    timezone: Label = "UTC"
+    """IANA name: the zone in which this org's days and calendar months are cut."""
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] = "USD"
+    updated_at: Moment = Field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def key(self) -> bytes:
+        """The Kafka key under which the topic keeps the last entry of this org."""
+        return f"org/{self.org_id}".encode()
+
+
+class UserEntry(BaseModel):
+    """A user of one org. Role, class and section are stamped on events as they were when the call was made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["user"] = "user"
+    org_id: Identifier
+    user_id: Identifier
+    name: Name = ""
+    email: Name = ""
+    role: Label = ""
+    class_name: Label = ""
+    section: Label = ""
+    updated_at: Moment = Field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def key(self) -> bytes:
+        """The Kafka key under which the topic keeps the last entry of this user."""
+        return f"user/{self.org_id}/{self.user_id}".encode()
+
+
+DirectoryEntry = Annotated[OrgEntry | UserEntry, Field(discriminator="kind")]
+directory_entry: TypeAdapter[OrgEntry | UserEntry] = TypeAdapter(DirectoryEntry)
+"""Validates one record of the directory topic: `directory_entry.validate_json(value)`."""

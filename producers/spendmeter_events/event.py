@@ -1,0 +1,141 @@
+"""The event contract: one `UsageEvent` per call to a model, of any kind.
+
+Unknown fields are refused, so that a prompt or an answer cannot slip into the usage log by accident.
+Usage is counted in disjoint buckets: no token is in two of them, so a cost is a plain sum over buckets.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal, Self
+from uuid import UUID
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+)
+
+from spendmeter_events._uuid7 import uuid7
+
+SCHEMA_VERSION: Final = 1
+MAX_EVENT_BYTES: Final = 64 * 1024
+"""A larger message is not an event: the largest valid one, every string at its limit, stays below this."""
+MAX_COUNT: Final = 2**40
+MAX_TAGS: Final = 16
+SYSTEM_USER: Final = "system"
+"""Where calls made without a user (schedulers, command lines, guards) are counted."""
+
+ACTIONS: Final = (
+    "user_interaction",
+    "guardrail_check",
+    "title_generation",
+    "rag_query_embedding",
+    "document_indexing",
+)
+"""The actions the boards know by name. The set is open: any other identifier is stored as it comes."""
+
+# No control characters: an identifier travels into CSV files, log lines and terminals.
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_PRINTABLE)]
+OptionalIdentifier = Annotated[str, StringConstraints(max_length=128, pattern=_PRINTABLE)]
+Label = Annotated[str, StringConstraints(max_length=64, pattern=_PRINTABLE)]
+TagValue = Annotated[str, StringConstraints(max_length=256, pattern=_PRINTABLE)]
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+Milliseconds = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+def _cut(text: object) -> object:
+    return text[:500] if isinstance(text, str) else text
+
+
+def _to_millisecond(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+ErrorMessage = Annotated[str, BeforeValidator(_cut), StringConstraints(max_length=500)]
+Moment = Annotated[
+    AwareDatetime,
+    PlainSerializer(
+        lambda moment: _to_millisecond(moment).isoformat(timespec="milliseconds"), when_used="json"
+    ),
+]
+
+
+class UsageEvent(BaseModel):
+    """What one call used. Counts are whole units; `audio_seconds` keeps milliseconds; times are UTC.
+
+    `event_id` and `occurred_at` have no default, so that a record without them is refused instead of
+    getting another identity at each reading; an emitter makes both with `UsageEvent.now(...)`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    # identity
+    schema_version: Literal[1] = SCHEMA_VERSION
+    event_id: UUID
+    occurred_at: Moment
+    # who
+    org_id: Identifier
+    user_id: Identifier | None = None
+    # what
+    feature: Identifier
+    action: Identifier = "user_interaction"
+    agent_id: OptionalIdentifier = ""
+    task_id: OptionalIdentifier = ""
+    configuration_id: OptionalIdentifier = ""
+    conversation_id: OptionalIdentifier = ""
+    request_id: OptionalIdentifier = ""
+    service: Label = "chat"
+    provider: Identifier
+    model: Identifier
+    key_source: Literal["platform", "byok"] = "platform"
+    # usage, in disjoint buckets
+    input_tokens: Count = 0
+    """Uncached input text tokens."""
+    cache_read_tokens: Count = 0
+    cache_write_5m_tokens: Count = 0
+    cache_write_1h_tokens: Count = 0
+    output_tokens: Count = 0
+    """Output text tokens, reasoning included."""
+    input_audio_tokens: Count = 0
+    output_audio_tokens: Count = 0
+    characters: Count = 0
+    audio_seconds: Annotated[float, Field(ge=0, le=MAX_COUNT, allow_inf_nan=False)] = 0.0
+    images: Count = 0
+    tool_calls: Count = 0
+    # informational: part of `output_tokens`, never priced by itself
+    reasoning_tokens: Count = 0
+    # price context
+    service_tier: Label = "standard"
+    """As the provider served it, which may differ from what was asked."""
+    region: Label = ""
+    provider_cost_usd: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] | None = None
+    """What the provider itself said the call cost, kept beside our estimate."""
+    # outcome
+    status: Literal["ok", "error", "cancelled"] = "ok"
+    error_type: Label = ""
+    error_message: ErrorMessage = ""
+    latency_ms: Milliseconds | None = None
+    ttft_ms: Milliseconds | None = None
+    streamed: bool = False
+    tags: dict[Label, TagValue] = Field(default_factory=dict, max_length=MAX_TAGS)
+
+    @classmethod
+    def now(cls, **fields: Any) -> Self:
+        """An event of this moment with a new id. Raises `pydantic.ValidationError` like the class itself."""
+        return cls(event_id=uuid7(), occurred_at=_to_millisecond(datetime.now(UTC)), **fields)
+
+    @property
+    def key(self) -> bytes:
+        """The Kafka key: an even spread, and a retried event always meets its first copy in its partition."""
+        return self.event_id.bytes
+
+    def to_json(self) -> bytes:
+        """The Kafka value. Fields at their default are left out: they cost bytes and say nothing."""
+        return self.model_dump_json(exclude_defaults=True).encode()

@@ -32,7 +32,7 @@ class OrgEntry(BaseModel):
 
 
 class UserEntry(BaseModel):
-    """A user of one org. Role, class and section are stamped on events as they were when the call was made."""
+    """A user of one org. Events are stamped with role, class and section as they were when the call was made."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

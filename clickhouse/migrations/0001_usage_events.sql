@@ -2,7 +2,7 @@
 --
 -- Sorted by hour and then by id: the log reads newest hours first, and a look-up of ids needs a few granules.
 -- UUIDToNum gives big-endian bytes, which sort a version 7 id by its time; the UUID type itself does not.
-CREATE TABLE usage_events
+CREATE TABLE IF NOT EXISTS usage_events
 (
     event_id UUID,
     -- 'usage' for a call; 'adjustment' for a repricing row, which counts no request and carries a cost difference

@@ -1,5 +1,5 @@
 -- Orgs and users as the directory topic last told them. The newest `updated_at` of a key wins.
-CREATE TABLE orgs
+CREATE TABLE IF NOT EXISTS orgs
 (
     org_id String,
     name String,
@@ -10,7 +10,7 @@ CREATE TABLE orgs
 ENGINE = ReplacingMergeTree(updated_at)
 ORDER BY org_id;
 
-CREATE TABLE users
+CREATE TABLE IF NOT EXISTS users
 (
     org_id String,
     user_id String,
@@ -25,7 +25,7 @@ ENGINE = ReplacingMergeTree(updated_at)
 ORDER BY (org_id, user_id);
 
 -- Names for boards and answers, joined at read time: a renamed school shows its new name over its whole past.
-CREATE DICTIONARY org_directory
+CREATE DICTIONARY IF NOT EXISTS org_directory
 (
     org_id String,
     name String,
@@ -37,7 +37,7 @@ SOURCE(CLICKHOUSE(QUERY 'SELECT org_id, name, timezone, currency FROM {database}
 LIFETIME(MIN 5 MAX 15)
 LAYOUT(COMPLEX_KEY_HASHED());
 
-CREATE DICTIONARY user_directory
+CREATE DICTIONARY IF NOT EXISTS user_directory
 (
     org_id String,
     user_id String,

@@ -2,7 +2,7 @@
 -- The finest grain is a quarter of an hour, because whole UTC hours cannot make a +5:30 or +5:45 day.
 -- All measures add up. rollups/spendmeter_rollups/dimensions.py is the list that queries are made from.
 
-CREATE TABLE usage_15m
+CREATE TABLE IF NOT EXISTS usage_15m
 (
     bucket DateTime('UTC') CODEC(DoubleDelta, ZSTD(1)),
     org_id LowCardinality(String),
@@ -62,7 +62,7 @@ ORDER BY (org_id, bucket, feature, provider, model, user_id, role, class_name, s
     configuration_id, service, key_source, status, error_type)
 SETTINGS non_replicated_deduplication_window = 10000;
 
-CREATE MATERIALIZED VIEW usage_15m_view TO usage_15m AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS usage_15m_view TO usage_15m AS
 SELECT
     toStartOfFifteenMinutes(event.occurred_at) AS bucket,
     org_id,
@@ -119,7 +119,7 @@ FROM usage_events AS event
 GROUP BY bucket, org_id, user_id, role, class_name, section, feature, action, agent_id,
     task_id, configuration_id, service, provider, model, key_source, status, error_type;
 
-CREATE TABLE usage_hourly
+CREATE TABLE IF NOT EXISTS usage_hourly
 (
     bucket DateTime('UTC') CODEC(DoubleDelta, ZSTD(1)),
     org_id LowCardinality(String),
@@ -179,7 +179,7 @@ ORDER BY (org_id, bucket, feature, provider, model, user_id, role, class_name, s
     configuration_id, service, key_source, status, error_type)
 SETTINGS non_replicated_deduplication_window = 10000;
 
-CREATE MATERIALIZED VIEW usage_hourly_view TO usage_hourly AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS usage_hourly_view TO usage_hourly AS
 SELECT
     toStartOfHour(event.occurred_at) AS bucket,
     org_id,
@@ -236,7 +236,7 @@ FROM usage_events AS event
 GROUP BY bucket, org_id, user_id, role, class_name, section, feature, action, agent_id,
     task_id, configuration_id, service, provider, model, key_source, status, error_type;
 
-CREATE TABLE usage_daily
+CREATE TABLE IF NOT EXISTS usage_daily
 (
     bucket DateTime('UTC') CODEC(DoubleDelta, ZSTD(1)),
     org_id LowCardinality(String),
@@ -296,7 +296,7 @@ ORDER BY (org_id, bucket, feature, provider, model, user_id, role, class_name, s
     configuration_id, service, key_source, status, error_type)
 SETTINGS non_replicated_deduplication_window = 10000;
 
-CREATE MATERIALIZED VIEW usage_daily_view TO usage_daily AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS usage_daily_view TO usage_daily AS
 SELECT
     toStartOfDay(event.occurred_at) AS bucket,
     org_id,

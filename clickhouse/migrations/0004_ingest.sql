@@ -1,7 +1,7 @@
 -- The worker's own memory, kept beside the data it guards.
 
 -- Each chunk's exact range, written before its events are. Whoever owns the partition next replays an open one.
-CREATE TABLE ingest_chunks
+CREATE TABLE IF NOT EXISTS ingest_chunks
 (
     incarnation String,
     topic_partition UInt32,
@@ -14,7 +14,7 @@ ORDER BY (incarnation, topic_partition, start_offset)
 TTL toDateTime(written_at) + INTERVAL 30 DAY;
 
 -- Marks the life of a topic on a broker that gives topics no id of their own.
-CREATE TABLE topic_incarnations
+CREATE TABLE IF NOT EXISTS topic_incarnations
 (
     topic String,
     incarnation String,

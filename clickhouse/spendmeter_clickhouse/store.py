@@ -1,0 +1,160 @@
+"""Sessions with ClickHouse: blocking clients, each in a thread of its own, awaited from the event loop.
+
+The embedded engine (chDB) runs one query at a time per client and releases the interpreter while it works;
+the HTTP client blocks on its socket. Both are therefore called in threads, one client per thread, so that
+the code above never knows which store it talks to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+
+from spendmeter_clickhouse.errors import StoreError, StoreUnreachableError
+from spendmeter_clickhouse.settings import StoreSettings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from clickhouse_connect.driver.query import QueryResult
+
+T = TypeVar("T")
+
+
+class Session:
+    """`size` threads with a client each; calls beyond `size` wait their turn in order."""
+
+    def __init__(self, *, name: str, size: int, connect: Callable[[], Client]) -> None:
+        self._connect = connect
+        self._local = threading.local()
+        self._clients: list[Client] = []
+        self._executor = ThreadPoolExecutor(max_workers=size, thread_name_prefix=f"store-{name}")
+
+    async def query(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        settings: Mapping[str, Any] | None = None,
+    ) -> QueryResult:
+        """Rows of a SELECT. Values travel as bound parameters (`{name:Type}` in `sql`), never in its text.
+
+        :raises StoreUnreachableError: no answer; :raises StoreError: ClickHouse refused the statement.
+        """
+        return await self.run(
+            lambda client: client.query(sql, parameters=dict(parameters or {}), settings=dict(settings or {}))
+        )
+
+    async def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Run a statement that answers nothing. Raises like `query`."""
+        await self.run(lambda client: client.command(sql, parameters=dict(parameters or {})))
+
+    async def insert_arrow(
+        self, table: str, rows: pa.Table, *, settings: Mapping[str, Any] | None = None
+    ) -> None:
+        """Insert `rows` as one block; returns when the store has it. Raises like `query`."""
+        await self.run(lambda client: client.insert_arrow(table, rows, settings=dict(settings or {})))
+
+    async def insert(self, table: str, rows: list[tuple[Any, ...]], columns: list[str]) -> None:
+        """Insert a few rows of Python values. Raises like `query`."""
+        await self.run(lambda client: client.insert(table, rows, column_names=columns))
+
+    async def run(self, call: Callable[[Client], T]) -> T:
+        """Call `call(client)` in one of this session's threads."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._guarded, call)
+
+    def close(self) -> None:
+        """Wait for the calls under way, then close the clients."""
+        self._executor.shutdown(wait=True)
+        for client in self._clients:
+            client.close()
+        self._clients.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _guarded(self, call: Callable[[Client], T]) -> T:
+        try:
+            return call(self._client())
+        except OperationalError as error:
+            raise StoreUnreachableError(_first_line(error)) from error
+        except ClickHouseError as error:
+            raise StoreError(_first_line(error)) from error
+        except OSError as error:
+            raise StoreUnreachableError(_first_line(error)) from error
+
+    def _client(self) -> Client:
+        client: Client | None = getattr(self._local, "client", None)
+        if client is None:
+            client = self._local.client = self._connect()
+            self._clients.append(client)
+        return client
+
+
+class Store:
+    """Hands out sessions with one store, and closes them all."""
+
+    def __init__(self, settings: StoreSettings) -> None:
+        self.settings = settings
+        self._sessions: list[Session] = []
+
+    @property
+    def database(self) -> str:
+        """The database all tables are in."""
+        return self.settings.database
+
+    def session(self, name: str, *, size: int = 1) -> Session:
+        """A session of the writing login. `name` shows in thread names."""
+        return self._open(name, size, self.settings.store_dsn)
+
+    def reader(self, *, size: int = 4) -> Session:
+        """A session of the read-only login, for the query service."""
+        return self._open("reader", size, self.settings.reader_dsn or self.settings.store_dsn)
+
+    def admin(self) -> Session:
+        """A session outside our database, which may not exist yet: for the migrator alone."""
+        return self._open("admin", 1, self.settings.store_dsn, database="default")
+
+    def close(self) -> None:
+        """Close every session; the embedded engine stops with its last client."""
+        while self._sessions:
+            self._sessions.pop().close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _open(self, name: str, size: int, dsn: str, database: str | None = None) -> Session:
+        settings = self.settings
+
+        def connect() -> Client:
+            if settings.embedded:
+                client = clickhouse_connect.get_client(interface="chdb", path=settings.path)
+                client.database = database or settings.database
+                return client
+            return clickhouse_connect.get_client(
+                dsn=dsn,
+                database=database or settings.database,
+                # Sessions would make the server refuse a second query of a client that lost an answer.
+                autogenerate_session_id=False,
+                send_receive_timeout=settings.store_timeout_seconds,
+            )
+
+        session = Session(name=name, size=size, connect=connect)
+        self._sessions.append(session)
+        return session
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:500]

@@ -1,0 +1,85 @@
+"""The migrator on a real engine: in order, once each, and never an edited file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from spendmeter_clickhouse import MigrationError, Store, StoreError, migrate, pending_migrations
+from tests.support.store import open_store
+
+
+@pytest.fixture
+def fresh(_engine: Store, store_folder: Path, tmp_path: Path) -> Store:
+    return open_store(store_folder, "m_" + tmp_path.name)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, str], Path]:
+    def write(name: str, sql: str) -> Path:
+        (tmp_path / name).write_text(sql)
+        return tmp_path
+
+    return write
+
+
+def _table(name: str) -> str:
+    return f"CREATE TABLE IF NOT EXISTS {name} (a UInt8) ENGINE = MergeTree ORDER BY a;\n"
+
+
+async def test_applies_in_order_once(fresh: Store, write: Callable[[str, str], Path]) -> None:
+    folder = write("0002_b.sql", _table("b"))
+    folder = write("0001_a.sql", "-- a comment; with a semicolon\n" + _table("a") + _table("a2"))
+    assert [m.name for m in await migrate(fresh, folder=folder)] == ["a", "b"]
+    assert await migrate(fresh, folder=folder) == []
+    tables = await fresh.session("test").query("SHOW TABLES")
+    assert {name for (name,) in tables.result_rows} == {"a", "a2", "b", "schema_migrations"}
+
+
+async def test_refuses_an_edited_file(fresh: Store, write: Callable[[str, str], Path]) -> None:
+    await migrate(fresh, folder=write("0001_a.sql", _table("a")))
+    with pytest.raises(MigrationError, match=r"0001_a\.sql was edited after it was applied"):
+        await migrate(fresh, folder=write("0001_a.sql", _table("a") + "-- later\n"))
+
+
+async def test_refuses_an_older_version(fresh: Store, write: Callable[[str, str], Path]) -> None:
+    folder = write("0001_a.sql", _table("a"))
+    write("0002_b.sql", _table("b"))
+    await migrate(fresh, folder=folder)
+    (folder / "0002_b.sql").unlink()
+    with pytest.raises(MigrationError, match="0002_b was applied but its file is gone"):
+        await migrate(fresh, folder=folder)
+
+
+async def test_goes_on_after_a_failed_statement(fresh: Store, write: Callable[[str, str], Path]) -> None:
+    folder = write("0001_a.sql", _table("a") + "CREATE NONSENSE;\n")
+    with pytest.raises(MigrationError, match=r"0001_a\.sql, statement 2: .*UNKNOWN_IDENTIFIER"):
+        await migrate(fresh, folder=folder)
+    write("0001_a.sql", _table("a") + _table("a2"))
+    assert [m.name for m in await migrate(fresh, folder=folder)] == ["a"]
+
+
+@pytest.mark.parametrize("name", ["1_short.sql", "0001-dash.sql", "0001_Upper.sql"])
+async def test_refuses_an_odd_name(name: str, fresh: Store, write: Callable[[str, str], Path]) -> None:
+    with pytest.raises(MigrationError, match="a migration is named like"):
+        await migrate(fresh, folder=write(name, "SELECT 1;"))
+
+
+async def test_refuses_a_number_used_twice(fresh: Store, write: Callable[[str, str], Path]) -> None:
+    write("0001_a.sql", "SELECT 1;")
+    with pytest.raises(MigrationError, match="number 0001 is already a"):
+        await migrate(fresh, folder=write("0001_b.sql", "SELECT 1;"))
+
+
+async def test_the_packaged_schema_applies(store: Store) -> None:
+    assert await pending_migrations(store) == []
+    rows = await store.session("test").query("SELECT count() FROM usage_events")
+    assert rows.result_rows == [(0,)]
+
+
+async def test_a_refused_statement_is_one_line(store: Store) -> None:
+    with pytest.raises(StoreError, match="UNKNOWN_TABLE") as caught:
+        await store.session("test").query("SELECT * FROM nowhere")
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,42 @@
+"""A real ClickHouse engine for tests: chDB, one folder a test session, one database a test module.
+
+An embedded engine can open one folder per process, so modules are kept apart by database, not by path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spendmeter_clickhouse import Store, StoreSettings, migrate
+
+
+@pytest.fixture(scope="session")
+def store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The one folder of this session's embedded engine."""
+    return tmp_path_factory.mktemp("store")
+
+
+def open_store(folder: Path, database: str) -> Store:
+    """A store on `folder`, not yet migrated."""
+    return Store(StoreSettings(store_dsn=f"chdb://{folder}?database={database}"))
+
+
+@pytest.fixture(scope="session")
+def _engine(store_folder: Path) -> Iterator[Store]:
+    # Held open for the whole session: the engine stops with its last client, and each start costs a second.
+    with open_store(store_folder, "keeper") as store:
+        asyncio.run(migrate(store))
+        yield store
+
+
+@pytest.fixture(scope="module")
+def store(_engine: Store, store_folder: Path, request: pytest.FixtureRequest) -> Iterator[Store]:
+    """A migrated, empty store for the tests of one module."""
+    with open_store(store_folder, "t_" + re.sub(r"\W", "_", request.module.__name__)[-50:]) as store:
+        asyncio.run(migrate(store))
+        yield store

@@ -1,0 +1,16 @@
+"""Prices: a dated book of reviewed rows, compiled to cards, and exact integer costs for whole chunks."""
+
+from spendmeter_stream.pricing.book import PriceBook, packaged_directory
+from spendmeter_stream.pricing.chunk import price_chunk
+from spendmeter_stream.pricing.rows import Fault, Place, PriceBookError
+from spendmeter_stream.pricing.watch import PriceBookWatcher
+
+__all__ = [
+    "Fault",
+    "Place",
+    "PriceBook",
+    "PriceBookError",
+    "PriceBookWatcher",
+    "packaged_directory",
+    "price_chunk",
+]

@@ -1,0 +1,106 @@
+"""From the rows that can hold for a call to its cards by time, daily window and prompt length."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from spendmeter_stream.pricing.cards import NO_CARD, UNKNOWN, Card, CardTable, Epoch, Rate, Timeline
+from spendmeter_stream.pricing.rows import BEGINNING, FOREVER, Multiplier, PriceRow, Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """Rows of one model, tier and region, at any time, with the factors on them and the call's own tags."""
+
+    rows: list[PriceRow]
+    multipliers: list[Multiplier]
+    qualifiers: tuple[tuple[str, str], ...]
+
+
+def timeline_of(candidates: Candidates, table: CardTable) -> Timeline:
+    """The cards of these rows, numbered in `table`. Outside every row's time the card is the unknown one."""
+    rows = [row for row in candidates.rows if _qualifies(row, candidates)]
+    spans = [(row.starts, row.ends) for row in rows]
+    spans += [(each.starts, each.ends) for each in candidates.multipliers]
+    starts = sorted({BEGINNING, *(moment for span in spans for moment in span)} - {FOREVER})
+    epochs = tuple(_epoch(_at(start, candidates, rows), table) for start in starts)
+    numbers = np.concatenate([epoch.cards.ravel() for epoch in epochs])
+    constant = int(numbers[0]) if (numbers == numbers[0]).all() else None
+    return Timeline(starts=np.array(starts, np.int64), epochs=epochs, constant=constant)
+
+
+def _qualifies(row: PriceRow, candidates: Candidates) -> bool:
+    """Whether a call's tags choose this row among its unit's rows.
+
+    Tags are compared only for the keys that some row of the unit asks for. All of them must be equal, so a
+    size that the book does not know finds no rate, while a call that names none finds the row without `when`.
+    """
+    asked = {tag for other in candidates.rows if other.unit == row.unit for tag, _ in other.when}
+    return row.when == tuple(pair for pair in candidates.qualifiers if pair[0] in asked)
+
+
+def _at(moment: int, candidates: Candidates, rows: list[PriceRow]) -> Candidates:
+    return Candidates(
+        rows=[row for row in rows if row.starts <= moment < row.ends],
+        multipliers=[each for each in candidates.multipliers if each.starts <= moment < each.ends],
+        qualifiers=candidates.qualifiers,
+    )
+
+
+def _epoch(now: Candidates, table: CardTable) -> Epoch:
+    windows = tuple(dict.fromkeys(row.window for row in now.rows if row.window is not None))
+    contexts = sorted({row.min_context for row in now.rows} - {0})
+    cards = [
+        [table.add(_card(now, _opened(windows, bits), context)) for context in (0, *contexts)]
+        for bits in range(1 << len(windows))
+    ]
+    return Epoch(windows=windows, contexts=np.array(contexts, np.int64), cards=np.array(cards, np.int64))
+
+
+def _opened(windows: tuple[Window, ...], bits: int) -> set[Window | None]:
+    return {None, *(window for bit, window in enumerate(windows) if bits >> bit & 1)}
+
+
+def _card(now: Candidates, opened: set[Window | None], context: int) -> Card:
+    best: dict[str, PriceRow] = {}
+    for row in now.rows:
+        if row.window in opened and row.min_context <= context:
+            other = best.get(row.unit)
+            if other is None or _rank(row) > _rank(other):
+                best[row.unit] = row
+    if not best:
+        return UNKNOWN
+    rates = tuple(
+        (
+            unit,
+            Rate(
+                pico=row.pico * _factor(row, now.multipliers),
+                minimum=row.minimum,
+                step=row.step,
+                unless=row.unless,
+            ),
+        )
+        for unit, row in sorted(best.items())
+    )
+    return Card(rates=rates, free=all(row.free for row in best.values()))
+
+
+def _rank(row: PriceRow) -> tuple[bool, int, bool, bool, int]:
+    """Which of two rows in force holds: a negotiated one, the higher layer, then the more special one."""
+    return bool(row.org), row.layer, bool(row.regions), row.window is not None, row.min_context
+
+
+def _factor(row: PriceRow, multipliers: list[Multiplier]) -> Fraction:
+    """Region surcharges are for rates that name no region, and a negotiated rate is final."""
+    factor = Fraction(1)
+    for each in multipliers:
+        regional_twice = bool(each.regions) and bool(row.regions)
+        if row.unit in each.units and not row.org and not regional_twice:
+            factor *= each.factor
+    return factor
+
+
+__all__ = ["NO_CARD", "Candidates", "timeline_of"]

@@ -1,0 +1,130 @@
+"""The rows of the price book, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+from spendmeter_stream.pricing.units import PICO
+
+BEGINNING: Final = -(2**62)
+"""Unix milliseconds before any event: the start of a row that says `from = "beginning"`."""
+FOREVER: Final = 2**62
+"""The end of a row without `to`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a row was written."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with the book, and where."""
+
+    place: Place
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}"
+
+
+class PriceBookError(ValueError):
+    """The book cannot be used. `faults` lists everything that is wrong with it, in file and line order."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        self.faults = tuple(
+            sorted(faults, key=lambda fault: (fault.place.file, fault.place.line, fault.message))
+        )
+        super().__init__("\n".join(map(str, self.faults)))
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A daily span in UTC, `[start, end)` in minutes of the day, on the weekdays given (Monday is 0)."""
+
+    start_minute: int
+    end_minute: int
+    weekdays: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceRow:
+    """One dated rate of one unit. Times are Unix milliseconds, `[starts, ends)`."""
+
+    provider: str
+    pattern: str
+    unit: str
+    pico: Fraction
+    """Pico-dollars for one unit (one millisecond for audio)."""
+    starts: int
+    ends: int
+    tiers: tuple[str, ...]
+    regions: tuple[str, ...]
+    """Empty: every region."""
+    org: str
+    """Empty: everyone. Else the one org that negotiated this rate."""
+    min_context: int
+    """The smallest prompt, in tokens, that this rate applies to."""
+    window: Window | None
+    when: tuple[tuple[str, str], ...]
+    """The tags an event must carry, exactly, among those that this unit's rows ask for."""
+    unless: frozenset[str]
+    """Units that replace this one: where they are counted too, this unit is not charged."""
+    minimum: int
+    """The least that is billed for a call that used any, in counted units (milliseconds for audio)."""
+    step: int
+    """Counts are rounded up to a multiple of this."""
+    free: bool
+    layer: int
+    """A row of a higher layer replaces the rows below it for its unit, while it is in force."""
+    source: str
+    verified_at: str
+    note: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Multiplier:
+    """A factor on list prices: a region's surcharge, or an org's discount."""
+
+    provider: str
+    pattern: str
+    factor: Fraction
+    units: frozenset[str]
+    starts: int
+    ends: int
+    regions: tuple[str, ...]
+    tiers: tuple[str, ...]
+    org: str
+    source: str
+    verified_at: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """How one provider is called, and how it names things."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    resells: tuple[str, ...] = ()
+    """Providers whose standard list prices hold here for a model that has no row of its own."""
+    strip: tuple[str, ...] = ()
+    """Prefixes of model names that do not change the price."""
+    tier_aliases: Mapping[str, str]
+    place: Place
+
+
+def pico_rate(rate: Fraction, per: int, unit: str) -> Fraction:
+    """Pico-dollars for one counted unit, exactly, from `rate` USD for `per` units."""
+    scale = per * 1_000 if unit == "audio_seconds" else per
+    return rate * PICO / scale

@@ -1,0 +1,64 @@
+"""What can be counted and priced, in the words of the event contract.
+
+A unit is a disjoint bucket of `UsageEvent`: no token is in two of them, so a cost is a plain sum over units.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+UNITS: Final = (
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "output_tokens",
+    "input_audio_tokens",
+    "output_audio_tokens",
+    "characters",
+    "audio_seconds",
+    "images",
+    "tool_calls",
+)
+UNIT_INDEX: Final = {unit: index for index, unit in enumerate(UNITS)}
+TOKEN_UNITS: Final = UNITS[:7]
+
+COUNT_COLUMNS: Final = tuple("audio_milliseconds" if unit == "audio_seconds" else unit for unit in UNITS)
+"""The column of a chunk that counts each unit. Audio travels in whole milliseconds, to stay an integer."""
+
+CONTEXT_UNITS: Final = (
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "input_audio_tokens",
+)
+"""What a provider means by prompt length when it reprices long requests: all input, cached or not."""
+
+COMPONENTS: Final = {
+    "input_cost": ("input_tokens",),
+    "cache_read_cost": ("cache_read_tokens",),
+    "cache_write_cost": ("cache_write_5m_tokens", "cache_write_1h_tokens"),
+    "output_cost": ("output_tokens",),
+    "audio_cost": ("input_audio_tokens", "output_audio_tokens"),
+    "unit_cost": ("characters", "audio_seconds", "images", "tool_calls"),
+}
+"""The cost columns of the store and the units each one adds up. `cost` is the sum of all six."""
+
+DENOMINATORS: Final = {
+    "per_million": 1_000_000,
+    "per_thousand": 1_000,
+    "per_unit": 1,
+    "per_minute": 60,
+    "per_hour": 3_600,
+}
+"""The rate tables of a price block: how many units a rate buys. The last two are for audio seconds only."""
+
+PICO: Final = 10**12
+"""Pico-dollars in a dollar: the scale of the store's Decimal(38, 12)."""
+
+TIERS: Final = ("standard", "batch", "flex", "priority", "fast", "free")
+"""Service tiers as served, in canonical spelling."""
+
+QUALIFIERS: Final = ("image_quality", "image_size", "tool")
+"""Event tags that choose between rates of one unit, sorted."""

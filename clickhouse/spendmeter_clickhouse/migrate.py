@@ -94,9 +94,7 @@ async def _pending(session: Session, migrations: Sequence[Migration]) -> list[Mi
     known = {migration.version: migration for migration in migrations}
     for version, (name, checksum) in sorted(recorded.items()):
         if version not in known:
-            raise MigrationError(
-                f"{version:04}_{name} was applied but its file is gone: is this an older version?"
-            )
+            raise MigrationError(f"{version:04}_{name} was applied but its file is gone: is this an older version?")
         if known[version].checksum != checksum:
             raise MigrationError(
                 f"{version:04}_{name}.sql was edited after it was applied: restore it and add a new one"

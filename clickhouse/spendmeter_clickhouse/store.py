@@ -55,9 +55,7 @@ class Session:
         """Run a statement that answers nothing. Raises like `query`."""
         await self.run(lambda client: client.command(sql, parameters=dict(parameters or {})))
 
-    async def insert_arrow(
-        self, table: str, rows: pa.Table, *, settings: Mapping[str, Any] | None = None
-    ) -> None:
+    async def insert_arrow(self, table: str, rows: pa.Table, *, settings: Mapping[str, Any] | None = None) -> None:
         """Insert `rows` as one block; returns when the store has it. Raises like `query`."""
         await self.run(lambda client: client.insert_arrow(table, rows, settings=dict(settings or {})))
 

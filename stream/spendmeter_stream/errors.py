@@ -1,0 +1,25 @@
+"""What stops a chunk, by what the caller does next.
+
+StreamError
+├── PartitionLostError      another worker owns the partition now: stop, it goes on from our intent
+├── PartitionStoppedError   a broken topic, not bad events: hold the partition until an operator looks
+└── SetupError              the worker cannot start like this: say why, exit 2
+"""
+
+from __future__ import annotations
+
+
+class StreamError(Exception):
+    """Base of the worker's errors."""
+
+
+class PartitionLostError(StreamError):
+    """The group coordinator refused us: the partition has another owner."""
+
+
+class PartitionStoppedError(StreamError):
+    """Too many bad records in a row."""
+
+
+class SetupError(StreamError):
+    """A setting or a service that the worker needs is missing."""

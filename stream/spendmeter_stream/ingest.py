@@ -1,0 +1,181 @@
+"""The hot path: a service of the Faust app around its own consumer, a chunk of one partition at a time.
+
+Faust hands events to agents one by one, which costs more than all work on them; here no event is awaited alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import mode
+import pyarrow as pa
+import pyarrow.compute as pc
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+
+from spendmeter_clickhouse import Store
+from spendmeter_events.event import UsageEvent
+from spendmeter_events.topics import USAGE
+from spendmeter_stream import metrics
+from spendmeter_stream.block import Coordinates, build_block
+from spendmeter_stream.dead_letters import DeadLetters
+from spendmeter_stream.dedup import recall
+from spendmeter_stream.directory import Directory
+from spendmeter_stream.pacing import Pacing
+from spendmeter_stream.partition import ChunkLimits, ConsumerOwnership, PartitionTask
+from spendmeter_stream.pricing import PriceBook
+from spendmeter_stream.protocol import ChunkProtocol, Guarantees
+from spendmeter_stream.retry import until_it_works
+from spendmeter_stream.settings import StreamSettings
+
+_FETCH_BYTES: Final = 2 * 2**20
+_BUFFER_BYTES: Final = 256 * 2**20
+"""Raw records held at once, over all partitions of this worker."""
+_CHUNKS_AT_ONCE: Final = 3
+"""One in the making, one in the store, one on its way: more would hold memory and gain nothing on few cores."""
+
+
+class Ingest(mode.Service):
+    """Owns the consumer; runs a `PartitionTask` for each partition that the group assigns."""
+
+    def __init__(
+        self,
+        *,
+        settings: StreamSettings,
+        store: Store,
+        directory: Directory,
+        book: Callable[[], PriceBook],
+        find_incarnation: Callable[[], Awaitable[str]],
+        guarantees: Guarantees | None = None,
+        reached: Callable[[str], None] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self._settings = settings
+        self._store = store
+        self._directory = directory
+        self._book = book
+        self._find_incarnation = find_incarnation
+        self._guarantees = guarantees or Guarantees()
+        self._reached = reached
+        self._partitions: dict[TopicPartition, PartitionTask] = {}
+        self._slots = asyncio.Semaphore(_CHUNKS_AT_ONCE)
+        self._pacing = Pacing(interval=settings.chunk_interval_ms / 1000, chunks_per_second=settings.chunks_per_second)
+
+    async def on_start(self) -> None:
+        """Open what the chunks need, then join the group."""
+        self._cpu = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute")
+        self._session = self._store.session("ingest", size=_CHUNKS_AT_ONCE)
+        self._incarnation = await self._find_incarnation()
+        await until_it_works("directory", self._directory.refresh)
+        self._producer = DeadLetters.producer(self._settings.client_options())
+        await self._producer.start()
+        self._consumer = AIOKafkaConsumer(
+            **self._settings.client_options(),
+            group_id=self._settings.group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=_FETCH_BYTES,
+            fetch_max_bytes=16 * _FETCH_BYTES,
+            session_timeout_ms=self._settings.session_timeout_ms,
+            rebalance_timeout_ms=self._settings.rebalance_timeout_ms,
+            # A partition task waits outages out; that a worker is gone, the group learns from its heartbeat.
+            max_poll_interval_ms=24 * 60 * 60 * 1000,
+        )
+        self._consumer.subscribe([USAGE], listener=_Assignment(self))
+        await self._consumer.start()
+
+    async def on_stop(self) -> None:
+        """Finish the chunks under way, close them, leave the group."""
+        await self.revoke(list(self._partitions))
+        await self._consumer.stop()
+        await self._producer.stop()
+        self._session.close()
+        self._cpu.shutdown()
+
+    def caught_up(self) -> bool:
+        """Whether all that the broker has for our partitions is stored."""
+        return bool(self._partitions) and all(task.caught_up() for task in self._partitions.values())
+
+    def assign(self, partitions: Sequence[TopicPartition]) -> None:
+        """Start a task for each of `partitions`."""
+        share = max(len(partitions), 16)
+        for partition in partitions:
+            self._partitions[partition] = PartitionTask(
+                consumer=self._consumer,
+                partition=partition,
+                prepare=lambda partition=partition: self._prepare(partition, len(partitions)),  # type: ignore[misc]
+                pacing=self._pacing,
+                limits=ChunkLimits(records=self._settings.chunk_records, bytes=_BUFFER_BYTES // share),
+                slots=self._slots,
+                max_bad_in_a_row=self._settings.max_bad_in_a_row,
+            )
+
+    async def revoke(self, partitions: Sequence[TopicPartition]) -> None:
+        """Stop the tasks of `partitions`, each after its chunk under way."""
+        tasks = [self._partitions.pop(partition) for partition in partitions if partition in self._partitions]
+        await asyncio.gather(*(task.stop(timeout=self._settings.stop_timeout_seconds) for task in tasks))
+
+    async def _prepare(self, partition: TopicPartition, shared_by: int) -> ChunkProtocol:
+        ownership = ConsumerOwnership(consumer=self._consumer, partition=partition)
+        seen = await recall(
+            self._session,
+            partition=partition.partition,
+            width=len(self._consumer.partitions_for_topic(USAGE) or {partition}),
+            capacity=max(1000, self._settings.dedup_ids // (2 * shared_by)),
+        )
+        return ChunkProtocol(
+            ownership=ownership,
+            coordinates=Coordinates(self._incarnation, partition.partition),
+            seen=seen,
+            store=self._session,
+            dead_letters=DeadLetters(producer=self._producer),
+            cpu=self._cpu,
+            build=self._build,
+            max_future=timedelta(seconds=self._settings.max_future_seconds),
+            guarantees=self._guarantees,
+            reached=self._reached,
+        )
+
+    def _build(self, events: Sequence[UsageEvent], offsets: Sequence[int], coordinates: Coordinates) -> pa.Table:
+        block = build_block(
+            events,
+            offsets,
+            coordinates=coordinates,
+            book=self._book(),
+            users=self._directory.users,
+            ingested_at=datetime.now(UTC),
+        )
+        _count_gaps(events, block, self._directory)
+        return block
+
+
+class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Passes the group's decisions on to the service."""
+
+    def __init__(self, ingest: Ingest) -> None:
+        self._ingest = ingest
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Finish what is under way while the partitions are still ours."""
+        await self._ingest.revoke(list(revoked))
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Begin; whatever an earlier owner left open is replayed first."""
+        self._ingest.assign(list(assigned))
+
+
+def _count_gaps(events: Sequence[UsageEvent], block: pa.Table, directory: Directory) -> None:
+    """Count what was stored as it came: unknown orgs, unknown users, units without a rate."""
+    metrics.UNKNOWN_ORGS.inc(sum(event.org_id not in directory.orgs for event in events))
+    metrics.UNKNOWN_USERS.inc(
+        sum(event.user_id is not None and (event.org_id, event.user_id) not in directory.users for event in events)
+    )
+    metrics.NEWEST_EVENT.set(pc.max(block["occurred_at"]).as_py().timestamp())
+    if pc.any(pc.not_equal(pc.list_value_length(block["unpriced_units"]), pa.scalar(0))).as_py():
+        for row in block.select(["provider", "model", "unpriced_units"]).to_pylist():
+            for unit in row["unpriced_units"]:
+                metrics.count_unpriced(row["provider"], row["model"], unit)

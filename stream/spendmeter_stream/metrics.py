@@ -1,0 +1,61 @@
+"""Every metric of the worker, in one place. docs/metrics.md explains each; a test holds the two together."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+EVENTS = Counter(
+    "spendmeter_events", "Usage records read, by what became of them.", ["outcome"]
+)  # stored | duplicate | dead_letter
+DEAD_LETTERS = Counter("spendmeter_dead_letters", "Records that were dead-lettered, by error code.", ["code"])
+UNPRICED = Counter(
+    "spendmeter_unpriced_events", "Events with a used unit that has no rate.", ["provider", "model", "unit"]
+)
+UNKNOWN_ORGS = Counter("spendmeter_unknown_orgs", "Events of an org that the directory does not know.")
+UNKNOWN_USERS = Counter("spendmeter_unknown_users", "Events of a user that the directory does not know.")
+CHUNKS = Counter("spendmeter_chunks", "Chunks stored, by why they were closed.", ["reason"])
+CHUNK_RECORDS = Histogram(
+    "spendmeter_chunk_records",
+    "Records in a chunk.",
+    buckets=(1, 10, 100, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000),
+)
+STEP_SECONDS = Histogram(
+    "spendmeter_step_seconds",
+    "Time of one step of the chunk protocol, retries included.",
+    ["step"],
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+RETRIES = Counter("spendmeter_retries", "Attempts that failed and will be made again, by step.", ["step"])
+LAG_RECORDS = Gauge("spendmeter_consumer_lag_records", "Records not yet stored.", ["partition"])
+LAG_SECONDS = Gauge("spendmeter_consumer_lag_seconds", "Age of the oldest record not yet stored.", ["partition"])
+PARTITION_STOPPED = Gauge(
+    "spendmeter_partition_stopped", "1 while too many bad records in a row hold a partition.", ["partition"]
+)
+NEWEST_EVENT = Gauge("spendmeter_newest_event_timestamp_seconds", "When the newest stored event occurred.")
+REPLAYED_CHUNKS = Counter("spendmeter_replayed_chunks", "Open chunks of an earlier owner that were replayed.")
+DIRECTORY_ENTRIES = Counter("spendmeter_directory_entries", "Directory records read.", ["outcome"])
+ROLLUP_DRIFT = Gauge(
+    "spendmeter_rollup_drift",
+    "Differences between raw events and rollups at the last check; 0 is the only good value.",
+)
+
+_MAX_MODELS = 500
+_models: set[tuple[str, str]] = set()
+
+
+def count_outcome(stored: int, duplicates: int, dead_letter_codes: list[str]) -> None:
+    """What became of one chunk's records."""
+    EVENTS.labels("stored").inc(stored)
+    EVENTS.labels("duplicate").inc(duplicates)
+    EVENTS.labels("dead_letter").inc(len(dead_letter_codes))
+    for code in dead_letter_codes:
+        DEAD_LETTERS.labels(code).inc()
+
+
+def count_unpriced(provider: str, model: str, unit: str) -> None:
+    """An event lacking a rate. Names come from emitters, so past a bound they share one label."""
+    if (provider, model) not in _models:
+        if len(_models) >= _MAX_MODELS:
+            provider, model = "other", "other"
+        _models.add((provider, model))
+    UNPRICED.labels(provider, model, unit).inc()

@@ -1,0 +1,218 @@
+"""One partition from assignment to revocation: resume, collect chunks, run them, close the last."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError
+
+from spendmeter_stream import metrics
+from spendmeter_stream.errors import PartitionLostError, PartitionStoppedError
+from spendmeter_stream.intents import OffsetRange, open_intent
+from spendmeter_stream.pacing import Pacing
+from spendmeter_stream.protocol import Chunk, ChunkProtocol, Outcome
+from spendmeter_stream.retry import until_it_works
+
+log = logging.getLogger(__name__)
+
+_POLL_SECONDS: Final = 0.2
+_RESTART_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkLimits:
+    """What closes a chunk before its time."""
+
+    records: int
+    bytes: int
+
+
+class ConsumerOwnership:
+    """The consumer group's word on who owns a partition, as the protocol's fence needs it."""
+
+    def __init__(self, *, consumer: AIOKafkaConsumer, partition: TopicPartition) -> None:
+        self._consumer = consumer
+        self._partition = partition
+        # aiokafka has no public name for the generation.
+        self._generation: Callable[[], int] = lambda: consumer._coordinator.generation
+        self.generation = self._generation()
+
+    async def commit(self, offset: int) -> None:
+        """Commit `offset`, unless the group has moved on since the partition became ours."""
+        if self._generation() != self.generation:
+            raise PartitionLostError(f"partition {self._partition.partition}: the group has moved on")
+        try:
+            await self._consumer.commit({self._partition: offset})
+        except (CommitFailedError, IllegalStateError) as error:
+            raise PartitionLostError(f"partition {self._partition.partition}: {error}") from error
+
+
+class PartitionTask:
+    """Drives one partition as a task of its own. A chunk under way is finished before it stops."""
+
+    def __init__(
+        self,
+        *,
+        consumer: AIOKafkaConsumer,
+        partition: TopicPartition,
+        prepare: Callable[[], Awaitable[ChunkProtocol]],
+        pacing: Pacing,
+        limits: ChunkLimits,
+        slots: asyncio.Semaphore,
+        max_bad_in_a_row: int,
+    ) -> None:
+        self._consumer = consumer
+        self._partition = partition
+        self._prepare = prepare
+        self._pacing = pacing
+        self._limits = limits
+        self._slots = slots
+        self._max_bad = max_bad_in_a_row
+        self._stopping = asyncio.Event()
+        self._position = 0
+        self._open = False
+        self._bad_in_a_row = 0
+        self._task = asyncio.create_task(self._run(), name=f"partition-{partition.partition}")
+
+    async def stop(self, *, timeout: float) -> None:
+        """Finish the chunk under way and close it; after `timeout` seconds leave it to the next owner."""
+        self._stopping.set()
+        done, _ = await asyncio.wait([self._task], timeout=timeout)
+        if not done:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    def caught_up(self) -> bool:
+        """Whether everything that the broker has is stored."""
+        end = self._consumer.highwater(self._partition)
+        return end is not None and self._position >= end
+
+    async def _run(self) -> None:
+        label = str(self._partition.partition)
+        while not self._stopping.is_set():
+            try:
+                await self._work()
+            except PartitionLostError as error:
+                log.warning("left to its next owner: %s", error)
+                return
+            except PartitionStoppedError as error:
+                metrics.PARTITION_STOPPED.labels(label).set(1)
+                log.error("held until an operator looks: %s", error)
+                await self._stopping.wait()
+            except Exception:
+                # A fault of ours. The chunk stays open, so trying it again from its start is safe.
+                log.exception("partition %s failed; again in %s s", label, _RESTART_SECONDS)
+                await asyncio.wait([asyncio.create_task(self._stopping.wait())], timeout=_RESTART_SECONDS)
+        metrics.PARTITION_STOPPED.labels(label).set(0)
+
+    async def _work(self) -> None:
+        protocol = await until_it_works("recall", self._prepare)
+        await self._resume(protocol)
+        while not self._stopping.is_set():
+            records, reason = await self._collect()
+            if records:
+                end = records[-1].offset + 1
+                await self._take(protocol, Chunk(records, OffsetRange(self._position, end)), reason=reason)
+            elif self._open:
+                await self._close(protocol)
+        if self._open:
+            await self._close(protocol)
+
+    async def _resume(self, protocol: ChunkProtocol) -> None:
+        """Go to the committed offset; replay the chunk that an earlier owner left open there."""
+        self._position = await until_it_works("resume", self._committed)
+        self._consumer.seek(self._partition, self._position)
+        intent = await until_it_works(
+            "resume",
+            lambda: open_intent(protocol.store, protocol.coordinates, committed=self._position),
+        )
+        if intent is None:
+            return
+        records = await self._read_again(intent)
+        metrics.REPLAYED_CHUNKS.inc()
+        log.info("partition %s: replaying offsets %s", self._partition.partition, intent)
+        await self._take(protocol, Chunk(records, intent, replay=True), reason="replay")
+        self._consumer.seek(self._partition, intent.end)
+
+    async def _committed(self) -> int:
+        committed: int | None = await self._consumer.committed(self._partition)
+        if committed is None:
+            earliest = await self._consumer.beginning_offsets([self._partition])
+            return int(earliest[self._partition])
+        return committed
+
+    async def _read_again(self, intent: OffsetRange) -> list[ConsumerRecord]:
+        """The records of `intent`, or those of them that the broker still has."""
+        records: list[ConsumerRecord] = []
+        while (position := await self._consumer.position(self._partition)) < intent.end:
+            batch = await self._poll(_POLL_SECONDS, self._limits.records)
+            end_of_log = self._consumer.highwater(self._partition)
+            if not batch and end_of_log is not None and position >= end_of_log:
+                break
+            records += batch
+            if self._stopping.is_set():
+                raise PartitionLostError(f"partition {self._partition.partition}: stopped while it resumed")
+        return [record for record in records if intent.start <= record.offset < intent.end]
+
+    async def _collect(self) -> tuple[list[ConsumerRecord], str]:
+        """The next chunk's records: as many as the limits allow, or what came until its deadline."""
+        records: list[ConsumerRecord] = []
+        size = 0
+        deadline = time.monotonic() + _POLL_SECONDS
+        while len(records) < self._limits.records and size < self._limits.bytes:
+            wait = deadline - time.monotonic()
+            if wait <= 0 or self._stopping.is_set():
+                return records, "time"
+            batch = await self._poll(min(wait, _POLL_SECONDS), self._limits.records - len(records))
+            if batch and not records:
+                deadline = self._pacing.deadline(time.monotonic())
+            records += batch
+            size += sum(len(record.value or b"") for record in batch)
+        return records, "size"
+
+    async def _poll(self, seconds: float, limit: int) -> list[ConsumerRecord]:
+        batches = await self._consumer.getmany(
+            self._partition, timeout_ms=max(1, int(seconds * 1000)), max_records=limit
+        )
+        records: list[ConsumerRecord] = batches.get(self._partition, [])
+        return records
+
+    async def _take(self, protocol: ChunkProtocol, chunk: Chunk, *, reason: str) -> None:
+        async with self._slots:
+            outcome = await protocol.run(chunk)
+        self._position = chunk.offsets.end
+        self._open = True
+        metrics.CHUNKS.labels(reason).inc()
+        metrics.CHUNK_RECORDS.observe(len(chunk.records))
+        metrics.count_outcome(outcome.stored, outcome.duplicates, [why.code for why in outcome.rejected])
+        self._report_lag(chunk)
+        self._watch_bad_records(chunk, outcome)
+
+    def _report_lag(self, chunk: Chunk) -> None:
+        label = str(self._partition.partition)
+        behind = max(0, (self._consumer.highwater(self._partition) or 0) - self._position)
+        oldest = chunk.records[-1].timestamp / 1000 if behind and chunk.records else time.time()
+        metrics.LAG_RECORDS.labels(label).set(behind)
+        metrics.LAG_SECONDS.labels(label).set(max(0.0, time.time() - oldest))
+
+    def _watch_bad_records(self, chunk: Chunk, outcome: Outcome) -> None:
+        if len(outcome.rejected) < len(chunk.records):
+            self._bad_in_a_row = 0
+            return
+        self._bad_in_a_row += len(outcome.rejected)
+        if self._bad_in_a_row >= self._max_bad:
+            raise PartitionStoppedError(
+                f"partition {self._partition.partition}: {self._bad_in_a_row} bad records in a row,"
+                f" the last at offset {chunk.offsets.end - 1}: {outcome.rejected[-1].code}"
+            )
+
+    async def _close(self, protocol: ChunkProtocol) -> None:
+        """Commit the end of the last chunk: nothing is open, and the group's lag reads zero."""
+        await until_it_works("fence", lambda: protocol.ownership.commit(self._position))
+        self._open = False

@@ -1,0 +1,178 @@
+"""One chunk, exactly once: the order of the steps, and what each of them guarantees.
+
+A chunk is one contiguous range of offsets of one partition. docs/exactly-once.md argues why the order holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol, TypeVar
+
+import pyarrow as pa
+
+from spendmeter_clickhouse import Session
+from spendmeter_events.event import UsageEvent
+from spendmeter_stream.block import Coordinates
+from spendmeter_stream.dead_letters import DeadLetters, DeadLetterSource
+from spendmeter_stream.dedup import SeenIds, not_yet_stored, stored_at
+from spendmeter_stream.intents import OffsetRange, write_intent
+from spendmeter_stream.replay import with_landed_rows
+from spendmeter_stream.retry import until_it_works
+from spendmeter_stream.validate import Rejected, Validated, validate
+
+T = TypeVar("T")
+
+EXACTLY_ONCE: Final = {"async_insert": 0, "deduplicate_blocks_in_dependent_materialized_views": 1}
+STEPS: Final = ("validate", "dead_letter", "dedup", "build", "intent", "fence", "insert")
+
+
+@dataclass(frozen=True, slots=True)
+class Guarantees:
+    """The steps that can be left out, to measure what each costs and to prove that each is needed."""
+
+    dedup: bool = True
+    intent: bool = True
+    fence: bool = True
+    token: bool = True
+    view_dedup: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Records of one partition, in order, covering `offsets`; `replay` where an earlier owner began it."""
+
+    records: Sequence[DeadLetterSource]
+    offsets: OffsetRange
+    replay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a chunk's records."""
+
+    stored: int
+    duplicates: int
+    rejected: list[Rejected]
+    newest: datetime | None
+
+
+class Ownership(Protocol):
+    """What the consumer group knows of our partition."""
+
+    @property
+    def generation(self) -> int:
+        """The generation of the group in which the partition became ours."""
+
+    async def commit(self, offset: int) -> None:
+        """Commit `offset`. Raises `PartitionLostError` where another worker owns the partition."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ChunkProtocol:
+    """Runs the chunks of one partition through the steps, one chunk at a time."""
+
+    ownership: Ownership
+    coordinates: Coordinates
+    seen: SeenIds
+    store: Session
+    dead_letters: DeadLetters
+    cpu: Executor
+    build: Callable[[Sequence[UsageEvent], Sequence[int], Coordinates], pa.Table]
+    max_future: timedelta
+    guarantees: Guarantees = field(default_factory=Guarantees)
+    reached: Callable[[str], None] | None = None
+    """Called with `before:STEP` and `after:STEP`. The fault harness kills the process there."""
+
+    async def run(self, chunk: Chunk) -> Outcome:
+        """Take `chunk` through the protocol.
+
+        :raises PartitionLostError: another worker owns the partition; it goes on from what we wrote down.
+        """
+        # 1. Every record is an event or a dead letter, and the dead letters are safe before anything counts.
+        validated = await self._step("validate", lambda: self._validate(chunk))
+        if validated.rejected:
+            await self._step("dead_letter", lambda: self._dead_letter(chunk, validated.rejected))
+        # 2. No event is in the store under other coordinates, or twice in this chunk.
+        events, offsets = await self._step("dedup", lambda: self._dedup(chunk, validated))
+        outcome = Outcome(
+            stored=len(events),
+            duplicates=len(validated.events) - len(events),
+            rejected=validated.rejected,
+            newest=max((event.occurred_at for event in events), default=None),
+        )
+        if not events:
+            # Nothing to insert, so nothing to replay: the chunk is closed at once.
+            await self._step("fence", lambda: self.ownership.commit(chunk.offsets.end))
+            return outcome
+        # 3. Whoever owns the partition after this knows where the block ends, and rows that landed stay as they are.
+        block = await self._step("build", lambda: self._build(chunk, events, offsets))
+        if self.guarantees.intent:
+            await self._step("intent", lambda: self._write_intent(chunk))
+        # 4. The group's coordinator refuses a stale generation: a zombie stops here, before it inserts.
+        if self.guarantees.fence:
+            await self._step("fence", lambda: self.ownership.commit(chunk.offsets.start))
+        # 5. A retry sends the same rows and token: what landed is skipped, what did not is completed, views included.
+        await self._step("insert", lambda: self._insert(chunk, block))
+        # 6. The next chunk's fence closes this one.
+        self.seen.add((event.event_id, event.occurred_at) for event in events)
+        return outcome
+
+    async def _validate(self, chunk: Chunk) -> Validated:
+        now = datetime.now(UTC)
+        return await self._off_loop(lambda: validate(chunk.records, now=now, max_future=self.max_future))
+
+    async def _dead_letter(self, chunk: Chunk, rejected: Sequence[Rejected]) -> None:
+        records = {record.offset: record for record in chunk.records}
+        await self.dead_letters.send([(records[why.offset], why) for why in rejected])
+
+    async def _dedup(self, chunk: Chunk, validated: Validated) -> tuple[list[UsageEvent], list[int]]:
+        if not self.guarantees.dedup:
+            return validated.events, validated.offsets
+        doubtful = await self._off_loop(
+            lambda: [e for e in validated.events if not self.seen.surely_new(e.event_id, e.occurred_at)]
+        )
+        stored = await stored_at(self.store, doubtful)
+        # Our own replay keeps what it stored itself, so that the block is the same; a normal chunk drops it:
+        # the group was moved back by hand, and its token may be forgotten.
+        ours = self.coordinates if chunk.replay else None
+        return not_yet_stored(validated, stored, ours=ours)
+
+    async def _build(self, chunk: Chunk, events: Sequence[UsageEvent], offsets: Sequence[int]) -> pa.Table:
+        block = await self._off_loop(lambda: self.build(events, offsets, self.coordinates))
+        if chunk.replay:
+            block = await with_landed_rows(self.store, block, self.coordinates, chunk.offsets)
+        return block
+
+    async def _write_intent(self, chunk: Chunk) -> None:
+        generation = self.ownership.generation
+        await write_intent(self.store, self.coordinates, chunk.offsets, generation=generation)
+
+    async def _insert(self, chunk: Chunk, block: pa.Table) -> None:
+        settings = dict(EXACTLY_ONCE)
+        if not self.guarantees.view_dedup:
+            settings["deduplicate_blocks_in_dependent_materialized_views"] = 0
+        token = insert_token(self.coordinates, chunk.offsets) if self.guarantees.token else ""
+        await self.store.insert_arrow("usage_events", block, settings={**settings, "insert_deduplication_token": token})
+
+    async def _step(self, name: str, attempt: Callable[[], Awaitable[T]]) -> T:
+        self._reached(f"before:{name}")
+        result = await until_it_works(name, attempt)
+        self._reached(f"after:{name}")
+        return result
+
+    def _reached(self, point: str) -> None:
+        if self.reached is not None:
+            self.reached(point)
+
+    async def _off_loop(self, function: Callable[[], T]) -> T:
+        # The thread takes the interpreter lock from the loop, but gives it back every few milliseconds.
+        return await asyncio.get_running_loop().run_in_executor(self.cpu, function)
+
+
+def insert_token(coordinates: Coordinates, offsets: OffsetRange) -> str:
+    """The name under which ClickHouse remembers a block."""
+    return f"{coordinates.incarnation}:{coordinates.partition}:{offsets.start}-{offsets.end}"

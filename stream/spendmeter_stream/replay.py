@@ -1,0 +1,47 @@
+"""A replayed block must equal the one that an earlier owner began: what landed of it is read back, not made anew.
+
+A block lands month by month, and its rows reach the rollups by views afterwards. Were a landed row priced or
+enriched anew, with another book or directory than then, raw and rollups could differ for ever.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spendmeter_clickhouse import Session
+from spendmeter_stream.block import Coordinates
+from spendmeter_stream.intents import OffsetRange
+
+_LANDED: Final = """
+    SELECT {columns}
+    FROM usage_events
+    WHERE incarnation = {{incarnation:String}}
+      AND topic_partition = {{partition:UInt32}}
+      AND topic_offset >= {{start:UInt64}} AND topic_offset < {{end:UInt64}}
+      AND occurred_at BETWEEN {{earliest:DateTime64(3)}} AND {{latest:DateTime64(3)}}"""
+
+
+async def with_landed_rows(
+    session: Session, block: pa.Table, coordinates: Coordinates, offsets: OffsetRange
+) -> pa.Table:
+    """`block` with every row that the store has under the same coordinates in the store's own words."""
+    if block.num_rows == 0:
+        return block
+    moments: dict[str, Any] = pc.min_max(block["occurred_at"]).as_py()  # type: ignore[assignment]
+    sql = _LANDED.format(columns=", ".join(block.column_names))
+    parameters = {
+        "incarnation": coordinates.incarnation,
+        "partition": coordinates.partition,
+        "start": offsets.start,
+        "end": offsets.end,
+        "earliest": moments["min"],
+        "latest": moments["max"],
+    }
+    landed: pa.Table = await session.run(lambda client: client.query_arrow(sql, parameters=parameters))
+    if landed.num_rows == 0:
+        return block
+    is_landed = pc.is_in(block["topic_offset"], value_set=landed["topic_offset"].combine_chunks())
+    return pa.concat_tables([landed.cast(block.schema), block.filter(pc.invert(is_landed))])

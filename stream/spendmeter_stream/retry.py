@@ -1,0 +1,45 @@
+"""Outages are waited out: capped exponential back-off with jitter, for ever, and never a commit meanwhile."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from aiokafka.errors import KafkaError
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+
+from spendmeter_clickhouse import StoreError
+from spendmeter_stream import metrics
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+OUTAGES = (StoreError, KafkaError, OSError)
+"""What passes by itself or by an operator's hand. Only bad data is dead-lettered; everything else is waited out."""
+
+
+async def until_it_works(step: str, attempt: Callable[[], Awaitable[T]]) -> T:
+    """Call `attempt` until it returns; `step` names it in logs and metrics.
+
+    Cancelling is the way to stop waiting. Other exceptions than `OUTAGES` pass through.
+    """
+    started = time.monotonic()
+    try:
+        return await AsyncRetrying(
+            wait=wait_random_exponential(multiplier=0.2, max=30),
+            retry=retry_if_exception_type(OUTAGES),
+            before_sleep=lambda state: _report(step, state),
+            reraise=True,
+        )(attempt)
+    finally:
+        metrics.STEP_SECONDS.labels(step).observe(time.monotonic() - started)
+
+
+def _report(step: str, state: RetryCallState) -> None:
+    metrics.RETRIES.labels(step).inc()
+    error = state.outcome.exception() if state.outcome else None
+    wait = state.next_action.sleep if state.next_action else 0.0
+    log.warning("%s failed, attempt %d, next in %.1f s: %s", step, state.attempt_number, wait, error)

@@ -1,0 +1,62 @@
+"""What the worker can be told. Environment names are listed in `.env.example`."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class KafkaSettings(BaseSettings):
+    """How to reach the brokers: the same names for the worker and for the commands."""
+
+    model_config = SettingsConfigDict(env_prefix="SPENDMETER_", extra="ignore", frozen=True)
+
+    bootstrap: str = "127.0.0.1:9092"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_username: str = ""
+    sasl_password: str = Field(default="", repr=False)
+    ssl_cafile: str = ""
+    """The authority that signed the brokers' certificates. Empty: the system's own list."""
+
+    def client_options(self) -> dict[str, Any]:
+        """Keyword arguments for any aiokafka client."""
+        options: dict[str, Any] = {
+            "bootstrap_servers": self.bootstrap,
+            "security_protocol": self.security_protocol,
+        }
+        if self.security_protocol.endswith("SSL"):
+            options["ssl_context"] = ssl.create_default_context(cafile=self.ssl_cafile or None)
+        if self.security_protocol.startswith("SASL"):
+            options["sasl_mechanism"] = self.sasl_mechanism
+            options["sasl_plain_username"] = self.sasl_username
+            options["sasl_plain_password"] = self.sasl_password
+        return options
+
+
+class StreamSettings(KafkaSettings):
+    """The worker's own settings. The defaults were measured; docs/benchmarks.md says how."""
+
+    group: str = "spendmeter-ingest"
+    usage_partitions: int = Field(default=4, ge=1, le=1024)
+    """How wide the usage topic is made where it does not exist yet."""
+    incarnation: str = ""
+    """The life of the usage topic. Empty: the id that Kafka gave the topic."""
+    chunk_records: int = Field(default=10_000, ge=1, le=100_000)
+    chunk_interval_ms: int = Field(default=500, ge=10, le=60_000)
+    chunks_per_second: float = Field(default=8.0, gt=0, le=1000)
+    """How many chunks a worker closes by time: the more partitions, the longer each waits for its turn,
+    so that the store gets few large parts instead of many small ones."""
+    dedup_ids: int = Field(default=2_000_000, ge=1000)
+    """How many of the newest stored ids are remembered in memory, over all partitions of this worker."""
+    max_future_seconds: int = Field(default=3600, ge=0)
+    """An event may be this far ahead of the worker's clock; further ahead it is dead-lettered."""
+    max_bad_in_a_row: int = Field(default=10_000, ge=1)
+    """As many dead letters in a row stop the partition: that is a broken topic, not a bad event."""
+    session_timeout_ms: int = Field(default=10_000, ge=1000)
+    """How long after its last heartbeat a worker counts as gone."""
+    rebalance_timeout_ms: int = Field(default=30_000, ge=500)
+    stop_timeout_seconds: float = Field(default=20.0, gt=0)

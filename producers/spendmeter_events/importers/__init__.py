@@ -1,0 +1,21 @@
+"""Usage events from a file: CSV or JSON lines, plain or gzip, of any size, in constant memory."""
+
+from spendmeter_events.importers._errors import InvalidMapping, UnreadableFile
+from spendmeter_events.importers._events import Imported, events
+from spendmeter_events.importers._lines import MAX_LINE_BYTES
+from spendmeter_events.importers._mapping import EventMapping
+from spendmeter_events.importers._rows import FileFormat, Rejected, Row, Rows, read_rows
+
+__all__ = [
+    "MAX_LINE_BYTES",
+    "EventMapping",
+    "FileFormat",
+    "Imported",
+    "InvalidMapping",
+    "Rejected",
+    "Row",
+    "Rows",
+    "UnreadableFile",
+    "events",
+    "read_rows",
+]

@@ -1,0 +1,76 @@
+"""Rows of a file to usage events."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, tzinfo
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from spendmeter_events.event import UsageEvent
+from spendmeter_events.importers._convert import CellError
+from spendmeter_events.importers._identity import derived_id
+from spendmeter_events.importers._mapping import EventMapping, Plan, as_fields, plan, reasons
+from spendmeter_events.importers._rows import FileFormat, Rejected, Row, Rows, read_rows
+
+
+class Imported(NamedTuple):
+    """One event, and the line its row begins on."""
+
+    line: int
+    event: UsageEvent
+
+
+def events(
+    source: str | os.PathLike[str] | Rows,
+    mapping: EventMapping,
+    *,
+    format: FileFormat = "auto",
+    timezone: str | tzinfo = UTC,
+    namespace: str = "",
+) -> Iterator[Imported | Rejected]:
+    """Every row of a file as an event, in the file's order, and every line that gives none with the reason.
+
+    `source` is a path, or rows from `read_rows` (whose `position` feeds a progress bar). A time without
+    offset is in `timezone`. Event ids are derived from content (see `derived_id`): importing again gives the
+    same ones, another `namespace` gives others. An empty cell, a JSON null and an absent key leave a field at
+    its default.
+
+    Raises `OSError`, `UnreadableFile` or `InvalidMapping` at once; while iterating, `OSError`, and
+    `UnreadableFile` where a gzip stream breaks off.
+    """
+    rows = source if isinstance(source, Rows) else read_rows(source, format=format)
+    try:
+        steps = plan(mapping, rows.columns, timezone=timezone)
+    except BaseException:
+        rows.close()
+        raise
+    return _convert(rows, steps, namespace)
+
+
+def _convert(rows: Rows, steps: Plan, namespace: str) -> Iterator[Imported | Rejected]:
+    with rows:
+        for row in rows:
+            yield _event(row, steps, namespace) if isinstance(row, Row) else row
+
+
+def _event(row: Row, steps: Plan, namespace: str) -> Imported | Rejected:
+    values: dict[str, Any] = dict(steps.constants)
+    for name, column, convert in steps.steps:
+        cell = row.cells.get(column)
+        if cell is None or cell == "" or (isinstance(cell, str) and cell.isspace()):
+            continue
+        try:
+            values[name] = convert(cell)
+        except CellError as error:
+            return Rejected(row.line, f"{name}: {error}")
+    if "occurred_at" not in values:
+        return Rejected(row.line, "occurred_at: empty")
+    if "event_id" not in values:
+        values["event_id"] = derived_id(values["occurred_at"], row.digest, namespace)
+    try:
+        return Imported(row.line, UsageEvent.model_validate(as_fields(values) if steps.has_tags else values))
+    except ValidationError as error:
+        return Rejected(row.line, "; ".join(reasons(error)))

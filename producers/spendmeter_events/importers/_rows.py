@@ -1,0 +1,180 @@
+"""Rows of a CSV or JSON lines file, one at a time, with the line each begins on."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import itertools
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any, Literal, NamedTuple, Self, cast
+
+from pydantic_core import from_json
+
+from spendmeter_events.importers._errors import UnreadableFile
+from spendmeter_events.importers._lines import Lines
+
+FileFormat = Literal["auto", "csv", "jsonl"]
+
+_SUFFIXES: dict[str, Literal["csv", "jsonl"]] = {
+    ".csv": "csv",
+    ".json": "jsonl",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
+_PEEK_ROWS = 1000
+_PEEK_BYTES = 4 * 2**20
+
+
+class Row(NamedTuple):
+    """One data row."""
+
+    line: int
+    """The physical line it begins on; the first line of the file is 1."""
+    digest: bytes
+    """SHA-256 of the file's content from its beginning through this row."""
+    cells: Mapping[str, Any]
+    """Column name → text (CSV) or JSON value."""
+
+
+class Rejected(NamedTuple):
+    """A line that gives no event. The reason is one line and never repeats what the file says."""
+
+    line: int
+    reason: str
+
+
+class Rows(Iterator[Row | Rejected]):
+    """An open file: iterate it once, and close it (or use it as a context manager)."""
+
+    def __init__(
+        self, *, file: IO[bytes], columns: tuple[str, ...], records: Iterator[Row | Rejected]
+    ) -> None:
+        self._file = file
+        self._records = records
+        self.columns = columns
+        """CSV: the header. JSON lines: every key of the first thousand rows."""
+        self.total_bytes = os.fstat(file.fileno()).st_size
+        """Size of the file as it lies on the disk; 0 for a pipe."""
+
+    def position(self) -> int:
+        """How many of `total_bytes` have been read, for a progress bar; 0 for a pipe."""
+        return self._file.tell() if self._file.seekable() else 0
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __next__(self) -> Row | Rejected:
+        return next(self._records)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read_rows(path: str | os.PathLike[str], *, format: FileFormat = "auto") -> Rows:
+    """Open a file of rows. Raises `OSError`, or `UnreadableFile` where no row can be had.
+
+    `auto` goes by the suffix (before `.gz`), and by the content where that says nothing; gzip is known by its
+    first bytes.
+    """
+    with ExitStack() as until_open:
+        file = until_open.enter_context(Path(path).open("rb"))
+        stream = _decompressed(file)
+        read = _csv if _format(Path(path), stream, format) == "csv" else _jsonl
+        columns, records = read(Lines(stream))
+        until_open.pop_all()
+    return Rows(file=file, columns=columns, records=records)
+
+
+def _decompressed(file: io.BufferedReader) -> io.BufferedReader:
+    if file.peek(2)[:2] != b"\x1f\x8b":
+        return file
+    return io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=file)), 2**16)
+
+
+def _format(path: Path, stream: io.BufferedReader, asked: FileFormat) -> Literal["csv", "jsonl"]:
+    if asked != "auto":
+        return asked
+    suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    known = _SUFFIXES.get(suffix.lower())
+    if known:
+        return known
+    return "jsonl" if stream.peek(1).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") else "csv"
+
+
+def _csv(lines: Lines) -> tuple[tuple[str, ...], Iterator[Row | Rejected]]:
+    reader = csv.reader(lines, strict=True)
+    try:
+        header = next((cells for cells in reader if cells), [])
+    except csv.Error as error:
+        raise UnreadableFile(f"line {lines.number}: the header is not CSV: {error}") from error
+    fault = lines.take_fault()
+    if fault:
+        raise UnreadableFile(f"line {lines.number}: the header is {fault}")
+    columns = tuple(name.strip() for name in header)
+    if not any(columns):
+        raise UnreadableFile("the file is empty: no header row")
+    return columns, _csv_records(reader, lines, columns)
+
+
+def _csv_records(
+    reader: Iterator[list[str]], lines: Lines, columns: tuple[str, ...]
+) -> Iterator[Row | Rejected]:
+    width = len(columns)
+    while True:
+        start = lines.number + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            # The reader begins afresh at the next line: a stray quote costs what it swallowed and no more.
+            yield Rejected(start, lines.take_fault() or f"not CSV: {error}")
+            continue
+        if cells is None:
+            return
+        fault = lines.take_fault()
+        if fault:
+            yield Rejected(start, fault)
+        elif len(cells) == width:
+            yield Row(start, lines.digest(), dict(zip(columns, cells, strict=True)))
+        elif cells:
+            yield Rejected(start, f"{len(cells)} cells where the header has {width}")
+
+
+def _jsonl(lines: Lines) -> tuple[tuple[str, ...], Iterator[Row | Rejected]]:
+    records = _jsonl_records(lines)
+    seen: dict[str, None] = {}
+    first: list[Row | Rejected] = []
+    for record in itertools.islice(records, _PEEK_ROWS):
+        first.append(record)
+        if isinstance(record, Row):
+            seen.update(dict.fromkeys(record.cells))
+        if lines.size > _PEEK_BYTES:
+            break
+    if not first:
+        raise UnreadableFile("the file is empty: no row")
+    return tuple(seen), itertools.chain(first, records)
+
+
+def _jsonl_records(lines: Lines) -> Iterator[Row | Rejected]:
+    for text in lines:
+        fault = lines.take_fault()
+        if fault:
+            yield Rejected(lines.number, fault)
+        elif not text.isspace():
+            yield _json_row(text, lines)
+
+
+def _json_row(text: str, lines: Lines) -> Row | Rejected:
+    try:
+        cells = from_json(text, allow_inf_nan=False)
+    except ValueError:
+        return Rejected(lines.number, "not JSON")
+    if not isinstance(cells, dict):
+        return Rejected(lines.number, "not a JSON object")
+    return Row(lines.number, lines.digest(), cells)

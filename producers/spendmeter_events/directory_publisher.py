@@ -1,0 +1,77 @@
+"""`DirectoryPublisher`: tells Spendmeter who the orgs and users are. Awaited, unlike usage events."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Final, Self
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from spendmeter_events import topics
+from spendmeter_events.connection import KafkaConnection
+from spendmeter_events.directory import OrgEntry, UserEntry
+from spendmeter_events.errors import DeliveryFailed
+
+_LINGER_MS: Final = 5
+
+
+class DirectoryPublisher:
+    """Publishes entries on the compacted directory topic: the last entry of a key is the truth.
+
+    `async with DirectoryPublisher(connection=...) as directory: await directory.publish(OrgEntry(...))`
+    """
+
+    def __init__(self, *, connection: KafkaConnection, topic: str = topics.DIRECTORY, timeout_s: float = 10.0) -> None:
+        self._connection = connection
+        self._topic = topic
+        self._timeout_s = timeout_s
+        self._producer: AIOKafkaProducer | None = None
+
+    async def start(self) -> None:
+        """Connects. Raises `DeliveryFailed` when no broker answers, `OSError` for a missing `ssl_cafile`."""
+        producer = AIOKafkaProducer(
+            acks="all",
+            compression_type="lz4",
+            linger_ms=_LINGER_MS,
+            request_timeout_ms=int(self._timeout_s * 1000),
+            **self._connection.client_options(),
+        )
+        try:
+            await producer.start()
+        except KafkaError as error:
+            await producer.stop()
+            raise DeliveryFailed(f"the directory cannot be published: {error!r}") from error
+        self._producer = producer
+
+    async def publish(self, *entries: OrgEntry | UserEntry) -> None:
+        """Returns when every in-sync replica has every entry.
+
+        Entries of one key stay in the order given. Raises `DeliveryFailed` otherwise: publish all again.
+        """
+        if self._producer is None:
+            raise DeliveryFailed("the directory publisher is not started")
+        try:
+            sent = [
+                await self._producer.send(self._topic, key=entry.key, value=entry.model_dump_json().encode())
+                for entry in entries
+            ]
+            await asyncio.gather(*sent)
+        except (KafkaError, TimeoutError) as error:
+            raise DeliveryFailed(f"the directory was not acknowledged: {error!r}") from error
+
+    async def close(self) -> None:
+        """Disconnects. Closing twice changes nothing."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await producer.stop()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

@@ -1,0 +1,236 @@
+"""`UsageProducer`: hands usage events to Kafka without ever holding up or failing the call they are about."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from types import TracebackType
+from typing import Final, Self
+
+from spendmeter_events._buffer import Buffer, Record
+from spendmeter_events._delivery import Delivery
+from spendmeter_events._link import Link
+from spendmeter_events._losses import LOG_INTERVAL_S, Losses, logger
+from spendmeter_events.connection import KafkaConnection
+from spendmeter_events.errors import EventRefused, ProducerClosed
+from spendmeter_events.event import MAX_EVENT_BYTES, UsageEvent
+from spendmeter_events.settings import ProducerSettings
+from spendmeter_events.stats import DropReason, ProducerStats
+
+_CLOSE_LINK_S: Final = 2.0
+# A client library that swallows a cancellation must not hold up `close` for ever.
+_CANCEL_ATTEMPTS: Final = 3
+_CANCEL_WAIT_S: Final = 1.0
+
+
+class UsageProducer:
+    """Emits usage events from one event loop; `emit` itself may be called from any thread.
+
+    `async with UsageProducer(connection=KafkaConnection(bootstrap_servers="host:9092")) as producer:
+    producer.emit(event)`. Starting does not wait for the broker, so a service starts without it.
+    What becomes of an event in each case is in docs/emitting.md.
+    """
+
+    def __init__(self, *, connection: KafkaConnection, settings: ProducerSettings | None = None) -> None:
+        self._connection = connection
+        self._settings = settings or ProducerSettings()
+        self._losses = Losses()
+        self._buffer = Buffer(
+            max_events=self._settings.max_buffered_events, max_bytes=self._settings.max_buffered_bytes
+        )
+        self._delivery = Delivery(
+            settings=self._settings, buffer=self._buffer, losses=self._losses, open_link=self._open_link
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._runner: asyncio.Task[None] | None = None
+        self._closer: asyncio.Task[int] | None = None
+        self._signal = asyncio.Event()
+        self._progress = asyncio.Condition()
+        self._closing = False
+
+    async def start(self) -> None:
+        """Starts sending in the background and returns at once. Starting twice changes nothing.
+
+        Raises `ProducerClosed` after `close()`, and `OSError` where `ssl_cafile` cannot be read.
+        """
+        if self._closing:
+            raise ProducerClosed("a closed producer cannot be started again")
+        if self._runner is None:
+            # Certificates that cannot be read are the operator's fault: say so now, not in a log later.
+            self._connection.client_options()
+            self._loop = asyncio.get_running_loop()
+            self._runner = self._loop.create_task(self._run(), name="spendmeter-usage-producer")
+
+    def emit(self, event: UsageEvent) -> bool:
+        """Accepts the event for sending; False (counted by reason in `stats`) when it cannot.
+
+        Returns at once, raises nothing, whatever the state of this producer or of the broker.
+        """
+        try:
+            reason = self._not_running()
+            if reason is not None:
+                self._losses.add(reason)
+                return False
+            record = _encode(event)
+            if len(record.value) > MAX_EVENT_BYTES:
+                self._losses.add(DropReason.OVERSIZED, why=f"{len(record.value)} bytes")
+                return False
+            if not self._accept(record):
+                self._losses.add(DropReason.BUFFER_FULL, why=self._delivery.last_error)
+                return False
+        except Exception as error:
+            # The call that this event is about must not learn that it could not be counted.
+            self._losses.add(DropReason.INVALID, why=repr(error)[:200])
+            return False
+        return True
+
+    async def put(self, event: UsageEvent) -> None:
+        """`emit` for importers, which must lose nothing: waits for room in the buffer.
+
+        Raises `EventRefused` for what can never be sent, `ProducerClosed` when not running.
+        """
+        try:
+            record = _encode(event)
+        except Exception as error:
+            raise EventRefused(f"not a usage event: {error!r}") from error
+        if len(record.value) > MAX_EVENT_BYTES:
+            raise EventRefused(f"{len(record.value)} bytes of JSON; the limit is {MAX_EVENT_BYTES}")
+        while True:
+            reason = self._not_running()
+            if reason is not None:
+                raise ProducerClosed(reason)
+            if self._accept(record):
+                return
+            async with self._progress:
+                await self._progress.wait()
+
+    async def flush(self) -> None:
+        """Waits until no accepted event is unsent. Raises `ProducerClosed` when it is closed meanwhile."""
+        async with self._progress:
+            while self._buffer.events:
+                if self._not_running() is not None and (self._runner is None or self._runner.done()):
+                    raise ProducerClosed("closed before everything was sent")
+                await self._progress.wait()
+
+    async def close(self, timeout: float | None = None) -> int:
+        """Stops accepting, sends what waits for at most `timeout` seconds, and disconnects.
+
+        Returns how many accepted events the broker has not acknowledged (it may have some of them).
+        """
+        self._closing = True
+        if self._closer is None:
+            deadline = self._settings.close_timeout_s if timeout is None else timeout
+            self._closer = asyncio.get_running_loop().create_task(self._close(deadline))
+        return await asyncio.shield(self._closer)
+
+    @property
+    def stats(self) -> ProducerStats:
+        """The counts of this moment."""
+        delivery = self._delivery
+        return ProducerStats(
+            accepted=self._buffer.accepted,
+            sent=delivery.sent,
+            buffered=self._buffer.events,
+            buffered_bytes=self._buffer.bytes,
+            dropped=self._losses.counts(),
+            failed_attempts=delivery.failed_attempts,
+            connected=delivery.connected,
+            idempotent=delivery.idempotent,
+            last_error=delivery.last_error,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _not_running(self) -> DropReason | None:
+        if self._closing or (self._loop is not None and self._loop.is_closed()):
+            return DropReason.CLOSED
+        return DropReason.NOT_STARTED if self._loop is None else None
+
+    def _accept(self, record: Record) -> bool:
+        batch_bytes = self._settings.batch_bytes
+        before = self._buffer.waiting_bytes
+        if not self._buffer.put(record):
+            return False
+        # Wake the sender when there is something to do at last, and when lingering has become needless.
+        if before == 0 or before < batch_bytes <= before + record.size:
+            self._wake()
+        return True
+
+    def _wake(self) -> None:
+        if self._loop is not None:
+            # A loop closed without `close()` sends nothing any more; `_not_running` says so from now on.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._signal.set)
+
+    async def _open_link(self) -> Link:
+        return await Link.open(self._connection, topic=self._settings.topic, timeout_s=self._settings.request_timeout_s)
+
+    async def _run(self) -> None:
+        while not (self._closing and self._buffer.events == 0):
+            await self._wait_for_work()
+            if self._buffer.events:
+                await self._delivery.round()
+            async with self._progress:
+                self._progress.notify_all()
+
+    async def _wait_for_work(self) -> None:
+        """Returns when there is something to send, and it has lingered; or when nothing is left to do."""
+        while (pause := self._pause()) > 0:
+            await self._signalled(pause)
+            self._losses.report()
+        # A signal of before is old news; one for a full batch would come after this line.
+        self._signal.clear()
+        if not self._closing and 0 < self._buffer.waiting_bytes < self._settings.batch_bytes:
+            await self._signalled(self._settings.linger_ms / 1000)
+
+    def _pause(self) -> float:
+        """Seconds for which nothing can be sent, unless a signal says otherwise."""
+        if self._buffer.events == 0:
+            return 0 if self._closing else LOG_INTERVAL_S
+        reconnect_in = self._delivery.seconds_until_reconnect()
+        if reconnect_in or self._buffer.waiting_bytes:
+            return reconnect_in
+        return self._delivery.seconds_until_ready() or 0
+
+    async def _signalled(self, timeout: float) -> None:
+        # Cleared after the wait and before the caller looks again: no signal is lost in between.
+        # Not `wait_for`: before Python 3.12 it loses a cancellation that meets the signal.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._signal.wait()
+        self._signal.clear()
+
+    async def _close(self, timeout: float) -> int:
+        self._delivery.hurry()
+        self._signal.set()
+        if self._runner is not None:
+            await asyncio.wait({self._runner}, timeout=timeout)
+            for _ in range(_CANCEL_ATTEMPTS):
+                self._runner.cancel()
+                if (await asyncio.wait({self._runner}, timeout=_CANCEL_WAIT_S))[0]:
+                    break
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_LINK_S):
+                    await self._delivery.close()
+        unsent = self._buffer.abandon()
+        if unsent:
+            self._losses.add(DropReason.UNSENT, unsent, why=self._delivery.last_error)
+        self._losses.report(at_once=True)
+        async with self._progress:
+            self._progress.notify_all()
+        logger.debug("Usage producer closed: %d sent, %d unsent", self._delivery.sent, unsent)
+        return unsent
+
+
+def _encode(event: UsageEvent) -> Record:
+    if not isinstance(event, UsageEvent):
+        raise TypeError(f"{type(event).__name__} is not a UsageEvent")
+    return Record(event.key, event.to_json(), time.time_ns() // 1_000_000)

@@ -1,7 +1,12 @@
-"""Numpy columns as Arrow columns; money without going through text or `Decimal`."""
+"""Numpy columns as Arrow columns; money without going through text or `Decimal`.
+
+Columns are made from buffers: `pa.array` and `pa.scalar` import pandas where it is installed, which takes
+longer than loading the whole price book.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -26,14 +31,34 @@ def money(pico: npt.NDArray[Any]) -> Column:
     else:
         words[:, 0] = [int(value) & _LOW for value in pico]
         words[:, 1] = [int(value) >> 64 & _LOW for value in pico]
-    return pa.Array.from_buffers(MONEY, len(pico), [None, pa.py_buffer(words.tobytes())])
-
-
-def choose(values: Column, which: npt.NDArray[Any]) -> Column:
-    """`values[which]`, as one Arrow column."""
-    return values.take(pa.array(which, pa.int64()))
+    return _column(MONEY, words)
 
 
 def counter(flags: npt.NDArray[np.bool_]) -> Column:
     """The store's Int8 counters: 1 where the flag is set."""
-    return pa.array(flags.astype(np.int8), pa.int8())
+    return _column(pa.int8(), flags.view(np.int8))
+
+
+def chosen_texts(texts: Sequence[str], which: npt.NDArray[np.int64]) -> Column:
+    """`texts[which]`, one text a row."""
+    return _texts(texts).take(_column(pa.int64(), which))
+
+
+def chosen_lists(lists: Sequence[Sequence[str]], which: npt.NDArray[np.int64]) -> Column:
+    """`lists[which]`, one list of texts a row."""
+    offsets = np.cumsum([0, *map(len, lists)], dtype=np.int32)
+    values = _texts([text for texts in lists for text in texts])
+    layout = [None, pa.py_buffer(offsets.tobytes())]
+    column = pa.Array.from_buffers(pa.list_(pa.string()), len(lists), layout, children=[values])
+    return column.take(_column(pa.int64(), which))
+
+
+def _texts(texts: Sequence[str]) -> Column:
+    encoded = [text.encode() for text in texts]
+    offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(pa.string(), len(texts), buffers)
+
+
+def _column(kind: pa.DataType, values: npt.NDArray[Any]) -> Column:
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values.tobytes())])

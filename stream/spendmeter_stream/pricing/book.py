@@ -17,7 +17,7 @@ from spendmeter_stream.pricing.documents import Document, document_of_rows, read
 from spendmeter_stream.pricing.names import best_pattern, provider_key, spellings
 from spendmeter_stream.pricing.parsing import Parsed, parse
 from spendmeter_stream.pricing.resolve import Candidates, timeline_of
-from spendmeter_stream.pricing.rows import Multiplier, PriceBookError, PriceRow, Provider
+from spendmeter_stream.pricing.rows import Multiplier, PriceBookError, PriceRow, Provider, Terms
 
 _ROWS_LAYER: Final = 2
 _CACHED_KEYS: Final = 65_536
@@ -52,9 +52,8 @@ class PriceBook:
         self.rows: Final = tuple(parsed.rows)
         self.multipliers: Final = tuple(parsed.multipliers)
         self.cards: Final = CardTable()
-        self.orgs: Final = frozenset(
-            {row.org for row in parsed.rows} | {each.org for each in parsed.multipliers}
-        ) - {""}
+        terms = [row.terms for row in parsed.rows] + [each.terms for each in parsed.multipliers]
+        self.orgs: Final = frozenset(each.org for each in terms) - {""}
         self._index = _Index.of(parsed)
         self._timelines: dict[CallKind, Timeline] = {}
         self._lock = Lock()
@@ -144,10 +143,11 @@ class _Index:
     def of(cls, parsed: Parsed) -> Self:
         index = cls(providers=merged(parsed.providers))
         for row in parsed.rows:
-            group = index._rows.setdefault((row.provider, row.org, row.layer), {})
+            terms = row.terms
+            group = index._rows.setdefault((terms.provider, terms.org, terms.layer), {})
             group.setdefault(row.pattern, []).append(row)
         for multiplier in parsed.multipliers:
-            index._multipliers[multiplier.provider].append(multiplier)
+            index._multipliers[multiplier.terms.provider].append(multiplier)
         return index
 
     def candidates(self, provider: str, kind: CallKind) -> Candidates:
@@ -156,18 +156,13 @@ class _Index:
         tier = self._tier(header, kind.tier)
         names = self._spellings(kind.model, header)
         rows = self._own_rows(provider, names, kind.org)
-        if not any(not row.org for row in rows):
+        if all(row.terms.org for row in rows):
             rows += self._resold_rows(header, kind.model)
         region = kind.region.strip().lower()
         return Candidates(
-            rows=[row for row in rows if tier in row.tiers and (not row.regions or region in row.regions)],
+            rows=[row for row in rows if _reaches(row.terms, tier, region)],
             multipliers=[
-                multiplier
-                for multiplier in self._multipliers.get(provider, ())
-                if tier in multiplier.tiers
-                and multiplier.org in ("", kind.org)
-                and (not multiplier.regions or region in multiplier.regions)
-                and best_pattern(names, {multiplier.pattern})
+                each for each in self._own_multipliers(provider, names, kind.org) if _reaches(each.terms, tier, region)
             ],
             qualifiers=kind.qualifiers,
         )
@@ -184,19 +179,33 @@ class _Index:
                 rows += group[pattern] if pattern is not None else []
         return rows
 
+    def _own_multipliers(self, provider: str, names: list[str], org: str) -> list[Multiplier]:
+        """Of each kind (a region's, an org's) those with the nearest pattern: they do not pile up."""
+        groups: dict[tuple[str, bool, int], dict[str, list[Multiplier]]] = {}
+        for each in self._multipliers.get(provider, ()):
+            if each.terms.org in ("", org):
+                group = groups.setdefault((each.terms.org, bool(each.terms.regions), each.terms.layer), {})
+                group.setdefault(each.pattern, []).append(each)
+        nearest = [(group, best_pattern(names, group)) for group in groups.values()]
+        return [each for group, pattern in nearest if pattern is not None for each in group[pattern]]
+
     def _resold_rows(self, header: Provider, model: str) -> list[PriceRow]:
         """Only the maker's standard list price carries over: its tiers and regions are its own."""
         for maker in header.resells:
             names = self._spellings(model, header)
             rows = self._own_rows(maker, names, "")
             if rows:
-                return [row for row in rows if "standard" in row.tiers and not row.regions]
+                return [row for row in rows if "standard" in row.terms.tiers and not row.terms.regions]
         return []
 
     @staticmethod
     def _tier(header: Provider, tier: str) -> str:
         name = tier.strip().lower() or "standard"
         return header.tier_aliases.get(name, name)
+
+
+def _reaches(terms: Terms, tier: str, region: str) -> bool:
+    return tier in terms.tiers and (not terms.regions or region in terms.regions)
 
 
 def merged(providers: Iterable[Provider]) -> dict[str, Provider]:

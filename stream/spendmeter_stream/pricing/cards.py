@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from spendmeter_stream.pricing.rows import Window
+from spendmeter_stream.pricing.rows import PLAIN, Charging, Window
 from spendmeter_stream.pricing.units import UNIT_INDEX, UNITS
 
 Int64 = npt.NDArray[np.int64]
@@ -27,9 +27,7 @@ class Rate:
     """What one unit costs on a card, in pico-dollars for one (one millisecond for audio)."""
 
     pico: Fraction
-    minimum: int = 0
-    step: int = 1
-    unless: frozenset[str] = frozenset()
+    charging: Charging = PLAIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +102,8 @@ class CardArrays:
                 at = UNIT_INDEX[unit], index
                 numerator[at], denominator[at] = rate.pico.numerator, rate.pico.denominator
                 has_rate[at] = True
-                minimum[at], step[at], unless[at] = rate.minimum, rate.step, unit_bits(rate.unless)
+                minimum[at], step[at] = rate.charging.minimum, rate.charging.step
+                unless[at] = unit_bits(rate.charging.unless)
         saving_numerator, saving_denominator, has_saving = _savings(cards)
         return cls(
             size=len(cards),

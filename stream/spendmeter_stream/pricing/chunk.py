@@ -8,9 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from spendmeter_stream.pricing.arrow import Column, choose, counter, money
+from spendmeter_stream.pricing.arrow import Column, chosen_lists, chosen_texts, counter, money
 from spendmeter_stream.pricing.book import CallKind, PriceBook
 from spendmeter_stream.pricing.cards import SAVING_UNITS, Bool, CardArrays, Int64
 from spendmeter_stream.pricing.units import (
@@ -20,6 +19,7 @@ from spendmeter_stream.pricing.units import (
     QUALIFIERS,
     UNIT_INDEX,
     UNITS,
+    USAGE_TAG,
 )
 
 _SAFE: Final = 2.0**61
@@ -48,8 +48,10 @@ def price_chunk(book: PriceBook, columns: Mapping[str, Any]) -> dict[str, Column
     savings = _savings(counts, cards, arrays)
     result = {name: money(values) for name, values in costs.items()}
     result["cache_savings"] = money(savings)
-    result.update(_verdict(billed, cards, arrays, counts))
-    result["price_version"] = pa.repeat(pa.scalar(book.version), len(cards))
+    # Where the producer could not read the usage, the counts are too low: the cost is a part of the real one.
+    doubtful = np.fromiter((USAGE_TAG in tags for tags in columns["tags"]), np.bool_, len(cards))
+    result.update(_verdict(billed, cards, arrays, counts, doubtful))
+    result["price_version"] = chosen_texts([book.version], np.zeros(len(cards), np.int64))
     return result
 
 
@@ -185,29 +187,29 @@ def multiply(counts: Int64, numerator: Int64, denominator: Int64, *, big: bool) 
     return rounded
 
 
-def _verdict(billed: _Billed, cards: Int64, arrays: CardArrays, counts: Int64) -> dict[str, Column]:
+def _verdict(billed: _Billed, cards: Int64, arrays: CardArrays, counts: Int64, doubtful: Bool) -> dict[str, Column]:
     """What is known about each price: its status, the units without a rate, and the three counters."""
-    missing = billed.used & ~arrays.has_rate[:, cards]
-    some_missing = missing.any(axis=0)
-    some_priced = (billed.used & ~missing).any(axis=0)
+    missing: Bool = billed.used & ~arrays.has_rate[:, cards]
+    some_missing, some_priced = missing.any(axis=0), (billed.used & ~missing).any(axis=0)
     known, free = arrays.known[cards], arrays.free[cards]
-    status = np.where(free, _FREE, _PRICED)
-    status = np.where(some_missing & some_priced, _PARTIAL, status)
+    status = np.where(free, _FREE, np.where((some_missing & some_priced) | doubtful, _PARTIAL, _PRICED))
     status = np.where((some_missing & ~some_priced) | ~known, _UNPRICED, status)
     cached = counts[[UNIT_INDEX[unit] for unit in SAVING_UNITS]] > 0
     blind: Bool = np.logical_or.reduce(cached & ~arrays.has_saving[:, cards])
     return {
-        "pricing_status": choose(pa.array(STATUSES), status),
-        "unpriced_units": _names_of(missing),
+        "pricing_status": chosen_texts(STATUSES, status),
+        "unpriced_units": _names_of(missing, doubtful),
         "partial_requests": counter(status == _PARTIAL),
         "unpriced_requests": counter(status == _UNPRICED),
         "cache_unpriced_requests": counter(blind),
     }
 
 
-def _names_of(missing: Bool) -> Column:
-    """A list of unit names for each event. Most are empty, so the few distinct lists are built once."""
-    bits = (missing * (1 << np.arange(len(UNITS)))[:, None]).sum(axis=0)
+def _names_of(missing: Bool, doubtful: Bool) -> Column:
+    """A list of names for each event. Most are empty, so the few distinct lists are built once."""
+    flags = np.vstack([missing, doubtful])
+    bits = (flags * (1 << np.arange(len(flags)))[:, None]).sum(axis=0)
     distinct, which = np.unique(bits, return_inverse=True)
-    lists = [[unit for index, unit in enumerate(UNITS) if value >> index & 1] for value in distinct.tolist()]
-    return choose(pa.array(lists, pa.list_(pa.string())), which)
+    names = (*UNITS, USAGE_TAG)
+    lists = [[name for index, name in enumerate(names) if value >> index & 1] for value in distinct.tolist()]
+    return chosen_lists(lists, which)

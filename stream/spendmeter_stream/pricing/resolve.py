@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 
-from spendmeter_stream.pricing.cards import NO_CARD, UNKNOWN, Card, CardTable, Epoch, Rate, Timeline
-from spendmeter_stream.pricing.rows import BEGINNING, FOREVER, Multiplier, PriceRow, Window
+from spendmeter_stream.pricing.cards import UNKNOWN, Card, CardTable, Epoch, Rate, Timeline
+from spendmeter_stream.pricing.rows import BEGINNING, FOREVER, Charging, Multiplier, PriceRow, Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +24,9 @@ class Candidates:
 def timeline_of(candidates: Candidates, table: CardTable) -> Timeline:
     """The cards of these rows, numbered in `table`. Outside every row's time the card is the unknown one."""
     rows = [row for row in candidates.rows if _qualifies(row, candidates)]
-    spans = [(row.starts, row.ends) for row in rows]
-    spans += [(each.starts, each.ends) for each in candidates.multipliers]
-    starts = sorted({BEGINNING, *(moment for span in spans for moment in span)} - {FOREVER})
+    dated = [row.terms for row in rows] + [each.terms for each in candidates.multipliers]
+    moments = {moment for terms in dated for moment in (terms.starts, terms.ends)}
+    starts = sorted({BEGINNING, *moments} - {FOREVER})
     epochs = tuple(_epoch(_at(start, candidates, rows), table) for start in starts)
     numbers = np.concatenate([epoch.cards.ravel() for epoch in epochs])
     constant = int(numbers[0]) if (numbers == numbers[0]).all() else None
@@ -44,8 +45,8 @@ def _qualifies(row: PriceRow, candidates: Candidates) -> bool:
 
 def _at(moment: int, candidates: Candidates, rows: list[PriceRow]) -> Candidates:
     return Candidates(
-        rows=[row for row in rows if row.starts <= moment < row.ends],
-        multipliers=[each for each in candidates.multipliers if each.starts <= moment < each.ends],
+        rows=[row for row in rows if row.terms.holds_at(moment)],
+        multipliers=[each for each in candidates.multipliers if each.terms.holds_at(moment)],
         qualifiers=candidates.qualifiers,
     )
 
@@ -76,31 +77,34 @@ def _card(now: Candidates, opened: set[Window | None], context: int) -> Card:
     rates = tuple(
         (
             unit,
-            Rate(
-                pico=row.pico * _factor(row, now.multipliers),
-                minimum=row.minimum,
-                step=row.step,
-                unless=row.unless,
-            ),
+            Rate(pico=row.pico * _factor(row, now.multipliers), charging=_counted(row)),
         )
         for unit, row in sorted(best.items())
     )
     return Card(rates=rates, free=all(row.free for row in best.values()))
 
 
+def _counted(row: PriceRow) -> Charging:
+    """Minimum and step as events count them: audio travels in milliseconds."""
+    if row.unit != "audio_seconds":
+        return row.charging
+    step = row.charging.step * 1_000 if row.charging.step > 1 else 1
+    return replace(row.charging, minimum=row.charging.minimum * 1_000, step=step)
+
+
 def _rank(row: PriceRow) -> tuple[bool, int, bool, bool, int]:
     """Which of two rows in force holds: a negotiated one, the higher layer, then the more special one."""
-    return bool(row.org), row.layer, bool(row.regions), row.window is not None, row.min_context
+    terms = row.terms
+    return bool(terms.org), terms.layer, bool(terms.regions), row.window is not None, row.min_context
 
 
 def _factor(row: PriceRow, multipliers: list[Multiplier]) -> Fraction:
     """Region surcharges are for rates that name no region, and a negotiated rate is final."""
-    factor = Fraction(1)
-    for each in multipliers:
-        regional_twice = bool(each.regions) and bool(row.regions)
-        if row.unit in each.units and not row.org and not regional_twice:
-            factor *= each.factor
-    return factor
-
-
-__all__ = ["NO_CARD", "Candidates", "timeline_of"]
+    if row.terms.org:
+        return Fraction(1)
+    highest: dict[tuple[str, bool], Multiplier] = {}
+    for each in sorted(multipliers, key=lambda multiplier: multiplier.terms.layer):
+        regional_twice = bool(each.terms.regions) and bool(row.terms.regions)
+        if row.unit in each.units and not regional_twice:
+            highest[each.terms.org, bool(each.terms.regions)] = each
+    return math.prod((each.factor for each in highest.values()), start=Fraction(1))

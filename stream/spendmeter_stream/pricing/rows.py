@@ -41,9 +41,7 @@ class PriceBookError(ValueError):
     """The book cannot be used. `faults` lists everything that is wrong with it, in file and line order."""
 
     def __init__(self, faults: list[Fault]) -> None:
-        self.faults = tuple(
-            sorted(faults, key=lambda fault: (fault.place.file, fault.place.line, fault.message))
-        )
+        self.faults = tuple(sorted(faults, key=lambda fault: (fault.place.file, fault.place.line, fault.message)))
         super().__init__("\n".join(map(str, self.faults)))
 
 
@@ -57,57 +55,70 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PriceRow:
-    """One dated rate of one unit. Times are Unix milliseconds, `[starts, ends)`."""
+class Terms:
+    """For whom and when a block of the book holds. Times are Unix milliseconds, `[starts, ends)`."""
 
     provider: str
-    pattern: str
-    unit: str
-    pico: Fraction
-    """Pico-dollars for one unit (one millisecond for audio)."""
     starts: int
     ends: int
     tiers: tuple[str, ...]
     regions: tuple[str, ...]
     """Empty: every region."""
     org: str
-    """Empty: everyone. Else the one org that negotiated this rate."""
+    """Empty: everyone. Else the one org that negotiated this."""
+    source: str
+    verified_at: str
+    note: str
+    layer: int
+    """A row of a higher layer replaces the rows below it for its unit, while it is in force."""
+    place: Place
+
+    def holds_at(self, moment: int) -> bool:
+        return self.starts <= moment < self.ends
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charging:
+    """How counts become billed counts, in the unit's own measure (seconds for audio)."""
+
+    minimum: int = 0
+    """The least that is billed for a call that used any."""
+    step: int = 1
+    """Counts are rounded up to a multiple of this."""
+    unless: frozenset[str] = frozenset()
+    """Units that replace this one: where they are counted too, this unit is not charged."""
+
+
+PLAIN: Final = Charging()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceRow:
+    """One dated rate of one unit for one model pattern."""
+
+    terms: Terms
+    pattern: str
+    unit: str
+    pico: Fraction
+    """Pico-dollars for one unit (one millisecond for audio)."""
     min_context: int
     """The smallest prompt, in tokens, that this rate applies to."""
     window: Window | None
     when: tuple[tuple[str, str], ...]
     """The tags an event must carry, exactly, among those that this unit's rows ask for."""
-    unless: frozenset[str]
-    """Units that replace this one: where they are counted too, this unit is not charged."""
-    minimum: int
-    """The least that is billed for a call that used any, in counted units (milliseconds for audio)."""
-    step: int
-    """Counts are rounded up to a multiple of this."""
+    charging: Charging
+    characters_counted: str
     free: bool
-    layer: int
-    """A row of a higher layer replaces the rows below it for its unit, while it is in force."""
-    source: str
-    verified_at: str
-    note: str
-    place: Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Multiplier:
     """A factor on list prices: a region's surcharge, or an org's discount."""
 
-    provider: str
+    terms: Terms
     pattern: str
     factor: Fraction
     units: frozenset[str]
-    starts: int
-    ends: int
-    regions: tuple[str, ...]
-    tiers: tuple[str, ...]
-    org: str
-    source: str
-    verified_at: str
-    place: Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,3 +62,9 @@ TIERS: Final = ("standard", "batch", "flex", "priority", "fast", "free")
 
 QUALIFIERS: Final = ("image_quality", "image_size", "tool")
 """Event tags that choose between rates of one unit, sorted."""
+
+QUALIFIED_UNITS: Final = ("images", "tool_calls")
+"""The units whose rate such a tag may choose."""
+
+USAGE_TAG: Final = "usage"
+"""The tag of an event whose counts are known to be incomplete: it is priced `partial` at best."""

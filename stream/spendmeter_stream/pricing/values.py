@@ -91,9 +91,7 @@ class BlockReader:
             return BEGINNING
         moment = _datetime(value)
         if moment is None or moment.tzinfo is None:
-            self.fault(
-                key, f"{key!r} must be a timestamp with a zone such as 2026-01-31T00:00:00Z, not {value}"
-            )
+            self.fault(key, f"{key!r} must be a timestamp with a zone such as 2026-01-31T00:00:00Z, not {value}")
             return 0
         return round(moment.timestamp() * 1000)
 
@@ -101,9 +99,7 @@ class BlockReader:
         value = self.block.data.get(key)
         day = _date(value)
         if day is None:
-            self.fault(
-                key, f"{key!r} must be a day such as 2026-01-31" + ("" if value else ", and is missing")
-            )
+            self.fault(key, f"{key!r} must be a day such as 2026-01-31" + ("" if value else ", and is missing"))
             return ""
         return day.isoformat()
 

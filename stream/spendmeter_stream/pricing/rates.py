@@ -1,0 +1,88 @@
+"""The rates of one price block: which units it prices, at how much for how many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Final, NamedTuple
+
+from spendmeter_stream.pricing.rows import pico_rate
+from spendmeter_stream.pricing.units import DENOMINATORS, QUALIFIED_UNITS, QUALIFIERS, UNITS
+from spendmeter_stream.pricing.values import BlockReader
+
+TOOLS: Final = "tools_per_thousand"
+"""What a thousand calls of each tool cost: a row of `tool_calls` for each, chosen by the tag `tool`."""
+
+RATE_KEYS: Final = (*DENOMINATORS, TOOLS, "when", "currency", "usd", "free")
+
+Tags = tuple[tuple[str, str], ...]
+
+
+class BlockRate(NamedTuple):
+    """One rate of a block, in pico-dollars for one counted unit, for calls with exactly these tags."""
+
+    unit: str
+    pico: Fraction
+    when: Tags
+
+
+def rates_of(reader: BlockReader) -> tuple[bool, list[BlockRate]]:
+    """Whether the block is free, and its rates. A free block prices every unit at 0."""
+    if reader.flag("free"):
+        for key in (*DENOMINATORS, TOOLS):
+            if key in reader.block.data:
+                reader.fault(key, "a free price has no rates")
+        return True, [BlockRate(unit, Fraction(0), ()) for unit in UNITS]
+    exchange = _exchange(reader)
+    rates = [*_tables(reader, exchange), *_tools(reader, exchange)]
+    if not rates:
+        reader.fault("", f"a price needs a rate in one of {', '.join((*DENOMINATORS, TOOLS))}, or free = true")
+    elif not any(rate.pico for rate in rates):
+        reader.fault("", "every rate is 0: say free = true, or give the rate")
+    return False, rates
+
+
+def _tables(reader: BlockReader, exchange: Fraction) -> Iterator[BlockRate]:
+    when, seen = _when(reader), set[str]()
+    for table, per in DENOMINATORS.items():
+        for unit, value in reader.table(table).items():
+            rate = reader.number(table, value)
+            if unit not in UNITS:
+                reader.one_of(table, unit, UNITS, "unit")
+            elif unit in seen:
+                reader.fault(table, f"{unit!r} has two rates")
+            elif per in (60, 3_600) and unit != "audio_seconds":
+                reader.fault(table, f"{table!r} prices audio_seconds, not {unit!r}")
+            elif when and unit not in QUALIFIED_UNITS:
+                reader.fault("when", f"tags choose rates of {' and '.join(QUALIFIED_UNITS)}, not of {unit!r}")
+            else:
+                seen.add(unit)
+                yield BlockRate(unit, pico_rate(rate * exchange, per, unit), when)
+
+
+def _tools(reader: BlockReader, exchange: Fraction) -> Iterator[BlockRate]:
+    for tool, value in reader.table(TOOLS).items():
+        rate = reader.number(TOOLS, value)
+        yield BlockRate("tool_calls", pico_rate(rate * exchange, 1_000, "tool_calls"), (("tool", tool.lower()),))
+
+
+def _when(reader: BlockReader) -> Tags:
+    pairs: list[tuple[str, str]] = []
+    for tag, value in reader.table("when").items():
+        reader.one_of("when", tag, QUALIFIERS, "tag")
+        if isinstance(value, str):
+            pairs.append((tag, value.lower()))
+        else:
+            reader.fault("when", f"the value of {tag!r} must be a text")
+    return tuple(sorted(pairs))
+
+
+def _exchange(reader: BlockReader) -> Fraction:
+    """Dollars for one unit of the block's currency: the ledger is in USD."""
+    currency = reader.text("currency", "USD")
+    if currency == "USD":
+        return Fraction(1)
+    if "usd" not in reader.block.data:
+        reader.fault("currency", f"the ledger is in USD: give 'usd', the dollars for one {currency}")
+        return Fraction(1)
+    return reader.number("usd", reader.block.data["usd"])

@@ -48,6 +48,7 @@ class UsageProducer:
         self._signal = asyncio.Event()
         self._progress = asyncio.Condition()
         self._closing = False
+        self._unsent = 0
 
     async def start(self) -> None:
         """Starts sending in the background and returns at once. Starting twice changes nothing.
@@ -106,12 +107,12 @@ class UsageProducer:
                 await self._progress.wait()
 
     async def flush(self) -> None:
-        """Waits until no accepted event is unsent. Raises `ProducerClosed` when it is closed meanwhile."""
+        """Waits until no accepted event is unsent. Raises `ProducerClosed` when `close` gave some up."""
         async with self._progress:
             while self._buffer.events:
-                if self._not_running() is not None and (self._runner is None or self._runner.done()):
-                    raise ProducerClosed("closed before everything was sent")
                 await self._progress.wait()
+        if self._unsent:
+            raise ProducerClosed(f"closed with {self._unsent} events unsent")
 
     async def close(self, timeout: float | None = None) -> int:
         """Stops accepting, sends what waits for at most `timeout` seconds, and disconnects.
@@ -220,14 +221,14 @@ class UsageProducer:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_CLOSE_LINK_S):
                     await self._delivery.close()
-        unsent = self._buffer.abandon()
-        if unsent:
-            self._losses.add(DropReason.UNSENT, unsent, why=self._delivery.last_error)
+        self._unsent = self._buffer.abandon()
+        if self._unsent:
+            self._losses.add(DropReason.UNSENT, self._unsent, why=self._delivery.last_error)
         self._losses.report(at_once=True)
         async with self._progress:
             self._progress.notify_all()
-        logger.debug("Usage producer closed: %d sent, %d unsent", self._delivery.sent, unsent)
-        return unsent
+        logger.debug("Usage producer closed: %d sent, %d unsent", self._delivery.sent, self._unsent)
+        return self._unsent
 
 
 def _encode(event: UsageEvent) -> Record:

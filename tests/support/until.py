@@ -1,0 +1,15 @@
+"""Waiting in tests: for a condition, never for a time; bounded, so that a fault ends the test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+
+async def until(condition: Callable[[], bool], *, attempts: int = 3000, pause_s: float = 0.01) -> None:
+    """Returns when `condition()` is true; `AssertionError` after `attempts` looks."""
+    for _ in range(attempts):
+        if condition():
+            return
+        await asyncio.sleep(pause_s)
+    raise AssertionError("the awaited condition never came true")

@@ -1,0 +1,308 @@
+"""Delivery against scripted broker answers: those that no broker gives on demand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from aiokafka.errors import (
+    DuplicateSequenceNumber,
+    KafkaConnectionError,
+    MessageSizeTooLargeError,
+    NotLeaderForPartitionError,
+    OutOfOrderSequenceNumber,
+    UnknownError,
+)
+from aiokafka.record.default_records import DefaultRecordBatch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spendmeter_events import DropReason, ProducerSettings
+from spendmeter_events._buffer import Buffer, Record
+from spendmeter_events._delivery import Delivery, back_off
+from spendmeter_events._lanes import partition_of
+from spendmeter_events._link import ProducerId
+from spendmeter_events._losses import Losses
+
+Answer = Callable[[int, DefaultRecordBatch, list[bytes]], Exception | None]
+
+
+@dataclass
+class ScriptedLink:
+    """A connection whose broker answers by a function of (partition, batch, values)."""
+
+    answer: Answer
+    width: int = 1
+    stored: list[bytes] = field(default_factory=list)
+    batches: list[tuple[int, bytes]] = field(default_factory=list)
+    identities: int = 0
+    gives_identity: bool = True
+    closed: int = 0
+
+    def partitions(self) -> list[int]:
+        return list(range(self.width))
+
+    async def refresh(self) -> None:
+        await asyncio.sleep(0)
+
+    async def producer_id(self) -> ProducerId:
+        if not self.gives_identity:
+            raise UnknownError
+        self.identities += 1
+        return ProducerId(self.identities, 0)
+
+    async def produce(self, payloads: Mapping[int, bytes]) -> dict[int, Exception | None]:
+        outcome: dict[int, Exception | None] = {}
+        for partition, payload in payloads.items():
+            self.batches.append((partition, payload))
+            batch = DefaultRecordBatch(payload)
+            values = [bytes(record.value or b"") for record in DefaultRecordBatch(payload)]
+            outcome[partition] = self.answer(partition, batch, values)
+            if outcome[partition] is None:
+                self.stored += values
+        return outcome
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+class Bench:
+    """A delivery over one scripted link, with a clock that jumps over every pause."""
+
+    def __init__(self, link: ScriptedLink, *, batch_bytes: int = 4096) -> None:
+        self.now = 0.0
+        self.link = link
+        self.opened = 0
+        self.buffer = Buffer(max_events=10_000, max_bytes=10**8)
+        self.losses = Losses()
+        self.delivery = Delivery(
+            settings=ProducerSettings(batch_bytes=batch_bytes),
+            buffer=self.buffer,
+            losses=self.losses,
+            open_link=self._open,
+            clock=lambda: self.now,
+        )
+
+    async def _open(self) -> ScriptedLink:
+        self.opened += 1
+        return self.link
+
+    def fill(self, count: int) -> list[bytes]:
+        values = [b"event-%05d" % number for number in range(count)]
+        for number, value in enumerate(values):
+            assert self.buffer.put(Record(UUID(int=number * 7919).bytes, value, 1_700_000_000_000))
+        return values
+
+    async def run(self, *, rounds: int = 400) -> None:
+        """Until nothing is buffered; fails when that takes more rounds than given."""
+        for _ in range(rounds):
+            if self.buffer.events == 0:
+                return
+            await self.delivery.round()
+            self.now += max(self.delivery.seconds_until_reconnect(), self.delivery.seconds_until_ready() or 0.0)
+        raise AssertionError(f"{self.buffer.events} events still wait after {rounds} rounds")
+
+
+async def test_acknowledged_events_leave_the_buffer() -> None:
+    link = ScriptedLink(lambda *_: None, width=4)
+    bench = Bench(link)
+    values = bench.fill(500)
+
+    await bench.run()
+
+    assert sorted(link.stored) == values
+    assert (bench.delivery.sent, bench.buffer.bytes, bench.buffer.waiting_bytes) == (500, 0, 0)
+
+
+async def test_key_decides_partition_as_every_kafka_client_does() -> None:
+    """Given the murmur2 vectors of the Java client's own tests, then ours agrees."""
+    vectors = {b"21": -973932308, b"foobar": -790332482, b"a-little-bit-long-string": -985981536}
+    partitions = list(range(50))
+    assert all(partition_of(key, partitions) == (code & 0x7FFFFFFF) % 50 for key, code in vectors.items())
+
+
+async def test_one_oversized_record_costs_only_itself() -> None:
+    """Given a broker that refuses any batch with one certain record, then all others arrive."""
+    poison = b"event-00077"
+    link = ScriptedLink(lambda _, __, values: MessageSizeTooLargeError() if poison in values else None)
+    bench = Bench(link)
+    values = bench.fill(200)
+
+    await bench.run()
+
+    assert sorted(link.stored) == [value for value in values if value != poison]
+    assert bench.losses.counts() == {DropReason.REFUSED: 1}
+
+
+async def test_unknown_error_is_retried_before_it_counts_as_refusal() -> None:
+    seen: list[int] = []
+
+    def answer(_: int, __: DefaultRecordBatch, values: list[bytes]) -> Exception | None:
+        seen.append(len(values))
+        return UnknownError() if len(seen) <= 7 else None
+
+    bench = Bench(ScriptedLink(answer))
+    bench.fill(10)
+
+    await bench.run()
+
+    assert seen == [10] * 8
+    assert bench.losses.counts() == {}
+
+
+async def test_retry_is_the_same_batch() -> None:
+    """Given a lost answer, when the batch is sent again, then it has the same bytes, so that an idempotent
+    broker knows it; and the next batch continues the sequence."""
+    answers = iter([KafkaConnectionError(), KafkaConnectionError(), None, None])
+    link = ScriptedLink(lambda *_: next(answers))
+    bench = Bench(link, batch_bytes=270)
+    bench.fill(20)
+
+    await bench.run()
+
+    payloads = [payload for _, payload in link.batches]
+    assert payloads[0] == payloads[1] == payloads[2]
+    assert [DefaultRecordBatch(payload).base_sequence for payload in payloads] == [0, 0, 0, 10]
+    assert {DefaultRecordBatch(payload).producer_id for payload in payloads} == {1}
+
+
+async def test_identity_survives_the_connection() -> None:
+    answers = iter([KafkaConnectionError(), None])
+    link = ScriptedLink(lambda *_: next(answers))
+    bench = Bench(link)
+    bench.fill(3)
+
+    await bench.run()
+
+    assert (bench.opened, link.closed, link.identities) == (2, 1, 1)
+    assert bench.delivery.idempotent is True
+
+
+async def test_duplicate_sequence_means_sent() -> None:
+    bench = Bench(ScriptedLink(lambda *_: DuplicateSequenceNumber()))
+    bench.fill(3)
+
+    await bench.run()
+
+    assert bench.delivery.sent == 3
+
+
+async def test_lost_identity_is_replaced_and_sequences_restart() -> None:
+    """Given a broker that no longer knows this producer, then a new id starts at sequence 0 in every lane."""
+    known = {1: False, 2: True}
+    link = ScriptedLink(lambda _, batch, __: None if known[batch.producer_id] else OutOfOrderSequenceNumber(), width=3)
+    bench = Bench(link)
+    values = bench.fill(60)
+
+    await bench.run()
+
+    assert sorted(link.stored) == values
+    final = [DefaultRecordBatch(payload) for _, payload in link.batches[-3:]]
+    assert [(batch.producer_id, batch.base_sequence) for batch in final] == [(2, 0)] * 3
+
+
+async def test_no_producer_id_means_plain_sending() -> None:
+    link = ScriptedLink(lambda *_: None, gives_identity=False)
+    bench = Bench(link)
+    bench.fill(3)
+
+    await bench.run()
+
+    batch = DefaultRecordBatch(link.batches[0][1])
+    assert bench.delivery.idempotent is False
+    assert (batch.producer_id, batch.base_sequence) == (-1, -1)
+
+
+async def test_failing_partition_does_not_hold_up_the_others() -> None:
+    """Given one partition without a leader, when rounds go on, then the other three get all of theirs."""
+    link = ScriptedLink(lambda partition, *_: NotLeaderForPartitionError() if partition == 2 else None, width=4)
+    bench = Bench(link, batch_bytes=400)
+    bench.fill(400)
+
+    for _ in range(80):
+        await bench.delivery.round()
+
+    waiting = bench.buffer.events
+    assert 0 < waiting < 200
+    assert bench.delivery.sent == 400 - waiting
+    assert link.closed == 0
+    assert sum(partition == 2 for partition, _ in link.batches) < 5
+
+
+async def test_topic_made_anew_with_fewer_partitions() -> None:
+    """Given events that wait for partition 3, when the topic comes back with one, then they go there."""
+    link = ScriptedLink(lambda partition, *_: KafkaConnectionError() if partition else None, width=4)
+    bench = Bench(link)
+    values = bench.fill(100)
+    await bench.delivery.round()
+
+    link.width = 1
+    await bench.run()
+
+    assert sorted(link.stored) == values
+
+
+async def test_unexpected_error_does_not_end_the_loop() -> None:
+    answers = iter([ZeroDivisionError("a fault of ours"), None])
+
+    def answer(*_: object) -> Exception | None:
+        error = next(answers)
+        if error is not None:
+            raise error
+        return None
+
+    bench = Bench(ScriptedLink(answer))
+    bench.fill(5)
+
+    await bench.run()
+
+    assert bench.delivery.sent == 5
+    assert "a fault of ours" in bench.delivery.last_error
+
+
+def test_back_off_doubles_up_to_its_cap() -> None:
+    settings = ProducerSettings(retry_backoff_s=0.25, retry_backoff_max_s=15)
+    assert [back_off(failures, settings, jitter=1) for failures in (1, 2, 3, 7, 1000)] == [0.25, 0.5, 1, 15, 15]
+    assert back_off(1, settings, jitter=0) == 0.125
+
+
+_ERRORS = [
+    None,
+    None,
+    KafkaConnectionError,
+    NotLeaderForPartitionError,
+    OutOfOrderSequenceNumber,
+    MessageSizeTooLargeError,
+    UnknownError,
+]
+
+
+@given(
+    script=st.lists(st.sampled_from(_ERRORS), max_size=60),
+    width=st.integers(1, 5),
+    count=st.integers(1, 120),
+    batch_bytes=st.sampled_from([40, 500, 10_000]),
+)
+def test_every_event_is_stored_once_or_counted_as_refused(
+    script: list[type[Exception] | None], width: int, count: int, batch_bytes: int
+) -> None:
+    """Whatever the broker answers (an error here always means: not stored), nothing is lost or doubled."""
+    answers = iter(script)
+
+    def answer(*_: object) -> Exception | None:
+        error = next(answers, None)
+        return error() if error else None
+
+    async def scenario() -> None:
+        link = ScriptedLink(answer, width=width)
+        bench = Bench(link, batch_bytes=batch_bytes)
+        values = bench.fill(count)
+        await bench.run(rounds=2000)
+        refused = bench.losses.counts().get(DropReason.REFUSED, 0)
+        assert len(link.stored) == len(set(link.stored)) == bench.delivery.sent == count - refused
+        assert set(link.stored) <= set(values)
+        assert (bench.buffer.events, bench.buffer.bytes, bench.buffer.waiting_bytes) == (0, 0, 0)
+
+    asyncio.run(scenario())

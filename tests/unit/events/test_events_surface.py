@@ -1,0 +1,46 @@
+"""The public surface: what a service imports, and the schema and files that others rely on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import spendmeter_events
+
+
+def test_events_surface_is_pinned() -> None:
+    assert spendmeter_events.__all__ == [
+        "ACTIONS",
+        "SYSTEM_USER",
+        "DeliveryFailed",
+        "DirectoryPublisher",
+        "DropReason",
+        "EventRefused",
+        "InvalidSettings",
+        "KafkaConnection",
+        "OrgEntry",
+        "ProducerClosed",
+        "ProducerSettings",
+        "ProducerStats",
+        "SpendmeterError",
+        "SyncUsageProducer",
+        "UsageEvent",
+        "UsageProducer",
+        "UserEntry",
+    ]
+
+
+def test_every_public_name_is_there() -> None:
+    assert all(hasattr(spendmeter_events, name) for name in spendmeter_events.__all__)
+
+
+def test_emitting_service_needs_only_aiokafka_and_pydantic() -> None:
+    """Given a fresh interpreter, when the package is imported, then nothing of the private app comes along."""
+    script = (
+        "import sys, spendmeter_events\n"
+        "heavy = {'faust', 'pyarrow', 'numpy', 'chdb', 'orjson', 'fastapi', 'clickhouse_connect', 'mode'}\n"
+        "ours = {name for name in sys.modules if name.startswith('spendmeter_') and '.' not in name}\n"
+        "print(sorted(heavy & set(sys.modules)), sorted(ours))"
+    )
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[] ['spendmeter_events']"

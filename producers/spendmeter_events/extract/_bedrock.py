@@ -1,0 +1,162 @@
+"""Amazon Bedrock: Converse, InvokeModel with each vendor's own body, and their streams.
+
+Converse and the response headers count input without cached tokens, and their total with them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from spendmeter_events.extract import _anthropic, _openai, _openai_stream
+from spendmeter_events.extract._dialect import FINISHED, Dialect, Merged, Request, extract
+from spendmeter_events.extract._payload import items, pick, text, tier
+from spendmeter_events.extract._tally import NOT_THE_SUM, Tally
+from spendmeter_events.extract.usage import Usage
+
+_METRICS: Final = "amazon-bedrock-invocationMetrics"
+_HEADER: Final = "x-amzn-bedrock-"
+_BESIDE: Final = (_METRICS, "prompt_token_count", "generation_token_count", "inputTextTokenCount")
+"""Counts that a chunk of InvokeModel's stream has beside its text."""
+_METADATA: Final = ("usage", "serviceTier", "performanceConfig", "trace")
+
+
+def from_bedrock(response: object, *, request: Request | None = None) -> Usage:
+    """Usage of a Bedrock response: Converse, an InvokeModel body or raw response, or a stream's events.
+
+    A raw InvokeModel response is read from its headers: its body can be read once, and that is the caller's.
+    `request["modelId"]` gives the model, which Bedrock does not repeat. Raises `InconsistentUsage`.
+    """
+    return extract(BEDROCK, response, request=request)
+
+
+def read(payload: object, request: Request, provider: str) -> Usage:
+    """Usage of a complete payload."""
+    headers = _headers(payload)
+    body = _decoded(pick(payload, "body")) or payload
+    fields: dict[str, Any] = {
+        "model": text(pick(pick(pick(body, "trace"), "promptRouter"), "invokedModelId"))
+        or text(pick(request, "modelId", "model")),
+        "request_id": text(pick(pick(payload, "ResponseMetadata"), "RequestId") or pick(body, "id")),
+        "service_tier": _tier(body, headers),
+    }
+    tally, usage = Tally(), pick(body, "usage")
+    counts, section = _reader(body, usage)(tally, body, usage), usage
+    if not counts and not tally.faults:
+        section = pick(body, _METRICS) or headers
+        counts = _told_beside(tally, body, headers)
+    told = {"input_tokens", "output_tokens"} <= counts.keys()
+    return tally.settle(section, provider=provider, state="complete" if told else "missing", **fields, **counts)
+
+
+def fold(merged: Merged, event: object) -> None:
+    """Adds an event of ConverseStream (`metadata` has the usage) or a chunk of InvokeModel's stream."""
+    chunk = _decoded(pick(pick(event, "chunk"), "bytes")) or event
+    if items(chunk, "choices"):
+        _openai_stream.fold(merged, chunk)
+    else:
+        _anthropic.fold(merged, chunk)
+    merged |= {name: value for name in _BESIDE if (value := pick(chunk, name)) is not None}
+    metadata = pick(chunk, "metadata")
+    merged |= {name: value for name in _METADATA if (value := pick(metadata, name)) is not None}
+    if pick(chunk, _METRICS) is not None or pick(metadata, "usage") is not None:
+        merged[FINISHED] = True
+
+
+def speaks(event: object) -> bool:
+    """Whether the event carries output."""
+    return pick(event, "contentBlockDelta", "chunk") is not None
+
+
+Reader = Callable[[Tally, object, object], dict[str, int]]
+
+
+def _reader(body: object, usage: object) -> Reader:
+    """Whose words this body speaks."""
+    if pick(usage, "inputTokens", "outputTokens") is not None:
+        return _converse
+    if pick(usage, "prompt_tokens", "completion_tokens") is not None:
+        return lambda tally, _, usage: _openai.tokens(tally, usage)
+    if usage is not None:
+        return lambda tally, _, usage: _anthropic.tokens(tally, usage)
+    return _flat
+
+
+def _converse(tally: Tally, _: object, usage: object) -> dict[str, int]:
+    uncached, output = tally.count(usage, "inputTokens"), tally.count(usage, "outputTokens")
+    by_ttl = {text(pick(each, "ttl")): tally.count(each, "inputTokens") for each in items(usage, "cacheDetails")}
+    written = tally.count(usage, "cacheWriteInputTokens", "cacheWriteInputTokenCount")
+    counts = _disjoint(
+        uncached,
+        output,
+        tally.count(usage, "cacheReadInputTokens", "cacheReadInputTokenCount"),
+        tally.writes(written, by_ttl.get("5m"), by_ttl.get("1h")),
+    )
+    total = tally.count(usage, "totalTokens")
+    # Models without prompt caching, and some gateways, leave the cached tokens out of the total.
+    if total is not None and total not in (sum(counts.values()), (uncached or 0) + (output or 0)):
+        tally.faults.append(NOT_THE_SUM)
+    return counts
+
+
+def _flat(tally: Tally, body: object, _: object) -> dict[str, int]:
+    """Llama and Titan put their counts at the top of the body; an embedding has no output."""
+    given = tally.count(body, "prompt_token_count", "inputTextTokenCount")
+    made = tally.count(body, "generation_token_count")
+    results = [tally.count(each, "tokenCount") for each in items(body, "results")]
+    if made is None and results:
+        made = sum(count or 0 for count in results)
+    if made is None and pick(body, "embedding", "embeddingsByType") is not None:
+        made = 0
+    return _disjoint(given, made, None, (0, 0))
+
+
+def _told_beside(tally: Tally, body: object, headers: dict[str, Any]) -> dict[str, int]:
+    """What Bedrock adds itself: metrics on a stream's last chunk, headers on a whole response."""
+    metrics = pick(body, _METRICS)
+
+    def told(metric: str, header: str) -> int | None:
+        from_metrics = tally.count(metrics, metric)
+        return tally.count(headers, _HEADER + header) if from_metrics is None else from_metrics
+
+    return _disjoint(
+        told("inputTokenCount", "input-token-count"),
+        told("outputTokenCount", "output-token-count"),
+        told("cacheReadInputTokenCount", "cache-read-input-token-count"),
+        (told("cacheWriteInputTokenCount", "cache-write-input-token-count") or 0, 0),
+    )
+
+
+def _disjoint(uncached: int | None, output: int | None, cached: int | None, writes: tuple[int, int]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    if uncached is not None:
+        counts |= {"input_tokens": uncached, "cache_read_tokens": cached or 0}
+        counts |= {"cache_write_5m_tokens": writes[0], "cache_write_1h_tokens": writes[1]}
+    if output is not None:
+        counts["output_tokens"] = output
+    return counts
+
+
+def _headers(payload: object) -> dict[str, Any]:
+    found = pick(pick(payload, "ResponseMetadata"), "HTTPHeaders")
+    return {str(name).lower(): found[name] for name in found} if isinstance(found, Mapping) else {}
+
+
+def _tier(body: object, headers: dict[str, Any]) -> str:
+    if pick(pick(body, "performanceConfig"), "latency") == "optimized":
+        return "latency_optimized"
+    return tier(pick(pick(body, "serviceTier"), "type") or headers.get(_HEADER + "service-tier"))
+
+
+def _decoded(body: object) -> Any:
+    """The body as the caller has read it; None for one still unread, which stays so."""
+    if isinstance(body, (bytes, bytearray, str)):
+        try:
+            body = json.loads(body)
+        except ValueError:
+            return None
+    return body if isinstance(body, dict) else None
+
+
+BEDROCK = Dialect(provider="bedrock", read=read, fold=fold, speaks=speaks)

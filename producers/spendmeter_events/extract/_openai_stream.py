@@ -1,0 +1,58 @@
+"""Folding OpenAI's streams: chat chunks with a usage chunk at the end, and the typed events of the other APIs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from spendmeter_events.extract._dialect import FINISHED, Merged
+from spendmeter_events.extract._payload import items, pick
+
+_TOLD: Final = ("id", "model", "service_tier", "usage", "citations", "provider")
+_IN_RESPONSE: Final = ("id", "model", "service_tier", "usage", "tool_usage", "output")
+_OUTPUT: Final = ("content", "reasoning_content", "reasoning", "tool_calls", "refusal", "audio")
+_ENDS: Final = (
+    "response.completed",
+    "response.incomplete",
+    "response.failed",
+    "response.cancelled",
+    "response.done",
+    "transcript.text.done",
+    "transcription.done",
+    "speech.audio.done",
+    "image_generation.completed",
+    "image_edit.completed",
+)
+
+
+def fold(merged: Merged, chunk: object) -> None:
+    """Adds a chunk. A usage that comes more than once is a running count: the last one stands."""
+    kind = pick(chunk, "type")
+    response = pick(chunk, "response")
+    source, names = (chunk, _TOLD) if response is None else (response, _IN_RESPONSE)
+    for name in names:
+        value = pick(source, name)
+        if value:
+            merged[name] = value
+    # Groq's older chunks carry it under its own name.
+    if usage := pick(pick(chunk, "x_groq"), "usage"):
+        merged["usage"] = usage
+    if kind in _ENDS:
+        merged |= {FINISHED: True, "type": kind}
+        _count_image(merged, chunk, str(kind))
+    elif any(pick(choice, "finish_reason") for choice in items(chunk, "choices")):
+        merged[FINISHED] = True
+
+
+def speaks(chunk: object) -> bool:
+    """Whether the chunk carries output, of any kind."""
+    kind = pick(chunk, "type")
+    if isinstance(kind, str):
+        return kind.endswith((".delta", ".done", ".completed", ".partial_image"))
+    deltas = [pick(choice, "delta") for choice in items(chunk, "choices")]
+    return any(pick(delta, name) for delta in deltas for name in _OUTPUT)
+
+
+def _count_image(merged: Merged, chunk: object, kind: str) -> None:
+    if kind.startswith("image_"):
+        merged.setdefault("data", []).append({"b64_json": True})  # only that there is one
+        merged.update({name: value for name in ("size", "quality") if (value := pick(chunk, name))})

@@ -1,0 +1,75 @@
+"""Reading a response that is an SDK's object or the decoded JSON, in whichever spelling."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, TypeGuard
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]+")
+_NAME: Final = re.compile(r"[A-Za-z_][\w.\-]{0,63}")
+_MAX_DEPTH: Final = 3
+_MAX_KEYS: Final = 32
+
+_TIERS: Final = {
+    "default": "standard",
+    "auto": "standard",
+    "on_demand": "standard",
+    "unspecified": "standard",
+    "on_demand_priority": "priority",
+    "on_demand_flex": "flex",
+}
+
+
+def pick(payload: object, *names: str) -> Any:
+    """The first of the named keys or attributes that is present and not None; None for none of them."""
+    for name in names:
+        value = payload.get(name) if isinstance(payload, Mapping) else getattr(payload, name, None)
+        if value is not None:
+            return value
+    return None
+
+
+def items(payload: object, *names: str) -> Sequence[Any]:
+    """The list under the first of these names; empty where there is none."""
+    value = pick(payload, *names)
+    return value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else ()
+
+
+def text(value: object, limit: int = 128) -> str:
+    """A provider's identifier as the event contract takes it: printable, cut; empty for anything else."""
+    value = getattr(value, "value", value)  # an enumeration's member
+    return _CONTROL.sub(" ", value)[:limit] if isinstance(value, str) else ""
+
+
+def tier(value: object) -> str:
+    """A provider's name for a service tier, in the price book's spelling; unknown names pass in lower case."""
+    name = text(value, 64).lower().removeprefix("service_tier_")
+    return _TIERS.get(name, name)
+
+
+def is_stream(response: object) -> TypeGuard[Iterable[object]]:
+    """Whether this is a series of chunks. SDK objects that can be iterated over their fields are not."""
+    if isinstance(response, (str, bytes, bytearray, Mapping)) or hasattr(type(response), "model_fields"):
+        return False
+    return isinstance(response, Iterable)
+
+
+def shape_of(value: object, depth: int = 0) -> str:
+    """Key names and types of a payload, never a value: `{prompt_tokens: int, details: {cached_tokens: str}}`.
+
+    A key that does not look like a field's name may be content, and is shown as `?`.
+    """
+    if isinstance(value, (list, tuple)):
+        return f"[{shape_of(value[0], depth + 1)}]" if value and depth < _MAX_DEPTH else "list"
+    fields = value if isinstance(value, Mapping) else getattr(value, "__dict__", None)
+    if not isinstance(fields, Mapping) or isinstance(value, type):
+        return type(value).__name__
+    if depth >= _MAX_DEPTH:
+        return "object"
+    shown = [f"{_key(name)}: {shape_of(fields[name], depth + 1)}" for name in list(fields)[:_MAX_KEYS]]
+    return "{" + ", ".join(shown) + "}"
+
+
+def _key(name: object) -> str:
+    return name if isinstance(name, str) and _NAME.fullmatch(name) else "?"

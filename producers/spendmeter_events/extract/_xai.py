@@ -1,0 +1,66 @@
+"""xAI (Grok): OpenAI's shape, but chat completions report reasoning beside the output, and the cost in ticks."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from spendmeter_events.extract._dialect import Dialect, Request, extract
+from spendmeter_events.extract._openai import identity, settle, tokens, unwrap
+from spendmeter_events.extract._openai_stream import fold, speaks
+from spendmeter_events.extract._openai_tools import images_and_tools, tool_tag
+from spendmeter_events.extract._payload import pick
+from spendmeter_events.extract._tally import Tally
+from spendmeter_events.extract.usage import Usage
+
+TICKS_PER_USD: Final = 10**10
+
+
+def from_xai(response: object, *, request: Request | None = None) -> Usage:
+    """Usage of an xAI response: chat completions, responses, images, and the xai-sdk's objects.
+
+    Raises `InconsistentUsage`.
+    """
+    return extract(XAI, response, request=request)
+
+
+def read(payload: object, request: Request, provider: str) -> Usage:
+    """Usage of a complete payload."""
+    body, fields = unwrap(payload)
+    fields = identity(body, request) | fields
+    tally = Tally()
+    usage = pick(body, "usage")
+    fields |= images_and_tools(tally, body, request)
+    # Only the chat API counts reasoning outside; it is the one that speaks of a completion.
+    fields |= tokens(tally, usage, reasoning_outside=pick(usage, "completion_tokens") is not None)
+    fields |= _server_tools(tally, usage, fields)
+    ticks = tally.count(usage, "cost_in_usd_ticks")
+    if ticks is not None:
+        fields["provider_cost_usd"] = ticks / TICKS_PER_USD
+    return settle(tally, usage, fields, provider)
+
+
+def _server_tools(tally: Tally, usage: object, fields: dict[str, Any]) -> dict[str, Any]:
+    details = pick(usage, "server_side_tool_usage_details")
+    tools = {
+        name.removesuffix("_calls"): count
+        for name in _BILLED_TOOLS
+        if (count := tally.count(details, name)) is not None and count > 0
+    }
+    calls = sum(tools.values()) or tally.count(usage, "num_server_side_tools_used")
+    if sources := tally.count(usage, "num_sources_used"):
+        # Live Search is billed by the source, not by the call.
+        tools, calls = {**tools, "live_search": sources}, (calls or 0) + sources
+    if not calls:
+        return {}
+    return {"tool_calls": calls, "tags": {**fields["tags"], **tool_tag(tools or {"server_side": calls})}}
+
+
+_BILLED_TOOLS: Final = (
+    "web_search_calls",
+    "x_search_calls",
+    "code_interpreter_calls",
+    "file_search_calls",
+    "document_search_calls",
+)
+
+XAI = Dialect(provider="xai", read=read, fold=fold, speaks=speaks)

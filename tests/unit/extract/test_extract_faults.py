@@ -1,0 +1,343 @@
+"""Counts that cannot be: a typed error with the payload's shape, never its content, and what is known."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from spendmeter_events import SpendmeterError, extract
+from spendmeter_events.extract import InconsistentUsage
+
+SUM = "the total is not the sum of its parts"
+PARTS = "cached, written and audio tokens exceed the input they are part of"
+MADE = "reasoning and audio tokens exceed the output they are part of"
+
+
+def openai(**usage: Any) -> dict[str, Any]:
+    return {"id": "c1", "model": "m", "usage": usage}
+
+
+def gemini(**usage: Any) -> dict[str, Any]:
+    return {"responseId": "c1", "modelVersion": "m", "usageMetadata": usage}
+
+
+def audio(count: int) -> list[dict[str, Any]]:
+    return [{"modality": "AUDIO", "tokenCount": count}]
+
+
+CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
+    (
+        "from_openai",
+        openai(prompt_tokens=-1, completion_tokens=5),
+        "prompt_tokens is negative or impossibly large",
+        {"output_tokens": 5},
+    ),
+    (
+        "from_openai",
+        openai(prompt_tokens=10, completion_tokens=2**41),
+        "completion_tokens is negative or impossibly large",
+        {"input_tokens": 10},
+    ),
+    (
+        "from_openai",
+        openai(prompt_tokens=10, completion_tokens=10**400),
+        "completion_tokens is negative or impossibly large",
+        {"input_tokens": 10},
+    ),
+    (
+        "from_openai",
+        openai(prompt_tokens=10, completion_tokens=float("nan")),
+        "completion_tokens is negative or impossibly large",
+        {"input_tokens": 10},
+    ),
+    (
+        "from_openai",
+        openai(prompt_tokens=10, completion_tokens=2.5),
+        "completion_tokens is not a whole count",
+        {"input_tokens": 10},
+    ),
+    (
+        "from_openai",
+        openai(prompt_tokens=10, completion_tokens="many"),
+        "completion_tokens is not a number",
+        {"input_tokens": 10},
+    ),
+    (
+        "from_openai",
+        openai(prompt_tokens=True, completion_tokens=5),
+        "prompt_tokens is not a number",
+        {"output_tokens": 5},
+    ),
+    (
+        "from_openai",
+        openai(prompt_tokens=10, completion_tokens=[5]),
+        "completion_tokens is not a number",
+        {"input_tokens": 10},
+    ),
+    (
+        "from_openai",
+        openai(prompt_tokens=10, completion_tokens=5, prompt_tokens_details={"cached_tokens": 11}),
+        PARTS,
+        {"output_tokens": 5},
+    ),
+    (
+        "from_openai",
+        openai(
+            prompt_tokens=10,
+            completion_tokens=5,
+            prompt_tokens_details={"cached_tokens": 6, "cache_write_tokens": 5},
+        ),
+        PARTS,
+        {"output_tokens": 5},
+    ),
+    (
+        "from_openai",
+        openai(
+            input_tokens=10,
+            output_tokens=5,
+            input_tokens_details={
+                "cache_write_tokens": 3,
+                "cache_write_tokens_details": {"ttl_30m_tokens": 3, "ttl_12h_tokens": 1},
+            },
+        ),
+        "cache writes by lifetime exceed their total",
+        {"input_tokens": 10, "output_tokens": 5},
+    ),
+    (
+        "from_openai",
+        openai(
+            input_tokens=10,
+            output_tokens=5,
+            input_token_details={"audio_tokens": 2, "cached_tokens_details": {"audio_tokens": 3}},
+        ),
+        "cached audio tokens exceed audio tokens",
+        {"output_tokens": 5},
+    ),
+    (
+        "from_openai",
+        openai(prompt_tokens=10, completion_tokens=5, completion_tokens_details={"reasoning_tokens": 6}),
+        MADE,
+        {"input_tokens": 10},
+    ),
+    (
+        "from_openai",
+        openai(prompt_tokens=10, completion_tokens=5, completion_tokens_details={"audio_tokens": 6}),
+        MADE,
+        {"input_tokens": 10},
+    ),
+    (
+        "from_openai",
+        openai(prompt_tokens=10, completion_tokens=5, total_tokens=16),
+        SUM,
+        {"input_tokens": 10, "output_tokens": 5},
+    ),
+    ("from_openai", openai(prompt_tokens=10, total_tokens=9), SUM, {"input_tokens": 10}),
+    (
+        "from_openai",
+        {"id": "c1", "model": "m", "usage": {"type": "duration", "seconds": -1}},
+        "seconds is negative or impossibly large",
+        {},
+    ),
+    (
+        "from_anthropic",
+        openai(input_tokens=-3, output_tokens=5, cache_read_input_tokens=7),
+        "input_tokens is negative or impossibly large",
+        {"output_tokens": 5},
+    ),
+    (
+        "from_anthropic",
+        openai(
+            input_tokens=3,
+            output_tokens=5,
+            cache_creation_input_tokens=1,
+            cache_creation={"ephemeral_5m_input_tokens": 2},
+        ),
+        "cache writes by lifetime exceed their total",
+        {"input_tokens": 3, "output_tokens": 5},
+    ),
+    (
+        "from_anthropic",
+        openai(input_tokens=3, output_tokens=5, output_tokens_details={"thinking_tokens": 6}),
+        MADE,
+        {"input_tokens": 3},
+    ),
+    (
+        "from_bedrock",
+        {"id": "c1", "usage": {"inputTokens": 3, "outputTokens": 4, "totalTokens": 8}},
+        SUM,
+        {"input_tokens": 3, "output_tokens": 4},
+    ),
+    (
+        "from_bedrock",
+        {"id": "c1", "usage": {"inputTokens": -3, "outputTokens": 4}},
+        "inputTokens is negative or impossibly large",
+        {"output_tokens": 4},
+    ),
+    (
+        "from_gemini",
+        gemini(promptTokenCount=10, candidatesTokenCount=5, totalTokenCount=99),
+        SUM,
+        {"input_tokens": 10, "output_tokens": 5},
+    ),
+    (
+        "from_gemini",
+        gemini(promptTokenCount=10, candidatesTokenCount=5, cachedContentTokenCount=11),
+        PARTS,
+        {"output_tokens": 5},
+    ),
+    (
+        "from_gemini",
+        gemini(
+            promptTokenCount=10,
+            candidatesTokenCount=5,
+            promptTokensDetails=audio(2),
+            cacheTokensDetails=audio(3),
+        ),
+        "cached audio tokens exceed audio tokens",
+        {"output_tokens": 5},
+    ),
+    (
+        "from_gemini",
+        gemini(promptTokenCount=10, candidatesTokenCount=5, candidatesTokensDetails=audio(6)),
+        MADE,
+        {"input_tokens": 10},
+    ),
+    (
+        "from_xai",
+        openai(prompt_tokens=10, completion_tokens=5, total_tokens=15, cost_in_usd_ticks=-1),
+        "cost_in_usd_ticks is negative or impossibly large",
+        {"input_tokens": 10, "output_tokens": 5},
+    ),
+    (
+        "from_openrouter",
+        openai(prompt_tokens=10, completion_tokens=5, total_tokens=15, cost="free"),
+        "cost is not a number",
+        {"input_tokens": 10, "output_tokens": 5},
+    ),
+    (
+        "from_mistral",
+        openai(prompt_tokens=10, completion_tokens=5, prompt_audio_seconds="long"),
+        "prompt_audio_seconds is not a number",
+        {"input_tokens": 10, "output_tokens": 5},
+    ),
+    (
+        "from_deepseek",
+        openai(
+            prompt_tokens=10,
+            completion_tokens=5,
+            total_tokens=15,
+            prompt_cache_hit_tokens=4,
+            prompt_cache_miss_tokens=5,
+        ),
+        "cache hits and misses are not the prompt",
+        {"output_tokens": 5},
+    ),
+    (
+        "from_otel",
+        {
+            "gen_ai.provider.name": "anthropic",
+            "gen_ai.response.model": "m",
+            "gen_ai.response.id": "c1",
+            "gen_ai.usage.input_tokens": 10,
+            "gen_ai.usage.output_tokens": 5,
+            "gen_ai.usage.cache_read.input_tokens": 100,
+        },
+        PARTS,
+        {"output_tokens": 5},
+    ),
+    (
+        "from_otel",
+        {
+            "gen_ai.response.id": "c1",
+            "llm.token_count.prompt": 1,
+            "llm.token_count.completion": 2,
+            "llm.token_count.total": 4,
+        },
+        SUM,
+        {"input_tokens": 1, "output_tokens": 2},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("extractor", "payload", "fault", "known"), CASES, ids=[f"{c[0][5:]}-{c[2][:30]}" for c in CASES]
+)
+def test_counts_that_cannot_be_raise_and_leave_what_is_known(
+    extractor: str, payload: dict[str, Any], fault: str, known: dict[str, Any]
+) -> None:
+    with pytest.raises(InconsistentUsage) as caught:
+        getattr(extract, extractor)(payload)
+    error = caught.value
+    assert fault in error.faults
+    assert error.known.state == "inconsistent"
+    assert error.known.request_id == "c1"
+    counts = {name: getattr(error.known, name) for name in extract.TOKEN_BUCKETS}
+    assert {name: count for name, count in counts.items() if count} == known
+    assert error.known.as_fields()["tags"]["usage"] == "inconsistent"
+
+
+def test_the_error_is_one_of_ours_and_of_the_built_in_kind() -> None:
+    assert issubclass(InconsistentUsage, SpendmeterError)
+    assert issubclass(InconsistentUsage, ValueError)
+
+
+def test_the_shape_has_names_and_types_and_no_content() -> None:
+    """Given a payload full of the conversation, when its usage is inconsistent, then the error tells none of it."""
+    payload = {
+        "id": "c1",
+        "model": "m",
+        "choices": [{"message": {"content": "SECRET answer"}}],
+        "usage": {
+            "prompt_tokens": "SECRET count",
+            "SECRET question, as a key": 1,
+            "details": {"a": {"b": {"c": "SECRET"}}},
+            "notes": ["SECRET", 2],
+            "nothing": [],
+            "pairs": ((1, 2),),
+            7: 3.5,
+            "client": SimpleNamespace(key="SECRET"),
+            "kind": int,
+        },
+    }
+    with pytest.raises(InconsistentUsage) as caught:
+        extract.from_openai(payload)
+    assert caught.value.shape == (
+        "{prompt_tokens: str, ?: int, details: {a: {b: object}}, notes: [str], nothing: list, "
+        "pairs: [[int]], ?: float, client: {key: str}, kind: type}"
+    )
+    assert "SECRET" not in str(caught.value)
+    assert "SECRET" not in repr(caught.value)
+
+
+def test_the_shape_of_an_endless_list_of_lists_ends() -> None:
+    nested: list[Any] = []
+    nested.append(nested)
+    with pytest.raises(InconsistentUsage) as caught:
+        extract.from_openai(openai(prompt_tokens=-1, deep=nested))
+    assert "deep: [[list]]" in caught.value.shape
+
+
+def test_the_otel_shape_leaves_out_everything_but_the_counts() -> None:
+    span = {"gen_ai.prompt.SECRET": "SECRET", "gen_ai.usage.input_tokens": -1}
+    with pytest.raises(InconsistentUsage) as caught:
+        extract.from_otel(span)
+    assert caught.value.shape == "{gen_ai.usage.input_tokens: int}"
+
+
+@pytest.mark.parametrize("nothing", [None, "", b"", 0, object(), {}, {"usage": "none"}, int])
+@pytest.mark.parametrize("extractor", [name for name in extract.__all__ if name.startswith("from_")])
+def test_what_is_no_response_tells_nothing_and_says_so(extractor: str, nothing: object) -> None:
+    usage = getattr(extract, extractor)(nothing)
+    assert usage.state == "missing"
+    assert usage.total_tokens == 0
+
+
+def test_an_error_in_the_callers_own_stream_is_theirs() -> None:
+    def stream() -> Any:
+        yield {"id": "c1", "choices": []}
+        raise ConnectionResetError("their network")
+
+    with pytest.raises(ConnectionResetError, match="their network"):
+        extract.from_openai(stream())

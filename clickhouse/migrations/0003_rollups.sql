@@ -4,7 +4,7 @@
 --
 -- usage_15m, usage_hourly, usage_daily   every dimension but the person; three grains. The finest is a quarter of an
 --                                        hour, because whole UTC hours cannot make a +5:30 or +5:45 day.
--- user_daily                             the person, with class and section, and the feature used.
+-- user_daily                             the person, with class and section, the feature used and whose key paid.
 -- latency_daily                          a histogram of latencies, for percentiles.
 -- What no rollup keeps (one person's models, part of a UTC day of a class) is read from usage_events itself.
 
@@ -237,6 +237,7 @@ CREATE TABLE IF NOT EXISTS user_daily
     class_name LowCardinality(String),
     section LowCardinality(String),
     feature LowCardinality(String),
+    key_source LowCardinality(String),
     requests SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
     input_tokens SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
     cache_read_tokens SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
@@ -273,7 +274,7 @@ CREATE TABLE IF NOT EXISTS user_daily
 )
 ENGINE = AggregatingMergeTree
 PARTITION BY toYYYYMM(bucket)
-ORDER BY (org_id, user_id, bucket, feature, role, class_name, section)
+ORDER BY (org_id, user_id, bucket, feature, key_source, role, class_name, section)
 SETTINGS non_replicated_deduplication_window = 10000;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS user_daily_view TO user_daily AS
@@ -285,6 +286,7 @@ SELECT
     class_name,
     section,
     feature,
+    key_source,
     sum(event.requests) AS requests,
     sum(event.input_tokens) AS input_tokens,
     sum(event.cache_read_tokens) AS cache_read_tokens,
@@ -319,7 +321,7 @@ SELECT
     min(event.occurred_at) AS first_seen,
     max(event.occurred_at) AS last_seen
 FROM usage_events AS event
-GROUP BY bucket, org_id, user_id, role, class_name, section, feature;
+GROUP BY bucket, org_id, user_id, role, class_name, section, feature, key_source;
 
 -- Sixteen bins to a doubling: bin b begins at 2^(b/16) - 1 ms and is 4.4 % wide. Counts in bins add up like any
 -- other measure; merging a quantile sketch per row took longer than reading the raw events.

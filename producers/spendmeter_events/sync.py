@@ -72,9 +72,13 @@ class _Worker:
 
     def close(self, timeout: float) -> int:
         closing = asyncio.run_coroutine_threadsafe(self.producer.close(timeout), self.loop)
-        unsent = closing.result(timeout + _CLOSE_MARGIN_S)
-        self._stop()
-        return unsent
+        try:
+            return closing.result(timeout + _CLOSE_MARGIN_S)
+        except TimeoutError:
+            # The thread is stuck in a call that does not return; an exiting process cannot wait for it.
+            return self.producer.stats.buffered
+        finally:
+            self._stop()
 
 
 class SyncUsageProducer:
@@ -89,10 +93,9 @@ class SyncUsageProducer:
         self._settings = settings or ProducerSettings()
         self._lock = threading.Lock()
         self._closed = False
-        self._final_stats: ProducerStats | None = None
-        self._worker: _Worker | None = self._start_worker()
-        # Losses that no worker could count: those of a child process whose thread does not start.
+        # What no worker could count: the losses of a child process whose thread does not start.
         self._losses = Losses()
+        self._worker: _Worker | None = self._start_worker()
         _unclosed.add(self)
 
     def emit(self, event: UsageEvent) -> bool:
@@ -108,10 +111,13 @@ class SyncUsageProducer:
         return worker.producer.emit(event)
 
     def flush(self, timeout: float) -> bool:
-        """Waits until no accepted event is unsent; False when `timeout` seconds were not enough."""
+        """Waits until no accepted event is unsent; False when `timeout` seconds were not enough.
+
+        Raises `ProducerClosed` when another thread closes it meanwhile and gives some up.
+        """
         worker = self._worker
-        if worker is None:
-            return True
+        if worker is None or self._closed:
+            return DropReason.UNSENT not in self.stats.dropped
         flushing = asyncio.run_coroutine_threadsafe(worker.producer.flush(), worker.loop)
         try:
             flushing.result(timeout)
@@ -123,22 +129,18 @@ class SyncUsageProducer:
     def close(self, timeout: float | None = None) -> int:
         """As `UsageProducer.close`, and ends the thread. A second call returns 0."""
         with self._lock:
+            worker = None if self._closed else self._worker
             self._closed = True
-            worker, self._worker = self._worker, None
         _unclosed.discard(self)
         if worker is None:
             return 0
-        unsent = worker.close(self._settings.close_timeout_s if timeout is None else timeout)
-        self._final_stats = worker.producer.stats
-        return unsent
+        return worker.close(self._settings.close_timeout_s if timeout is None else timeout)
 
     @property
     def stats(self) -> ProducerStats:
         """The counts of this moment; after a fork, of this process alone."""
         worker = self._worker
-        if worker is not None:
-            return worker.producer.stats
-        return self._final_stats or ProducerStats(dropped=self._losses.counts())
+        return worker.producer.stats if worker else ProducerStats(dropped=self._losses.counts())
 
     def __enter__(self) -> Self:
         return self

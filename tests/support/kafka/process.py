@@ -9,9 +9,13 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 _KILL_TIMEOUT_S = 10.0
+# The kernel's "die with your parent" means the thread that started the child: so that is one that lives as
+# long as this process, whoever calls `start`.
+_spawner = ThreadPoolExecutor(1, thread_name_prefix="broker-spawner")
 
 
 def free_port() -> int:
@@ -40,9 +44,14 @@ class BrokerProcess:
     def start(self) -> None:
         """Starts the child; whether it answers yet is for the caller to find out."""
         with self._log.open("ab") as output:
-            self._child = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self._env
-            )
+            self._child = _spawner.submit(
+                subprocess.Popen[bytes],
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=self._env,
+            ).result()
 
     def fail_if_dead(self) -> None:
         """Raises `RuntimeError` with the end of the log when the child has ended by itself."""

@@ -52,7 +52,7 @@ async def topic_id(connection: KafkaConnection, topic: str, *, timeout_s: float 
     return found if found != _NO_ID else None
 
 
-class _Uuid(AbstractType[UUID]):
+class _Uuid(AbstractType[UUID]):  # type: ignore[misc]
     @classmethod
     def encode(cls, value: UUID) -> bytes:
         return value.bytes
@@ -62,7 +62,7 @@ class _Uuid(AbstractType[UUID]):
         return UUID(bytes=data.read(16))
 
 
-class _MetadataResponse_v10(Response):  # noqa: N801 - named as its neighbours in aiokafka
+class _MetadataResponse_v10(Response):  # type: ignore[misc]  # noqa: N801 - as in aiokafka
     API_KEY = 3
     API_VERSION = 10
     SCHEMA = Schema(
@@ -108,7 +108,7 @@ class _MetadataResponse_v10(Response):  # noqa: N801 - named as its neighbours i
     )
 
 
-class _MetadataRequest_v10(RequestStruct):  # noqa: N801
+class _MetadataRequest_v10(RequestStruct):  # type: ignore[misc]  # noqa: N801 - as in aiokafka
     FLEXIBLE_VERSION = True
     API_KEY = 3
     API_VERSION = 10
@@ -122,7 +122,7 @@ class _MetadataRequest_v10(RequestStruct):  # noqa: N801
     )
 
 
-class _MetadataRequest(Request[_MetadataRequest_v10]):
+class _MetadataRequest(Request[_MetadataRequest_v10]):  # type: ignore[misc]
     API_KEY = 3
 
     def __init__(self, topic: str) -> None:

@@ -26,6 +26,11 @@ async def until_it_works(step: str, attempt: Callable[[], Awaitable[T]]) -> T:
 
     Cancelling is the way to stop waiting. Other exceptions than `OUTAGES` pass through.
     """
+
+    async def once() -> T:
+        # tenacity awaits coroutine functions only, and most attempts are lambdas that return a coroutine.
+        return await attempt()
+
     started = time.monotonic()
     try:
         return await AsyncRetrying(
@@ -33,7 +38,7 @@ async def until_it_works(step: str, attempt: Callable[[], Awaitable[T]]) -> T:
             retry=retry_if_exception_type(OUTAGES),
             before_sleep=lambda state: _report(step, state),
             reraise=True,
-        )(attempt)
+        )(once)
     finally:
         metrics.STEP_SECONDS.labels(step).observe(time.monotonic() - started)
 

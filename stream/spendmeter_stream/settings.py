@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from spendmeter_events.connection import KafkaConnection
 
 
 class KafkaSettings(BaseSettings):
@@ -22,19 +24,22 @@ class KafkaSettings(BaseSettings):
     ssl_cafile: str = ""
     """The authority that signed the brokers' certificates. Empty: the system's own list."""
 
+    def connection(self) -> KafkaConnection:
+        """The same for every client. Raises `InvalidSettings` with every fault."""
+        sasl = self.security_protocol.startswith("SASL")
+        return KafkaConnection(
+            bootstrap_servers=self.bootstrap,
+            client_id="spendmeter",
+            security_protocol=self.security_protocol,
+            sasl_mechanism=self.sasl_mechanism if sasl else None,
+            sasl_username=self.sasl_username or None,
+            sasl_password=self.sasl_password or None,
+            ssl_cafile=self.ssl_cafile or None,
+        )
+
     def client_options(self) -> dict[str, Any]:
         """Keyword arguments for any aiokafka client."""
-        options: dict[str, Any] = {
-            "bootstrap_servers": self.bootstrap,
-            "security_protocol": self.security_protocol,
-        }
-        if self.security_protocol.endswith("SSL"):
-            options["ssl_context"] = ssl.create_default_context(cafile=self.ssl_cafile or None)
-        if self.security_protocol.startswith("SASL"):
-            options["sasl_mechanism"] = self.sasl_mechanism
-            options["sasl_plain_username"] = self.sasl_username
-            options["sasl_plain_password"] = self.sasl_password
-        return options
+        return self.connection().client_options()
 
 
 class StreamSettings(KafkaSettings):
@@ -43,6 +48,13 @@ class StreamSettings(KafkaSettings):
     group: str = "spendmeter-ingest"
     usage_partitions: int = Field(default=4, ge=1, le=1024)
     """How wide the usage topic is made where it does not exist yet."""
+    replication: int = Field(default=1, ge=1, le=9)
+    """Copies of each topic that is made here."""
+    prices_path: Path | None = None
+    """A folder with another price book than the packaged one; changes in it take effect within seconds."""
+    worker_host: str = "127.0.0.1"
+    worker_port: int = Field(default=6066, ge=0, le=65535)
+    """Where a worker of its own shows `/metrics`."""
     incarnation: str = ""
     """The life of the usage topic. Empty: the id that Kafka gave the topic."""
     chunk_records: int = Field(default=10_000, ge=1, le=100_000)

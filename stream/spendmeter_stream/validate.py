@@ -96,7 +96,7 @@ def _reason(error: ValidationError) -> tuple[str, str]:
     """A code and one line for the first fault. Field names are cut: an unknown one may itself be content."""
     faults = error.errors(include_url=False, include_context=False, include_input=False)
     first = faults[0]
-    field = ".".join(str(part)[:40] for part in first["loc"])
+    field = ".".join(str(part)[:40] for part in first["loc"]) or "the event"
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     match first["type"]:
         case "json_invalid":

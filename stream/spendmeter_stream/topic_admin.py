@@ -1,0 +1,31 @@
+"""Creates the topics where they do not exist yet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from spendmeter_events.topics import topic_specs
+from spendmeter_stream.errors import SetupError
+
+
+async def ensure_topics(client_options: dict[str, Any], *, usage_partitions: int, replication: int = 1) -> None:
+    """Create what is missing; a topic that exists stays as it is, its width included.
+
+    :raises SetupError: the broker refused a topic.
+    """
+    admin = AIOKafkaAdminClient(**client_options)
+    await admin.start()
+    try:
+        wanted = [
+            NewTopic(spec.name, spec.partitions, replication, topic_configs=spec.config)
+            for spec in topic_specs(usage_partitions=usage_partitions)
+        ]
+        answer = await admin.create_topics(wanted)
+    finally:
+        await admin.close()
+    for name, code, *message in answer.topic_errors:
+        if code not in (0, TopicAlreadyExistsError.errno):
+            raise SetupError(f"the broker refused to create {name}: {message or for_code(code).__name__}")

@@ -1,0 +1,129 @@
+"""The worker: a Faust app that owns life cycle, timers and low-volume topics, and carries the hot path inside."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import faust
+from faust.web import Request, Response, View
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from spendmeter_clickhouse import Store
+from spendmeter_events.topics import DIRECTORY
+from spendmeter_stream.directory import Directory
+from spendmeter_stream.incarnation import find_incarnation
+from spendmeter_stream.ingest import Ingest
+from spendmeter_stream.pricing import PriceBookWatcher
+from spendmeter_stream.protocol import Guarantees
+from spendmeter_stream.retry import until_it_works
+from spendmeter_stream.settings import StreamSettings
+
+log = logging.getLogger(__name__)
+
+_REFRESH_SECONDS: Final = 30.0
+_PRICES_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A Faust app and what runs inside it."""
+
+    app: faust.App
+    ingest: Ingest
+    directory: Directory
+
+
+def create_worker(
+    *,
+    settings: StreamSettings,
+    store: Store,
+    guarantees: Guarantees | None = None,
+    reached: Callable[[str], None] | None = None,
+    web: bool = True,
+) -> Worker:
+    """Put a worker together; nothing is reached until the app starts.
+
+    :param web: serve `/metrics` on the worker's own port; False where another service shows the metrics.
+    :raises PriceBookError: the price book cannot be used.
+    """
+    app = faust.App("spendmeter-worker", **_faust_options(settings, web=web))
+    directory = Directory(session=store.session("directory"))
+    prices = PriceBookWatcher(directory=settings.prices_path)
+    ingest = Ingest(
+        settings=settings,
+        store=store,
+        directory=directory,
+        book=lambda: prices.book,
+        find_incarnation=lambda: find_incarnation(settings),
+        guarantees=guarantees,
+        reached=reached,
+    )
+    app.service(ingest)  # type: ignore[arg-type]  # takes an instance as well
+    _follow_directory(app, directory)
+    _follow_prices(app, prices)
+    if web:
+        _show_metrics(app)
+    return Worker(app, ingest, directory)
+
+
+def _faust_options(settings: StreamSettings, *, web: bool) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "broker": [f"kafka://{address.strip()}" for address in settings.bootstrap.split(",")],
+        "autodiscover": False,
+        "store": "memory://",
+        "topic_allow_declare": False,
+        "topic_partitions": 1,
+        "topic_replication_factor": settings.replication,
+        "broker_session_timeout": settings.session_timeout_ms / 1000,
+        "broker_rebalance_timeout": settings.rebalance_timeout_ms / 1000,
+        "broker_heartbeat_interval": settings.session_timeout_ms / 1000 / 4,
+        "web_enabled": web,
+        "web_bind": settings.worker_host,
+        "web_port": settings.worker_port,
+    }
+    ssl_context = settings.client_options().get("ssl_context")
+    if settings.security_protocol == "SSL":
+        options["broker_credentials"] = ssl_context
+    elif settings.security_protocol != "PLAINTEXT":
+        options["broker_credentials"] = faust.SASLCredentials(
+            username=settings.sasl_username,
+            password=settings.sasl_password,
+            mechanism=settings.sasl_mechanism,
+            ssl_context=ssl_context,
+        )
+    return options
+
+
+def _follow_directory(app: faust.App, directory: Directory) -> None:
+    topic = app.topic(DIRECTORY, key_type=bytes, value_type=bytes, value_serializer="raw", key_serializer="raw")
+
+    @app.agent(topic, name="directory")
+    async def follow(stream: Any) -> None:
+        # noack_take, because take() acknowledges in a `finally`: entries that the store refused would be lost.
+        async for events in stream.noack_take(500, within=0.5):
+            values = [event.value for event in events]
+            await until_it_works("directory", lambda values=values: directory.apply(values))  # type: ignore[misc]
+            for event in events:
+                event.ack()
+
+    @app.timer(_REFRESH_SECONDS)  # type: ignore[untyped-decorator]
+    async def refresh() -> None:
+        await until_it_works("directory", directory.refresh)
+
+
+def _follow_prices(app: faust.App, prices: PriceBookWatcher) -> None:
+    @app.timer(_PRICES_SECONDS)  # type: ignore[untyped-decorator]
+    async def poll() -> None:
+        if prices.poll():
+            log.info("price book %s is in force", prices.book.version)
+        elif prices.fault is not None:
+            log.error("the changed price book was refused, %s stays in force: %s", prices.book.version, prices.fault)
+
+
+def _show_metrics(app: faust.App) -> None:
+    @app.page("/metrics")
+    async def metrics(view: View, request: Request) -> Response:
+        return view.bytes(generate_latest(), content_type=CONTENT_TYPE_LATEST)

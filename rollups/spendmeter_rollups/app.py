@@ -1,0 +1,64 @@
+"""The query service as an ASGI app."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from starlette.middleware.gzip import GZipMiddleware
+
+from spendmeter_clickhouse import Store
+from spendmeter_rollups.auth import AdminKey, Authenticator
+from spendmeter_rollups.metrics import ServiceMetrics
+from spendmeter_rollups.middleware import Observed
+from spendmeter_rollups.problems import install_problems
+from spendmeter_rollups.reader import Reader
+from spendmeter_rollups.routes import health, usage
+from spendmeter_rollups.service import Service, utc_now
+from spendmeter_rollups.settings import ServiceSettings
+
+
+def create_app(
+    *,
+    store: Store,
+    settings: ServiceSettings,
+    registry: CollectorRegistry | None = None,
+    authenticators: Sequence[Authenticator] = (),
+    clock: Callable[[], datetime] = utc_now,
+) -> FastAPI:
+    """An app over `store`, which must be migrated. Its metrics go to `registry`.
+
+    :param authenticators: asked after the key of `settings`.
+    """
+    registry = registry or CollectorRegistry()
+    admin = [AdminKey(settings.admin_key)] if settings.admin_key else []
+    service = Service(
+        reader=Reader(store, settings),
+        settings=settings,
+        authenticators=(*admin, *authenticators),
+        clock=clock,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        service.reader.close()
+
+    app = FastAPI(
+        title="Spendmeter",
+        description="Who spends what on which LLM feature.",
+        version="1",
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    app.state.service = service
+    app.state.registry = registry
+    install_problems(app)
+    app.include_router(usage.router)
+    app.include_router(health.router)
+    app.add_middleware(GZipMiddleware, minimum_size=1000)
+    app.add_middleware(Observed, metrics=ServiceMetrics(registry))
+    return app

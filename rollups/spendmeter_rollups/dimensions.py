@@ -1,0 +1,143 @@
+"""The one list of dimensions, measures and rollups. Queries take every identifier from here.
+
+A column keeps its name from `usage_events` through every rollup into the answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+EVENTS: Final = "usage_events"
+HOUR: Final = 3600
+DAY: Final = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """One way to cut usage. `columns` make one row of its breakdown; the last is the dimension itself."""
+
+    name: str
+    columns: tuple[str, ...]
+
+
+def _dimensions(*dimensions: Dimension) -> dict[str, Dimension]:
+    return {dimension.name: dimension for dimension in dimensions}
+
+
+DIMENSIONS: Final = _dimensions(
+    Dimension("org", ("org_id",)),
+    # Two orgs may number their users alike, so a user is never named without the org.
+    Dimension("user", ("org_id", "user_id")),
+    Dimension("role", ("role",)),
+    Dimension("class", ("org_id", "class_name")),
+    Dimension("section", ("org_id", "class_name", "section")),
+    Dimension("feature", ("feature",)),
+    Dimension("action", ("action",)),
+    Dimension("agent", ("agent_id",)),
+    Dimension("task", ("task_id",)),
+    Dimension("configuration", ("configuration_id",)),
+    Dimension("service", ("service",)),
+    Dimension("provider", ("provider",)),
+    Dimension("model", ("provider", "model")),
+    Dimension("key_source", ("key_source",)),
+    Dimension("status", ("status",)),
+    Dimension("error_type", ("error_type",)),
+)
+
+FILTERS: Final = {
+    "org": "org_id",
+    "role": "role",
+    "feature": "feature",
+    "provider": "provider",
+    "model": "model",
+    "key_source": "key_source",
+    "user": "user_id",
+}
+"""Query parameters that narrow every answer, and the column each compares."""
+
+STUDENT_DIMENSIONS: Final = ("class", "section")
+"""Classes and sections are those of students; a teacher's calls belong to no class."""
+STUDENT_ROLE: Final = "student"
+
+TOKENS: Final = (
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "output_tokens",
+    "input_audio_tokens",
+    "output_audio_tokens",
+)
+UNITS: Final = ("characters", "audio_seconds", "images", "tool_calls")
+COMPONENTS: Final = (
+    "input_cost",
+    "cache_read_cost",
+    "cache_write_cost",
+    "output_cost",
+    "audio_cost",
+    "unit_cost",
+)
+"""Disjoint parts of `cost`, in USD."""
+
+ROW_MEASURES: Final = (
+    "requests",
+    "errors",
+    "cost",
+    "chargeable_cost",
+    *TOKENS,
+    *UNITS,
+    "latency_sum",
+    "latency_requests",
+    "partial_requests",
+    "unpriced_requests",
+)
+"""What every row of a breakdown and every total carries."""
+TOTAL_MEASURES: Final = (
+    *ROW_MEASURES,
+    *COMPONENTS,
+    "reasoning_tokens",
+    "cache_savings",
+    "cache_unpriced_requests",
+    "provider_cost",
+    "provider_cost_requests",
+    "ttft_sum",
+    "ttft_requests",
+    "first_seen",
+    "last_seen",
+)
+"""What a summary carries besides."""
+POINT_MEASURES: Final = ("requests", "errors", "cost", *TOKENS, "latency_sum", "latency_requests")
+"""What each point of a series carries."""
+
+MEASURES: Final = frozenset(TOTAL_MEASURES)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollup:
+    """One rollup table: a row sums the events of `seconds` from `bucket` on, per combination of `columns`."""
+
+    table: str
+    seconds: int
+    columns: frozenset[str]
+    measures: frozenset[str] = MEASURES
+
+
+_CALL_COLUMNS = frozenset(column for dimension in DIMENSIONS.values() for column in dimension.columns) - {
+    "user_id",
+    "class_name",
+    "section",
+}
+_PERSON_COLUMNS = frozenset(("org_id", "user_id", "role", "class_name", "section", "feature", "key_source"))
+_LATENCY_COLUMNS = frozenset(("org_id", "role", "feature", "provider", "model", "key_source", "latency_bin"))
+
+FAMILIES: Final[tuple[tuple[Rollup, ...], ...]] = (
+    (
+        Rollup("usage_daily", DAY, _CALL_COLUMNS),
+        Rollup("usage_hourly", HOUR, _CALL_COLUMNS),
+        Rollup("usage_15m", HOUR // 4, _CALL_COLUMNS),
+    ),
+    (Rollup("user_daily", DAY, _PERSON_COLUMNS),),
+    (Rollup("latency_daily", DAY, _LATENCY_COLUMNS, frozenset(("latency_requests",))),),
+)
+"""Rollups of the same columns, coarsest first. The first family that keeps all that a question needs answers it."""

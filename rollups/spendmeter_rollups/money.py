@@ -1,0 +1,50 @@
+"""Amounts: exact decimals, as strings in JSON, in USD or converted at a dated rate that the answer names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Context, Decimal
+from typing import Annotated, Final
+
+from pydantic import PlainSerializer, WithJsonSchema
+
+_EXACT: Final = Context(prec=80)
+
+USD: Final = "USD"
+
+
+def plain(amount: Decimal) -> str:
+    """All digits that say something: no exponent, no trailing zeros."""
+    text = format(amount, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+Money = Annotated[
+    Decimal,
+    PlainSerializer(plain, return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^-?\d+(\.\d+)?$",
+            "description": "exact decimal amount in the answer's currency",
+            "examples": ["96.791325"],
+        }
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How many units of `currency` one USD bought on `on`; USD itself needs no date."""
+
+    currency: str = USD
+    per_usd: Decimal = Decimal(1)
+    on: date | None = None
+    source: str = ""
+
+    def convert(self, usd: Decimal) -> Decimal:
+        """Exact: no digit is rounded away, so converted parts still add up to the converted whole."""
+        if self.currency == USD:
+            return usd
+        return _EXACT.multiply(usd, self.per_usd)

@@ -1,0 +1,179 @@
+"""Refusals as RFC 9457 problem JSON: what was wrong with which parameter, and what is allowed.
+
+A query parameter that cannot be used is 422; an unknown segment of the path is 404; no credential is 401 and
+one that may not is 403; a store that does not answer, or not within its limits, is 503.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from spendmeter_clickhouse import StoreError, StoreUnreachableError
+
+MEDIA_TYPE: Final = "application/problem+json"
+_LIMIT_ERRORS: Final = ("TIMEOUT_EXCEEDED", "MEMORY_LIMIT_EXCEEDED", "TOO_MANY_ROWS", "TOO_MANY_BYTES")
+
+
+class Fault(BaseModel):
+    """One parameter that was refused."""
+
+    parameter: str
+    detail: str
+    allowed: list[str] | None = None
+
+
+class ProblemAnswer(BaseModel):
+    """RFC 9457 problem details."""
+
+    type: str = Field(examples=["urn:spendmeter:problem:invalid-parameter"])
+    title: str
+    status: int
+    detail: str
+    instance: str = Field(description="the path that was asked")
+    errors: list[Fault] = []
+
+
+class Problem(Exception):
+    """Ends a request with a problem answer. `kind` is the last part of its type URN."""
+
+    def __init__(
+        self,
+        *,
+        status: int,
+        kind: str,
+        title: str,
+        detail: str,
+        errors: Sequence[Fault] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.title = title
+        self.detail = detail
+        self.errors = list(errors)
+        self.headers = headers
+
+
+def invalid_parameter(parameter: str, detail: str, *, allowed: Sequence[str] | None = None) -> Problem:
+    """A query parameter that cannot be used."""
+    return invalid_parameters([_fault(parameter, detail, allowed)])
+
+
+def invalid_parameters(faults: Sequence[Fault]) -> Problem:
+    """Several at once, so that a caller mends them in one go."""
+    detail = "; ".join(f"{fault.parameter}: {fault.detail}" for fault in faults)
+    return Problem(status=422, kind="invalid-parameter", title="Invalid parameter", detail=detail, errors=faults)
+
+
+def not_found(parameter: str, detail: str, *, allowed: Sequence[str] | None = None) -> Problem:
+    """A segment of the path that names nothing."""
+    fault = _fault(parameter, detail, allowed)
+    return Problem(status=404, kind="not-found", title="Not found", detail=f"{parameter}: {detail}", errors=[fault])
+
+
+def unauthorized(detail: str) -> Problem:
+    """No credential, or none that is known."""
+    return Problem(
+        status=401,
+        kind="unauthorized",
+        title="Unauthorized",
+        detail=detail,
+        headers={"WWW-Authenticate": 'Bearer realm="spendmeter"'},
+    )
+
+
+def forbidden(detail: str, *, parameter: str | None = None) -> Problem:
+    """A known credential that may not do this."""
+    errors = [Fault(parameter=parameter, detail=detail)] if parameter else []
+    return Problem(status=403, kind="forbidden", title="Forbidden", detail=detail, errors=errors)
+
+
+def install_problems(app: FastAPI) -> None:
+    """Make every error of `app` a problem answer."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(StoreError, _on_store)
+
+
+def _fault(parameter: str, detail: str, allowed: Sequence[str] | None) -> Fault:
+    return Fault(parameter=parameter, detail=detail, allowed=None if allowed is None else list(allowed))
+
+
+def render(request: Request, problem: Problem) -> JSONResponse:
+    """The answer for `problem`."""
+    answer = ProblemAnswer(
+        type=f"urn:spendmeter:problem:{problem.kind}",
+        title=problem.title,
+        status=problem.status,
+        detail=problem.detail,
+        instance=request.url.path,
+        errors=problem.errors,
+    )
+    body = answer.model_dump(exclude_none=True)
+    return JSONResponse(body, status_code=problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
+
+
+async def _on_problem(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Problem)  # noqa: S101 - registered for this type alone
+    return render(request, error)
+
+
+async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    faults = [_validation_fault(request, item) for item in error.errors()]
+    return render(request, invalid_parameters(faults))
+
+
+async def _on_http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    kind = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "http-error")
+    problem = Problem(
+        status=error.status_code,
+        kind=kind,
+        title=str(error.detail),
+        detail=f"{request.method} {request.url.path}: {error.detail}",
+        headers=dict(error.headers or {}),
+    )
+    return render(request, problem)
+
+
+async def _on_store(request: Request, error: Exception) -> JSONResponse:
+    text = str(error)
+    if isinstance(error, StoreUnreachableError):
+        kind, detail = "store-unreachable", "The store does not answer. Try again in a moment."
+    elif any(name in text for name in _LIMIT_ERRORS):
+        kind, detail = "query-limit", "The question took more time or memory than allowed: ask for a shorter window."
+    else:
+        # The caller's parameters were checked before they reached the store: this is our mistake, and it is logged.
+        raise error
+    return render(request, Problem(status=503, kind=kind, title="Service unavailable", detail=detail))
+
+
+def _validation_fault(request: Request, item: dict[str, Any]) -> Fault:
+    location = [str(part) for part in item["loc"]]
+    name = location[1] if len(location) > 1 else location[0]
+    if item["type"] == "extra_forbidden":
+        return Fault(parameter=name, detail="unknown parameter", allowed=_known_parameters(request))
+    expected = item.get("ctx", {}).get("expected")
+    allowed = [part.strip(" '") for part in expected.replace(" or ", ", ").split(",")] if expected else None
+    return Fault(parameter=name, detail=item["msg"], allowed=allowed)
+
+
+def _known_parameters(request: Request) -> list[str]:
+    names: list[str] = []
+    for parameter in request.scope["route"].dependant.query_params:
+        model = getattr(parameter.field_info.annotation, "model_fields", None)
+        if model is None:
+            names.append(parameter.alias)
+        else:
+            names += [field.alias or name for name, field in model.items()]
+    return sorted(names)

@@ -1,0 +1,175 @@
+"""Sums over a window. Each piece of the plan is grouped in its own table, and the pieces are added up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from spendmeter_events.event import SYSTEM_USER
+from spendmeter_rollups.dimensions import DIMENSIONS, EVENTS, MEASURES, TOKENS
+from spendmeter_rollups.planner import Piece
+from spendmeter_rollups.queries.query import (
+    Filters,
+    Query,
+    bucket_within,
+    event_within,
+    filter_conditions,
+)
+
+BINS_PER_OCTAVE: Final = 16
+"""As in `latency_daily_view`: bin b begins at 2^(b/16) - 1 ms."""
+
+# Over raw events, where a measure is not simply the sum of the column of its name.
+_EVENT_MEASURES: Final = {
+    "chargeable_cost": "sumIf(event.cost, event.key_source = 'platform')",
+    "provider_cost": "sum(ifNull(event.provider_cost, toDecimal128(0, 12)))",
+    "provider_cost_requests": "countIf(event.provider_cost IS NOT NULL)",
+    "errors": "sumIf(event.requests, event.status = 'error')",
+    "latency_sum": "sum(toUInt64(ifNull(event.latency_ms, 0)))",
+    "latency_requests": "countIf(event.latency_ms IS NOT NULL)",
+    "ttft_sum": "sum(toUInt64(ifNull(event.ttft_ms, 0)))",
+    "ttft_requests": "countIf(event.ttft_ms IS NOT NULL)",
+    "first_seen": "min(event.occurred_at)",
+    "last_seen": "max(event.occurred_at)",
+}
+_ROLLUP_MEASURES: Final = {
+    "chargeable_cost": "sumIf(rollup.cost, rollup.key_source = 'platform')",
+    "first_seen": "min(rollup.first_seen)",
+    "last_seen": "max(rollup.last_seen)",
+}
+_EVENT_COLUMNS: Final = {
+    "latency_bin": f"toUInt16(floor({BINS_PER_OCTAVE} * log2(1 + ifNull(event.latency_ms, 0))))",
+}
+_MERGES: Final = {"first_seen": "min", "last_seen": "max"}
+_PERSON: Final = DIMENSIONS["user"].columns
+
+ORDERS: Final = {
+    "cost": "cost",
+    "requests": "requests",
+    "errors": "errors",
+    "total_tokens": " + ".join(TOKENS),
+}
+"""What rows may be ranked by, largest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What to add up, and by what. `edges` (the starts of buckets) adds a column `bucket`, in Unix seconds."""
+
+    columns: tuple[str, ...]
+    measures: tuple[str, ...]
+    filters: Filters
+    edges: tuple[datetime, ...] = ()
+
+    @property
+    def touched(self) -> frozenset[str]:
+        """Every column a table must have to answer."""
+        charged = {"key_source"} if "chargeable_cost" in self.measures else set()
+        return frozenset((*self.columns, *self.filters, *charged))
+
+    @property
+    def group(self) -> tuple[str, ...]:
+        """The names of the columns that identify a row."""
+        return (*(("bucket",) if self.edges else ()), *self.columns)
+
+
+def sums(what: Sums, pieces: Sequence[Piece]) -> Query:
+    """One row per combination that has events: `what.group`, then `what.measures`."""
+    united, parameters = _united(what, pieces)
+    group = f"\nGROUP BY {', '.join(what.group)}" if what.group else ""
+    return Query(f"SELECT {_columns(what)}\nFROM (\n{united}\n) AS piece{group}", parameters)
+
+
+def ranked_sums(what: Sums, pieces: Sequence[Piece], *, order_by: str, limit: int) -> Query:
+    """Like `sums`, largest `order_by` first, after one row with `is_total` 1.
+
+    The totals are those of all combinations, however few of them `limit` lets through.
+    """
+    united, parameters = _united(what, pieces)
+    ties = ", ".join(what.group)
+    sql = (
+        f"SELECT grouping({what.group[0]}) AS is_total, {_columns(what)}\nFROM (\n{united}\n) AS piece\n"
+        f"GROUP BY GROUPING SETS (({ties}), ())\n"
+        f"ORDER BY is_total DESC, {ORDERS[order_by]} DESC, {ties}\n"
+        "LIMIT {row_limit:UInt64}"
+    )
+    return Query(sql, {**parameters, "row_limit": limit + 1})
+
+
+def ranked_series(what: Sums, pieces: Sequence[Piece], *, keys: Sequence[tuple[str, ...]]) -> Query:
+    """Sums per bucket and per key of `keys` (values of `what.columns`), numbered from 1; 0 is everything else."""
+    united, parameters = _united(what, pieces)
+    for number in range(len(what.columns)):
+        parameters[f"key_{number}"] = [key[number] for key in keys]
+    names = [f"{{key_{number}:Array(String)}}" for number in range(len(what.columns))]
+    values = [f"toString({column})" for column in what.columns]
+    position = (
+        f"indexOf({names[0]}, {values[0]})"
+        if len(names) == 1
+        else f"indexOf(arrayZip({', '.join(names)}), tuple({', '.join(values)}))"
+    )
+    merged = ", ".join(_merge(measure) for measure in what.measures)
+    sql = f"SELECT bucket, {position} AS position, {merged}\nFROM (\n{united}\n) AS piece\nGROUP BY bucket, position"
+    return Query(sql, parameters)
+
+
+def unique_users(what: Sums, pieces: Sequence[Piece]) -> Query:
+    """Per `what.columns`: how many users made a request, and the one who made most. `system` is no user."""
+    people = Sums(tuple(dict.fromkeys((*what.columns, *_PERSON))), ("requests",), what.filters)
+    inner = sums(people, pieces)
+    by = ", ".join(what.columns)
+    sql = (
+        f"SELECT {by + ', ' if by else ''}count() AS users, argMax((org_id, user_id, requests), requests) AS busiest\n"
+        f"FROM (\n{inner.sql}\n)\nWHERE requests > 0 AND user_id != {{system_user:String}}"
+        + (f"\nGROUP BY {by}" if by else "")
+    )
+    return Query(sql, {**inner.parameters, "system_user": SYSTEM_USER})
+
+
+def _united(what: Sums, pieces: Sequence[Piece]) -> tuple[str, dict[str, Any]]:
+    parameters: dict[str, Any] = {}
+    if what.edges:
+        parameters["edges"] = [int(edge.timestamp()) for edge in what.edges]
+    parts = [_piece(what, piece, f"p{number}", parameters) for number, piece in enumerate(pieces)]
+    return "\nUNION ALL\n".join(parts), parameters
+
+
+def _piece(what: Sums, piece: Piece, name: str, parameters: dict[str, Any]) -> str:
+    source, table, time = (
+        ("rollup", piece.rollup.table, "rollup.bucket") if piece.rollup else ("event", EVENTS, "event.occurred_at")
+    )
+    within = bucket_within if piece.rollup else event_within
+    ranges = [within(window, f"{name}_{number}", parameters) for number, window in enumerate(piece.ranges)]
+    chosen = [f"roundDown(toUnixTimestamp({time}), {{edges:Array(UInt32)}}) AS bucket"] if what.edges else []
+    chosen += [_column(column, source) for column in what.columns]
+    chosen += [_measure(measure, source) for measure in what.measures]
+    conditions = [f"({' OR '.join(ranges)})", *filter_conditions(source, what.filters, parameters)]
+    # Without groups an empty piece would still answer one row, and its epoch would pass for the first event.
+    ending = f"GROUP BY {', '.join(what.group)}" if what.group else "HAVING count() > 0"
+    return (
+        f"    SELECT {', '.join(chosen)}\n"  # noqa: S608 - identifiers from the list, values bound
+        f"    FROM {table} AS {source}\n"
+        f"    WHERE {' AND '.join(conditions)}\n    {ending}"
+    )
+
+
+def _columns(what: Sums) -> str:
+    return ", ".join((*what.group, *(_merge(measure) for measure in what.measures)))
+
+
+def _column(column: str, source: str) -> str:
+    expression = _EVENT_COLUMNS.get(column) if source == "event" else None
+    return f"{expression or f'{source}.{column}'} AS {column}"
+
+
+def _measure(measure: str, source: str) -> str:
+    if measure not in MEASURES:
+        raise ValueError(f"{measure!r} is not a measure")
+    special = _EVENT_MEASURES if source == "event" else _ROLLUP_MEASURES
+    return f"{special.get(measure, f'sum({source}.{measure})')} AS {measure}"
+
+
+def _merge(measure: str) -> str:
+    return f"{_MERGES.get(measure, 'sum')}(piece.{measure}) AS {measure}"

@@ -1,0 +1,1 @@
+"""The HTTP surface: one function an endpoint, no logic."""

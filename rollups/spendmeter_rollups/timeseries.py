@@ -1,0 +1,141 @@
+"""Usage over time, whole or by a dimension, with every bucket present (features rows 5 and 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, Field
+
+from spendmeter_rollups.answers import Answer, frame
+from spendmeter_rollups.breakdown import key_of
+from spendmeter_rollups.dimensions import DIMENSIONS, POINT_MEASURES, STUDENT_DIMENSIONS, STUDENT_ROLE, Dimension
+from spendmeter_rollups.figures import figures, zero
+from spendmeter_rollups.money import Money
+from spendmeter_rollups.params import ScopeParams, Value
+from spendmeter_rollups.problems import invalid_parameter
+from spendmeter_rollups.queries import sums as queries
+from spendmeter_rollups.reader import Reader, Row
+from spendmeter_rollups.scope import Scope
+from spendmeter_rollups.windows import Granularity, auto_granularity, bucket_edges
+
+MAX_POINTS: Final = 10_000
+_SHORTEST: Final[dict[Granularity, timedelta]] = {
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+    "week": timedelta(days=7),
+    "month": timedelta(days=28),
+}
+
+
+class SeriesParams(ScopeParams):
+    """How fine, and by what."""
+
+    granularity: Annotated[
+        Literal["auto", "hour", "day", "week", "month"],
+        Field(description="auto: up to 7 days hour, up to 90 day, up to 365 week, else month"),
+    ] = "auto"
+    group_by: Annotated[Value | None, Field(description="a dimension; largest groups first", examples=["model"])] = None
+    limit: Annotated[int, Field(ge=1, le=50, description="groups; the others are added up in one series")] = 10
+
+
+class Point(BaseModel):
+    """One bucket. The first and the last count only what is inside the window."""
+
+    start: datetime = Field(description="local start of the bucket, with its offset")
+    requests: int
+    errors: int
+    cost: Money
+    total_tokens: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    avg_latency_ms: float | None
+
+
+class Series(BaseModel):
+    """One group over time."""
+
+    key: dict[str, str] | None = Field(description="null for everything, or for all groups beyond `limit`")
+    other: bool = Field(default=False, description="whether this adds up the groups beyond `limit`")
+    points: list[Point]
+
+
+class SeriesAnswer(Answer):
+    """Every series has every bucket; empty ones are zero."""
+
+    granularity: Granularity
+    group_by: str | None
+    series: list[Series]
+
+
+async def timeseries(reader: Reader, scope: Scope, params: SeriesParams) -> SeriesAnswer:
+    """One series, or one for each of the costliest groups and one for the rest."""
+    dimension = _dimension(params.group_by)
+    if dimension is not None and dimension.name in STUDENT_DIMENSIONS:
+        scope = scope.narrowed(role=(STUDENT_ROLE,))
+    granularity = auto_granularity(scope.window, scope.zone) if params.granularity == "auto" else params.granularity
+    edges = series_edges(scope, granularity)
+    if dimension is None:
+        series = [Series(key=None, points=await _whole(reader, scope, edges))]
+    else:
+        series = await _grouped(reader, scope, edges, dimension, params.limit)
+    return SeriesAnswer(**frame(scope), granularity=granularity, group_by=params.group_by, series=series)
+
+
+def series_edges(scope: Scope, granularity: Granularity) -> list[datetime]:
+    """Bucket edges of the window. Raises `Problem` where they would be too many."""
+    if scope.window.length / _SHORTEST[granularity] > MAX_POINTS:
+        finer = [name for name, length in _SHORTEST.items() if scope.window.length / length <= MAX_POINTS]
+        raise invalid_parameter(
+            "granularity", f"{granularity} gives more than {MAX_POINTS} points", allowed=["auto", *finer]
+        )
+    return bucket_edges(scope.window, granularity, scope.zone)
+
+
+def _dimension(name: str | None) -> Dimension | None:
+    if name is None:
+        return None
+    if name not in DIMENSIONS:
+        raise invalid_parameter("group_by", f"there is no dimension {name!r}", allowed=list(DIMENSIONS))
+    return DIMENSIONS[name]
+
+
+async def _whole(reader: Reader, scope: Scope, edges: Sequence[datetime]) -> list[Point]:
+    what = scope.sums((), POINT_MEASURES, edges=edges[:-1])
+    rows = await reader.rows(queries.sums(what, scope.pieces(what, end=edges[-1])))
+    return _points(rows, edges, scope)
+
+
+async def _grouped(
+    reader: Reader, scope: Scope, edges: Sequence[datetime], dimension: Dimension, limit: int
+) -> list[Series]:
+    ranking = scope.sums(dimension.columns, ("requests", "cost"))
+    ranked = await reader.rows(queries.ranked_sums(ranking, scope.pieces(ranking), order_by="cost", limit=limit + 1))
+    groups = [row for row in ranked if not row["is_total"]]
+    keys = [key_of(row, dimension.columns) for row in groups[:limit]]
+    what = scope.sums(dimension.columns, POINT_MEASURES, edges=edges[:-1])
+    rows = await reader.rows(queries.ranked_series(what, scope.pieces(what, end=edges[-1]), keys=keys))
+    series = [
+        Series(
+            key=dict(zip(dimension.columns, key, strict=True)),
+            points=_points((row for row in rows if row["position"] == position), edges, scope),
+        )
+        for position, key in enumerate(keys, start=1)
+    ]
+    if len(groups) > limit:
+        rest = (row for row in rows if row["position"] == 0)
+        series.append(Series(key=None, other=True, points=_points(rest, edges, scope)))
+    return series
+
+
+def _points(rows: Iterable[Row], edges: Sequence[datetime], scope: Scope) -> list[Point]:
+    found = {row["bucket"]: row for row in rows}
+    empty = zero(POINT_MEASURES)
+    return [_point(edge, found.get(int(edge.timestamp()), empty), scope) for edge in edges[:-1]]
+
+
+def _point(edge: datetime, row: Row | dict[str, Any], scope: Scope) -> Point:
+    measures = figures({measure: row[measure] for measure in POINT_MEASURES}, scope.rate)
+    return Point(start=edge.astimezone(scope.zone), **measures)

@@ -1,0 +1,140 @@
+"""Windows of time: presets, the named zones their days are cut in, and the buckets of a series.
+
+All instants are UTC; a window is half-open, [start, end). A day, week or month begins at local midnight of
+the caller's zone, whatever its offset and however long that day is. Bucket edges are computed here and
+handed to the store as numbers, so that no second time zone database has a say in an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final, Literal
+from zoneinfo import ZoneInfo
+
+Granularity = Literal["hour", "day", "week", "month"]
+
+PRESETS: Final = ("today", "7d", "30d", "90d", "mtd", "last_month", "ytd", "all", "custom")
+DEFAULT_PRESET: Final = "30d"
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
+
+_LAST_DAYS: Final = {"today": 1, "7d": 7, "30d": 30, "90d": 90}
+_QUARTER: Final = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """[start, end) in UTC, to the millisecond; `start < end`."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def length(self) -> timedelta:
+        """How much time passes in it."""
+        return self.end - self.start
+
+    def previous(self) -> Window:
+        """The window of equal length that ends where this one starts."""
+        return Window(self.start - self.length, self.start)
+
+    def contains(self, moment: datetime) -> bool:
+        """Whether `moment` falls into it."""
+        return self.start <= moment < self.end
+
+
+def start_of_day(day: date, zone: ZoneInfo) -> datetime:
+    """The instant at which `day` begins in `zone`; where a clock skips midnight, the instant of the skip."""
+    return datetime.combine(day, time.min, zone).astimezone(UTC)
+
+
+def local_date(moment: datetime, zone: ZoneInfo) -> date:
+    """The calendar day of `moment` in `zone`."""
+    return moment.astimezone(zone).date()
+
+
+def preset_window(preset: str, *, now: datetime, zone: ZoneInfo, first_event: datetime | None) -> Window:
+    """The window a preset means at `now`. An unknown preset means the default one.
+
+    `7d` is today and the six days before it. `all` begins with the day of `first_event`.
+    """
+    today = local_date(now, zone)
+    if preset == "last_month":
+        end = today.replace(day=1)
+        return Window(start_of_day((end - timedelta(days=1)).replace(day=1), zone), start_of_day(end, zone))
+    if preset == "mtd":
+        first = today.replace(day=1)
+    elif preset == "ytd":
+        first = today.replace(month=1, day=1)
+    elif preset == "all":
+        first = min(today, local_date(first_event or now, zone))
+    else:
+        days = _LAST_DAYS.get(preset, _LAST_DAYS[DEFAULT_PRESET])
+        first = today - timedelta(days=days - 1)
+    # At the very instant of midnight a window that ends now would be empty.
+    return Window(start_of_day(first, zone), now if now > start_of_day(first, zone) else now + _QUARTER)
+
+
+def auto_granularity(window: Window, zone: ZoneInfo) -> Granularity:
+    """Up to 7 days: hour; up to 90: day; up to 365: week; else month. Days as the zone's calendar counts them."""
+    start, end = (moment.astimezone(zone).replace(tzinfo=None) for moment in (window.start, window.end))
+    length = end - start
+    if length <= timedelta(days=7):
+        return "hour"
+    if length <= timedelta(days=90):
+        return "day"
+    return "week" if length <= timedelta(days=365) else "month"
+
+
+def bucket_edges(window: Window, granularity: Granularity, zone: ZoneInfo) -> list[datetime]:
+    """The starts of all buckets that meet `window`, in order, and the end of the last: n + 1 instants for n buckets.
+
+    The first bucket may begin before the window and the last end after it; both count only what is inside.
+    """
+    edges = _hour_edges(window, zone) if granularity == "hour" else _calendar_edges(window, granularity, zone)
+    found: list[datetime] = []
+    for edge in edges:
+        found.append(edge)
+        if edge >= window.end:
+            break
+    return found
+
+
+def _calendar_edges(window: Window, granularity: Granularity, zone: ZoneInfo) -> Iterator[datetime]:
+    day = local_date(window.start, zone)
+    if granularity == "week":
+        day -= timedelta(days=day.weekday())
+    elif granularity == "month":
+        day = day.replace(day=1)
+    while True:
+        yield start_of_day(day, zone)
+        if granularity == "month":
+            day = (day + timedelta(days=31)).replace(day=1)
+        else:
+            day += timedelta(days=1 if granularity == "day" else 7)
+
+
+def _hour_edges(window: Window, zone: ZoneInfo) -> Iterator[datetime]:
+    """Local hours, walked by quarters: a clock change of half an hour makes a short hour, one of an hour none."""
+    quarter = _floor_quarter(window.start)
+    label = _hour_label(quarter, zone)
+    while _hour_label(quarter - _QUARTER, zone) == label:
+        quarter -= _QUARTER
+    yield quarter
+    while True:
+        quarter += _QUARTER
+        following = _hour_label(quarter, zone)
+        if following != label:
+            label = following
+            yield quarter
+
+
+def _floor_quarter(moment: datetime) -> datetime:
+    return moment - (moment - EARLIEST) % _QUARTER
+
+
+def _hour_label(moment: datetime, zone: ZoneInfo) -> tuple[datetime, timedelta | None]:
+    local = moment.astimezone(zone)
+    return local.replace(minute=0, tzinfo=None), local.utcoffset()

@@ -1,0 +1,80 @@
+"""Usage rows for tests of the query side: written straight into `usage_events`, so that its views do the rest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from spendmeter_clickhouse import Store
+
+_COSTS = ("input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "audio_cost", "unit_cost")
+
+
+def usage_row(number: int, occurred_at: datetime, **columns: Any) -> dict[str, Any]:
+    """One row; `cost` is the sum of its parts. The id is made from `number`."""
+    row: dict[str, Any] = {
+        "event_id": UUID(int=number),
+        "kind": "usage",
+        "occurred_at": occurred_at,
+        "org_id": "acme",
+        "user_id": "ann",
+        "role": "student",
+        "class_name": "7",
+        "section": "A",
+        "feature": "chat",
+        "action": "user_interaction",
+        "agent_id": "",
+        "task_id": "",
+        "configuration_id": "",
+        "conversation_id": "",
+        "request_id": f"request-{number}",
+        "service": "chat",
+        "provider": "openai",
+        "model": "gpt-4o",
+        "key_source": "platform",
+        "requests": 1,
+        "input_tokens": 0,
+        "cache_read_tokens": 0,
+        "cache_write_5m_tokens": 0,
+        "cache_write_1h_tokens": 0,
+        "output_tokens": 0,
+        "reasoning_tokens": 0,
+        "input_audio_tokens": 0,
+        "output_audio_tokens": 0,
+        "characters": 0,
+        "audio_seconds": Decimal(0),
+        "images": 0,
+        "tool_calls": 0,
+        **dict.fromkeys(_COSTS, Decimal(0)),
+        "cache_savings": Decimal(0),
+        "pricing_status": "priced",
+        "partial_requests": 0,
+        "unpriced_requests": 0,
+        "cache_unpriced_requests": 0,
+        "provider_cost": None,
+        "status": "ok",
+        "error_type": "",
+        "error_message": "",
+        "latency_ms": None,
+        "ttft_ms": None,
+        "streamed": False,
+        "incarnation": "test",
+        "topic_offset": number,
+        "ingested_at": datetime(2026, 11, 22, tzinfo=UTC),
+        **columns,
+    }
+    return row | {"cost": sum((row[part] for part in _COSTS), Decimal(0))}
+
+
+def insert_usage(store: Store, rows: Iterable[dict[str, Any]]) -> None:
+    """Insert rows made by `usage_row`, all with the same columns."""
+    found = list(rows)
+    columns = list(found[0])
+    with store.session("usage") as session:
+        asyncio.run(
+            session.insert("usage_events", [tuple(row[column] for column in columns) for row in found], columns)
+        )

@@ -1,0 +1,168 @@
+"""What is the same in every call of one kind by one school to one model, written as JSON once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from spendmeter_events.traffic._draw import factors, slots, spread
+from spendmeter_events.traffic._faults import Fault, faults
+from spendmeter_events.traffic._kinds import KINDS, STACKS, Kind, Measure
+from spendmeter_events.traffic._models import MODELS, Model
+from spendmeter_events.traffic._people import Person
+from spendmeter_events.traffic._schools import School
+
+SHARE: Final = 1 << 16
+"""Shares are whole numbers out of this, compared with 16 random bits."""
+_AMOUNT_SPREAD: Final = 0.55
+_ANSWER_SPREAD: Final = 0.5
+_PACE: Final = {"tokens": 0.0, "characters": 1.1, "audio": 0.12, "images": 3000.0}
+_CANCELLED: Final = 0.006
+_REQUEST_IDS: Final = {
+    "openai": "chatcmpl-",
+    "anthropic": "msg_01",
+    "google": "gen-",
+    "mistral": "cmpl-",
+    "deepseek": "ds-",
+    "elevenlabs": "el_",
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Line:
+    """Fragments end where the next begins: `what`, conversation, request, `how`, usage, outcome, tags."""
+
+    kind: Kind
+    model: Model
+    measure: Measure
+    what: str
+    request: str
+    how: str
+    amounts: tuple[int, ...]
+    answers: tuple[int, ...]
+    noise: tuple[float, ...]
+    instructions: int
+    first: int
+    token: float
+    """Milliseconds for each output token, character, millisecond of audio or image."""
+    reasoning: float
+    streamed: bool
+    block: int
+    caches: bool
+    explicit: bool
+    write: str
+    faults: tuple[Fault, ...]
+    fails: int
+    """Out of `SHARE`, as is `completes`."""
+    completes: int
+    """From here on a streamed call is one that its reader broke off."""
+    tiers: tuple[str, ...]
+    """32 equally likely places; empty for the standard tier."""
+    timed: bool
+    """A batch has no latency: its answers are fetched hours later."""
+    region: str
+    searches: bool
+    """Whether one call in eight looks something up on the web."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Caller:
+    """The fragments that say who calls, and from where; `search_tags` also say which tool the model used."""
+
+    who: str
+    tags: str
+    search_tags: str
+
+
+def line(school: School, name: str, model: Model) -> Line:
+    """The line of one kind (a key of `KINDS`) of call."""
+    kind = KINDS[name]
+    return Line(
+        kind=kind,
+        model=model,
+        measure=kind.measure,
+        what=_what(school, kind),
+        request=_REQUEST_IDS.get(model.provider, ""),
+        how=_how(school, kind, model),
+        amounts=spread(kind.amount, _AMOUNT_SPREAD if kind.amount > 1 else 0.45),
+        answers=spread(kind.answer, _ANSWER_SPREAD) if kind.answer else (0,) * len(factors(0.25)),
+        noise=factors(0.28),
+        instructions=kind.instructions,
+        first=model.first,
+        token=model.token or _PACE[kind.measure],
+        reasoning=model.reasoning,
+        streamed=kind.streamed,
+        block=model.block,
+        caches=model.caching != "none" and kind.instructions > 0,
+        explicit=model.caching == "explicit",
+        # Grading goes on for longer than five minutes, so its rubric is kept for the hour.
+        write="cache_write_1h_tokens" if kind.purpose == "grade" else "cache_write_5m_tokens",
+        faults=faults(model.provider, talks=bool(kind.answer)),
+        fails=round(model.fails * SHARE),
+        completes=round((1 - _CANCELLED) * SHARE) if kind.streamed else SHARE,
+        tiers=_tiers(kind, model),
+        timed=not _batched(kind, model),
+        region=_field("region", school.region) if model.provider == "azure" else "",
+        searches=kind.searches and model.provider in {"openai", "anthropic", "google"},
+    )
+
+
+def lines(school: School) -> dict[str, tuple[Line, ...]]:
+    """Kind → 64 equally likely places that hold its lines, one line a model."""
+    stack = STACKS[school.stack]
+    return {
+        name: slots([(line(school, name, MODELS[model]), share) for model, share in stack[kind.purpose]])
+        for name, kind in KINDS.items()
+    }
+
+
+def caller(org_id: str, person: Person | None = None) -> Caller:
+    """Someone who makes calls; without a person it is the system."""
+    org = f'"org_id":{json.dumps(org_id)},'
+    if person is None:
+        return Caller(who=org, tags="", search_tags=',"tags":{"tool":"web_search"}')
+    client = f'"client":{json.dumps(person.client)}'
+    return Caller(
+        who=f'{org}"user_id":{json.dumps(person.user_id)},',
+        tags=f',"tags":{{{client}}}',
+        search_tags=f',"tags":{{{client},"tool":"web_search"}}',
+    )
+
+
+def _field(name: str, value: str) -> str:
+    return f',"{name}":{json.dumps(value)}' if value else ""
+
+
+def _what(school: School, kind: Kind) -> str:
+    action = "" if kind.action == "user_interaction" else kind.action
+    configuration = f"{kind.agent}-{school.stack}" if kind.agent else ""
+    return (
+        f'"feature":{json.dumps(kind.feature)}'
+        + _field("action", action)
+        + _field("agent_id", kind.agent)
+        + _field("task_id", kind.task)
+        + _field("configuration_id", configuration)
+    )
+
+
+def _how(school: School, kind: Kind, model: Model) -> str:
+    return (
+        _field("service", "" if kind.service == "chat" else kind.service)
+        + _field("provider", model.provider)
+        + _field("model", model.name)
+        + _field("key_source", "byok" if model.provider in school.byok else "")
+    )
+
+
+def _batched(kind: Kind, model: Model) -> bool:
+    """Whether the calls wait for the night, where the provider gives a discount for that."""
+    return kind.purpose == "insight" and "batch" in model.tiers
+
+
+def _tiers(kind: Kind, model: Model) -> tuple[str, ...]:
+    """Elsewhere than in batches, another tier is served now and then."""
+    if _batched(kind, model):
+        return (_field("service_tier", "batch"),) * 32
+    others = [(_field("service_tier", tier), 0.03) for tier in model.tiers if tier != "batch"]
+    return slots([("", 1.0), *others], size=32)

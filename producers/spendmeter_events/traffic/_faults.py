@@ -54,7 +54,7 @@ _BY_PROVIDER: Final = {
     "google": ((_QUOTA, 0.38), (_TIMEOUT, 0.14), (_POLICY, 0.22), (_INVALID, 0.16), (_NETWORK, 0.1)),
     "deepseek": ((_OVERLOADED, 0.3), (_TIMEOUT, 0.42), (_INVALID, 0.16), (_NETWORK, 0.12)),
     "ollama": ((_TIMEOUT, 0.6), (_REFUSED, 0.4)),
-    "edge_tts": ((_NETWORK, 0.8), (_TIMEOUT, 0.2)),
+    "edge-tts": ((_NETWORK, 0.8), (_TIMEOUT, 0.2)),
 }
 
 

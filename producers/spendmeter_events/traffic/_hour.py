@@ -62,7 +62,7 @@ class Hour:
         latency = first + int((answer + thought) * line.token * noise)
         usage = f'{prompt},"output_tokens":{answer + thought}' if answer else prompt
         if line.searches and choice >> 6 & 7 == 0:
-            usage, tags = f'{usage},"tool_calls":1', caller.search_tags
+            usage, tags = f'{usage},"tool_calls":1', caller.tagged('"tool":"web_search"')
         if thought:
             usage = f'{usage},"reasoning_tokens":{thought}'
         rest = f"{usage}{line.tiers[choice >> 9 & 31]}{status}{_times(line, first, latency)}{tags}"
@@ -77,7 +77,8 @@ class Hour:
             return self._fail(line, caller, at, talk, "", bits)
         latency = int((line.first + line.token * amount) * line.noise[bits >> BITS & MASK])
         usage = _AMOUNT[line.measure](amount)
-        self._write(line, caller, at, talk, f'{usage}{line.region},"latency_ms":{latency}{caller.tags}')
+        tags = caller.tagged(line.picture) if line.picture else caller.tags
+        self._write(line, caller, at, talk, f'{usage}{line.region},"latency_ms":{latency}{tags}')
         return at + latency
 
     def _fail(self, line: Line, caller: Caller, at: int, talk: str, prompt: str, bits: int) -> int:

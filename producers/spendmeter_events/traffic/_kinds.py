@@ -105,9 +105,9 @@ _OPENAI: Final[dict[Purpose, _Choice]] = {
     "insight": (("gpt-5-nano", 0.6), ("gpt-4o-mini", 0.4)),
     "vision": (("gpt-4o", 1),),
     "embed": (("text-embedding-3-small", 1),),
-    "voice": (("neural-tts", 0.6), ("tts-1", 0.4)),
+    "voice": (("neural", 0.6), ("tts-1", 0.4)),
     "listen": (("whisper-1", 1),),
-    "draw": (("dall-e-3", 1),),
+    "draw": (("gpt-image-1", 0.7), ("dall-e-3", 0.3)),
     "translate": (("deepl-translate", 1),),
 }
 STACKS: Final[dict[Stack, dict[Purpose, _Choice]]] = {
@@ -120,7 +120,7 @@ STACKS: Final[dict[Stack, dict[Purpose, _Choice]]] = {
         "grade": (("claude-haiku-4-5", 0.7), ("claude-sonnet-5", 0.3)),
         "insight": (("claude-haiku-4-5", 1),),
         "vision": (("claude-sonnet-5", 1),),
-        "voice": (("neural-tts", 0.5), ("eleven_multilingual_v2", 0.5)),
+        "voice": (("neural", 0.5), ("eleven_multilingual_v2", 0.5)),
     },
     "google": {
         **_OPENAI,
@@ -131,7 +131,7 @@ STACKS: Final[dict[Stack, dict[Purpose, _Choice]]] = {
         "insight": (("gemini-2.5-flash-lite", 1),),
         "vision": (("gemini-2.5-flash", 1),),
         "embed": (("gemini-embedding-001", 1),),
-        "voice": (("edge-tts", 0.75), ("neural-tts", 0.25)),
+        "voice": (("edge-tts", 0.75), ("neural", 0.25)),
     },
     "economy": {
         **_OPENAI,
@@ -152,7 +152,7 @@ STACKS: Final[dict[Stack, dict[Purpose, _Choice]]] = {
         "grade": (("mistral-small-2603", 1),),
         "insight": (("mistral-small-2603", 1),),
         "embed": (("mistral-embed", 1),),
-        "voice": (("neural-tts", 1),),
+        "voice": (("neural", 1),),
     },
     "platform": {
         **_OPENAI,

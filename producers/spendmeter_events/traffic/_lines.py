@@ -31,7 +31,7 @@ _REQUEST_IDS: Final = {
 
 @dataclass(slots=True, kw_only=True)
 class Line:
-    """Fragments end where the next begins: `what`, conversation, request, `how`, usage, outcome, tags."""
+    """Fragments end where the next begins: who, `what`, conversation, request, `how`, usage, outcome, tags."""
 
     kind: Kind
     model: Model
@@ -62,17 +62,23 @@ class Line:
     timed: bool
     """A batch has no latency: its answers are fetched hours later."""
     region: str
+    picture: str
+    """Tags that choose the price of an image."""
     searches: bool
     """Whether one call in eight looks something up on the web."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Caller:
-    """The fragments that say who calls, and from where; `search_tags` also say which tool the model used."""
+    """The fragments that say who calls, and from where."""
 
     who: str
-    tags: str
-    search_tags: str
+    client: str = ""
+    tags: str = ""
+
+    def tagged(self, more: str) -> str:
+        """The caller's tags and `more` of them."""
+        return f',"tags":{{{self.client},{more}}}' if self.client else f',"tags":{{{more}}}'
 
 
 def line(school: School, name: str, model: Model) -> Line:
@@ -103,7 +109,8 @@ def line(school: School, name: str, model: Model) -> Line:
         completes=round((1 - _CANCELLED) * SHARE) if kind.streamed else SHARE,
         tiers=_tiers(kind, model),
         timed=not _batched(kind, model),
-        region=_field("region", school.region) if model.provider == "azure" else "",
+        region=_field("region", school.region) if model.provider == "azure-speech" else "",
+        picture=f'"image_size":"1024x1024","image_quality":"{model.quality}"' if model.quality else "",
         searches=kind.searches and model.provider in {"openai", "anthropic", "google"},
     )
 
@@ -121,13 +128,10 @@ def caller(org_id: str, person: Person | None = None) -> Caller:
     """Someone who makes calls; without a person it is the system."""
     org = f'"org_id":{json.dumps(org_id)},'
     if person is None:
-        return Caller(who=org, tags="", search_tags=',"tags":{"tool":"web_search"}')
+        return Caller(who=org)
     client = f'"client":{json.dumps(person.client)}'
-    return Caller(
-        who=f'{org}"user_id":{json.dumps(person.user_id)},',
-        tags=f',"tags":{{{client}}}',
-        search_tags=f',"tags":{{{client},"tool":"web_search"}}',
-    )
+    who = f'{org}"user_id":{json.dumps(person.user_id)},'
+    return Caller(who=who, client=client, tags=f',"tags":{{{client}}}')
 
 
 def _field(name: str, value: str) -> str:

@@ -28,6 +28,8 @@ class Model:
     """Share of calls that fail."""
     tiers: tuple[str, ...] = ()
     """What the provider serves beside the standard tier."""
+    quality: str = ""
+    """Of the images it makes."""
 
 
 # fmt: off
@@ -62,9 +64,10 @@ _ALL: Final = (
     Model(provider="ollama", name="nomic-embed-text", first=60, fails=0.002),
     Model(provider="openai", name="whisper-1", first=1400),
     Model(provider="openai", name="tts-1", first=900),
-    Model(provider="openai", name="dall-e-3", first=14_000, fails=0.03),
-    Model(provider="azure", name="neural-tts", first=350),
-    Model(provider="edge_tts", name="edge-tts", first=520, fails=0.02),
+    Model(provider="openai", name="dall-e-3", first=14_000, fails=0.03, quality="standard"),
+    Model(provider="openai", name="gpt-image-1", first=21_000, fails=0.03, quality="medium"),
+    Model(provider="azure-speech", name="neural", first=350),
+    Model(provider="edge-tts", name="edge-tts", first=520, fails=0.02),
     Model(provider="elevenlabs", name="eleven_multilingual_v2", first=780),
     Model(provider="deepl", name="deepl-translate", first=230, fails=0.004),
 )

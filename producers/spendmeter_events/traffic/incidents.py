@@ -43,7 +43,7 @@ def stolen_key_at_night(
     school sleeps (in Bengaluru, 20:30 UTC is 2 in the morning)."""
     school = _school(org_id)
     write = line(school, "curriculum", MODELS["claude-opus-4-8"])
-    thief = Caller(who=f'"org_id":"{org_id}","user_id":"svc-export-7f3a",', tags="", search_tags="")
+    thief = Caller(who=f'"org_id":"{org_id}","user_id":"svc-export-7f3a",')
     return _run("stolen_key_at_night", seed, start, minutes, 900, _calls(write, thief))
 
 

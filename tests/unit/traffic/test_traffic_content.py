@@ -45,7 +45,7 @@ def test_every_dimension_has_all_its_values(week: list[UsageEvent]) -> None:
     }
     assert set(_values(week, "provider")) == {
         *("openai", "anthropic", "google", "deepseek", "mistral", "ollama"),
-        *("azure", "edge_tts", "elevenlabs", "deepl"),
+        *("azure-speech", "edge-tts", "elevenlabs", "deepl"),
     }
     assert set(_values(week, "status")) == {"ok", "error", "cancelled"}
     assert set(_values(week, "error_type")) == {

@@ -1,0 +1,10 @@
+"""Wrappers for real SDK clients: `instrument(client, producer, org_id=…, feature=…)` and `usage_context(…)`.
+
+No SDK is imported here: a client is known by the package that its class comes from.
+"""
+
+from spendmeter_events.instrument._call import EmitsUsage
+from spendmeter_events.instrument.client import instrument
+from spendmeter_events.instrument.context import usage_context
+
+__all__ = ["EmitsUsage", "instrument", "usage_context"]

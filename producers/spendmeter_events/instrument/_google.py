@@ -1,0 +1,107 @@
+"""The google-genai SDK: `client.models` and `client.aio.models`, one event for each request it sends.
+
+The generated `_generate_content` sends one request; the public method above it may send several when it calls
+functions by itself, and returns the last one's usage only.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, Final
+
+from spendmeter_events.instrument._call import Meter
+from spendmeter_events.instrument._streams import MeteredAsyncIterator, MeteredIterator
+
+_METHODS: Final = (
+    ("_generate_content", "generate_content", "chat"),
+    ("embed_content", "embed_content", "embedding"),
+    ("generate_images", "generate_images", "image"),
+)
+_STREAMS: Final = (("_generate_content_stream", "generate_content_stream", "chat"),)
+_ORIGINAL: Final = "_spendmeter_original"
+
+
+def instrument_google(client: Any, meter: Meter) -> None:
+    """Meters a `genai.Client`, its async side included. Done again, the later meter replaces the first."""
+    sides = (client, getattr(client, "aio", None))
+    for models in {id(models): models for side in sides if (models := getattr(side, "models", None))}.values():
+        for inner, public, service in _METHODS:
+            _replace(models, inner, public, functools.partial(_call_method, meter, service))
+        for inner, public, service in _STREAMS:
+            _replace(models, inner, public, functools.partial(_call_stream, meter, service))
+
+
+def _replace(models: Any, inner: str, public: str, wrap: Callable[[Any], Any]) -> None:
+    name = inner if hasattr(models, inner) else public
+    method = getattr(models, name, None)
+    if method is None:
+        return
+    original = getattr(method, _ORIGINAL, method)
+    wrapped = wrap(original)
+    setattr(wrapped, _ORIGINAL, original)
+    setattr(models, name, wrapped)
+
+
+def _call_method(meter: Meter, service: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def method(*args: Any, **kwargs: Any) -> Any:
+        call = meter.call(service=service, request=_asked(kwargs))
+        try:
+            response = original(*args, **kwargs)
+        except BaseException as error:
+            call.fail(error)
+            raise
+        call.complete(response)
+        return response
+
+    @functools.wraps(original)
+    async def method_async(*args: Any, **kwargs: Any) -> Any:
+        call = meter.call(service=service, request=_asked(kwargs))
+        try:
+            response = await original(*args, **kwargs)
+        except BaseException as error:
+            call.fail(error)
+            raise
+        call.complete(response)
+        return response
+
+    return method_async if inspect.iscoroutinefunction(original) else method
+
+
+def _call_stream(meter: Meter, service: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def method(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        # The request is sent when the first chunk is asked for.
+        call = meter.call(service=service, request=_asked(kwargs), streamed=True, lazy=True)
+        return _generator(MeteredIterator(original(*args, **kwargs), call))
+
+    @functools.wraps(original)
+    async def method_async(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        call = meter.call(service=service, request=_asked(kwargs), streamed=True)
+        try:
+            stream = await original(*args, **kwargs)
+        except BaseException as error:
+            call.fail(error)
+            raise
+        return _async_generator(MeteredAsyncIterator(stream, call))
+
+    return method_async if inspect.iscoroutinefunction(original) else method
+
+
+def _generator(metered: MeteredIterator) -> Iterator[Any]:
+    """A generator, as the SDK's own is; closing it closes what is below."""
+    yield from metered
+
+
+async def _async_generator(metered: MeteredAsyncIterator) -> AsyncIterator[Any]:
+    try:
+        async for chunk in metered:
+            yield chunk
+    finally:
+        await metered.aclose()
+
+
+def _asked(kwargs: dict[str, Any]) -> dict[str, object]:
+    return {"model": kwargs.get("model")}

@@ -1,0 +1,117 @@
+"""`instrument(client, producer, …)`: one line, and every billed call of an SDK's client becomes an event."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from spendmeter_events.event import UsageEvent
+from spendmeter_events.extract._anthropic import ANTHROPIC
+from spendmeter_events.extract._compatible import DEEPSEEK, MISTRAL, OPENROUTER
+from spendmeter_events.extract._dialect import Dialect
+from spendmeter_events.extract._gemini import GEMINI
+from spendmeter_events.extract._openai import OPENAI
+from spendmeter_events.extract._xai import XAI
+from spendmeter_events.instrument._call import EmitsUsage, Meter
+from spendmeter_events.instrument._google import instrument_google
+from spendmeter_events.instrument._stainless import instrument_stainless
+
+ClientT = TypeVar("ClientT")
+
+_DIALECTS: Final = {"xai": XAI, "openrouter": OPENROUTER, "mistral": MISTRAL, "deepseek": DEEPSEEK}
+_HOSTS: Final = {
+    "api.x.ai": "xai",
+    "openrouter.ai": "openrouter",
+    "api.mistral.ai": "mistral",
+    "api.deepseek.com": "deepseek",
+    "api.groq.com": "groq",
+    "api.together.xyz": "together",
+    "api.cohere.ai": "cohere",
+    "api.cohere.com": "cohere",
+    "generativelanguage.googleapis.com": "gemini",
+}
+_RESIDENCES: Final = ("us", "eu", "ae", "au", "in", "jp")
+
+
+def instrument(
+    client: ClientT,
+    producer: EmitsUsage,
+    *,
+    org_id: str,
+    feature: str,
+    provider: str = "",
+    stream_usage: bool = False,
+    **defaults: Any,
+) -> ClientT:
+    """Has each billed call of this client emit one `UsageEvent`; returns the same client.
+
+    Takes clients of `openai` (also Azure and compatible services), `anthropic` (also Bedrock and Vertex) and
+    `google-genai`, synchronous and asynchronous. The caller of the client sees no difference: the same objects,
+    exceptions and lazy streams; metering that fails is logged. `defaults` are further fields of the event
+    (`user_id=`, `tags=`, …); `usage_context` sets them by call. `provider` is told by the client and its base
+    URL unless given. `stream_usage=True` adds `stream_options={"include_usage": True}` to OpenAI chat streams
+    that do not have it, and keeps the extra chunk from the caller; without it such streams count as `missing`.
+
+    Raises `TypeError` for any other client and `pydantic.ValidationError` for defaults that no event can have.
+    """
+    package = _package(client)
+    name = provider or _provider(package, client)
+    place = _region(package, client)
+    settled = {"org_id": org_id, "feature": feature, **({"region": place} if place else {}), **defaults}
+    # Wrong defaults are the operator's mistake: say so now, not in a log at the first call.
+    UsageEvent.now(**{"provider": name, "model": "-", **settled})
+    meter = Meter(
+        producer=producer,
+        provider=name,
+        dialect=_dialect(package, name),
+        defaults=settled,
+        stream_usage=stream_usage,
+    )
+    if package == "google.genai":
+        instrument_google(client, meter)
+    else:
+        instrument_stainless(client, meter)
+    return client
+
+
+def _package(client: object) -> str:
+    """The SDK that this client, or what it inherits from, is made by."""
+    for kind in type(client).__mro__:
+        for package in ("openai", "anthropic", "google.genai"):
+            if f"{kind.__module__}.".startswith(f"{package}."):
+                return package
+    raise TypeError(f"{type(client).__name__} is no client of openai, anthropic or google-genai")
+
+
+def _dialect(package: str, provider: str) -> Dialect:
+    if package == "anthropic":
+        return ANTHROPIC
+    return GEMINI if package == "google.genai" else _DIALECTS.get(provider, OPENAI)
+
+
+def _provider(package: str, client: Any) -> str:
+    """Who sends the bill."""
+    kinds = " ".join(kind.__name__ for kind in type(client).__mro__)
+    if package == "google.genai":
+        return "vertex" if getattr(client, "vertexai", False) else "gemini"
+    if package == "anthropic":
+        return "bedrock" if "Bedrock" in kinds else "vertex" if "Vertex" in kinds else "anthropic"
+    host = _host(client)
+    if "Azure" in kinds or host.endswith((".azure.com", ".azure.us", ".azure.cn")):
+        return "azure"
+    return _HOSTS.get(host, "openai")
+
+
+def _region(package: str, client: Any) -> str:
+    """Where the client says that its calls are served, as far as it matters to a price."""
+    if package == "google.genai":
+        inner = getattr(client, "_api_client", None)
+        return str(getattr(inner, "location", None) or "") if getattr(client, "vertexai", False) else ""
+    if package == "anthropic":
+        return str(getattr(client, "aws_region", None) or getattr(client, "region", None) or "")
+    first, _, rest = _host(client).partition(".")
+    return first if rest == "api.openai.com" and first in _RESIDENCES else ""
+
+
+def _host(client: Any) -> str:
+    return urlsplit(str(getattr(client, "base_url", ""))).hostname or ""

@@ -14,16 +14,19 @@ import numpy.typing as npt
 import pyarrow as pa
 
 Column: TypeAlias = "pa.Array[Any]"
+Words: TypeAlias = npt.NDArray[np.uint64]
 
 MONEY: Final = pa.decimal128(38, 12)
 _LOW: Final = 2**64 - 1
 
 
-def money(pico: npt.NDArray[Any]) -> Column:
-    """`decimal128(38, 12)` dollars from pico-dollars, given as int64 or, for larger sums, as Python integers.
+def money(words: Words) -> Column:
+    """`decimal128(38, 12)` dollars from the 128-bit words of pico-dollars."""
+    return _column(MONEY, words)
 
-    The layout is Arrow's: 16 bytes, little-endian two's complement, of the unscaled value.
-    """
+
+def words_of(pico: npt.NDArray[Any]) -> Words:
+    """Pico-dollars, as int64 or as Python integers, in Arrow's layout: `[row, (low, high)]`, two's complement."""
     words = np.empty((len(pico), 2), np.uint64)
     if pico.dtype == np.int64:
         words[:, 0] = pico.view(np.uint64)
@@ -31,7 +34,7 @@ def money(pico: npt.NDArray[Any]) -> Column:
     else:
         words[:, 0] = [int(value) & _LOW for value in pico]
         words[:, 1] = [int(value) >> 64 & _LOW for value in pico]
-    return _column(MONEY, words)
+    return words
 
 
 def counter(flags: npt.NDArray[np.bool_]) -> Column:

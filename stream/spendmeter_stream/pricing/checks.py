@@ -11,8 +11,8 @@ from spendmeter_stream.pricing.parsing import Parsed
 from spendmeter_stream.pricing.rows import Fault, PriceRow, Provider, Terms
 from spendmeter_stream.pricing.values import hint
 
-_MAX_RATE: Final = 2**62
-_MAX_DENOMINATOR: Final = 2**31
+_MAX_TERM: Final = 2**60
+"""Both terms of a rate stay below this, so that int64 holds them, and twice a remainder of a division."""
 
 
 def check(parsed: Parsed) -> Iterator[Fault]:
@@ -38,48 +38,61 @@ def _names(providers: list[Provider]) -> Iterator[Fault]:
 
 def _out_of_range(rows: Iterable[PriceRow]) -> Iterator[Fault]:
     for row in rows:
-        if row.pico.numerator >= _MAX_RATE or row.pico.denominator >= _MAX_DENOMINATOR:
+        if max(row.pico.numerator, row.pico.denominator) >= _MAX_TERM:
             yield Fault(row.terms.place, f"the rate of {row.unit!r} is out of range")
 
 
-def _spans(parsed: Parsed) -> Iterator[Fault]:
-    """Of the rows that answer the same question exactly one must hold at a time, from the first on."""
-    for claim, members in _claims(parsed).items():
-        members.sort(key=lambda terms: (terms.starts, terms.ends))
-        latest = members[0]
-        for terms in members[1:]:
-            if terms.starts < latest.ends:
-                yield Fault(terms.place, f"overlap: {claim} already has a value in this time, from {latest.place}")
-            elif terms.starts > latest.ends:
-                yield Fault(terms.place, f"gap: {claim} has no value between {latest.place} and here")
-            latest = max(latest, terms, key=lambda each: each.ends)
-
-
 class _Claim(NamedTuple):
+    """What rows answer about: a unit's rate, or a factor, of one model pattern."""
+
     what: str
     pattern: str
-    scope: tuple[object, ...]
+    provider: str
+    org: str
+    layer: int
+    rest: tuple[object, ...]
 
-    def __str__(self) -> str:
-        return f"{self.what} of {self.pattern!r}"
+
+def _spans(parsed: Parsed) -> Iterator[Fault]:
+    for claim, members in _claims(parsed).items():
+        if len(members) > 1:
+            for same in _by_scope(members).values():
+                yield from _one_at_a_time(claim, same)
 
 
 def _claims(parsed: Parsed) -> dict[_Claim, list[Terms]]:
     claims: dict[_Claim, list[Terms]] = defaultdict(list)
     for row in parsed.rows:
-        rest = (row.min_context, row.window, row.when)
-        for scope in _scopes(row.terms):
-            claims[_Claim(repr(row.unit), row.pattern, (*scope, *rest))].append(row.terms)
+        claims[_claim(row.unit, row.pattern, row.terms, row.min_context, row.window, row.when)].append(row.terms)
     for each in parsed.multipliers:
-        for scope in _scopes(each.terms):
-            claims[_Claim("the factor", each.pattern, (*scope, each.units))].append(each.terms)
+        regional = bool(each.terms.regions)
+        claims[_claim("factor", each.pattern, each.terms, each.units, regional)].append(each.terms)
     return claims
 
 
-def _scopes(terms: Terms) -> Iterator[tuple[object, ...]]:
-    for tier in terms.tiers:
-        for region in terms.regions or ("",):
-            yield terms.provider, terms.org, terms.layer, tier, region
+def _claim(what: str, pattern: str, terms: Terms, *rest: object) -> _Claim:
+    return _Claim(what, pattern, terms.provider, terms.org, terms.layer, rest)
+
+
+def _by_scope(members: list[Terms]) -> dict[tuple[str, str], list[Terms]]:
+    scopes: dict[tuple[str, str], list[Terms]] = defaultdict(list)
+    for terms in members:
+        for tier in terms.tiers:
+            for region in terms.regions or ("",):
+                scopes[tier, region].append(terms)
+    return scopes
+
+
+def _one_at_a_time(claim: _Claim, members: list[Terms]) -> Iterator[Fault]:
+    """Of the rows that answer the same question exactly one holds at any time from the first on."""
+    members.sort(key=lambda terms: (terms.starts, terms.ends))
+    what, latest = f"{claim.what!r} of {claim.pattern!r}", members[0]
+    for terms in members[1:]:
+        if terms.starts < latest.ends:
+            yield Fault(terms.place, f"overlap: {what} already has a value in this time, from {latest.place}")
+        elif terms.starts > latest.ends:
+            yield Fault(terms.place, f"gap: {what} has no value between {latest.place} and here")
+        latest = max(latest, terms, key=lambda each: each.ends)
 
 
 def _patterns(parsed: Parsed) -> Iterator[Fault]:

@@ -79,21 +79,30 @@ def parse_document(text: str, name: str, layer: int) -> Document:
     data = tomllib.loads(text, parse_float=Decimal)
     head_lines, blocks = _lines(text)
     prices, multipliers = data.pop("price", []), data.pop("multiplier", [])
-    if not (isinstance(prices, list) and isinstance(multipliers, list)):
+    if not (_is_tables(prices) and _is_tables(multipliers)):
         raise DocumentError("write [[price]] and [[multiplier]] with two brackets")
+    defaults = data.pop("defaults", {})
+    if not isinstance(defaults, dict):
+        raise DocumentError("write [defaults] as a table")
     return Document(
         head=Block(data=data, file=name, line=1, lines=head_lines),
-        prices=_blocks(prices, name, blocks.get("price", [])),
-        multipliers=_blocks(multipliers, name, blocks.get("multiplier", [])),
+        prices=_blocks(prices, defaults, name, blocks.get("price", [])),
+        multipliers=_blocks(multipliers, defaults, name, blocks.get("multiplier", [])),
         layer=layer,
     )
 
 
-def _blocks(tables: list[Any], name: str, positions: list[tuple[int, dict[str, int]]]) -> tuple[Block, ...]:
+def _is_tables(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(table, dict) for table in value)
+
+
+def _blocks(
+    tables: list[Any], defaults: dict[str, Any], name: str, positions: list[tuple[int, dict[str, int]]]
+) -> tuple[Block, ...]:
     # An inline array (`price = [...]`) has no headers; its tables then stand at line 1.
     padded = positions + [(1, {})] * (len(tables) - len(positions))
     return tuple(
-        Block(data=table, file=name, line=line, lines=lines)
+        Block(data={**defaults, **table}, file=name, line=line, lines=lines)
         for table, (line, lines) in zip(tables, padded, strict=True)
     )
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
-from typing import Final
+from collections.abc import Collection
+from typing import Final, Generic, TypeVar
+
+_T = TypeVar("_T")
 
 _DATED: Final = re.compile(r"[-@](20\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(-v\d+(:\d+)?)?$")
 _RESOURCE: Final = re.compile(r"^(?:arn:[^/]*/|(?:projects/[^/]+/locations/[^/]+/)?publishers/[^/]+/models/|models/)")
@@ -32,19 +34,24 @@ def spellings(model: str, prefixes: Collection[str]) -> list[str]:
     return list(dict.fromkeys([*names, *dashed, *undated]))
 
 
-def best_pattern(names: Iterable[str], patterns: Collection[str]) -> str | None:
-    """The pattern for a model: an exact name first, else the longest prefix (`gpt-4o-mini-tts*`)."""
-    names = list(names)
-    for name in names:
-        if name in patterns:
-            return name
-    for name in names:
-        fitting = [pattern for pattern in patterns if matches(pattern, name)]
-        if fitting:
-            return max(fitting, key=len)
-    return None
+class Patterns(Generic[_T]):
+    """Values by model pattern: an exact name, or the beginning of one (`gpt-4o-mini-tts*`)."""
 
+    def __init__(self) -> None:
+        self._exact: dict[str, list[_T]] = {}
+        self._prefixes: dict[str, list[_T]] = {}
 
-def matches(pattern: str, name: str) -> bool:
-    """Whether `name` is the pattern, or begins as a pattern that ends in `*` does."""
-    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+    def add(self, pattern: str, value: _T) -> None:
+        kind, name = (self._prefixes, pattern[:-1]) if pattern.endswith("*") else (self._exact, pattern)
+        kind.setdefault(name, []).append(value)
+
+    def nearest(self, names: list[str]) -> list[_T]:
+        """The values of the exact name, else of the longest prefix; of the nearest spelling that has any."""
+        for name in names:
+            if name in self._exact:
+                return self._exact[name]
+        for name in names:
+            fitting = [prefix for prefix in self._prefixes if name.startswith(prefix)]
+            if fitting:
+                return self._prefixes[max(fitting, key=len)]
+        return []

@@ -14,20 +14,22 @@ from spendmeter_stream.pricing.values import BlockReader
 
 _HEAD_KEYS: Final = ("provider", "name", "aliases", "resells", "strip", "tier_aliases")
 _SHARED_KEYS: Final = ("models", "from", "to", "tiers", "regions", "org", "source", "verified_at", "note")
-_PRICE_KEYS: Final = (
-    *_SHARED_KEYS,
-    *RATE_KEYS,
-    "context_over",
-    "context_from",
-    "daily",
-    "unless_counted",
-    "minimum",
-    "step",
-    "characters_counted",
+_PRICE_KEYS: Final = frozenset(
+    (
+        *_SHARED_KEYS,
+        *RATE_KEYS,
+        "context_over",
+        "context_from",
+        "daily",
+        "unless_counted",
+        "minimum",
+        "step",
+        "characters_counted",
+    )
 )
 _MULTIPLIER_KEYS: Final = (*_SHARED_KEYS, "factor", "units")
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-CHARACTER_COUNTS: Final = ("raw", "without_whitespace", "ssml_included", "ssml_excluded")
+CHARACTER_COUNTS: Final = ("raw", "without_whitespace", "ssml_included", "markup_excluded")
 """How a provider counts the characters it bills: see docs/pricing.md."""
 
 

@@ -42,11 +42,12 @@ def rates_of(reader: BlockReader) -> tuple[bool, list[BlockRate]]:
     return False, rates
 
 
-def _tables(reader: BlockReader, exchange: Fraction) -> Iterator[BlockRate]:
+def _tables(reader: BlockReader, exchange: Fraction | int) -> Iterator[BlockRate]:
     when, seen = _when(reader), set[str]()
-    for table, per in DENOMINATORS.items():
+    for table in DENOMINATORS.keys() & reader.block.data.keys():
+        per = DENOMINATORS[table]
         for unit, value in reader.table(table).items():
-            rate = reader.number(table, value)
+            rate = reader.number(table, value) * exchange
             if unit not in UNITS:
                 reader.one_of(table, unit, UNITS, "unit")
             elif unit in seen:
@@ -57,13 +58,13 @@ def _tables(reader: BlockReader, exchange: Fraction) -> Iterator[BlockRate]:
                 reader.fault("when", f"tags choose rates of {' and '.join(QUALIFIED_UNITS)}, not of {unit!r}")
             else:
                 seen.add(unit)
-                yield BlockRate(unit, pico_rate(rate * exchange, per, unit), when)
+                yield BlockRate(unit, pico_rate(rate, per, unit), when)
 
 
-def _tools(reader: BlockReader, exchange: Fraction) -> Iterator[BlockRate]:
+def _tools(reader: BlockReader, exchange: Fraction | int) -> Iterator[BlockRate]:
     for tool, value in reader.table(TOOLS).items():
-        rate = reader.number(TOOLS, value)
-        yield BlockRate("tool_calls", pico_rate(rate * exchange, 1_000, "tool_calls"), (("tool", tool.lower()),))
+        rate = reader.number(TOOLS, value) * exchange
+        yield BlockRate("tool_calls", pico_rate(rate, 1_000, "tool_calls"), (("tool", tool.lower()),))
 
 
 def _when(reader: BlockReader) -> Tags:
@@ -77,12 +78,12 @@ def _when(reader: BlockReader) -> Tags:
     return tuple(sorted(pairs))
 
 
-def _exchange(reader: BlockReader) -> Fraction:
+def _exchange(reader: BlockReader) -> Fraction | int:
     """Dollars for one unit of the block's currency: the ledger is in USD."""
     currency = reader.text("currency", "USD")
     if currency == "USD":
-        return Fraction(1)
+        return 1
     if "usd" not in reader.block.data:
         reader.fault("currency", f"the ledger is in USD: give 'usd', the dollars for one {currency}")
-        return Fraction(1)
+        return 1
     return reader.number("usd", reader.block.data["usd"])

@@ -138,4 +138,4 @@ class Provider:
 def pico_rate(rate: Fraction, per: int, unit: str) -> Fraction:
     """Pico-dollars for one counted unit, exactly, from `rate` USD for `per` units."""
     scale = per * 1_000 if unit == "audio_seconds" else per
-    return rate * PICO / scale
+    return Fraction(rate.numerator * PICO, rate.denominator * scale)

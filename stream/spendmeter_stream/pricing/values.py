@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from spendmeter_stream.pricing.documents import Block
@@ -60,14 +61,11 @@ class BlockReader:
 
     def number(self, key: str, value: object) -> Fraction:
         """A non-negative exact number: TOML's own, or a text, since JSON would lose digits. Never a float."""
-        try:
-            exact = Decimal(value) if isinstance(value, str | int) and not isinstance(value, bool) else value
-        except InvalidOperation:
-            exact = None
-        if not isinstance(exact, Decimal) or not exact.is_finite() or exact < 0:
+        exact = _fraction(value) if isinstance(value, Decimal | str | int) else None
+        if exact is None or isinstance(value, bool):
             self.fault(key, f"{value!r} is not a non-negative decimal number")
             return Fraction(0)
-        return Fraction(exact)
+        return exact
 
     def count(self, key: str) -> int:
         value = self.block.data.get(key, 0)
@@ -118,6 +116,15 @@ def hint(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?`, or nothing when no known word is near."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+@lru_cache(maxsize=4096)
+def _fraction(value: Decimal | str | int) -> Fraction | None:
+    try:
+        exact = Decimal(value)
+    except InvalidOperation:
+        return None
+    return Fraction(exact) if exact.is_finite() and exact >= 0 else None
 
 
 def _datetime(value: object) -> datetime | None:

@@ -1,0 +1,104 @@
+"""Counts times rates, in integer pico-dollars: exact, rounded once a unit, in int64 wherever that is enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from spendmeter_stream.pricing.arrow import Words, words_of
+from spendmeter_stream.pricing.cards import SAVING_UNITS, Bool, CardArrays, Int64
+from spendmeter_stream.pricing.units import COMPONENTS, UNIT_INDEX, UNITS
+
+_SAFE: Final = 2.0**61
+"""Sums of products estimated below this stay exact in int64, whatever the estimate's own error."""
+_SAVING_ROWS: Final = [UNIT_INDEX[unit] for unit in SAVING_UNITS]
+
+Pico = npt.NDArray[Any]
+"""Pico-dollars: int64, or Python integers where int64 could overflow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charged:
+    """Counts as they came and as they are charged, and which of them count at all; all `[unit, event]`."""
+
+    counts: Int64
+    billed: Int64
+    used: Bool
+
+    def of(self, rows: Bool) -> Charged:
+        return Charged(counts=self.counts[:, rows], billed=self.billed[:, rows], used=self.used[:, rows])
+
+
+def charge(counts: Int64, cards: Int64, arrays: CardArrays) -> Charged:
+    """Applies minimum billing, billing steps, and units that another one replaces."""
+    used = counts > 0
+    special = np.flatnonzero(~arrays.plain & used.any(axis=1))
+    if not len(special):
+        return Charged(counts=counts, billed=counts, used=used)
+    bits = (used * (1 << np.arange(len(UNITS)))[:, None]).sum(axis=0)
+    billed, used = counts.copy(), used.copy()
+    for unit in special:
+        used[unit] &= (arrays.unless[unit][cards] & bits) == 0
+        step = arrays.step[unit][cards]
+        least = np.maximum(counts[unit], arrays.minimum[unit][cards])
+        billed[unit] = np.where(used[unit], -(-least // step) * step, 0)
+    return Charged(counts=counts, billed=billed, used=used)
+
+
+def costs_of(charged: Charged, cards: Int64, arrays: CardArrays) -> dict[str, Words]:
+    """Every cost column, and `cache_savings`: what reads save against the input rate, less the write premium."""
+    large = _estimate(charged, cards, arrays) > _SAFE
+    if not large.any():
+        return {name: words_of(pico) for name, pico in _columns(charged, cards, arrays, big=False)}
+    words: dict[str, Words] = {}
+    for rows, big in ((~large, False), (large, True)):
+        for name, pico in _columns(charged.of(rows), cards[rows], arrays, big=big):
+            words.setdefault(name, np.empty((len(cards), 2), np.uint64))[rows] = words_of(pico)
+    return words
+
+
+def _estimate(charged: Charged, cards: Int64, arrays: CardArrays) -> npt.NDArray[np.float64]:
+    """An upper bound, by event, of every product and sum. Counts may be 2**40, and an image 10**11 pico-dollars."""
+    largest = np.zeros(len(cards))
+    for unit in np.flatnonzero(charged.used.any(axis=1)):
+        largest += charged.billed[unit].astype(float) * arrays.numerator[unit][cards]
+    for index, row in enumerate(_SAVING_ROWS):
+        if charged.used[row].any():
+            largest += charged.counts[row].astype(float) * np.abs(arrays.saving_numerator[index][cards])
+    return largest
+
+
+def _columns(charged: Charged, cards: Int64, arrays: CardArrays, *, big: bool) -> Iterator[tuple[str, Pico]]:
+    zero: Pico = np.zeros(len(cards), object if big else np.int64)
+    total = zero
+    for component, units in COMPONENTS.items():
+        cost = zero
+        for unit in (UNIT_INDEX[name] for name in units):
+            if charged.used[unit].any():
+                numerator, denominator = arrays.numerator[unit][cards], arrays.denominator[unit][cards]
+                cost = cost + multiply(charged.billed[unit], numerator, denominator, big=big)
+        yield component, cost
+        total = total + cost
+    yield "cost", total
+    savings = zero
+    for index, unit in enumerate(_SAVING_ROWS):
+        if charged.used[unit].any():
+            numerator, denominator = arrays.saving_numerator[index][cards], arrays.saving_denominator[index][cards]
+            savings = savings + multiply(charged.counts[unit], numerator, denominator, big=big)
+    yield "cache_savings", savings
+
+
+def multiply(counts: Int64, numerator: Int64, denominator: Int64, *, big: bool) -> Pico:
+    """`counts * numerator / denominator`, rounded half to even, in int64 or, if `big`, in Python integers."""
+    product: Pico = (counts.astype(object) if big else counts) * numerator
+    if (denominator == 1).all():
+        return product
+    divisor: Pico = denominator.astype(object) if big else denominator
+    quotient = product // divisor
+    twice = 2 * (product - quotient * divisor)
+    rounded: Pico = quotient + ((twice > divisor) | ((twice == divisor) & (quotient % 2 == 1)))
+    return rounded

@@ -173,7 +173,6 @@ class Delivery:
         for lane in self._lanes.values():
             if lane.groups and lane.retry_at <= now:
                 payloads[lane.partition] = lane.head_payload(self._producer)
-                lane.groups[0].attempts += 1
                 await asyncio.sleep(0)
         if not payloads:
             return
@@ -188,7 +187,7 @@ class Delivery:
 
     async def _settle(self, lane: Lane, error: Exception | None) -> None:
         head = lane.groups[0]
-        match verdict(error, attempts=head.attempts):
+        match verdict(error):
             case Verdict.SENT:
                 records = lane.settle_head(stored=True)
                 self.sent += len(records)

@@ -34,7 +34,8 @@ class Group:
 
     records: list[Record]
     size: int
-    attempts: int = 0
+    sealed: bool = False
+    """Takes no further record: it is part of a batch that was refused, and a suspect does not grow."""
     payload: bytes | None = None
 
 
@@ -52,7 +53,7 @@ class Lane:
     def add(self, record: Record, *, batch_bytes: int) -> None:
         """Appends to the last group, unless that one is full or was sent already."""
         last = self.groups[-1] if self.groups else None
-        if last is None or last.payload is not None or last.attempts or last.size + record.size > batch_bytes:
+        if last is None or last.payload is not None or last.sealed or last.size + record.size > batch_bytes:
             self.groups.append(Group([record], record.size))
         else:
             last.records.append(record)
@@ -80,8 +81,7 @@ class Lane:
         head = self.groups.popleft()
         middle = len(head.records) // 2
         for half in (head.records[middle:], head.records[:middle]):
-            # `attempts=1` keeps new records out of it: a group under suspicion does not grow.
-            self.groups.appendleft(Group(half, sum(record.size for record in half), attempts=1))
+            self.groups.appendleft(Group(half, sum(record.size for record in half), sealed=True))
 
     def forget_identity(self) -> None:
         """After a new producer id, sequences start at 0 and batches must be built anew."""

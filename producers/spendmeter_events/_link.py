@@ -18,16 +18,15 @@ from aiokafka.errors import (
     KafkaError,
     LeaderNotAvailableError,
     UnknownTopicOrPartitionError,
-    for_code,
 )
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.structs import TopicPartition
 
+from spendmeter_events._verdict import error_for
 from spendmeter_events.connection import KafkaConnection
 
 _ACKS_ALL: Final = -1
-_NO_ERROR: Final = 0
 _NO_TRANSACTION_TIMEOUT_MS: Final = 2**31 - 1
 
 # What a request may end in besides a broker's answer; a closed client raises more than its own errors.
@@ -82,8 +81,8 @@ class Link:
         """Raises the broker's error, or a transport error."""
         request = InitProducerIdRequest(None, _NO_TRANSACTION_TIMEOUT_MS)
         answer = await self._client.send(self._client.get_random_node(), request)
-        if answer.error_code != _NO_ERROR:
-            raise for_code(answer.error_code)()
+        if (error := error_for(answer.error_code)) is not None:
+            raise error
         return ProducerId(answer.producer_id, answer.producer_epoch)
 
     async def produce(self, payloads: Mapping[int, bytes]) -> dict[int, Exception | None]:
@@ -118,7 +117,7 @@ class Link:
         for _, partitions in answer.topics:
             # Partition and error code come first in every version of the answer.
             for partition, code, *_ in partitions:
-                outcome[partition] = None if code == _NO_ERROR else for_code(code)()
+                outcome[partition] = error_for(code)
         return outcome
 
     async def close(self) -> None:

@@ -6,6 +6,7 @@ from enum import Enum, auto
 from typing import Final
 
 from aiokafka.errors import (
+    BrokerResponseError,
     DuplicateSequenceNumber,
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
@@ -14,9 +15,9 @@ from aiokafka.errors import (
     OutOfOrderSequenceNumber,
     PolicyViolationError,
     RecordListTooLargeError,
-    UnknownError,
     UnknownProducerId,
     UnsupportedForMessageFormatError,
+    for_code,
 )
 
 
@@ -32,7 +33,15 @@ class Verdict(Enum):
     """A record is at fault: halve the batch until the one is found, and drop that one."""
 
 
+class InvalidRecordError(BrokerResponseError):  # type: ignore[misc]
+    """INVALID_RECORD, which a broker's own validation answers; aiokafka (0.14) takes it for `UnknownError`."""
+
+    errno = 87
+    message = "INVALID_RECORD"
+
+
 _RECORD_AT_FAULT: Final = (
+    InvalidRecordError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
     InvalidTimestampError,
@@ -45,19 +54,22 @@ _IDENTITY_LOST: Final = (
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
 )
-_DOUBTFUL_ATTEMPTS: Final = 8
-"""aiokafka shows codes it does not know (INVALID_RECORD among them) as `UnknownError`, as it does a broker's
-own "unknown server error". The latter passes; only one that outlasts these attempts is a refusal."""
 
 
-def verdict(error: Exception | None, *, attempts: int) -> Verdict:
-    """`attempts`: how often this batch was tried, this time included."""
+def error_for(code: int) -> BrokerResponseError | None:
+    """The exception for a broker's error code; None for success."""
+    if code == 0:
+        return None
+    error: BrokerResponseError = InvalidRecordError() if code == InvalidRecordError.errno else for_code(code)()
+    return error
+
+
+def verdict(error: Exception | None) -> Verdict:
+    """An error that nobody knows is retried: the buffer bounds what that costs, and nothing is lost by guess."""
     if error is None or isinstance(error, DuplicateSequenceNumber):
         return Verdict.SENT
     if isinstance(error, _RECORD_AT_FAULT):
         return Verdict.REFUSED
     if isinstance(error, _IDENTITY_LOST):
         return Verdict.NEW_IDENTITY
-    if isinstance(error, UnknownError) and attempts >= _DOUBTFUL_ATTEMPTS:
-        return Verdict.REFUSED
     return Verdict.RETRY

@@ -16,7 +16,7 @@ class ProducerSettings:
     max_buffered_events: int = 100_000
     """Accepted events that wait for the broker's acknowledgement. A further one is dropped and counted."""
     max_buffered_bytes: int = 64 * 2**20
-    """The same, in bytes of keys and JSON (each event costs about 250 bytes of memory more)."""
+    """The same, in bytes of keys and JSON (each event costs about 200 bytes of memory more)."""
     linger_ms: int = 50
     """How long a first event waits for others to share its request."""
     batch_bytes: int = 512 * 2**10

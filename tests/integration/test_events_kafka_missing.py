@@ -36,11 +36,11 @@ def test_missing_maven_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_test_is_skipped_with_that_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SPENDMETER_REQUIRE_ALL", raising=False)
-    with pytest.raises(pytest.skip.Exception, match="^no Java$"):
+    with pytest.raises(pytest.skip.Exception, match=r"^no Java$"):
         do_without(KafkaUnavailable("no Java"))
 
 
 def test_test_fails_where_all_must_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPENDMETER_REQUIRE_ALL", "1")
-    with pytest.raises(pytest.fail.Exception, match="^no Java$"):
+    with pytest.raises(pytest.fail.Exception, match=r"^no Java$"):
         do_without(KafkaUnavailable("no Java"))

@@ -168,18 +168,17 @@ async def test_broker_killed_and_restarted_loses_and_doubles_nothing(kafka: Apac
 
 
 async def test_frozen_broker_holds_up_neither_emit_nor_close(fresh_tansu: Tansu) -> None:
-    """Given a broker that accepts connections and answers nothing, then `emit` goes on and `close` keeps its
-    deadline and says how many it could not send; after a thaw, a new producer sends."""
+    """Given a broker that accepts connections and answers nothing, then `emit` goes on and `close` does not wait
+    for the answer (which has hours to come), and says how many are unsent; after a thaw, a new producer sends."""
     topic = await create_topic(fresh_tansu.connection)
-    producer = _producer(fresh_tansu.connection, topic, request_timeout_s=30.0)
+    producer = _producer(fresh_tansu.connection, topic, request_timeout_s=10_000.0)
     await producer.start()
     producer.emit(_event(0))
     await producer.flush()
 
     fresh_tansu.freeze()
     assert all(producer.emit(_event(number)) for number in range(1, 11))
-    async with asyncio.timeout(20):
-        unsent = await producer.close(timeout=0.2)
+    unsent = await producer.close(timeout=0.2)
 
     assert unsent == 10
     assert producer.stats.dropped == {DropReason.UNSENT: 10}

@@ -25,6 +25,7 @@ from spendmeter_events._delivery import Delivery, back_off
 from spendmeter_events._lanes import partition_of
 from spendmeter_events._link import ProducerId
 from spendmeter_events._losses import Losses
+from spendmeter_events._verdict import Verdict, error_for, verdict
 
 Answer = Callable[[int, DefaultRecordBatch, list[bytes]], Exception | None]
 
@@ -136,20 +137,30 @@ async def test_one_oversized_record_costs_only_itself() -> None:
     assert bench.losses.counts() == {DropReason.REFUSED: 1}
 
 
-async def test_unknown_error_is_retried_before_it_counts_as_refusal() -> None:
+async def test_unknown_error_is_retried_for_as_long_as_it_takes() -> None:
+    """Given a broker that answers "unknown server error" a hundred times, then nothing is given up by guess."""
     seen: list[int] = []
 
     def answer(_: int, __: DefaultRecordBatch, values: list[bytes]) -> Exception | None:
         seen.append(len(values))
-        return UnknownError() if len(seen) <= 7 else None
+        return UnknownError() if len(seen) <= 100 else None
 
     bench = Bench(ScriptedLink(answer))
     bench.fill(10)
 
     await bench.run()
 
-    assert seen == [10] * 8
+    assert seen == [10] * 101
     assert bench.losses.counts() == {}
+
+
+def test_every_code_of_the_broker_has_its_verdict() -> None:
+    """Codes of the Kafka protocol: 0 none, 10 message too large, 18 record list too large, 32 timestamp,
+    44 policy, 45 out of order, 46 duplicate, 47 epoch, 59 unknown producer, 87 invalid record."""
+    codes = {code: verdict(error_for(code)) for code in range(-1, 120)}
+    assert {code for code, what in codes.items() if what is Verdict.SENT} == {0, 46}
+    assert {code for code, what in codes.items() if what is Verdict.REFUSED} == {10, 18, 32, 43, 44, 87}
+    assert {code for code, what in codes.items() if what is Verdict.NEW_IDENTITY} == {45, 47, 49, 59}
 
 
 async def test_retry_is_the_same_batch() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import uuid4
@@ -49,6 +50,13 @@ async def test_emit_before_start_is_counted() -> None:
     producer = _producer()
     assert producer.emit(_event()) is False
     assert producer.stats.dropped == {DropReason.NOT_STARTED: 1}
+    assert await producer.close() == 0
+
+
+async def test_start_twice_changes_nothing() -> None:
+    producer = _producer()
+    await producer.start()
+    await producer.start()
     assert await producer.close() == 0
 
 
@@ -148,6 +156,19 @@ async def test_waiting_put_and_flush_end_with_close() -> None:
     await producer.close(timeout=0)
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(result) for result in results] == [ProducerClosed, ProducerClosed]
+
+
+async def test_close_does_not_wait_for_a_silent_host() -> None:
+    """Given a host that takes the connection and never says a word, then close gives up at its deadline."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        producer = UsageProducer(
+            connection=KafkaConnection(bootstrap_servers=f"127.0.0.1:{silent.getsockname()[1]}"),
+            settings=ProducerSettings(request_timeout_s=10_000.0),
+        )
+        await producer.start()
+        assert producer.emit(_event())
+        await asyncio.sleep(0.2)
+        assert await producer.close(timeout=0.1) == 1
 
 
 async def test_missing_authority_file_is_said_at_start() -> None:

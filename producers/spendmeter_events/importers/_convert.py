@@ -32,8 +32,12 @@ def text(cell: Any) -> str:
 
 def whole(cell: Any) -> int:
     """`12`, and `12.0` as spreadsheets and data frames write it; never `12.5`, `1e3`, `1,000` or `true`."""
-    if isinstance(cell, str) and _WHOLE.fullmatch(cell := cell.strip()):
-        return int(cell.partition(".")[0])
+    if isinstance(cell, str):
+        cell = cell.strip()
+        if cell.isdecimal() and cell.isascii() and len(cell) < 20:
+            return int(cell)
+        if _WHOLE.fullmatch(cell):
+            return int(cell.partition(".")[0])
     if isinstance(cell, int) and not isinstance(cell, bool):
         return cell
     if isinstance(cell, float) and cell.is_integer():
@@ -77,17 +81,19 @@ def moment_in(zone: tzinfo) -> Convert:
     """
 
     def moment(cell: Any) -> datetime:
-        written = str(cell).strip() if isinstance(cell, str | int | float) else ""
+        written = cell.strip() if isinstance(cell, str) else str(cell)
         try:
-            if written[4:5] == "-":
-                when = datetime.fromisoformat(written)
-                when = when if when.tzinfo else when.replace(tzinfo=zone)
-                when = when if when.tzinfo is UTC else when.astimezone(UTC)
-            else:
-                when = _from_unix(written)
+            if written[4:5] != "-":
+                return _from_unix(written)
+            when = datetime.fromisoformat(written)
+            cut = when.microsecond // 1000 * 1000
+            if when.tzinfo is None:
+                when = when.replace(tzinfo=zone, microsecond=cut)
+            elif when.microsecond != cut:
+                when = when.replace(microsecond=cut)
+            return when.astimezone(UTC)
         except (ValueError, OverflowError) as error:
             raise CellError("not an ISO 8601 or Unix time") from error
-        return when.replace(microsecond=when.microsecond // 1000 * 1000)
 
     return moment
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 _RANDOM_A = (1 << 12) - 1
 _RANDOM_B = (1 << 62) - 1
 
@@ -20,9 +21,6 @@ def derived_id(occurred_at: datetime, digest: bytes, namespace: str = "") -> UUI
     """
     if namespace:
         digest = hashlib.sha256(namespace.encode() + b"\0" + digest).digest()
-    since = occurred_at - _EPOCH
-    milliseconds = max(0, since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000)
+    milliseconds = max(0, (occurred_at - _EPOCH) // _MILLISECOND)
     rest = int.from_bytes(digest[:10])
-    return UUID(
-        int=milliseconds << 80 | 7 << 76 | (rest >> 62 & _RANDOM_A) << 64 | 2 << 62 | rest & _RANDOM_B
-    )
+    return UUID(int=milliseconds << 80 | 7 << 76 | (rest >> 62 & _RANDOM_A) << 64 | 2 << 62 | rest & _RANDOM_B)

@@ -79,9 +79,7 @@ def as_fields(values: Mapping[str, Any]) -> dict[str, Any]:
 def reasons(error: ValidationError) -> list[str]:
     """One entry a fault: the field and the rule it breaks, never the value."""
     faults = error.errors(include_input=False, include_url=False, include_context=False)
-    return [
-        f"{'.'.join(map(str, fault['loc']))}: {_WORDING.get(fault['type'], fault['msg'])}" for fault in faults
-    ]
+    return [f"{'.'.join(map(str, fault['loc']))}: {_WORDING.get(fault['type'], fault['msg'])}" for fault in faults]
 
 
 class _Fields(dict[str, Convert]):
@@ -100,9 +98,7 @@ def _zone(timezone: str | tzinfo) -> tzinfo:
     try:
         return ZoneInfo(timezone) if isinstance(timezone, str) else timezone
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise InvalidMapping(
-            f"timezone: no zone {timezone!r}; IANA names such as 'Asia/Kolkata' are known"
-        ) from error
+        raise InvalidMapping(f"timezone: no zone {timezone!r}; IANA names such as 'Asia/Kolkata' are known") from error
 
 
 def _unknown(mapping: EventMapping, known: _Fields) -> Iterator[str]:

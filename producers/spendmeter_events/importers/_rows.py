@@ -50,9 +50,7 @@ class Rejected(NamedTuple):
 class Rows(Iterator[Row | Rejected]):
     """An open file: iterate it once, and close it (or use it as a context manager)."""
 
-    def __init__(
-        self, *, file: IO[bytes], columns: tuple[str, ...], records: Iterator[Row | Rejected]
-    ) -> None:
+    def __init__(self, *, file: IO[bytes], columns: tuple[str, ...], records: Iterator[Row | Rejected]) -> None:
         self._file = file
         self._records = records
         self.columns = columns
@@ -123,9 +121,7 @@ def _csv(lines: Lines) -> tuple[tuple[str, ...], Iterator[Row | Rejected]]:
     return columns, _csv_records(reader, lines, columns)
 
 
-def _csv_records(
-    reader: Iterator[list[str]], lines: Lines, columns: tuple[str, ...]
-) -> Iterator[Row | Rejected]:
+def _csv_records(reader: Iterator[list[str]], lines: Lines, columns: tuple[str, ...]) -> Iterator[Row | Rejected]:
     width = len(columns)
     while True:
         start = lines.number + 1

@@ -12,7 +12,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, OffsetAndMetadata, TopicPartition
@@ -279,51 +278,3 @@ async def test_seek_and_high_water(broker: Broker) -> None:
         assert end == 15 if broker.name == "kafka" else end < 15
     finally:
         await consumer.stop()
-
-
-@pytest.mark.kafka
-@pytest.mark.slow
-async def test_kafka_restart_keeps_records_offsets_and_topic_id(kafka: ApacheKafka) -> None:
-    topic = await create_topic(kafka.connection)
-    await _fill(kafka, topic, 5)
-    identity = await topic_id(kafka.connection, topic)
-    partition = TopicPartition(topic, 0)
-    async with _in_group(kafka, topic, f"g-{topic}") as consumer:
-        await until(lambda: partition in consumer.assignment())
-        await consumer.commit({partition: 3})
-
-    kafka.kill()
-    await asyncio.to_thread(kafka.start)
-
-    assert await topic_id(kafka.connection, topic) == identity
-    assert len(await read_topic(kafka.connection, topic, count=5)) == 5
-    async with _in_group(kafka, topic, f"g-{topic}") as consumer:
-        assert (await consumer.getone()).offset == 3
-
-
-async def test_tansu_restart_forgets_everything(fresh_tansu: Tansu) -> None:
-    """Tansu lacks storage: after a restart there is no topic, and a new one of that name has another id."""
-    topic = await create_topic(fresh_tansu.connection)
-    await _fill(fresh_tansu, topic, 5)
-    identity = await topic_id(fresh_tansu.connection, topic)
-
-    fresh_tansu.kill()
-    fresh_tansu.start()
-
-    with pytest.raises(UnknownTopicOrPartitionError):
-        await topic_id(fresh_tansu.connection, topic)
-    await create_topic(fresh_tansu.connection, name=topic)
-    assert await topic_id(fresh_tansu.connection, topic) not in (None, identity)
-    async with _producing(fresh_tansu) as producer:
-        assert (await producer.send_and_wait(topic, b"x")).offset == 0
-
-
-def test_tansu_listens_on_loopback_alone(tansu: Tansu) -> None:
-    """Given its settings, then no other machine reaches it; by default it listens everywhere."""
-    listening = [
-        line.split()[1]
-        for table in ("/proc/net/tcp", "/proc/net/tcp6")
-        for line in Path(table).read_text().splitlines()[1:]
-        if line.split()[3] == "0A" and int(line.split()[1].rpartition(":")[2], 16) == tansu.port
-    ]
-    assert listening == [f"0100007F:{tansu.port:04X}"]

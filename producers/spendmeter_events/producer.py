@@ -95,6 +95,13 @@ class UsageProducer:
             record = _encode(event)
         except Exception as error:
             raise EventRefused(f"not a usage event: {error!r}") from error
+        await self._put(record)
+
+    async def put_encoded(self, key: bytes, value: bytes) -> None:
+        """`put` for a source that makes `UsageEvent.key` and `UsageEvent.to_json()` itself. Raises like it."""
+        await self._put(Record(key, value, time.time_ns() // 1_000_000))
+
+    async def _put(self, record: Record) -> None:
         if len(record.value) > MAX_EVENT_BYTES:
             raise EventRefused(f"{len(record.value)} bytes of JSON; the limit is {MAX_EVENT_BYTES}")
         while True:

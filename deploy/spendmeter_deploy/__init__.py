@@ -1,0 +1,1 @@
+"""Runs Spendmeter: the embedded stack, and the `spendmeter` command."""

@@ -1,0 +1,105 @@
+"""The `spendmeter` command: each verb in a few lines, its work in a module of the same name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from spendmeter_clickhouse import Store, StoreSettings, migrate
+from spendmeter_deploy.demo import DemoOptions, run_demo
+from spendmeter_deploy.embedded import embedded_stack, until_told_to_stop
+from spendmeter_deploy.greeting import introduce
+from spendmeter_deploy.replay_command import replay_command
+from spendmeter_deploy.running import configure_logs, run
+from spendmeter_deploy.serving import serve_forever, work_forever
+from spendmeter_deploy.settings import StackSettings
+
+app = typer.Typer(
+    help="Who spends what on which LLM feature: Kafka events into exact, priced ClickHouse rollups.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="The embedded stack's folder.")]
+Port = Annotated[int | None, typer.Option("--port", help="Where to serve; 0 takes a free port.", min=0, max=65535)]
+
+
+@app.callback()
+def main_options(
+    verbose: Annotated[bool, typer.Option("--verbose", help="Say on the error stream what goes on.")] = False,
+) -> None:
+    """Set up what every verb shares."""
+    configure_logs(verbose=verbose)
+
+
+@app.command()
+def demo(
+    data_dir: DataDir = None,
+    port: Port = None,
+    days: Annotated[int, typer.Option(help="How many days of traffic.", min=1, max=400)] = 90,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same traffic.")] = 7,
+    exit_: Annotated[bool, typer.Option("--exit", help="End after the summary.")] = False,
+) -> None:
+    """Seed believable traffic through the real pipeline, show a summary, and serve it."""
+    run(run_demo(_settings(data_dir, port), DemoOptions(days=days, seed=seed, exit=exit_)))
+
+
+@app.command()
+def up(data_dir: DataDir = None, port: Port = None) -> None:
+    """Run the embedded stack: broker, store, worker and query service."""
+    run(_up(_settings(data_dir, port)))
+
+
+app.command("replay")(replay_command)
+
+
+@app.command("migrate")
+def migrate_() -> None:
+    """Bring the store at SPENDMETER_STORE_DSN to this version's schema."""
+    run(_migrate())
+
+
+@app.command()
+def worker() -> None:
+    """Run a worker against SPENDMETER_BOOTSTRAP and SPENDMETER_STORE_DSN."""
+    run(work_forever())
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8080,
+) -> None:
+    """Run the query service against SPENDMETER_STORE_DSN."""
+    run(serve_forever(host, port))
+
+
+def main() -> None:
+    """The entry point of the `spendmeter` script."""
+    app()
+
+
+def _settings(data_dir: Path | None, port: int | None) -> StackSettings:
+    given = {"data_dir": data_dir, "port": port}
+    return StackSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+
+
+async def _up(settings: StackSettings) -> None:
+    async with embedded_stack(settings) as stack:
+        introduce(stack, Console())
+        await until_told_to_stop(stack)
+
+
+async def _migrate() -> None:
+    with Store(StoreSettings()) as store:
+        for migration in await migrate(store):
+            typer.echo(f"applied {migration.version:04}_{migration.name}")
+        typer.echo(f"the schema of {store.database} is up to date")
+
+
+if __name__ == "__main__":
+    main()

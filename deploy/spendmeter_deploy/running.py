@@ -1,0 +1,64 @@
+"""Runs a command's coroutine: signals, logs, and one clear line for what went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import typer
+from pydantic import ValidationError
+
+from spendmeter_clickhouse import StoreError
+from spendmeter_deploy.errors import StartError
+from spendmeter_events.errors import SpendmeterError
+from spendmeter_stream.errors import StreamError
+from spendmeter_stream.pricing import PriceBookError
+
+T = TypeVar("T")
+
+EXPECTED = (StartError, StoreError, StreamError, SpendmeterError, PriceBookError)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` to its end; SIGTERM cancels it like Ctrl-C. Expected errors become one line and exit code 2."""
+    try:
+        return asyncio.run(_cancelled_by_sigterm(work))
+    except EXPECTED as error:
+        raise refuse(str(error)) from error
+    except ValidationError as error:
+        faults = "; ".join(f"{_setting(fault['loc'])}: {fault['msg']}" for fault in error.errors(include_input=False))
+        raise refuse(f"a setting is wrong: {faults}") from error
+    except (KeyboardInterrupt, asyncio.CancelledError) as error:
+        raise typer.Exit(130) from error
+
+
+def refuse(message: str) -> typer.Exit:
+    """Say in one line why the command cannot go on; `raise refuse(...)` exits with code 2."""
+    typer.echo(f"spendmeter: {message}", err=True)
+    return typer.Exit(2)
+
+
+def configure_logs(*, verbose: bool) -> None:
+    """Warnings and errors, on the error stream; with `verbose` what our own rooms do, too."""
+    logging.basicConfig(
+        level=logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    for room in ("spendmeter_events", "spendmeter_stream", "spendmeter_rollups", "spendmeter_deploy"):
+        logging.getLogger(room).setLevel(logging.DEBUG if verbose else logging.WARNING)
+
+
+async def _cancelled_by_sigterm(work: Coroutine[Any, Any, T]) -> T:
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await work
+
+
+def _setting(location: tuple[int | str, ...]) -> str:
+    return "SPENDMETER_" + ".".join(map(str, location)).upper() if location else "the settings"

@@ -1,0 +1,108 @@
+"""The `spendmeter` command as a user runs it: child processes, folders of their own, free ports."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+KEY = "a-key-for-tests-only"
+COMMAND = [sys.executable, "-m", "spendmeter_deploy.cli"]
+_PATIENCE = 120.0
+
+
+def spendmeter(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end."""
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=_PATIENCE * 2,
+        check=False,
+    )
+
+
+class RunningStack:
+    """A `spendmeter up` on `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [*COMMAND, "up", "--data-dir", str(folder), "--port", "0"],
+            env={**os.environ, "SPENDMETER_ADMIN_KEY": KEY},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        wait_until(lambda: (folder / "running.json").exists() or self.process.poll() is not None)
+        if self.process.poll() is not None:
+            raise AssertionError(f"`up` ended: {self.process.communicate()[0]}")
+        self.note: dict[str, Any] = json.loads((folder / "running.json").read_text())
+
+    def get(self, path: str, *, key: str = KEY) -> Any:
+        """The JSON answer to a GET."""
+        request = urllib.request.Request(self.note["url"] + path, headers={"Authorization": f"Bearer {key}"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read())
+
+    def metric(self, name: str) -> float:
+        """A metric's value, 0 where it is not there yet; `name` with its labels as Prometheus writes them."""
+        with urllib.request.urlopen(self.note["url"] + "/metrics", timeout=30) as answer:
+            for line in answer.read().decode().splitlines():
+                if line.startswith(name + " "):
+                    return float(line.rpartition(" ")[2])
+        return 0.0
+
+    def totals(self) -> dict[str, Any]:
+        """The totals of all time."""
+        totals: dict[str, Any] = self.get("/v1/usage/summary?preset=all")["totals"]
+        return totals
+
+    def stop(self, number: int = signal.SIGTERM) -> str:
+        """Tell it to stop; returns what it printed."""
+        self.process.send_signal(number)
+        return self.process.communicate(timeout=_PATIENCE)[0]
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[RunningStack]:
+    """A stack that is stopped at the end, whatever happens."""
+    stack = RunningStack(folder)
+    try:
+        yield stack
+    finally:
+        if stack.process.poll() is None:
+            stack.stop()
+
+
+def wait_until(condition: Callable[[], bool], *, patience: float = _PATIENCE) -> None:
+    """Poll until true. The bound only keeps a broken test from hanging."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError("waited in vain")
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def children(pid: int) -> list[int]:
+    """The child processes of a process."""
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
+    return [int(child) for child in listed.stdout.split()]

@@ -29,7 +29,7 @@ class Incident(Protocol):
 
 def runaway_loop(*, seed: int, start: datetime, minutes: int = 45, org_id: str = "sunrise-delhi") -> Iterator[Call]:
     """An agent that never finds its plan good enough: the system calls a large model with a long context every
-    1.3 seconds. About 0.1 USD a call, 200 USD in 45 minutes."""
+    1.3 seconds. About 0.13 USD a call, 260 USD in 45 minutes."""
     school = _school(org_id)
     plan = line(school, "lesson", MODELS["gpt-5.4"])
     system = Cast(school, seed=seed).system

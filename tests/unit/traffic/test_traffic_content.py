@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from spendmeter_events import ACTIONS, OrgEntry, UsageEvent, UserEntry
-from spendmeter_events.traffic import directory, generate
+from spendmeter_events.traffic import INCIDENTS, directory, generate
 
 SEED = 11
 END = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
@@ -177,3 +178,9 @@ def test_the_directory_describes_schools_and_people() -> None:
 def test_the_directory_is_the_same_for_the_same_seed() -> None:
     assert directory(3) == directory(3)
     assert directory(3) != directory(4)
+
+
+def test_the_page_names_every_org_feature_and_incident() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "demo-data.md").read_text()
+    named = {entry.org_id for entry in directory(SEED)} | FEATURES | set(INCIDENTS)
+    assert [name for name in sorted(named) if f"`{name}`" not in page] == []

@@ -53,6 +53,7 @@ class Rows(Iterator[Row | Rejected]):
     def __init__(self, *, file: IO[bytes], columns: tuple[str, ...], records: Iterator[Row | Rejected]) -> None:
         self._file = file
         self._records = records
+        self._position = 0
         self.columns = columns
         """CSV: the header. JSON lines: every key of the first thousand rows."""
         self.total_bytes = os.fstat(file.fileno()).st_size
@@ -60,9 +61,13 @@ class Rows(Iterator[Row | Rejected]):
 
     def position(self) -> int:
         """How many of `total_bytes` have been read, for a progress bar; 0 for a pipe."""
-        return self._file.tell() if self._file.seekable() else 0
+        if not self._file.closed and self._file.seekable():
+            self._position = self._file.tell()
+        return self._position
 
     def close(self) -> None:
+        """Close the file; `position` stays where it was."""
+        self.position()
         self._file.close()
 
     def __next__(self) -> Row | Rejected:

@@ -7,6 +7,8 @@ import gzip
 import hashlib
 import io
 import json
+import os
+import threading
 import tracemalloc
 from pathlib import Path
 
@@ -200,6 +202,18 @@ def test_position_runs_to_the_size_on_the_disk(tmp_path: Path) -> None:
         for _ in rows:
             assert 0 < rows.position() <= len(content)
         assert rows.position() == len(content)
+    assert rows.position() == len(content)
+
+
+def test_a_pipe_has_no_size_and_no_position(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(gzip.compress(b"a\n1\n"),))
+    writer.start()
+    with read_rows(pipe) as rows:
+        assert [row.cells for row in rows if isinstance(row, Row)] == [{"a": "1"}]
+        assert (rows.position(), rows.total_bytes) == (0, 0)
+    writer.join(timeout=10)
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:

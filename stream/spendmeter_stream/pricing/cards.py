@@ -102,7 +102,7 @@ class CardArrays:
                 at = UNIT_INDEX[unit], index
                 numerator[at], denominator[at] = rate.pico.numerator, rate.pico.denominator
                 has_rate[at] = True
-                minimum[at], step[at] = rate.charging.minimum, rate.charging.step
+                minimum[at], step[at] = rate.charging.minimum, max(rate.charging.step, 1)
                 unless[at] = unit_bits(rate.charging.unless)
         saving_numerator, saving_denominator, has_saving = _savings(cards)
         return cls(

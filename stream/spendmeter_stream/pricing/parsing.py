@@ -136,7 +136,7 @@ def _charging(reader: BlockReader) -> Charging:
     units = [reader.one_of("unless_counted", unit, UNITS, "unit") for unit in reader.texts("unless_counted")]
     return Charging(
         minimum=reader.count("minimum"),
-        step=max(reader.count("step"), 1),
+        step=reader.count("step"),
         unless=frozenset(units).intersection(UNITS),
     )
 

@@ -88,8 +88,7 @@ def _counted(row: PriceRow) -> Charging:
     """Minimum and step as events count them: audio travels in milliseconds."""
     if row.unit != "audio_seconds":
         return row.charging
-    step = row.charging.step * 1_000 if row.charging.step > 1 else 1
-    return replace(row.charging, minimum=row.charging.minimum * 1_000, step=step)
+    return replace(row.charging, minimum=row.charging.minimum * 1_000, step=row.charging.step * 1_000)
 
 
 def _rank(row: PriceRow) -> tuple[bool, int, bool, bool, int]:

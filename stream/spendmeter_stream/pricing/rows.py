@@ -83,8 +83,8 @@ class Charging:
 
     minimum: int = 0
     """The least that is billed for a call that used any."""
-    step: int = 1
-    """Counts are rounded up to a multiple of this."""
+    step: int = 0
+    """Counts are rounded up to a multiple of this; 0 bills them as they are."""
     unless: frozenset[str] = frozenset()
     """Units that replace this one: where they are counted too, this unit is not charged."""
 

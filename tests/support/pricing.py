@@ -1,0 +1,72 @@
+"""Usage as the columns that pricing takes, and prices as plain numbers again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from spendmeter_stream.pricing import PriceBook, price_chunk
+from spendmeter_stream.pricing.units import COUNT_COLUMNS
+
+COSTS = ("input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "audio_cost", "unit_cost")
+
+
+class Call(NamedTuple):
+    """One call, with its counts by unit (audio in milliseconds as `audio_milliseconds`)."""
+
+    provider: str
+    model: str
+    usage: Mapping[str, int] = {}
+    at: str = "2026-11-01T12:00:00+00:00"
+    tier: str = "standard"
+    region: str = ""
+    org: str = "acme"
+    tags: Mapping[str, str] = {}
+
+
+def milliseconds(moment: str) -> int:
+    return round(datetime.fromisoformat(moment).timestamp() * 1000)
+
+
+def columns(calls: Sequence[Call]) -> dict[str, Any]:
+    """The calls as one chunk."""
+    counts = {name: np.array([call.usage.get(name, 0) for call in calls], np.int64) for name in COUNT_COLUMNS}
+    return {
+        "provider": [call.provider for call in calls],
+        "model": [call.model for call in calls],
+        "org_id": [call.org for call in calls],
+        "service_tier": [call.tier for call in calls],
+        "region": [call.region for call in calls],
+        "occurred_at_ms": np.array([milliseconds(call.at) for call in calls], np.int64),
+        "tags": [dict(call.tags) for call in calls],
+        **counts,
+    }
+
+
+def price_all(book: PriceBook, calls: Sequence[Call]) -> list[dict[str, Any]]:
+    """Every column of every call, as Python values."""
+    priced = {name: column.to_pylist() for name, column in price_chunk(book, columns(calls)).items()}
+    return [{name: values[row] for name, values in priced.items()} for row in range(len(calls))]
+
+
+def price(book: PriceBook, call: Call) -> dict[str, Any]:
+    return price_all(book, [call])[0]
+
+
+def costs(priced: Mapping[str, Any]) -> dict[str, Decimal]:
+    """The components that are not 0."""
+    return {name: priced[name] for name in COSTS if priced[name]}
+
+
+def write_book(folder: Path, **files: str) -> PriceBook:
+    """The book of these files (`seed__name` stands for `seed/name`)."""
+    for name, text in files.items():
+        file = folder / f"{name.replace('__', '/')}.toml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return PriceBook.load(folder)

@@ -45,12 +45,11 @@ def instrument(
 ) -> ClientT:
     """Has each billed call of this client emit one `UsageEvent`; returns the same client.
 
-    Takes clients of `openai` (also Azure and compatible services), `anthropic` (also Bedrock and Vertex) and
-    `google-genai`, synchronous and asynchronous. The caller of the client sees no difference: the same objects,
-    exceptions and lazy streams; metering that fails is logged. `defaults` are further fields of the event
-    (`user_id=`, `tags=`, …); `usage_context` sets them by call. `provider` is told by the client and its base
-    URL unless given. `stream_usage=True` adds `stream_options={"include_usage": True}` to OpenAI chat streams
-    that do not have it, and keeps the extra chunk from the caller; without it such streams count as `missing`.
+    Takes clients of `openai` (also Azure and compatible services), `anthropic` (also on Bedrock and Vertex) and
+    `google-genai`, sync and async. Their caller sees no difference: the same objects, exceptions, lazy streams.
+    `defaults` are further fields of the event (`user_id=`, `tags=`, …); `usage_context` sets them by call.
+    `provider` is told by the client and its base URL unless given. `stream_usage=True` asks OpenAI chat streams
+    for their usage, and keeps the extra chunk from the caller; without it those that do not ask are `missing`.
 
     Raises `TypeError` for any other client and `pydantic.ValidationError` for defaults that no event can have.
     """
@@ -60,17 +59,10 @@ def instrument(
     settled = {"org_id": org_id, "feature": feature, **({"region": place} if place else {}), **defaults}
     # Wrong defaults are the operator's mistake: say so now, not in a log at the first call.
     UsageEvent.now(**{"provider": name, "model": "-", **settled})
-    meter = Meter(
-        producer=producer,
-        provider=name,
-        dialect=_dialect(package, name),
-        defaults=settled,
-        stream_usage=stream_usage,
-    )
-    if package == "google.genai":
-        instrument_google(client, meter)
-    else:
-        instrument_stainless(client, meter)
+    dialect = _dialect(package, name)
+    meter = Meter(producer=producer, provider=name, dialect=dialect, defaults=settled, stream_usage=stream_usage)
+    wrap = instrument_google if package == "google.genai" else instrument_stainless
+    wrap(client, meter)
     return client
 
 

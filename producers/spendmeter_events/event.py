@@ -61,9 +61,7 @@ def _to_millisecond(moment: datetime) -> datetime:
 ErrorMessage = Annotated[str, BeforeValidator(_cut), StringConstraints(max_length=500)]
 Moment = Annotated[
     AwareDatetime,
-    PlainSerializer(
-        lambda moment: _to_millisecond(moment).isoformat(timespec="milliseconds"), when_used="json"
-    ),
+    PlainSerializer(lambda moment: _to_millisecond(moment).isoformat(timespec="milliseconds"), when_used="json"),
 ]
 
 

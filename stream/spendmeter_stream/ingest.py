@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import mode
@@ -24,8 +25,9 @@ from spendmeter_stream.block import Coordinates, build_block
 from spendmeter_stream.dead_letters import DeadLetters
 from spendmeter_stream.dedup import recall
 from spendmeter_stream.directory import Directory
+from spendmeter_stream.fence import Fence
 from spendmeter_stream.pacing import Pacing
-from spendmeter_stream.partition import ChunkLimits, ConsumerOwnership, PartitionTask
+from spendmeter_stream.partition import ChunkLimits, PartitionTask
 from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.protocol import ChunkProtocol, Guarantees
 from spendmeter_stream.retry import until_it_works
@@ -104,10 +106,11 @@ class Ingest(mode.Service):
         """Start a task for each of `partitions`."""
         share = max(len(partitions), 16)
         for partition in partitions:
+            fence = Fence(consumer=self._consumer, partition=partition)
             self._partitions[partition] = PartitionTask(
                 consumer=self._consumer,
                 partition=partition,
-                prepare=lambda partition=partition: self._prepare(partition, len(partitions)),  # type: ignore[misc]
+                prepare=partial(self._prepare, partition, fence, len(partitions)),
                 pacing=self._pacing,
                 limits=ChunkLimits(records=self._settings.chunk_records, bytes=_BUFFER_BYTES // share),
                 slots=self._slots,
@@ -119,8 +122,7 @@ class Ingest(mode.Service):
         tasks = [self._partitions.pop(partition) for partition in partitions if partition in self._partitions]
         await asyncio.gather(*(task.stop(timeout=self._settings.stop_timeout_seconds) for task in tasks))
 
-    async def _prepare(self, partition: TopicPartition, shared_by: int) -> ChunkProtocol:
-        ownership = ConsumerOwnership(consumer=self._consumer, partition=partition)
+    async def _prepare(self, partition: TopicPartition, fence: Fence, shared_by: int) -> ChunkProtocol:
         seen = await recall(
             self._session,
             partition=partition.partition,
@@ -128,7 +130,7 @@ class Ingest(mode.Service):
             capacity=max(1000, self._settings.dedup_ids // (2 * shared_by)),
         )
         return ChunkProtocol(
-            ownership=ownership,
+            fence=fence,
             coordinates=Coordinates(self._incarnation, partition.partition),
             seen=seen,
             store=self._session,

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from spendmeter_stream import metrics
 from spendmeter_stream.errors import PartitionLostError, PartitionStoppedError
@@ -31,26 +30,6 @@ class ChunkLimits:
 
     records: int
     bytes: int
-
-
-class ConsumerOwnership:
-    """The consumer group's word on who owns a partition, as the protocol's fence needs it."""
-
-    def __init__(self, *, consumer: AIOKafkaConsumer, partition: TopicPartition) -> None:
-        self._consumer = consumer
-        self._partition = partition
-        # aiokafka has no public name for the generation.
-        self._generation: Callable[[], int] = lambda: consumer._coordinator.generation
-        self.generation = self._generation()
-
-    async def commit(self, offset: int) -> None:
-        """Commit `offset`, unless the group has moved on since the partition became ours."""
-        if self._generation() != self.generation:
-            raise PartitionLostError(f"partition {self._partition.partition}: the group has moved on")
-        try:
-            await self._consumer.commit({self._partition: offset})
-        except (CommitFailedError, IllegalStateError) as error:
-            raise PartitionLostError(f"partition {self._partition.partition}: {error}") from error
 
 
 class PartitionTask:
@@ -214,5 +193,5 @@ class PartitionTask:
 
     async def _close(self, protocol: ChunkProtocol) -> None:
         """Commit the end of the last chunk: nothing is open, and the group's lag reads zero."""
-        await until_it_works("fence", lambda: protocol.ownership.commit(self._position))
+        await until_it_works("fence", lambda: protocol.fence.commit(self._position))
         self._open = False

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import pyarrow as pa
 
@@ -19,6 +19,7 @@ from spendmeter_events.event import UsageEvent
 from spendmeter_stream.block import Coordinates
 from spendmeter_stream.dead_letters import DeadLetters, DeadLetterSource
 from spendmeter_stream.dedup import SeenIds, not_yet_stored, stored_at
+from spendmeter_stream.fence import Fence
 from spendmeter_stream.intents import OffsetRange, write_intent
 from spendmeter_stream.replay import with_landed_rows
 from spendmeter_stream.retry import until_it_works
@@ -60,22 +61,11 @@ class Outcome:
     newest: datetime | None
 
 
-class Ownership(Protocol):
-    """What the consumer group knows of our partition."""
-
-    @property
-    def generation(self) -> int:
-        """The generation of the group in which the partition became ours."""
-
-    async def commit(self, offset: int) -> None:
-        """Commit `offset`. Raises `PartitionLostError` where another worker owns the partition."""
-
-
 @dataclass(slots=True, kw_only=True)
 class ChunkProtocol:
     """Runs the chunks of one partition through the steps, one chunk at a time."""
 
-    ownership: Ownership
+    fence: Fence
     coordinates: Coordinates
     seen: SeenIds
     store: Session
@@ -106,7 +96,7 @@ class ChunkProtocol:
         )
         if not events:
             # Nothing to insert, so nothing to replay: the chunk is closed at once.
-            await self._step("fence", lambda: self.ownership.commit(chunk.offsets.end))
+            await self._step("fence", lambda: self.fence.commit(chunk.offsets.end))
             return outcome
         # 3. Whoever owns the partition after this knows where the block ends, and rows that landed stay as they are.
         block = await self._step("build", lambda: self._build(chunk, events, offsets))
@@ -114,7 +104,7 @@ class ChunkProtocol:
             await self._step("intent", lambda: self._write_intent(chunk))
         # 4. The group's coordinator refuses a stale generation: a zombie stops here, before it inserts.
         if self.guarantees.fence:
-            await self._step("fence", lambda: self.ownership.commit(chunk.offsets.start))
+            await self._step("fence", lambda: self.fence.commit(chunk.offsets.start))
         # 5. A retry sends the same rows and token: what landed is skipped, what did not is completed, views included.
         await self._step("insert", lambda: self._insert(chunk, block))
         # 6. The next chunk's fence closes this one.
@@ -148,7 +138,7 @@ class ChunkProtocol:
         return block
 
     async def _write_intent(self, chunk: Chunk) -> None:
-        generation = self.ownership.generation
+        generation = self.fence.generation
         await write_intent(self.store, self.coordinates, chunk.offsets, generation=generation)
 
     async def _insert(self, chunk: Chunk, block: pa.Table) -> None:

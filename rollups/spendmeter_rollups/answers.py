@@ -102,3 +102,4 @@ class Figures(BaseModel):
     avg_latency_ms: float | None
     partial_requests: int = Field(description="calls that lack a price for some of their units")
     unpriced_requests: int = Field(description="calls that lack a price altogether")
+    last_seen: datetime | None = Field(description="the newest call")

@@ -12,11 +12,12 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from spendmeter_clickhouse import Store
 from spendmeter_rollups.auth import AdminKey, Authenticator
+from spendmeter_rollups.cache import AnswerCache
 from spendmeter_rollups.metrics import ServiceMetrics
 from spendmeter_rollups.middleware import Observed
 from spendmeter_rollups.problems import install_problems
 from spendmeter_rollups.reader import Reader
-from spendmeter_rollups.routes import health, usage
+from spendmeter_rollups.routes import filters, health, usage
 from spendmeter_rollups.service import Service, utc_now
 from spendmeter_rollups.settings import ServiceSettings
 
@@ -39,6 +40,7 @@ def create_app(
         reader=Reader(store, settings),
         settings=settings,
         authenticators=(*admin, *authenticators),
+        cache=AnswerCache(seconds=settings.answer_cache_seconds),
         clock=clock,
     )
 
@@ -58,6 +60,7 @@ def create_app(
     app.state.registry = registry
     install_problems(app)
     app.include_router(usage.router)
+    app.include_router(filters.router)
     app.include_router(health.router)
     app.add_middleware(GZipMiddleware, minimum_size=1000)
     app.add_middleware(Observed, metrics=ServiceMetrics(registry))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from spendmeter_rollups.answers import Answer, Figures, frame
 from spendmeter_rollups.dimensions import (
@@ -16,7 +15,9 @@ from spendmeter_rollups.dimensions import (
     STUDENT_ROLE,
     Dimension,
 )
+from spendmeter_rollups.extras import key_of, row_extras
 from spendmeter_rollups.figures import add, figures
+from spendmeter_rollups.money import Money
 from spendmeter_rollups.params import ScopeParams
 from spendmeter_rollups.problems import not_found
 from spendmeter_rollups.queries import sums as queries
@@ -37,12 +38,27 @@ class BreakdownParams(ScopeParams):
     offset: Annotated[int, Field(ge=0, le=100_000)] = 0
 
 
+class UserColumns(BaseModel):
+    """What a table of users shows besides. `null` where there is none, as for `system`."""
+
+    org_name: str | None
+    role: str | None
+    class_name: str | None
+    section: str | None
+    top_feature: str | None = Field(description="the one with most requests in the window")
+
+
 class BreakdownRow(Figures):
     """One value of the dimension."""
 
     key: dict[str, str] = Field(description="the columns that identify the row", examples=[{"feature": "chat"}])
     share: float | None = Field(description="of the cost of the totals, 0 to 1")
-    users: int | None = Field(default=None, description="distinct users; for orgs, roles, classes, sections, features")
+    users: int | None = Field(
+        default=None, description="distinct users; for orgs, roles, classes, sections and features"
+    )
+    name: str | None = Field(default=None, description="of an org or a user, from the directory")
+    user: UserColumns | None = Field(default=None, description="for users")
+    sparkline: list[Money] | None = Field(default=None, description="for agents: cost per bucket of the window")
 
 
 class BreakdownAnswer(Answer):
@@ -62,19 +78,27 @@ def find_dimension(name: str) -> Dimension:
     return dimension
 
 
-async def breakdown(reader: Reader, scope: Scope, dimension: Dimension, params: BreakdownParams) -> BreakdownAnswer:
+async def breakdown(reader: Reader, scope: Scope, *, dimension: Dimension, params: BreakdownParams) -> BreakdownAnswer:
     """Classes and sections count the usage of students only, in their totals too."""
     if dimension.name in STUDENT_DIMENSIONS:
         scope = scope.narrowed(role=(STUDENT_ROLE,))
     rows, users = await asyncio.gather(_ranked(reader, scope, dimension, params), _users(reader, scope, dimension))
-    sums = [row for row in rows if row["is_total"]]
-    totals = figures(add(sums, ROW_MEASURES), scope.rate)
+    totals = figures(add((row for row in rows if row["is_total"]), ROW_MEASURES), scope.rate)
     found = [row for row in rows if not row["is_total"]]
     shown = found[params.offset : params.offset + params.limit]
+    keys = [key_of(row, dimension.columns) for row in shown]
+    extras = await row_extras(reader, scope, dimension, keys)
     return BreakdownAnswer(
         **frame(scope),
         dimension=dimension.name,
-        rows=[_row(row, dimension, scope, totals, users) for row in shown],
+        rows=[
+            BreakdownRow(
+                **_row(row, dimension, scope, totals),
+                **extras.get(key, {}),
+                users=None if users is None else users.get(key, 0),
+            )
+            for key, row in zip(keys, shown, strict=True)
+        ],
         totals=Figures(**totals),
         has_more=len(found) > params.offset + params.limit,
     )
@@ -96,23 +120,11 @@ async def _users(reader: Reader, scope: Scope, dimension: Dimension) -> dict[tup
     return {key_of(row, dimension.columns): row["users"] for row in rows}
 
 
-def _row(
-    row: Row,
-    dimension: Dimension,
-    scope: Scope,
-    totals: dict[str, Any],
-    users: dict[tuple[str, ...], int] | None,
-) -> BreakdownRow:
+def _row(row: Row, dimension: Dimension, scope: Scope, totals: dict[str, Any]) -> dict[str, Any]:
     found = figures({measure: row[measure] for measure in ROW_MEASURES}, scope.rate)
     whole = totals["cost"]
-    return BreakdownRow(
+    return {
         **found,
-        key={column: row[column] for column in dimension.columns},
-        share=round(float(found["cost"] / whole), 6) if whole else None,
-        users=None if users is None else users.get(key_of(row, dimension.columns), 0),
-    )
-
-
-def key_of(row: Row, columns: Sequence[str]) -> tuple[str, ...]:
-    """The values of `columns` in `row`."""
-    return tuple(row[column] for column in columns)
+        "key": {column: row[column] for column in dimension.columns},
+        "share": round(float(found["cost"] / whole), 6) if whole else None,
+    }

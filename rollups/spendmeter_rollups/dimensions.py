@@ -91,6 +91,7 @@ ROW_MEASURES: Final = (
     "latency_requests",
     "partial_requests",
     "unpriced_requests",
+    "last_seen",
 )
 """What every row of a breakdown and every total carries."""
 TOTAL_MEASURES: Final = (
@@ -104,7 +105,6 @@ TOTAL_MEASURES: Final = (
     "ttft_sum",
     "ttft_requests",
     "first_seen",
-    "last_seen",
 )
 """What a summary carries besides."""
 POINT_MEASURES: Final = ("requests", "errors", "cost", *TOKENS, "latency_sum", "latency_requests")

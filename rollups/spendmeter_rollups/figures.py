@@ -20,6 +20,8 @@ _COMPLETION: Final = ("output_tokens", "output_audio_tokens")
 _AMOUNTS: Final = ("cost", "chargeable_cost", *COMPONENTS, "cache_savings")
 _HIDDEN: Final = ("latency_sum", "latency_requests", "ttft_sum", "ttft_requests", "provider_cost_requests")
 
+_EPOCH_YEAR: Final = 1970
+
 Sums = Mapping[str, Any]
 """Measure → its sum."""
 
@@ -46,6 +48,10 @@ def figures(sums: Sums, rate: Rate) -> dict[str, Any]:
     for name in _AMOUNTS:
         if name in found:
             found[name] = rate.convert(found[name])
+    for name in ("first_seen", "last_seen"):
+        # The least and the greatest of no rows is the epoch.
+        if name in found and found[name] is not None and found[name].year == _EPOCH_YEAR:
+            found[name] = None
     found["prompt_tokens"] = sum(sums[name] for name in _PROMPT)
     found["completion_tokens"] = sum(sums[name] for name in _COMPLETION)
     found["total_tokens"] = sum(sums[name] for name in TOKENS)

@@ -118,7 +118,7 @@ class EventsAnswer(Answer):
     next_cursor: str | None = Field(description="give it as `cursor` for the next page; null on the last")
 
 
-async def events(reader: Reader, scope: Scope, params: EventsParams) -> EventsAnswer:
+async def events(reader: Reader, scope: Scope, *, params: EventsParams) -> EventsAnswer:
     """Raises `Problem` for a cursor that is not one of ours."""
     before = decode_cursor(params.cursor) if params.cursor else None
     if params.status:

@@ -29,6 +29,7 @@ from spendmeter_rollups.windows import (
 _DAY: Final = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 _ALLOWED_TIMES: Final = ["2026-11-22", "2026-11-22T10:30:00", "2026-11-22T10:30:00.000Z"]
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_USD: Final = Rate()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Scope:
     filters: Mapping[str, tuple[str, ...]]
     now: datetime
     span: Span
-    rate: Rate
+    rate: Rate = _USD
 
     def previous(self) -> Scope | None:
         """The same over the window of equal length before this one; None where nothing can lie there."""
@@ -65,6 +66,10 @@ class Scope:
             before = merged.get(column)
             merged[column] = values if before is None else tuple(v for v in values if v in before)
         return replace(self, filters=merged)
+
+    def at_rate(self, rate: Rate) -> Scope:
+        """The same with amounts in another currency."""
+        return replace(self, rate=rate)
 
     def sums(self, columns: Iterable[str], measures: Iterable[str], *, edges: Iterable[datetime] = ()) -> Sums:
         """What to add up for this request."""
@@ -87,7 +92,6 @@ def resolve(
     now: datetime,
     visible_orgs: tuple[str, ...] | None,
     span: Span,
-    rate: Rate,
 ) -> Scope:
     """The scope `params` mean at `now`. Raises `Problem` with the parameter that cannot be used."""
     zone = find_zone(params.tz)
@@ -95,7 +99,7 @@ def resolve(
     filters = {column: tuple(getattr(params, name)) for name, column in FILTERS.items() if getattr(params, name)}
     if visible_orgs is not None:
         filters["org_id"] = _visible(filters.get("org_id"), visible_orgs)
-    return Scope(preset=preset, window=window, zone=zone, filters=filters, now=now, span=span, rate=rate)
+    return Scope(preset=preset, window=window, zone=zone, filters=filters, now=now, span=span)
 
 
 def find_zone(name: str) -> ZoneInfo:

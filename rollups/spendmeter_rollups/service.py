@@ -1,24 +1,34 @@
-"""What a running query service holds, and how a request gets its scope from it."""
+"""What a running query service holds, and how one request is answered with it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any, Final
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from spendmeter_rollups.answers import Answer
 from spendmeter_rollups.auth import Authenticator, Credential, authenticate
-from spendmeter_rollups.money import Rate
+from spendmeter_rollups.cache import AnswerCache, Cached
 from spendmeter_rollups.params import ScopeParams
 from spendmeter_rollups.queries.lookups import event_span
+from spendmeter_rollups.rates import find_rate
 from spendmeter_rollups.reader import Reader
 from spendmeter_rollups.scope import Scope, Span, resolve
 from spendmeter_rollups.settings import ServiceSettings
 
-_bearer = HTTPBearer(auto_error=False, description="an API key")
+_bearer: Final = HTTPBearer(auto_error=False, description="an API key")
+
+# What moves with the clock alone says nothing about whether the figures changed.
+_CLOCKED: Final[dict[str, Any]] = {
+    "window": {"from_", "to"},
+    "previous_window": True,
+    "freshness": {"as_of", "lag_seconds"},
+}
 
 
 def utc_now() -> datetime:
@@ -34,13 +44,15 @@ class Service:
     reader: Reader
     settings: ServiceSettings
     authenticators: Sequence[Authenticator]
+    cache: AnswerCache
     clock: Callable[[], datetime] = utc_now
 
     async def scope(self, params: ScopeParams, credential: Credential) -> Scope:
         """What `params` mean for `credential` now. Raises `Problem`."""
         visible = credential.visible_orgs()
         span = await self._span(visible)
-        return resolve(params, now=self.clock(), visible_orgs=visible, span=span, rate=Rate())
+        scope = resolve(params, now=self.clock(), visible_orgs=visible, span=span)
+        return scope.at_rate(await find_rate(self.reader, params.currency, scope))
 
     async def _span(self, visible: tuple[str, ...] | None) -> Span:
         # Read anew for every answer: the planner relies on there being no event after the newest one.
@@ -57,15 +69,46 @@ def service_of(request: Request) -> Service:
 
 
 async def credential_of(
-    request: Request,
     service: Annotated[Service, Depends(service_of)],
     token: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Credential:
     """Who asks. Raises `Problem` (401)."""
-    credential = await authenticate(service.authenticators, token.credentials if token else None)
-    request.state.credential = credential
-    return credential
+    return await authenticate(service.authenticators, token.credentials if token else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One authenticated request."""
+
+    request: Request
+    service: Annotated[Service, Depends(service_of)]
+    credential: Annotated[Credential, Depends(credential_of)]
+
+    async def answer(self, params: ScopeParams, compute: Callable[[Reader, Scope], Awaitable[Answer]]) -> Response:
+        """The computed answer, or a recent one to the same question; 304 where the asker has the same figures."""
+
+        async def fresh() -> Cached:
+            scope = await self.service.scope(params, self.credential)
+            return _encode(await compute(self.service.reader, scope))
+
+        cached = await self.service.cache.get(self._question(), fresh)
+        headers = {"ETag": cached.etag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
+        if cached.etag in self.request.headers.get("if-none-match", "").split(", "):
+            return Response(status_code=304, headers=headers)
+        return Response(cached.body, media_type="application/json", headers=headers)
+
+    def _question(self) -> str:
+        who = f"{self.credential.name}\n{self.credential.org_id}\n{sorted(self.credential.scopes)}"
+        asked = sorted(self.request.query_params.multi_items())
+        return f"{who}\n{self.request.url.path}\n{asked}"
+
+
+def _encode(answer: Answer) -> Cached:
+    figures = answer.model_dump_json(exclude=_CLOCKED)
+    tag = hashlib.sha256(figures.encode()).hexdigest()[:32]
+    return Cached(answer.model_dump_json().encode(), f'W/"{tag}"')
 
 
 ServiceDep = Annotated[Service, Depends(service_of)]
 CredentialDep = Annotated[Credential, Depends(credential_of)]
+ExchangeDep = Annotated[Exchange, Depends()]

@@ -50,7 +50,6 @@ class SummaryFigures(Figures):
     models: int = Field(description="distinct pairs of provider and model")
     most_active_user: ActiveUser | None
     first_seen: datetime | None
-    last_seen: datetime | None
 
 
 class SummaryAnswer(Answer):

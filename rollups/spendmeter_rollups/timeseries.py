@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
-from typing import Annotated, Any, Final, Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
 from spendmeter_rollups.answers import Answer, frame
-from spendmeter_rollups.breakdown import key_of
 from spendmeter_rollups.dimensions import DIMENSIONS, POINT_MEASURES, STUDENT_DIMENSIONS, STUDENT_ROLE, Dimension
+from spendmeter_rollups.extras import key_of
 from spendmeter_rollups.figures import figures, zero
 from spendmeter_rollups.money import Money
 from spendmeter_rollups.params import ScopeParams, Value
@@ -18,25 +18,25 @@ from spendmeter_rollups.problems import invalid_parameter
 from spendmeter_rollups.queries import sums as queries
 from spendmeter_rollups.reader import Reader, Row
 from spendmeter_rollups.scope import Scope
-from spendmeter_rollups.windows import Granularity, auto_granularity, bucket_edges
-
-MAX_POINTS: Final = 10_000
-_SHORTEST: Final[dict[Granularity, timedelta]] = {
-    "hour": timedelta(hours=1),
-    "day": timedelta(days=1),
-    "week": timedelta(days=7),
-    "month": timedelta(days=28),
-}
+from spendmeter_rollups.series import granularity_of, series_edges
+from spendmeter_rollups.windows import Granularity
 
 
-class SeriesParams(ScopeParams):
-    """How fine, and by what."""
+class GranularityParams(ScopeParams):
+    """How fine."""
 
     granularity: Annotated[
         Literal["auto", "hour", "day", "week", "month"],
         Field(description="auto: up to 7 days hour, up to 90 day, up to 365 week, else month"),
     ] = "auto"
-    group_by: Annotated[Value | None, Field(description="a dimension; largest groups first", examples=["model"])] = None
+
+
+class SeriesParams(GranularityParams):
+    """By what, and how many groups."""
+
+    group_by: Annotated[Value | None, Field(description="a dimension; costliest groups first", examples=["model"])] = (
+        None
+    )
     limit: Annotated[int, Field(ge=1, le=50, description="groups; the others are added up in one series")] = 10
 
 
@@ -70,28 +70,18 @@ class SeriesAnswer(Answer):
     series: list[Series]
 
 
-async def timeseries(reader: Reader, scope: Scope, params: SeriesParams) -> SeriesAnswer:
+async def timeseries(reader: Reader, scope: Scope, *, params: SeriesParams) -> SeriesAnswer:
     """One series, or one for each of the costliest groups and one for the rest."""
     dimension = _dimension(params.group_by)
     if dimension is not None and dimension.name in STUDENT_DIMENSIONS:
         scope = scope.narrowed(role=(STUDENT_ROLE,))
-    granularity = auto_granularity(scope.window, scope.zone) if params.granularity == "auto" else params.granularity
+    granularity = granularity_of(scope, params.granularity)
     edges = series_edges(scope, granularity)
     if dimension is None:
-        series = [Series(key=None, points=await _whole(reader, scope, edges))]
+        series = [Series(key=None, points=await whole_series(reader, scope, edges))]
     else:
         series = await _grouped(reader, scope, edges, dimension, params.limit)
     return SeriesAnswer(**frame(scope), granularity=granularity, group_by=params.group_by, series=series)
-
-
-def series_edges(scope: Scope, granularity: Granularity) -> list[datetime]:
-    """Bucket edges of the window. Raises `Problem` where they would be too many."""
-    if scope.window.length / _SHORTEST[granularity] > MAX_POINTS:
-        finer = [name for name, length in _SHORTEST.items() if scope.window.length / length <= MAX_POINTS]
-        raise invalid_parameter(
-            "granularity", f"{granularity} gives more than {MAX_POINTS} points", allowed=["auto", *finer]
-        )
-    return bucket_edges(scope.window, granularity, scope.zone)
 
 
 def _dimension(name: str | None) -> Dimension | None:
@@ -102,10 +92,11 @@ def _dimension(name: str | None) -> Dimension | None:
     return DIMENSIONS[name]
 
 
-async def _whole(reader: Reader, scope: Scope, edges: Sequence[datetime]) -> list[Point]:
+async def whole_series(reader: Reader, scope: Scope, edges: Sequence[datetime]) -> list[Point]:
+    """All usage of `scope`, one point a bucket."""
     what = scope.sums((), POINT_MEASURES, edges=edges[:-1])
     rows = await reader.rows(queries.sums(what, scope.pieces(what, end=edges[-1])))
-    return _points(rows, edges, scope)
+    return series_points(rows, edges, scope)
 
 
 async def _grouped(
@@ -120,17 +111,18 @@ async def _grouped(
     series = [
         Series(
             key=dict(zip(dimension.columns, key, strict=True)),
-            points=_points((row for row in rows if row["position"] == position), edges, scope),
+            points=series_points((row for row in rows if row["position"] == position), edges, scope),
         )
         for position, key in enumerate(keys, start=1)
     ]
     if len(groups) > limit:
         rest = (row for row in rows if row["position"] == 0)
-        series.append(Series(key=None, other=True, points=_points(rest, edges, scope)))
+        series.append(Series(key=None, other=True, points=series_points(rest, edges, scope)))
     return series
 
 
-def _points(rows: Iterable[Row], edges: Sequence[datetime], scope: Scope) -> list[Point]:
+def series_points(rows: Iterable[Row], edges: Sequence[datetime], scope: Scope) -> list[Point]:
+    """One point a bucket; those without a row are zero."""
     found = {row["bucket"]: row for row in rows}
     empty = zero(POINT_MEASURES)
     return [_point(edge, found.get(int(edge.timestamp()), empty), scope) for edge in edges[:-1]]

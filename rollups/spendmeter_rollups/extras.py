@@ -1,0 +1,78 @@
+"""What some breakdowns show beside the figures: names, a user's columns, an agent's sparkline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from spendmeter_rollups.dimensions import Dimension
+from spendmeter_rollups.queries import lookups
+from spendmeter_rollups.queries import sums as queries
+from spendmeter_rollups.reader import Reader, Row
+from spendmeter_rollups.scope import Scope
+from spendmeter_rollups.series import granularity_of, series_edges
+
+Key = tuple[str, ...]
+
+
+def key_of(row: Row, columns: Sequence[str]) -> Key:
+    """The values of `columns` in `row`."""
+    return tuple(row[column] for column in columns)
+
+
+async def row_extras(
+    reader: Reader, scope: Scope, dimension: Dimension, keys: Sequence[Key]
+) -> dict[Key, dict[str, Any]]:
+    """Key → more fields of its row. Reads only what the rows shown need."""
+    if not keys:
+        return {}
+    if dimension.name == "org":
+        names = {row["org_id"]: row["name"] for row in await reader.rows(lookups.org_names([k[0] for k in keys]))}
+        return {key: {"name": names.get(key[0]) or None} for key in keys}
+    if dimension.name == "user":
+        return await _users(reader, scope, [(key[0], key[1]) for key in keys])
+    if dimension.name == "agent":
+        return await _sparklines(reader, scope, dimension, keys)
+    return {}
+
+
+async def _users(reader: Reader, scope: Scope, people: Sequence[tuple[str, str]]) -> dict[Key, dict[str, Any]]:
+    identities, features = await asyncio.gather(
+        reader.rows(lookups.identities(people)), _top_features(reader, scope, people)
+    )
+    found: dict[Key, dict[str, Any]] = {}
+    for row in identities:
+        key = (row["org_id"], row["user_id"])
+        columns = {name: row[name] or None for name in ("org_name", "role", "class_name", "section")}
+        found[key] = {
+            "name": row["name"] or None,
+            "user": {**columns, "top_feature": features.get(key)},
+        }
+    return found
+
+
+async def _top_features(reader: Reader, scope: Scope, people: Sequence[tuple[str, str]]) -> dict[Key, str]:
+    narrowed = scope.narrowed(
+        org_id=tuple(sorted({org for org, _ in people})),
+        user_id=tuple(sorted({user for _, user in people})),
+    )
+    what = narrowed.sums(("org_id", "user_id", "feature"), ("requests",))
+    rows = await reader.rows(queries.sums(what, narrowed.pieces(what)))
+    # The last of equals wins, so that the answer does not depend on the order of rows.
+    ordered = sorted(rows, key=lambda row: (row["requests"], row["feature"]))
+    return {(row["org_id"], row["user_id"]): row["feature"] for row in ordered if row["requests"] > 0}
+
+
+async def _sparklines(
+    reader: Reader, scope: Scope, dimension: Dimension, keys: Sequence[Key]
+) -> dict[Key, dict[str, Any]]:
+    edges = series_edges(scope, granularity_of(scope, "auto"))
+    what = scope.sums(dimension.columns, ("cost",), edges=edges[:-1])
+    rows = await reader.rows(queries.ranked_series(what, scope.pieces(what, end=edges[-1]), keys=keys))
+    costs = {(row["position"], row["bucket"]): scope.rate.convert(row["cost"]) for row in rows}
+    starts = [int(edge.timestamp()) for edge in edges[:-1]]
+    return {
+        key: {"sparkline": [costs.get((position, start), 0) for start in starts]}
+        for position, key in enumerate(keys, start=1)
+    }

@@ -72,9 +72,9 @@ def test_every_chunk_is_the_same_with_and_without_metering(
 ) -> None:
     metered = instrument(plain.copy(), recorder, org_id="school-1", feature="tutor", stream_usage=stream_usage)
     seen = []
-    for client in (plain, metered):
-        fake.answer(events=CHUNKS if stream_usage and client is metered else WITHOUT_USAGE)
-        stream = client.chat.completions.create(model="gpt-4o-mini", messages=HI, stream=True)
+    for each_client in (plain, metered):
+        fake.answer(events=CHUNKS if stream_usage and each_client is metered else WITHOUT_USAGE)
+        stream = each_client.chat.completions.create(model="gpt-4o-mini", messages=HI, stream=True)
         seen.append([each.model_dump() for each in stream])
     assert seen[0] == seen[1]
     assert len(recorder.events) == 1

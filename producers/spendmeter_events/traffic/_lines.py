@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from spendmeter_events.traffic._draw import factors, slots, spread
+from spendmeter_events.traffic._draw import SIZE, factors, slots, spread
 from spendmeter_events.traffic._faults import Fault, faults
 from spendmeter_events.traffic._kinds import KINDS, STACKS, Kind, Measure
 from spendmeter_events.traffic._models import MODELS, Model
@@ -17,6 +17,7 @@ SHARE: Final = 1 << 16
 """Shares are whole numbers out of this, compared with 16 random bits."""
 _AMOUNT_SPREAD: Final = 0.55
 _ANSWER_SPREAD: Final = 0.5
+_NOISE: Final = 0.28
 _PACE: Final = {"tokens": 0.0, "characters": 1.1, "audio": 0.12, "images": 3000.0}
 _CANCELLED: Final = 0.006
 _REQUEST_IDS: Final = {
@@ -33,7 +34,6 @@ _REQUEST_IDS: Final = {
 class Line:
     """Fragments end where the next begins: who, `what`, conversation, request, `how`, usage, outcome, tags."""
 
-    kind: Kind
     model: Model
     measure: Measure
     what: str
@@ -52,6 +52,7 @@ class Line:
     caches: bool
     explicit: bool
     write: str
+    """Which of the two cache write buckets; grading outlasts five minutes, so its rubric is kept for the hour."""
     faults: tuple[Fault, ...]
     fails: int
     """Out of `SHARE`, as is `completes`."""
@@ -85,15 +86,14 @@ def line(school: School, name: str, model: Model) -> Line:
     """The line of one kind (a key of `KINDS`) of call."""
     kind = KINDS[name]
     return Line(
-        kind=kind,
         model=model,
         measure=kind.measure,
         what=_what(school, kind),
         request=_REQUEST_IDS.get(model.provider, ""),
         how=_how(school, kind, model),
-        amounts=spread(kind.amount, _AMOUNT_SPREAD if kind.amount > 1 else 0.45),
-        answers=spread(kind.answer, _ANSWER_SPREAD) if kind.answer else (0,) * len(factors(0.25)),
-        noise=factors(0.28),
+        amounts=spread(kind.amount, _AMOUNT_SPREAD),
+        answers=spread(kind.answer, _ANSWER_SPREAD) if kind.answer else (0,) * SIZE,
+        noise=factors(_NOISE),
         instructions=kind.instructions,
         first=model.first,
         token=model.token or _PACE[kind.measure],
@@ -102,7 +102,6 @@ def line(school: School, name: str, model: Model) -> Line:
         block=model.block,
         caches=model.caching != "none" and kind.instructions > 0,
         explicit=model.caching == "explicit",
-        # Grading goes on for longer than five minutes, so its rubric is kept for the hour.
         write="cache_write_1h_tokens" if kind.purpose == "grade" else "cache_write_5m_tokens",
         faults=faults(model.provider, talks=bool(kind.answer)),
         fails=round(model.fails * SHARE),

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from anthropic import AnthropicBedrock, AnthropicFoundry
 from openai import OpenAI
 from pydantic import ValidationError
 
@@ -112,6 +113,9 @@ def test_any_other_client_is_refused(other: object) -> None:
         ("https://eu.api.openai.com/v1", "openai", "eu"),
         ("https://xx.api.openai.com/v1", "openai", ""),
         ("https://me.openai.azure.com/openai/v1/", "azure", ""),
+        ("https://bedrock-mantle.eu-west-1.api.aws/openai/v1", "bedrock", "eu-west-1"),
+        ("https://us-east5-aiplatform.googleapis.com/v1/projects/p", "vertex", "us-east5"),
+        ("https://aiplatform.googleapis.com/v1/projects/p", "vertex", ""),
         ("https://api.x.ai/v1", "xai", ""),
         ("https://openrouter.ai/api/v1", "openrouter", ""),
         ("https://api.deepseek.com", "deepseek", ""),
@@ -181,6 +185,23 @@ def test_a_google_client_of_another_version_is_metered_where_it_can_be() -> None
     client = instrument(Client(), recorder, org_id="o", feature="f")
     client.models.generate_content(model="gemini-4")
     assert (recorder.only.model, recorder.only.input_tokens) == ("gemini-4", 3)
+
+
+@pytest.mark.parametrize(
+    ("client", "provider", "region"),
+    [
+        (AnthropicBedrock(aws_region="eu-west-1", aws_access_key="a", aws_secret_key="b"), "bedrock", "eu-west-1"),
+        (AnthropicFoundry(api_key="k", resource="r"), "azure", ""),
+    ],
+)
+def test_who_bills_is_told_by_the_clients_class(client: Any, provider: str, region: str) -> None:
+    recorder = Recorder()
+    metered = instrument(client, recorder, org_id="o", feature="f")
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever the SDK says of what cannot be sent
+        metered.post("/v1/messages", cast_to=object, body={"model": "m", "messages": object()})
+    event = recorder.only
+    assert (event.provider, event.region, event.status) == (provider, region, "error")
+    assert event.error_type == type(caught.value).__name__
 
 
 def test_the_protocol_is_what_a_producer_has() -> None:

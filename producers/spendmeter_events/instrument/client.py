@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -30,7 +31,15 @@ _HOSTS: Final = {
     "api.cohere.com": "cohere",
     "generativelanguage.googleapis.com": "gemini",
 }
-_RESIDENCES: Final = ("us", "eu", "ae", "au", "in", "jp")
+_HOST_PATTERNS: Final = (
+    (re.compile(r"\.azure\.(com|us|cn)$"), "azure"),
+    (re.compile(r"^bedrock-"), "bedrock"),
+    (re.compile(r"aiplatform\.googleapis\.com$"), "vertex"),
+)
+_PLACES: Final = re.compile(
+    r"^bedrock-\w+\.([a-z\d-]+)\.|^([a-z\d-]+)-aiplatform\.|^(us|eu|ae|au|in|jp)\.api\.openai\.com$"
+)
+"""Where a host name says that calls are served: AWS and Google regions, OpenAI's data residency."""
 
 
 def instrument(
@@ -86,12 +95,12 @@ def _provider(package: str, client: Any) -> str:
     kinds = " ".join(kind.__name__ for kind in type(client).__mro__)
     if package == "google.genai":
         return "vertex" if getattr(client, "vertexai", False) else "gemini"
-    if package == "anthropic":
-        return "bedrock" if "Bedrock" in kinds else "vertex" if "Vertex" in kinds else "anthropic"
+    for word, name in (("Azure", "azure"), ("Foundry", "azure"), ("Bedrock", "bedrock"), ("Vertex", "vertex")):
+        if word in kinds:
+            return name
     host = _host(client)
-    if "Azure" in kinds or host.endswith((".azure.com", ".azure.us", ".azure.cn")):
-        return "azure"
-    return _HOSTS.get(host, "openai")
+    found = [name for pattern, name in _HOST_PATTERNS if pattern.search(host)]
+    return found[0] if found else _HOSTS.get(host, package)
 
 
 def _region(package: str, client: Any) -> str:
@@ -101,8 +110,8 @@ def _region(package: str, client: Any) -> str:
         return str(getattr(inner, "location", None) or "") if getattr(client, "vertexai", False) else ""
     if package == "anthropic":
         return str(getattr(client, "aws_region", None) or getattr(client, "region", None) or "")
-    first, _, rest = _host(client).partition(".")
-    return first if rest == "api.openai.com" and first in _RESIDENCES else ""
+    place = _PLACES.search(_host(client))
+    return next((name for name in place.groups() if name), "") if place else ""
 
 
 def _host(client: Any) -> str:

@@ -96,6 +96,9 @@ def bucket_edges(window: Window, granularity: Granularity, zone: ZoneInfo) -> li
     edges = _hour_edges(window, zone) if granularity == "hour" else _calendar_edges(window, granularity, zone)
     found: list[datetime] = []
     for edge in edges:
+        # A day that a zone skipped altogether begins when the next one does.
+        if found and edge == found[-1]:
+            continue
         found.append(edge)
         if edge >= window.end:
             break

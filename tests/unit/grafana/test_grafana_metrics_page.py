@@ -1,0 +1,61 @@
+"""docs/metrics.md says what the code exports: every metric, its kind and its labels, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client.metrics import MetricWrapperBase
+
+from spendmeter_rollups.metrics import ServiceMetrics
+from spendmeter_stream import metrics as worker
+
+PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
+ROW = re.compile(r"^\| `(?P<name>\w+)` \| (?P<kind>\w+) \| (?P<labels>[^|]*)\| (?P<says>[^|]+) \|$", re.MULTILINE)
+
+Table = dict[str, tuple[str, tuple[str, ...]]]
+"""Name as Prometheus sees it → kind and labels."""
+
+
+def documented(section: str) -> Table:
+    """The table under the heading `section`."""
+    (text,) = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    rows = [match.groupdict() for match in ROW.finditer(text)]
+    return {row["name"]: (row["kind"], tuple(filter(None, re.split(r"[, ]+", row["labels"])))) for row in rows}
+
+
+def exported(values: Iterable[object]) -> Table:
+    """The metrics among `values`."""
+    found: Table = {}
+    for value in values:
+        if isinstance(value, MetricWrapperBase):
+            (described,) = value.describe()
+            name = described.name + ("_total" if described.type == "counter" else "")
+            # prometheus_client tells label names through samples only, and there are none yet.
+            found[name] = (described.type, tuple(value._labelnames))
+    return found
+
+
+def test_the_workers_metrics_are_those_of_the_page() -> None:
+    guard = documented("Spend guard")
+    found = exported(vars(worker).values())
+    assert {name: metric for name, metric in found.items() if name not in guard} == documented("Worker")
+
+
+def test_the_query_services_metrics_are_those_of_the_page() -> None:
+    metrics = ServiceMetrics(CollectorRegistry())
+    assert exported(vars(metrics).values()) == documented("Query service")
+
+
+def test_the_guards_metrics_are_all_there_or_none_is() -> None:
+    guard = documented("Spend guard")
+    collectors = exported(set(REGISTRY._collector_to_names))
+    found = {name: metric for name, metric in collectors.items() if name in guard}
+    assert found in ({}, guard)
+
+
+def test_no_metric_is_described_twice() -> None:
+    names = [match["name"] for match in ROW.finditer(PAGE.read_text())]
+    assert len(names) == len(set(names))

@@ -56,6 +56,10 @@ FILTERS: Final = {
 }
 """Query parameters that narrow every answer, and the column each compares."""
 
+COLUMNS: Final = frozenset(column for dimension in DIMENSIONS.values() for column in dimension.columns)
+LATENCY_BIN: Final = "latency_bin"
+"""The bin a call's latency falls into: grouped by for percentiles alone."""
+
 STUDENT_DIMENSIONS: Final = ("class", "section")
 """Classes and sections are those of students; a teacher's calls belong to no class."""
 STUDENT_ROLE: Final = "student"
@@ -123,13 +127,9 @@ class Rollup:
     measures: frozenset[str] = MEASURES
 
 
-_CALL_COLUMNS = frozenset(column for dimension in DIMENSIONS.values() for column in dimension.columns) - {
-    "user_id",
-    "class_name",
-    "section",
-}
+_CALL_COLUMNS = COLUMNS - {"user_id", "class_name", "section"}
 _PERSON_COLUMNS = frozenset(("org_id", "user_id", "role", "class_name", "section", "feature", "key_source"))
-_LATENCY_COLUMNS = frozenset(("org_id", "role", "feature", "provider", "model", "key_source", "latency_bin"))
+_LATENCY_COLUMNS = frozenset(("org_id", "role", "feature", "provider", "model", "key_source", LATENCY_BIN))
 
 FAMILIES: Final[tuple[tuple[Rollup, ...], ...]] = (
     (

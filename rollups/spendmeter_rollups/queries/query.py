@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from spendmeter_rollups.dimensions import DIMENSIONS
+from spendmeter_rollups.dimensions import COLUMNS
 from spendmeter_rollups.windows import Window
 
 Filters = Mapping[str, tuple[str, ...]]
 """Column → the values it may have. An empty tuple lets nothing pass."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_FILTER_COLUMNS: Final = frozenset(column for dimension in DIMENSIONS.values() for column in dimension.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ def filter_conditions(source: str, filters: Filters, parameters: dict[str, Any])
     """One condition a column; adds the values to `parameters`."""
     conditions = []
     for column, values in filters.items():
-        if column not in _FILTER_COLUMNS:
+        if column not in COLUMNS:
             raise ValueError(f"{column!r} is not a column to filter by")
         parameters[f"only_{column}"] = list(values)
         conditions.append(f"{source}.{column} IN {{only_{column}:Array(String)}}")

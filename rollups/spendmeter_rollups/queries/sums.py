@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from spendmeter_events.event import SYSTEM_USER
-from spendmeter_rollups.dimensions import DIMENSIONS, EVENTS, MEASURES, TOKENS
+from spendmeter_rollups.dimensions import COLUMNS, DIMENSIONS, EVENTS, LATENCY_BIN, MEASURES, TOKENS
 from spendmeter_rollups.planner import Piece
 from spendmeter_rollups.queries.query import (
     Filters,
@@ -62,6 +62,12 @@ class Sums:
     measures: tuple[str, ...]
     filters: Filters
     edges: tuple[datetime, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Nothing outside the list may become part of a statement."""
+        strange = {*self.columns, *self.filters} - {*COLUMNS, LATENCY_BIN} | set(self.measures) - MEASURES
+        if strange:
+            raise ValueError(f"not a column or measure: {', '.join(sorted(strange))}")
 
     @property
     def touched(self) -> frozenset[str]:
@@ -165,8 +171,6 @@ def _column(column: str, source: str) -> str:
 
 
 def _measure(measure: str, source: str) -> str:
-    if measure not in MEASURES:
-        raise ValueError(f"{measure!r} is not a measure")
     special = _EVENT_MEASURES if source == "event" else _ROLLUP_MEASURES
     return f"{special.get(measure, f'sum({source}.{measure})')} AS {measure}"
 

@@ -1,0 +1,263 @@
+"""One test a row of the feature table, over a small school whose figures are worked out by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from spendmeter_clickhouse import Store
+from tests.support.service import NOW, answer, service
+from tests.support.usage import insert_usage, usage_row
+
+BASE = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+CENT = Decimal("0.01")
+
+
+def calls() -> list[dict[str, Any]]:
+    """Ann (student) and Tom (teacher) of acme, Eve of beta on her org's own key, and a job without a user."""
+    ann = {"user_id": "ann", "input_cost": 2 * CENT, "input_tokens": 100, "output_tokens": 10, "latency_ms": 200}
+    tom = {"user_id": "tom", "role": "teacher", "class_name": "", "section": "", "feature": "quiz"}
+    eve = {"org_id": "beta", "user_id": "eve", "key_source": "byok", "provider": "anthropic", "model": "claude"}
+    job = {"user_id": "system", "role": "", "class_name": "", "section": "", "feature": "index"}
+    return [
+        usage_row(1, BASE, **ann, agent_id="tutor"),
+        usage_row(2, BASE + timedelta(hours=1), **ann | {"latency_ms": 400}, agent_id="tutor"),
+        usage_row(3, BASE + timedelta(days=1), **ann, feature="rag", status="cancelled"),
+        usage_row(4, BASE, **tom, input_cost=5 * CENT, status="error", error_type="timeout", error_message="too slow"),
+        usage_row(5, BASE + timedelta(minutes=5), **tom, output_cost=CENT, unit_cost=CENT, characters=30),
+        usage_row(6, BASE, **eve, input_cost=3 * CENT, input_tokens=60, cache_read_tokens=140, cache_savings=CENT / 2),
+        usage_row(7, BASE, **job, input_cost=CENT, unpriced_requests=1, cache_unpriced_requests=1),
+        # A week before the window of 7d: the previous window of the 7 days.
+        usage_row(8, BASE - timedelta(days=7), **ann),
+        # A correction of call 5: it costs, and is no call.
+        usage_row(9, BASE, **tom, kind="adjustment", requests=0, output_cost=CENT),
+    ]
+
+
+DIRECTORY = {
+    "orgs": (
+        ["org_id", "name", "timezone", "currency", "updated_at"],
+        [("acme", "Acme School", "Asia/Kolkata", "INR", BASE)],
+    ),
+    "users": (
+        ["org_id", "user_id", "name", "email", "role", "class_name", "section", "updated_at"],
+        [("acme", "ann", "Ann Lee", "ann@acme.example", "student", "7", "A", BASE)],
+    ),
+    "fx_rates": (
+        ["currency", "rate_date", "per_usd", "source", "updated_at"],
+        [
+            ("INR", datetime(2026, 10, 1).date(), Decimal(80), "first", BASE),
+            ("INR", datetime(2026, 11, 21).date(), Decimal("88.5"), "bank", BASE),
+        ],
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def client(store: Store) -> Iterator[TestClient]:
+    with store.session("directory") as session:
+        for table, (columns, rows) in DIRECTORY.items():
+            asyncio.run(session.insert(table, rows, columns))
+        for name in ("org_directory", "user_directory"):
+            asyncio.run(session.command(f"SYSTEM RELOAD DICTIONARY {name}"))
+    insert_usage(store, calls())
+    with service(store) as client:
+        yield client
+
+
+def by_key(body: dict[str, Any], column: str) -> dict[str, dict[str, Any]]:
+    return {row["key"][column]: row for row in body["rows"]}
+
+
+def test_summary_and_change_against_the_window_before(client: TestClient) -> None:
+    """Row 6."""
+    body = answer(client, "/v1/usage/summary", preset="7d")
+    totals = body["totals"]
+    assert totals["cost"] == "0.18"
+    assert (totals["requests"], totals["errors"]) == (7, 1)
+    assert totals["success_rate"] == pytest.approx(6 / 7, abs=1e-6)
+    assert (totals["users"], totals["providers"], totals["models"]) == (3, 2, 2)
+    assert totals["most_active_user"] == {"org_id": "acme", "user_id": "ann", "requests": 3}
+    assert totals["avg_latency_ms"] == pytest.approx(800 / 3, abs=1e-6)
+    assert totals["p50_latency_ms"] == pytest.approx(200, rel=0.05)
+    assert totals["p99_latency_ms"] == pytest.approx(400, rel=0.05)
+    assert (totals["prompt_tokens"], totals["completion_tokens"], totals["cached_tokens"]) == (500, 30, 140)
+    assert body["previous"]["cost"] == "0.02"
+    assert body["change"]["cost"] == 8.0
+    assert body["change"]["p50_latency_ms"] == pytest.approx(0, abs=0.05)
+    assert body["change"]["characters"] is None
+
+
+def test_byok_is_priced_and_not_charged(client: TestClient) -> None:
+    """Row 16."""
+    rows = by_key(answer(client, "/v1/usage/breakdown/key_source"), "key_source")
+    assert (rows["byok"]["cost"], rows["byok"]["chargeable_cost"]) == ("0.03", "0")
+    assert rows["platform"]["cost"] == rows["platform"]["chargeable_cost"] == "0.17"
+
+
+def test_orgs_have_names_users_and_totals(client: TestClient) -> None:
+    """Row 8: orgs."""
+    body = answer(client, "/v1/usage/breakdown/org", preset="7d")
+    rows = by_key(body, "org_id")
+    assert (rows["acme"]["name"], rows["acme"]["users"], rows["acme"]["cost"]) == ("Acme School", 2, "0.15")
+    assert (rows["beta"]["name"], rows["beta"]["users"]) == (None, 1)
+    assert body["totals"]["cost"] == "0.18"
+
+
+def test_classes_and_sections_are_those_of_students(client: TestClient) -> None:
+    """Row 8: classes and sections."""
+    body = answer(client, "/v1/usage/breakdown/section", preset="7d")
+    assert [(row["key"], row["users"], row["requests"]) for row in body["rows"]] == [
+        ({"org_id": "acme", "class_name": "7", "section": "A"}, 1, 3),
+        ({"org_id": "beta", "class_name": "7", "section": "A"}, 1, 1),
+    ]
+    assert body["totals"]["requests"] == 4
+
+
+def test_features_have_errors_users_and_share(client: TestClient) -> None:
+    """Row 8: features."""
+    quiz = by_key(answer(client, "/v1/usage/breakdown/feature", preset="7d"), "feature")["quiz"]
+    assert (quiz["errors"], quiz["users"], quiz["cost"]) == (1, 1, "0.08")
+    assert quiz["share"] == pytest.approx(8 / 18, abs=1e-6)
+
+
+def test_users_have_role_school_class_last_call_and_top_feature(client: TestClient) -> None:
+    """Row 8: users."""
+    rows = by_key(answer(client, "/v1/usage/breakdown/user", preset="7d"), "user_id")
+    assert rows["ann"]["name"] == "Ann Lee"
+    assert rows["ann"]["user"] == {
+        "org_name": "Acme School",
+        "role": "student",
+        "class_name": "7",
+        "section": "A",
+        "top_feature": "chat",
+    }
+    assert rows["ann"]["last_seen"] == "2026-11-21T10:00:00Z"
+    assert rows["system"]["name"] is None
+    assert rows["system"]["user"]["class_name"] is None
+
+
+def test_agents_have_a_sparkline(client: TestClient) -> None:
+    """Row 8: agents."""
+    tutor = by_key(answer(client, "/v1/usage/breakdown/agent", preset="30d"), "agent_id")["tutor"]
+    assert len(tutor["sparkline"]) == 30
+    assert tutor["sparkline"][-3:] == ["0.04", "0", "0"]
+
+
+def test_rows_can_be_ranked_and_paged(client: TestClient) -> None:
+    """Row 20: batched for list views."""
+    body = answer(client, "/v1/usage/breakdown/feature", order_by="requests", limit=1, offset=1)
+    assert [row["key"]["feature"] for row in body["rows"]] == ["quiz"]
+    assert body["has_more"]
+    assert not answer(client, "/v1/usage/breakdown/feature", offset=3)["has_more"]
+
+
+def test_models_split_their_cost_by_kind(client: TestClient) -> None:
+    """Row 9."""
+    body = answer(client, "/v1/usage/models", preset="7d")
+    top = body["rows"][0]
+    assert (top["provider"], top["model"], top["requests"]) == ("openai", "gpt-4o", 6)
+    assert (top["input_cost"], top["output_cost"], top["cached_cost"], top["other_cost"]) == (
+        "0.12",
+        "0.02",
+        "0",
+        "0.01",
+    )
+
+
+def test_the_log_pages_by_key_and_filters(client: TestClient) -> None:
+    """Row 11."""
+    body = answer(client, "/v1/usage/events", status="error")
+    assert [row["error_message"] for row in body["rows"]] == ["too slow"]
+    assert body["next_cursor"] is None
+    assert [row["request_id"] for row in answer(client, "/v1/usage/events", user="ann", preset="7d")["rows"]] == [
+        "request-3",
+        "request-2",
+        "request-1",
+    ]
+
+
+def test_errors_over_time_by_kind_and_recent(client: TestClient) -> None:
+    """Row 12."""
+    body = answer(client, "/v1/usage/errors", preset="7d", granularity="day")
+    assert (body["requests"], body["errors"]) == (7, 1)
+    assert [point["errors"] for point in body["points"]] == [0, 0, 0, 0, 1, 0, 0]
+    assert body["kinds"] == [{"provider": "openai", "error_type": "timeout", "errors": 1, "share": 1.0}]
+    (recent,) = body["recent"]
+    assert (recent["error_message"], recent["user_id"], recent["feature"]) == ("too slow", "tom", "quiz")
+
+
+def test_cache_savings_in_all_over_time_and_null_without_data(client: TestClient) -> None:
+    """Row 13."""
+    body = answer(client, "/v1/usage/cache", preset="7d", granularity="day")
+    assert body["totals"] == {
+        "hit_rate": round(140 / 500, 6),
+        "cache_read_tokens": 140,
+        "cache_write_tokens": 0,
+        "savings": "0.005",
+    }
+    assert body["skipped_models"] == [{"provider": "openai", "model": "gpt-4o", "requests": 1}]
+    assert [point["savings"] for point in body["points"]] == [None, None, None, None, "0.005", None, None]
+    assert answer(client, "/v1/usage/cache", org="acme")["totals"]["hit_rate"] is None
+
+
+def test_heatmap_is_in_the_callers_clock(client: TestClient) -> None:
+    """Row 15: Friday 10:00 UTC is 15:45 in Nepal; empty cells are left out."""
+    body = answer(client, "/v1/usage/heatmap", preset="7d", tz="Asia/Kathmandu")
+    assert [(cell["weekday"], cell["hour"], cell["requests"]) for cell in body["cells"]] == [
+        (5, 15, 5),
+        (5, 16, 1),
+        (6, 15, 1),
+    ]
+
+
+def test_a_users_page(client: TestClient) -> None:
+    """Row 10."""
+    body = answer(client, "/v1/usage/users/ann", preset="7d")
+    assert body["user"]["email"] == "ann@acme.example"
+    assert (body["totals"]["requests"], body["totals"]["cost"]) == (3, "0.06")
+    assert [(row["feature"], row["cost"]) for row in body["features"]] == [("chat", "0.04"), ("rag", "0.02")]
+    assert [point["requests"] for point in body["daily"]] == [0, 0, 0, 0, 2, 1, 0]
+    assert len(body["recent"]) == 3
+
+
+def test_filter_values_are_found_by_text_and_name(client: TestClient) -> None:
+    """Row 3."""
+    users = answer(client, "/v1/filters/user", q="LEE")["values"]
+    assert users == [{"value": "ann", "name": "Ann Lee", "org_id": "acme", "requests": 4}]
+    assert [row["value"] for row in answer(client, "/v1/filters/model", q="cla")["values"]] == ["claude"]
+    assert answer(client, "/v1/filters/feature", q="%")["values"] == []
+
+
+def test_amounts_at_the_rate_in_force_at_the_end_of_the_window(client: TestClient) -> None:
+    """Row 22."""
+    body = answer(client, "/v1/usage/summary", preset="7d", currency="INR")
+    assert body["currency"] == {"code": "INR", "per_usd": "88.5", "rate_date": "2026-11-21", "rate_source": "bank"}
+    assert body["totals"]["cost"] == "15.93"
+    past = answer(client, "/v1/usage/summary", **{"from": "2026-11-20", "to": "2026-11-20", "currency": "INR"})
+    assert past["currency"]["per_usd"] == "80"
+
+
+def test_every_answer_says_how_fresh_it_is(client: TestClient) -> None:
+    """Row B5."""
+    body = answer(client, "/v1/usage/heatmap")
+    assert body["freshness"]["as_of"] == "2026-11-22T09:00:00.005000Z"
+    assert body["freshness"]["newest_event_at"] == "2026-11-21T10:00:00Z"
+    assert body["freshness"]["lag_seconds"] == (NOW - BASE - timedelta(days=1)).total_seconds()
+
+
+def test_an_unknown_preset_means_thirty_days(client: TestClient) -> None:
+    """Row 4."""
+    assert answer(client, "/v1/usage/summary", preset="fortnight")["window"]["preset"] == "30d"
+
+
+def test_sparse_data_is_not_projected(client: TestClient) -> None:
+    """Row 14."""
+    body = answer(client, "/v1/usage/projection")
+    assert (body["status"], body["projected"], body["spent"]) == ("insufficient_data", None, "0.2")

@@ -1,0 +1,208 @@
+# ruff: noqa: E501 - SQL is shown as it is sent
+"""Golden tests: question → SQL. Values never appear in the text."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from inline_snapshot import snapshot
+
+from spendmeter_rollups.planner import plan
+from spendmeter_rollups.queries import lookups
+from spendmeter_rollups.queries.log import events
+from spendmeter_rollups.queries.sums import Sums, ranked_series, ranked_sums, sums, unique_users
+from spendmeter_rollups.windows import Window
+
+WINDOW = Window(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 3, 0, 7, tzinfo=UTC))
+EDGES = (datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC))
+DAYS = Window(EDGES[0], EDGES[2])
+
+
+def test_a_total_adds_up_its_pieces() -> None:
+    what = Sums((), ("requests", "cost", "errors"), {"org_id": ("acme",)})
+    query = sums(what, plan(WINDOW, columns=what.touched, measures=what.measures))
+    assert query.sql == snapshot("""\
+SELECT sum(piece.requests) AS requests, sum(piece.cost) AS cost, sum(piece.errors) AS errors
+FROM (
+    SELECT sum(rollup.requests) AS requests, sum(rollup.cost) AS cost, sum(rollup.errors) AS errors
+    FROM usage_daily AS rollup
+    WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC')) AND rollup.org_id IN {only_org_id:Array(String)}
+    HAVING count() > 0
+UNION ALL
+    SELECT sum(event.requests) AS requests, sum(event.cost) AS cost, sumIf(event.requests, event.status = 'error') AS errors
+    FROM usage_events AS event
+    WHERE (event.occurred_at >= fromUnixTimestamp64Milli({p1_0_start:Int64}, 'UTC') AND event.occurred_at < fromUnixTimestamp64Milli({p1_0_end:Int64}, 'UTC')) AND event.org_id IN {only_org_id:Array(String)}
+    HAVING count() > 0
+) AS piece\
+""")
+    assert query.parameters == snapshot(
+        {
+            "p0_0_start": 1793491200,
+            "p0_0_end": 1793664000,
+            "only_org_id": ["acme"],
+            "p1_0_start": 1793664000000,
+            "p1_0_end": 1793664420000,
+        }
+    )
+
+
+def test_a_series_rounds_down_to_the_edges_it_is_given() -> None:
+    what = Sums(("feature",), ("cost",), {}, EDGES)
+    query = sums(what, plan(DAYS, columns=what.touched, measures=what.measures, edges=EDGES))
+    assert query.sql == snapshot("""\
+SELECT bucket, feature, sum(piece.cost) AS cost
+FROM (
+    SELECT roundDown(toUnixTimestamp(rollup.bucket), {edges:Array(UInt32)}) AS bucket, rollup.feature AS feature, sum(rollup.cost) AS cost
+    FROM usage_daily AS rollup
+    WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC'))
+    GROUP BY bucket, feature
+) AS piece
+GROUP BY bucket, feature\
+""")
+    assert query.parameters == snapshot(
+        {"edges": [1793491200, 1793577600, 1793664000], "p0_0_start": 1793491200, "p0_0_end": 1793664000}
+    )
+
+
+def test_a_ranking_brings_its_totals() -> None:
+    what = Sums(("provider", "model"), ("cost", "input_tokens"), {})
+    pieces = plan(DAYS, columns=what.touched, measures=what.measures)
+    assert ranked_sums(what, pieces, order_by="cost", limit=10).sql == snapshot("""\
+SELECT grouping(provider) AS is_total, provider, model, sum(piece.cost) AS cost, sum(piece.input_tokens) AS input_tokens
+FROM (
+    SELECT rollup.provider AS provider, rollup.model AS model, sum(rollup.cost) AS cost, sum(rollup.input_tokens) AS input_tokens
+    FROM usage_daily AS rollup
+    WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC'))
+    GROUP BY provider, model
+) AS piece
+GROUP BY GROUPING SETS ((provider, model), ())
+ORDER BY is_total DESC, cost DESC, provider, model
+LIMIT {row_limit:UInt64}\
+""")
+
+
+def test_a_grouped_series_numbers_its_keys() -> None:
+    what = Sums(("provider", "model"), ("cost",), {}, EDGES)
+    pieces = plan(DAYS, columns=what.touched, measures=what.measures, edges=EDGES)
+    query = ranked_series(what, pieces, keys=[("openai", "gpt"), ("a'; DROP TABLE x --", "")])
+    assert query.sql == snapshot("""\
+SELECT bucket, indexOf(arrayZip({key_0:Array(String)}, {key_1:Array(String)}), tuple(toString(provider), toString(model))) AS position, sum(piece.cost) AS cost
+FROM (
+    SELECT roundDown(toUnixTimestamp(rollup.bucket), {edges:Array(UInt32)}) AS bucket, rollup.provider AS provider, rollup.model AS model, sum(rollup.cost) AS cost
+    FROM usage_daily AS rollup
+    WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC'))
+    GROUP BY bucket, provider, model
+) AS piece
+GROUP BY bucket, position\
+""")
+    assert query.parameters["key_0"] == ["openai", "a'; DROP TABLE x --"]
+
+
+def test_users_are_counted_from_their_own_rollup() -> None:
+    what = Sums(("feature",), ("requests",), {"role": ("student",)})
+    pieces = plan(DAYS, columns=("feature", "role", "org_id", "user_id"), measures=("requests",))
+    assert unique_users(what, pieces).sql == snapshot("""\
+SELECT feature, count() AS users, argMax((org_id, user_id, requests), requests) AS busiest
+FROM (
+SELECT feature, org_id, user_id, sum(piece.requests) AS requests
+FROM (
+    SELECT rollup.feature AS feature, rollup.org_id AS org_id, rollup.user_id AS user_id, sum(rollup.requests) AS requests
+    FROM user_daily AS rollup
+    WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC')) AND rollup.role IN {only_role:Array(String)}
+    GROUP BY feature, org_id, user_id
+) AS piece
+GROUP BY feature, org_id, user_id
+)
+WHERE requests > 0 AND user_id != {system_user:String}
+GROUP BY feature\
+""")
+
+
+def test_percentiles_of_part_of_a_day_bin_raw_events() -> None:
+    what = Sums(("latency_bin",), ("latency_requests",), {})
+    pieces = plan(WINDOW, columns=what.touched, measures=what.measures)
+    assert sums(what, pieces).sql == snapshot("""\
+SELECT latency_bin, sum(piece.latency_requests) AS latency_requests
+FROM (
+    SELECT rollup.latency_bin AS latency_bin, sum(rollup.latency_requests) AS latency_requests
+    FROM latency_daily AS rollup
+    WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC'))
+    GROUP BY latency_bin
+UNION ALL
+    SELECT toUInt16(floor(16 * log2(1 + ifNull(event.latency_ms, 0)))) AS latency_bin, countIf(event.latency_ms IS NOT NULL) AS latency_requests
+    FROM usage_events AS event
+    WHERE (event.occurred_at >= fromUnixTimestamp64Milli({p1_0_start:Int64}, 'UTC') AND event.occurred_at < fromUnixTimestamp64Milli({p1_0_end:Int64}, 'UTC'))
+    GROUP BY latency_bin
+) AS piece
+GROUP BY latency_bin\
+""")
+
+
+def test_the_log_is_read_from_its_newest_hour() -> None:
+    query = events(DAYS, {"user_id": ("ann",)}, columns=("event_id", "cost"), before=(5, UUID(int=7)), limit=51)
+    assert query.sql == snapshot("""\
+SELECT event.event_id, event.cost
+FROM usage_events AS event
+WHERE event.occurred_at >= fromUnixTimestamp64Milli({window_start:Int64}, 'UTC') AND event.occurred_at < fromUnixTimestamp64Milli({window_end:Int64}, 'UTC') AND event.kind = 'usage' AND event.user_id IN {only_user_id:Array(String)} AND (toUnixTimestamp64Milli(event.occurred_at), UUIDToNum(event.event_id)) < ({before_ms:Int64}, UUIDToNum({before_id:UUID})) AND event.occurred_at <= fromUnixTimestamp64Milli({before_ms:Int64}, 'UTC')
+ORDER BY toStartOfHour(event.occurred_at) DESC, event.occurred_at DESC, UUIDToNum(event.event_id) DESC
+LIMIT {row_limit:UInt64}\
+""")
+    assert query.parameters == snapshot(
+        {
+            "row_limit": 51,
+            "window_start": 1793491200000,
+            "window_end": 1793664000000,
+            "only_user_id": ["ann"],
+            "before_ms": 5,
+            "before_id": "00000000-0000-0000-0000-000000000007",
+        }
+    )
+
+
+def test_values_are_searched_by_text_and_name() -> None:
+    what = Sums(("org_id",), ("requests",), {})
+    pieces = plan(DAYS, columns=what.touched, measures=what.measures)
+    query = lookups.values(what, pieces, search="50% off'", limit=5)
+    assert query.sql == snapshot("""\
+SELECT org_id, requests, dictGetOrDefault('org_directory', 'name', org_id, '') AS label
+FROM (
+SELECT org_id, sum(piece.requests) AS requests
+FROM (
+    SELECT rollup.org_id AS org_id, sum(rollup.requests) AS requests
+    FROM usage_daily AS rollup
+    WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC'))
+    GROUP BY org_id
+) AS piece
+GROUP BY org_id
+)
+WHERE org_id != '' AND (positionCaseInsensitiveUTF8(org_id, {search:String}) > 0
+    OR positionCaseInsensitiveUTF8(label, {search:String}) > 0)
+ORDER BY requests DESC, org_id
+LIMIT {row_limit:UInt64}\
+""")
+    assert query.parameters["search"] == "50% off'"
+
+
+def test_the_span_of_all_events_needs_no_rows() -> None:
+    assert lookups.event_span(None).sql == snapshot("""\
+SELECT min(event.occurred_at) AS first, max(event.occurred_at) AS newest, count() AS events
+FROM usage_events AS event\
+""")
+    assert lookups.event_span(["acme"]).sql == snapshot("""\
+SELECT min(rollup.first_seen) AS first, max(rollup.last_seen) AS newest, count() AS events
+FROM usage_daily AS rollup
+WHERE rollup.org_id IN {orgs:Array(String)}\
+""")
+
+
+def test_nothing_outside_the_list_becomes_sql() -> None:
+    with pytest.raises(ValueError, match="not a column or measure"):
+        Sums((), ("cost) FROM x --",), {})
+    with pytest.raises(ValueError, match="not a column or measure"):
+        Sums((), ("cost",), {"1=1 OR org_id": ("x",)})
+    with pytest.raises(ValueError, match="not a column or measure"):
+        Sums(("1; DROP TABLE x",), ("cost",), {})
+    with pytest.raises(KeyError):
+        ranked_sums(Sums(("role",), ("cost",), {}), plan(DAYS, columns=(), measures=()), order_by="1", limit=1)

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from urllib.parse import urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
@@ -47,9 +48,15 @@ class Session:
 
         :raises StoreUnreachableError: no answer; :raises StoreError: ClickHouse refused the statement.
         """
-        return await self.run(
-            lambda client: client.query(sql, parameters=dict(parameters or {}), settings=dict(settings or {}))
-        )
+
+        def read(client: Client) -> QueryResult:
+            answer = client.query(sql, parameters=dict(parameters or {}), settings=dict(settings or {}))
+            # The driver reads no further than the first block until it is asked for rows. The rest must come in this
+            # thread: on the event loop it would block, and its errors would pass by our own.
+            _ = answer.result_rows
+            return answer
+
+        return await self.run(read)
 
     async def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run a statement that answers nothing. Raises like `query`."""
@@ -138,15 +145,18 @@ class Store:
 
         def connect() -> Client:
             if settings.embedded:
-                client = clickhouse_connect.get_client(interface="chdb", path=settings.path)
+                client = clickhouse_connect.get_client(interface="chdb", path=settings.path, tz_mode="aware")
                 client.database = database or settings.database
                 return client
             return clickhouse_connect.get_client(
                 dsn=dsn,
+                # Of a DSN's scheme the driver sees no more than whether it is chdb.
+                interface=urlsplit(dsn).scheme,
                 database=database or settings.database,
                 # Sessions would make the server refuse a second query of a client that lost an answer.
                 autogenerate_session_id=False,
                 send_receive_timeout=settings.store_timeout_seconds,
+                tz_mode="aware",
             )
 
         session = Session(name=name, size=size, connect=connect)

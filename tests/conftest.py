@@ -1,6 +1,29 @@
 """Fixtures that any test may ask for by name."""
 
 from tests.support.brokers import broker, fresh_tansu, kafka, tansu
-from tests.support.store import _engine, store, store_folder
+from tests.support.clickhouse_http.fixtures import (
+    _http_server,
+    any_dsn,
+    any_store,
+    clickhouse_http,
+    fresh_clickhouse_http,
+    http_store,
+)
+from tests.support.store import _engine, chdb_store, store, store_folder
 
-__all__ = ["_engine", "broker", "fresh_tansu", "kafka", "store", "store_folder", "tansu"]
+__all__ = [
+    "_engine",
+    "_http_server",
+    "any_dsn",
+    "any_store",
+    "broker",
+    "chdb_store",
+    "clickhouse_http",
+    "fresh_clickhouse_http",
+    "fresh_tansu",
+    "http_store",
+    "kafka",
+    "store",
+    "store_folder",
+    "tansu",
+]

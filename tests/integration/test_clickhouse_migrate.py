@@ -1,19 +1,21 @@
-"""The migrator on a real engine: in order, once each, and never an edited file."""
+"""The migrator on both stores: in order, once each, and never an edited file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from spendmeter_clickhouse import MigrationError, Store, StoreError, migrate, pending_migrations
-from tests.support.store import open_store
+from spendmeter_clickhouse import MigrationError, Store, StoreError, StoreSettings, migrate, pending_migrations
 
 
 @pytest.fixture
-def fresh(_engine: Store, store_folder: Path, tmp_path: Path) -> Store:
-    return open_store(store_folder, "m_" + tmp_path.name)
+def fresh(any_dsn: Callable[[str], str], tmp_path: Path) -> Iterator[Store]:
+    # Pytest numbers the folder of each test's run, so its name is a database's that no other test has.
+    with Store(StoreSettings(store_dsn=any_dsn(re.sub(r"\W", "_", f"m_{tmp_path.name}")))) as store:
+        yield store
 
 
 @pytest.fixture
@@ -73,13 +75,13 @@ async def test_refuses_a_number_used_twice(fresh: Store, write: Callable[[str, s
         await migrate(fresh, folder=write("0001_b.sql", "SELECT 1;"))
 
 
-async def test_the_packaged_schema_applies(store: Store) -> None:
-    assert await pending_migrations(store) == []
-    rows = await store.session("test").query("SELECT count() FROM usage_events")
+async def test_the_packaged_schema_applies(any_store: Store) -> None:
+    assert await pending_migrations(any_store) == []
+    rows = await any_store.session("test").query("SELECT count() FROM usage_events")
     assert rows.result_rows == [(0,)]
 
 
-async def test_a_refused_statement_is_one_line(store: Store) -> None:
+async def test_a_refused_statement_is_one_line(any_store: Store) -> None:
     with pytest.raises(StoreError, match="UNKNOWN_TABLE") as caught:
-        await store.session("test").query("SELECT * FROM nowhere")
+        await any_store.session("test").query("SELECT * FROM nowhere")
     assert "\n" not in str(caught.value)

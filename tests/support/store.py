@@ -6,6 +6,7 @@ An embedded engine can open one folder per process, so modules are kept apart by
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,8 +36,24 @@ def _engine(store_folder: Path) -> Iterator[Store]:
 
 
 @pytest.fixture(scope="module")
-def store(_engine: Store, store_folder: Path, request: pytest.FixtureRequest) -> Iterator[Store]:
-    """A migrated, empty store for the tests of one module."""
-    with open_store(store_folder, "t_" + re.sub(r"\W", "_", request.module.__name__)[-50:]) as store:
+def chdb_store(_engine: Store, store_folder: Path, request: pytest.FixtureRequest) -> Iterator[Store]:
+    """A migrated, empty embedded store for the tests of one module."""
+    with open_store(store_folder, database_of(request)) as store:
         asyncio.run(migrate(store))
         yield store
+
+
+@pytest.fixture(scope="module")
+def store(request: pytest.FixtureRequest) -> Store:
+    """A migrated, empty store for the tests of one module; SPENDMETER_TEST_STORE=http reaches it as production does.
+
+    Tests of what talks to the store use `any_store` instead, and run on both.
+    """
+    over_http = os.environ.get("SPENDMETER_TEST_STORE") == "http"
+    chosen: Store = request.getfixturevalue("http_store" if over_http else "chdb_store")
+    return chosen
+
+
+def database_of(request: pytest.FixtureRequest) -> str:
+    """The database of a test's module."""
+    return "t_" + re.sub(r"\W", "_", request.module.__name__)[-50:]

@@ -1,0 +1,92 @@
+"""The test server as a child process: start, stop, kill, start again on the same folder, and its fault switches."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from tests.support.clickhouse_http.faults import Fault, Kind
+from tests.support.kafka.process import BrokerProcess, free_port, wait_for_port
+
+USERS: Final = {"spendmeter": "p@ss/word:1", "reader": "reads only"}
+"""Passwords that a DSN must quote. `reader` cannot write."""
+_REPOSITORY: Final = Path(__file__).parents[3]
+_STOP_TIMEOUT_S: Final = 30.0
+_CONTROL_TIMEOUT_S: Final = 30.0
+
+
+class ClickHouseHttp(BrokerProcess):
+    """ClickHouse over HTTP on 127.0.0.1. What it stored outlives `kill`; its faults do not."""
+
+    name = "clickhouse-http"
+
+    def __init__(self, *, folder: Path) -> None:
+        self.port = free_port()
+        self.faults = FaultSwitches(f"http://127.0.0.1:{self.port}/_faults")
+        module = "tests.support.clickhouse_http.server"
+        super().__init__(
+            command=[sys.executable, "-m", module, "--folder", str(folder), "--port", str(self.port)],
+            log=folder / "clickhouse-http.log",
+            env={"PYTHONPATH": str(_REPOSITORY), "CLICKHOUSE_HTTP_USERS": json.dumps(USERS), "TZ": "UTC"},
+        )
+
+    @property
+    def dsn(self) -> str:
+        """Of the writing user, for database `spendmeter`."""
+        return self.dsn_of("spendmeter")
+
+    def dsn_of(self, database: str, *, user: str = "spendmeter") -> str:
+        """Of `user`, for `database`, which may not exist yet."""
+        return f"http://{user}:{quote(USERS[user], safe='')}@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Returns when it answers, which takes two to three seconds."""
+        super().start()
+        wait_for_port(self, self.port)
+
+    def stop(self) -> None:
+        """SIGTERM: statements under way are finished. Nothing happens when it is not running."""
+        if self._child is None:
+            return
+        self._child.terminate()
+        try:
+            self._child.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+        self._child = None
+
+    def running(self) -> bool:
+        """Whether the child lives."""
+        return self._child is not None and self._child.poll() is None
+
+
+class FaultSwitches:
+    """Orders faults from the running server; see `faults.Fault` for what each field does."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def add(self, kind: Kind, **fields: Any) -> None:
+        """Switch one on, for one matching statement if `count` says no other number."""
+        self._call("POST", [asdict(Fault(kind=kind, **fields))])
+
+    def clear(self) -> None:
+        """Switch all off; the waits under way end now."""
+        self._call("DELETE")
+
+    def fired(self) -> list[str]:
+        """The kinds that met a statement since the last `clear`, in order."""
+        return [fault["kind"] for fault in self._call("GET")]
+
+    def _call(self, method: str, payload: Any = None) -> Any:
+        body = None if payload is None else json.dumps(payload).encode()
+        request = urllib.request.Request(self._url, data=body, method=method)
+        with urllib.request.urlopen(request, timeout=_CONTROL_TIMEOUT_S) as answer:
+            return json.load(answer)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spendmeter_stream.pricing.arrow import Words, words_of
-from spendmeter_stream.pricing.cards import SAVING_UNITS, Bool, CardArrays, Int64
+from spendmeter_stream.pricing.cards import SAVING_UNITS, Bool, CardArrays, Fractions, Int64
 from spendmeter_stream.pricing.units import COMPONENTS, UNIT_INDEX, UNITS
 
 _SAFE: Final = 2.0**61
@@ -62,13 +62,13 @@ def costs_of(charged: Charged, cards: Int64, arrays: CardArrays) -> dict[str, Wo
 
 
 def _estimate(charged: Charged, cards: Int64, arrays: CardArrays) -> npt.NDArray[np.float64]:
-    """An upper bound, by event, of every product and sum. Counts may be 2**40, and an image 10**11 pico-dollars."""
-    largest = np.zeros(len(cards))
+    """A bound, by event, of every product and sum. Counts may be 2**40, and an image 10**11 pico-dollars."""
+    largest = np.where((arrays.rates.wide | arrays.savings.wide)[cards], np.inf, 0.0)
     for unit in np.flatnonzero(charged.used.any(axis=1)):
-        largest += charged.billed[unit].astype(float) * arrays.numerator[unit][cards]
+        largest += charged.billed[unit].astype(float) * arrays.rates.numerator[unit][cards]
     for index, row in enumerate(_SAVING_ROWS):
         if charged.used[row].any():
-            largest += charged.counts[row].astype(float) * np.abs(arrays.saving_numerator[index][cards])
+            largest += charged.counts[row].astype(float) * np.abs(arrays.savings.numerator[index][cards])
     return largest
 
 
@@ -79,25 +79,25 @@ def _columns(charged: Charged, cards: Int64, arrays: CardArrays, *, big: bool) -
         cost = zero
         for unit in (UNIT_INDEX[name] for name in units):
             if charged.used[unit].any():
-                numerator, denominator = arrays.numerator[unit][cards], arrays.denominator[unit][cards]
-                cost = cost + multiply(charged.billed[unit], numerator, denominator, big=big)
+                cost = cost + _multiply(charged.billed[unit], arrays.rates, unit, cards, big=big)
         yield component, cost
         total = total + cost
     yield "cost", total
     savings = zero
     for index, unit in enumerate(_SAVING_ROWS):
         if charged.used[unit].any():
-            numerator, denominator = arrays.saving_numerator[index][cards], arrays.saving_denominator[index][cards]
-            savings = savings + multiply(charged.counts[unit], numerator, denominator, big=big)
+            savings = savings + _multiply(charged.counts[unit], arrays.savings, index, cards, big=big)
     yield "cache_savings", savings
 
 
-def multiply(counts: Int64, numerator: Int64, denominator: Int64, *, big: bool) -> Pico:
-    """`counts * numerator / denominator`, rounded half to even, in int64 or, if `big`, in Python integers."""
-    product: Pico = (counts.astype(object) if big else counts) * numerator
-    if (denominator == 1).all():
+def _multiply(counts: Int64, factors: Fractions, row: int, cards: Int64, *, big: bool) -> Pico:
+    """Counts times each card's factor, rounded half to even, in int64 or, if `big`, in Python integers."""
+    numerator: Pico = factors.exact_numerator if big else factors.numerator
+    denominator: Pico = factors.exact_denominator if big else factors.denominator
+    product: Pico = (counts.astype(object) if big else counts) * numerator[row][cards]
+    divisor = denominator[row][cards]
+    if (divisor == 1).all():
         return product
-    divisor: Pico = denominator.astype(object) if big else denominator
     quotient = product // divisor
     twice = 2 * (product - quotient * divisor)
     rounded: Pico = quotient + ((twice > divisor) | ((twice == divisor) & (quotient % 2 == 1)))

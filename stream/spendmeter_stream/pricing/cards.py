@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ Bool = npt.NDArray[np.bool_]
 
 _MINUTE_MS: Final = 60_000
 _DAY_MS: Final = 86_400_000
+_MAX_TERM: Final = 2**60
+"""Below this a term of a fraction fits int64, and so does twice a remainder of dividing by it."""
 
 SAVING_UNITS: Final = ("cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens")
 
@@ -72,65 +74,76 @@ class CardTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CardArrays:
-    """The cards as columns: `[unit, card]` integers; a rate is `numerator / denominator` pico-dollars."""
+class Fractions:
+    """A table of fractions, `[row, card]`: as int64 pairs where those are enough, and exactly."""
 
-    size: int
     numerator: Int64
     denominator: Int64
-    has_rate: Bool
+    exact_numerator: npt.NDArray[Any]
+    exact_denominator: npt.NDArray[Any]
+    """The same as Python integers."""
+    present: Bool
+    wide: Bool
+    """By card: some fraction is too long for int64, and stands there as 0. Odd rates times odd factors get so."""
+
+    @classmethod
+    def of(cls, columns: list[Mapping[str, Fraction]], rows: tuple[str, ...]) -> Fractions:
+        shape = (len(rows), len(columns))
+        numerator, denominator = np.zeros(shape, object), np.ones(shape, object)
+        present = np.zeros(shape, np.bool_)
+        for card, column in enumerate(columns):
+            for name, value in column.items():
+                at = rows.index(name), card
+                numerator[at], denominator[at], present[at] = value.numerator, value.denominator, True
+        wide: Bool = np.asarray(np.maximum(np.abs(numerator), denominator) >= _MAX_TERM, np.bool_)
+        return cls(
+            numerator=np.where(wide, 0, numerator).astype(np.int64),
+            denominator=np.where(wide, 1, denominator).astype(np.int64),
+            exact_numerator=numerator,
+            exact_denominator=denominator,
+            present=present,
+            wide=np.logical_or.reduce(wide),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardArrays:
+    """The cards as columns, in pico-dollars for one unit."""
+
+    size: int
+    rates: Fractions
+    """By unit."""
+    savings: Fractions
+    """By cached unit: what one token saves against the input rate."""
     minimum: Int64
     step: Int64
     unless: Int64
     """Bits of the units that replace this one."""
     plain: Bool
     """By unit: no card has a minimum, a step or a replacement, so counts are billed as they are."""
-    saving_numerator: Int64
-    saving_denominator: Int64
-    has_saving: Bool
     known: Bool
     free: Bool
 
     @classmethod
     def of(cls, cards: list[Card]) -> CardArrays:
         shape = (len(UNITS), len(cards))
-        numerator, denominator = np.zeros(shape, np.int64), np.ones(shape, np.int64)
-        has_rate = np.zeros(shape, np.bool_)
         minimum, step, unless = np.zeros(shape, np.int64), np.ones(shape, np.int64), np.zeros(shape, np.int64)
         for index, card in enumerate(cards):
             for unit, rate in card.rates:
                 at = UNIT_INDEX[unit], index
-                numerator[at], denominator[at] = rate.pico.numerator, rate.pico.denominator
-                has_rate[at] = True
                 minimum[at], step[at] = rate.charging.minimum, max(rate.charging.step, 1)
                 unless[at] = unit_bits(rate.charging.unless)
-        saving_numerator, saving_denominator, has_saving = _savings(cards)
         return cls(
             size=len(cards),
-            numerator=numerator,
-            denominator=denominator,
-            has_rate=has_rate,
+            rates=Fractions.of([{unit: rate.pico for unit, rate in card.rates} for card in cards], UNITS),
+            savings=Fractions.of([card.savings() for card in cards], SAVING_UNITS),
             minimum=minimum,
             step=step,
             unless=unless,
             plain=((minimum == 0) & (step == 1) & (unless == 0)).all(axis=1),
-            saving_numerator=saving_numerator,
-            saving_denominator=saving_denominator,
-            has_saving=has_saving,
             known=np.array([card.known for card in cards]),
             free=np.array([card.free for card in cards]),
         )
-
-
-def _savings(cards: list[Card]) -> tuple[Int64, Int64, Bool]:
-    shape = (len(SAVING_UNITS), len(cards))
-    numerator, denominator = np.zeros(shape, np.int64), np.ones(shape, np.int64)
-    present = np.zeros(shape, np.bool_)
-    for index, card in enumerate(cards):
-        for unit, saving in card.savings().items():
-            at = SAVING_UNITS.index(unit), index
-            numerator[at], denominator[at], present[at] = saving.numerator, saving.denominator, True
-    return numerator, denominator, present
 
 
 def unit_bits(units: frozenset[str]) -> int:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from spendmeter_stream.pricing.names import provider_key
 from spendmeter_stream.pricing.parsing import Parsed
-from spendmeter_stream.pricing.rows import Fault, PriceRow, Provider, Terms
+from spendmeter_stream.pricing.rows import Fault, Provider, Terms
 from spendmeter_stream.pricing.values import hint
-
-_MAX_TERM: Final = 2**60
-"""Both terms of a rate stay below this, so that int64 holds them, and twice a remainder of a division."""
 
 
 def check(parsed: Parsed) -> Iterator[Fault]:
     """Every fault between the rows of a book."""
     yield from _names(parsed.providers)
-    yield from _out_of_range(parsed.rows)
     yield from _spans(parsed)
     yield from _patterns(parsed)
 
@@ -34,12 +30,6 @@ def _names(providers: list[Provider]) -> Iterator[Fault]:
         for maker in provider.resells:
             if maker not in known:
                 yield Fault(provider.place, f"resells an unknown provider {maker!r}{hint(maker, known)}")
-
-
-def _out_of_range(rows: Iterable[PriceRow]) -> Iterator[Fault]:
-    for row in rows:
-        if max(row.pico.numerator, row.pico.denominator) >= _MAX_TERM:
-            yield Fault(row.terms.place, f"the rate of {row.unit!r} is out of range")
 
 
 class _Claim(NamedTuple):

@@ -105,13 +105,13 @@ def _pick_varying(
 
 def _verdict(charged: Charged, cards: Int64, arrays: CardArrays, doubtful: Bool) -> dict[str, Column]:
     """What is known about each price: its status, the units without a rate, and the three counters."""
-    missing: Bool = charged.used & ~arrays.has_rate[:, cards]
+    missing: Bool = charged.used & ~arrays.rates.present[:, cards]
     some_missing, some_priced = missing.any(axis=0), (charged.used & ~missing).any(axis=0)
     known, free = arrays.known[cards], arrays.free[cards]
     status = np.where(free, _FREE, np.where((some_missing & some_priced) | doubtful, _PARTIAL, _PRICED))
     status = np.where((some_missing & ~some_priced) | ~known, _UNPRICED, status)
     cached = charged.counts[[UNIT_INDEX[unit] for unit in SAVING_UNITS]] > 0
-    blind: Bool = np.logical_or.reduce(cached & ~arrays.has_saving[:, cards])
+    blind: Bool = np.logical_or.reduce(cached & ~arrays.savings.present[:, cards])
     return {
         "pricing_status": chosen_texts(STATUSES, status),
         "unpriced_units": _names_of(missing, doubtful),

@@ -128,7 +128,7 @@ def document_of_rows(rows: Iterable[Mapping[str, Any]], *, layer: int, name: str
         block = Block(data=data, file=name, line=number)
         documents.append(
             Document(
-                head=Block(data={"provider": row.get("provider", "")}, file=name, line=number),
+                head=Block(data={key: row[key] for key in ("provider",) if key in row}, file=name, line=number),
                 prices=() if "factor" in row else (block,),
                 multipliers=(block,) if "factor" in row else (),
                 layer=layer,

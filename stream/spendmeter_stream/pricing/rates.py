@@ -44,7 +44,7 @@ def rates_of(reader: BlockReader) -> tuple[bool, list[BlockRate]]:
 
 def _tables(reader: BlockReader, exchange: Fraction | int) -> Iterator[BlockRate]:
     when, seen = _when(reader), set[str]()
-    for table in DENOMINATORS.keys() & reader.block.data.keys():
+    for table in (name for name in DENOMINATORS if name in reader.block.data):
         per = DENOMINATORS[table]
         for unit, value in reader.table(table).items():
             rate = reader.number(table, value) * exchange

@@ -41,7 +41,7 @@ class PriceBookError(ValueError):
     """The book cannot be used. `faults` lists everything that is wrong with it, in file and line order."""
 
     def __init__(self, faults: list[Fault]) -> None:
-        self.faults = tuple(sorted(faults, key=lambda fault: (fault.place.file, fault.place.line, fault.message)))
+        self.faults = tuple(sorted(set(faults), key=lambda fault: (fault.place.file, fault.place.line, fault.message)))
         super().__init__("\n".join(map(str, self.faults)))
 
 

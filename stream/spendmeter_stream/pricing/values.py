@@ -8,10 +8,14 @@ from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from spendmeter_stream.pricing.documents import Block
 from spendmeter_stream.pricing.rows import BEGINNING, Fault
+
+
+_TOO_MUCH: Final = 10**9
+"""No unit costs a billion dollars, and none below that can overflow the store's 38 digits."""
 
 
 class BlockReader:
@@ -63,14 +67,14 @@ class BlockReader:
         """A non-negative exact number: TOML's own, or a text, since JSON would lose digits. Never a float."""
         exact = _fraction(value) if isinstance(value, Decimal | str | int) else None
         if exact is None or isinstance(value, bool):
-            self.fault(key, f"{value!r} is not a non-negative decimal number")
+            self.fault(key, f"{value} is not a decimal number from 0 to a billion")
             return Fraction(0)
         return exact
 
     def count(self, key: str) -> int:
         value = self.block.data.get(key, 0)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            self.fault(key, f"{key!r} must be a whole number, not {value!r}")
+            self.fault(key, f"{key!r} must be a whole number, not {value}")
             return 0
         return value
 
@@ -124,7 +128,7 @@ def _fraction(value: Decimal | str | int) -> Fraction | None:
         exact = Decimal(value)
     except InvalidOperation:
         return None
-    return Fraction(exact) if exact.is_finite() and exact >= 0 else None
+    return Fraction(exact) if exact.is_finite() and 0 <= exact < _TOO_MUCH else None
 
 
 def _datetime(value: object) -> datetime | None:

@@ -55,6 +55,8 @@ class DataFolder:
             raise StartError(
                 f"the data folder {self.path} is in use by another Spendmeter: stop it, or choose another --data-dir"
             ) from error
+        # A stack that was killed could not take its note away.
+        self._note.unlink(missing_ok=True)
 
     def announce(self, bootstrap: str, url: str) -> None:
         """Note where the stack can be reached, for commands given the same folder."""

@@ -44,10 +44,18 @@ class RunningStack:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        wait_until(lambda: (folder / "running.json").exists() or self.process.poll() is not None)
+        self.note: dict[str, Any] = {}
+        wait_until(lambda: self._announced() or self.process.poll() is not None)
         if self.process.poll() is not None:
             raise AssertionError(f"`up` ended: {self.process.communicate()[0]}")
-        self.note: dict[str, Any] = json.loads((folder / "running.json").read_text())
+
+    def _announced(self) -> bool:
+        try:
+            self.note = json.loads((self.folder / "running.json").read_text())
+        except (OSError, ValueError):
+            return False
+        # A stack that was killed leaves its note to the next.
+        return bool(self.note["pid"] == self.process.pid)
 
     def get(self, path: str, *, key: str = KEY) -> Any:
         """The JSON answer to a GET."""

@@ -20,7 +20,7 @@ MAY_IMPORT = {
         "spendmeter_rollups",
     },
 }
-LIGHT = {"aiokafka", "pydantic"}
+LIGHT = {"aiokafka", "pydantic", "pydantic_core"}
 
 
 def imported(file: Path) -> set[str]:

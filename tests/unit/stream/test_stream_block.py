@@ -1,0 +1,105 @@
+"""A block has one row an event, every column of the table, exact costs, and users as they stood."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from spendmeter_events import UsageEvent
+from spendmeter_stream.block import Coordinates, build_block
+from spendmeter_stream.directory import Standing
+from spendmeter_stream.pricing import PriceBook
+from tests.support.records import event
+
+TABLE = Path(__file__).parents[3] / "clickhouse" / "migrations" / "0001_usage_events.sql"
+NOW = datetime(2026, 11, 22, 12, 0, 0, 999_999, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def book() -> PriceBook:
+    return PriceBook.load()
+
+
+def build(book: PriceBook, *events: UsageEvent, users: dict[tuple[str, str], Standing] | None = None) -> pa.Table:
+    return build_block(
+        events,
+        range(100, 100 + len(events)),
+        coordinates=Coordinates("life-1", 3),
+        book=book,
+        users=users or {},
+        ingested_at=NOW,
+    )
+
+
+def row(book: PriceBook, **changes: Any) -> dict[str, Any]:
+    (only,) = build(book, event(1, **changes)).to_pylist()
+    return dict(only)
+
+
+def test_it_fills_every_column_that_has_no_default_for_a_call(book: PriceBook) -> None:
+    columns = set(re.findall(r"^    (\w+) [A-Z]\w*[( ,]", TABLE.read_text(), flags=re.MULTILINE)) - {"INDEX"}
+    assert set(build(book, event(1)).column_names) == columns - {"kind", "requests"}
+
+
+def test_a_cost_is_exact(book: PriceBook) -> None:
+    priced = row(book, input_tokens=1, output_tokens=1)
+    assert (priced["input_cost"], priced["output_cost"]) == (Decimal("0.0000025"), Decimal("0.00001"))
+    assert priced["cost"] == Decimal("0.0000125")
+    assert priced["pricing_status"] == "priced"
+    assert priced["price_version"] == book.version
+
+
+def test_the_largest_counts_do_not_overflow(book: PriceBook) -> None:
+    priced = row(book, input_tokens=2**40, output_tokens=2**40)
+    assert priced["cost"] == 2**40 * Decimal("0.0000125")
+
+
+def test_an_unknown_model_says_so(book: PriceBook) -> None:
+    unpriced = row(book, model="nobody-knows")
+    assert (unpriced["pricing_status"], unpriced["cost"]) == ("unpriced", 0)
+    assert sorted(unpriced["unpriced_units"]) == ["input_tokens", "output_tokens"]
+    assert (unpriced["unpriced_requests"], unpriced["partial_requests"]) == (1, 0)
+
+
+def test_a_call_without_a_user_is_the_systems(book: PriceBook) -> None:
+    assert row(book, user_id=None)["user_id"] == "system"
+
+
+def test_users_are_stamped_as_they_stand(book: PriceBook) -> None:
+    users = {("school-1", "user-1"): Standing("student", "8", "B")}
+    stamped, other = build(book, event(1), event(2, user_id="stranger"), users=users).to_pylist()
+    assert (stamped["role"], stamped["class_name"], stamped["section"]) == ("student", "8", "B")
+    assert (other["role"], other["class_name"], other["section"]) == ("", "", "")
+
+
+def test_times_and_seconds_keep_milliseconds(book: PriceBook) -> None:
+    kept = row(book, occurred_at="2026-11-02T10:00:00.123456+05:45", audio_seconds=1.0005)
+    assert kept["occurred_at"] == datetime(2026, 11, 2, 4, 15, 0, 123_000, tzinfo=UTC)
+    assert kept["audio_seconds"] == Decimal("1.000")
+    assert kept["ingested_at"] == NOW.replace(microsecond=999_000)
+
+
+def test_what_is_not_known_stays_unknown(book: PriceBook) -> None:
+    blank = row(book)
+    assert (blank["latency_ms"], blank["ttft_ms"], blank["provider_cost"]) == (None, None, None)
+    told = row(book, latency_ms=0, ttft_ms=5, provider_cost_usd=0.1)
+    assert (told["latency_ms"], told["ttft_ms"], told["provider_cost"]) == (0, 5, Decimal("0.1"))
+
+
+def test_coordinates_are_those_of_the_record(book: PriceBook) -> None:
+    rows = build(book, event(1), event(2)).to_pylist()
+    assert [(r["incarnation"], r["topic_partition"], r["topic_offset"]) for r in rows] == [
+        ("life-1", 3, 100),
+        ("life-1", 3, 101),
+    ]
+    assert [r["event_id"] for r in rows] == [event(1).event_id.bytes, event(2).event_id.bytes]
+
+
+def test_no_events_make_no_rows(book: PriceBook) -> None:
+    assert build(book).num_rows == 0

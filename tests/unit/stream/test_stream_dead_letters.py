@@ -1,0 +1,34 @@
+"""A dead letter says where it came from, why, and how often it has been here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from spendmeter_stream.dead_letters import dead_letter_headers
+from spendmeter_stream.validate import Rejected
+from tests.support.records import record
+
+WHY = Rejected(41, "not_json", "Invalid JSON: expected value")
+
+
+def test_headers_name_the_place_and_the_reason() -> None:
+    headers = dict(dead_letter_headers(replace(record(1, offset=41), partition=3), WHY))
+    assert headers == {
+        "topic": b"spendmeter.usage.v1",
+        "partition": b"3",
+        "offset": b"41",
+        "error_code": b"not_json",
+        "error_message": b"Invalid JSON: expected value",
+        "version": b"1",
+        "attempts": b"1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(b"1", b"2"), (b"41", b"42"), (b"", b"1"), (b"-3", b"1"), (b"9" * 99, b"1"), (b"x", b"1")]
+)
+def test_attempts_go_on_counting_whatever_the_header_says(before: bytes, after: bytes) -> None:
+    again = replace(record(1), headers=[("attempts", before)])
+    assert dict(dead_letter_headers(again, WHY))["attempts"] == after

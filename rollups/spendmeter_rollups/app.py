@@ -17,7 +17,7 @@ from spendmeter_rollups.metrics import ServiceMetrics
 from spendmeter_rollups.middleware import Observed
 from spendmeter_rollups.problems import install_problems
 from spendmeter_rollups.reader import Reader
-from spendmeter_rollups.routes import filters, health, usage
+from spendmeter_rollups.routes import filters, health, rates, usage
 from spendmeter_rollups.service import Service, utc_now
 from spendmeter_rollups.settings import ServiceSettings
 
@@ -38,6 +38,7 @@ def create_app(
     admin = [AdminKey(settings.admin_key)] if settings.admin_key else []
     service = Service(
         reader=Reader(store, settings),
+        writer=store.session("service"),
         settings=settings,
         authenticators=(*admin, *authenticators),
         cache=AnswerCache(seconds=settings.answer_cache_seconds),
@@ -48,6 +49,7 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         service.reader.close()
+        service.writer.close()
 
     app = FastAPI(
         title="Spendmeter",
@@ -61,6 +63,7 @@ def create_app(
     install_problems(app)
     app.include_router(usage.router)
     app.include_router(filters.router)
+    app.include_router(rates.router)
     app.include_router(health.router)
     app.add_middleware(GZipMiddleware, minimum_size=1000)
     app.add_middleware(Observed, metrics=ServiceMetrics(registry))

@@ -38,6 +38,11 @@ class Credential:
             return (self.org_id,)
         raise forbidden(f"this credential needs the scope {PLATFORM_READ} or {ORG_READ}")
 
+    def require(self, scope: str) -> None:
+        """Raises `Problem` (403) for a credential without `scope`."""
+        if scope not in self.scopes:
+            raise forbidden(f"this credential needs the scope {scope}")
+
 
 class Authenticator(Protocol):
     """Recognises one kind of token."""

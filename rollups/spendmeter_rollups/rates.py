@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
-from spendmeter_rollups.money import USD, Rate
+from pydantic import BaseModel, ConfigDict, Field
+
+from spendmeter_clickhouse import Session
+from spendmeter_rollups.money import USD, Money, Rate
 from spendmeter_rollups.problems import invalid_parameter
 from spendmeter_rollups.queries.lookups import known_currencies, rate_in_force
 from spendmeter_rollups.reader import Reader
 from spendmeter_rollups.scope import Scope
 from spendmeter_rollups.windows import local_date
+
+
+class RateBody(BaseModel):
+    """One day's rate."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    per_usd: Decimal = Field(
+        gt=0, max_digits=24, decimal_places=12, description="units of the currency for one USD", examples=["88.5"]
+    )
+    source: str = Field(default="", max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$", examples=["ECB"])
+
+
+class RateAnswer(BaseModel):
+    """The rate as it is kept."""
+
+    currency: str
+    rate_date: date
+    per_usd: Money
+    source: str
+
 
 _CODE: Final = re.compile(r"^[A-Z]{3}$")
 
@@ -30,3 +55,12 @@ async def find_rate(reader: Reader, currency: str, scope: Scope) -> Rate:
         raise invalid_parameter("currency", f"no rate for {currency!r} on or before {last_day}", allowed=[USD, *known])
     (row,) = rows
     return Rate(currency=currency, per_usd=row["per_usd"], on=row["rate_date"], source=row["source"])
+
+
+async def write_rate(writer: Session, currency: str, rate_date: date, body: RateBody, *, now: datetime) -> RateAnswer:
+    """Keep a rate; the last one written for a day counts. Raises `Problem` for USD itself."""
+    if currency == USD:
+        raise invalid_parameter("currency", "one USD is one USD")
+    row = (currency, rate_date, body.per_usd, body.source, now)
+    await writer.insert("fx_rates", [row], ["currency", "rate_date", "per_usd", "source", "updated_at"])
+    return RateAnswer(currency=currency, rate_date=rate_date, per_usd=body.per_usd, source=body.source)

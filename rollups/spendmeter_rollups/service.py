@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from spendmeter_clickhouse import Session
 from spendmeter_rollups.answers import Answer
 from spendmeter_rollups.auth import Authenticator, Credential, authenticate
 from spendmeter_rollups.cache import AnswerCache, Cached
@@ -42,6 +43,8 @@ class Service:
     """Everything the routes share. `clock` is a seam for tests."""
 
     reader: Reader
+    writer: Session
+    """The writing login, for definitions (rates, budgets, keys); never for usage."""
     settings: ServiceSettings
     authenticators: Sequence[Authenticator]
     cache: AnswerCache

@@ -1,0 +1,28 @@
+"""`/v1/fx-rates/…`: the rates that amounts are converted at."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from spendmeter_rollups.auth import PLATFORM_WRITE
+from spendmeter_rollups.rates import RateAnswer, RateBody, write_rate
+from spendmeter_rollups.routes.usage import PROBLEMS
+from spendmeter_rollups.service import CredentialDep, ServiceDep
+
+router = APIRouter(prefix="/v1/fx-rates", tags=["currency"], responses=PROBLEMS)
+
+
+@router.put("/{currency}/{rate_date}")
+async def put_rate(
+    currency: Annotated[str, Path(pattern=r"^[A-Z]{3}$", examples=["INR"])],
+    rate_date: Annotated[date, Path(ge=date(2000, 1, 1), le=date(2100, 1, 1))],
+    body: RateBody,
+    service: ServiceDep,
+    credential: CredentialDep,
+) -> RateAnswer:
+    """Set the rate of a day. Windows that end before it keep the rate they had."""
+    credential.require(PLATFORM_WRITE)
+    return await write_rate(service.writer, currency, rate_date, body, now=service.clock())

@@ -1,0 +1,58 @@
+"""A real worker inside the test's event loop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from spendmeter_clickhouse import Store
+from spendmeter_events.connection import KafkaConnection
+from spendmeter_events.topics import USAGE
+from spendmeter_stream.settings import StreamSettings
+from spendmeter_stream.topic_admin import ensure_topics
+from spendmeter_stream.worker import Worker, create_worker
+from tests.support.records import FakeRecord
+from tests.support.until import until
+
+
+def stream_settings(connection: KafkaConnection, **changes: Any) -> StreamSettings:
+    """Settings of a quick worker on a test's broker."""
+    return StreamSettings(
+        bootstrap=connection.bootstrap_servers,
+        **{"rebalance_timeout_ms": 2000, "chunk_interval_ms": 100, "chunks_per_second": 100, **changes},
+    )
+
+
+@asynccontextmanager
+async def working(settings: StreamSettings, store: Store, **options: Any) -> AsyncIterator[Worker]:
+    """A worker that owns its partitions, stopped at the end."""
+    await ensure_topics(settings.client_options(), usage_partitions=settings.usage_partitions)
+    worker = create_worker(settings=settings, store=store, web=False, **options)
+    await worker.app.start()
+    try:
+        await until(worker.ingest.caught_up, attempts=6000)
+        yield worker
+    finally:
+        await worker.app.stop()
+
+
+async def publish(connection: KafkaConnection, records: Sequence[FakeRecord]) -> None:
+    """Records as they are, valid or not, each in the partition that its key asks for."""
+    options = connection.client_options()
+    async with AIOKafkaProducer(**options, acks="all", max_request_size=8 * 2**20) as producer:
+        for record in records:
+            await producer.send_and_wait(USAGE, record.value, key=record.key, headers=list(record.headers))
+
+
+async def scalar(store: Store, sql: str, **parameters: Any) -> Any:
+    """The only value of the only row."""
+    with store.session("test") as session:
+        return (await session.query(sql, parameters)).result_rows[0][0]
+
+
+async def count(store: Store, org_id: str) -> int:
+    """How many events of an org are stored."""
+    return int(await scalar(store, "SELECT count() FROM usage_events WHERE org_id = {org:String}", org=org_id))

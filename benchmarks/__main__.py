@@ -1,0 +1,113 @@
+"""`make bench`: run the measurements, write each one's section of docs/benchmarks.md.
+
+`make bench ARGS="ingest demo"` runs some of them; the other sections stay as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks import demo
+
+_PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+_EVENTS = 100_000
+_ROUNDS = 3
+_FRESHNESS_SECONDS = 30
+
+
+def ingest() -> str:
+    """The worker beside itself without guarantees and beside plain Faust, in turn, so that drift hits all alike."""
+    carriers = ("worker", "unguarded", "faust")
+    # Plain Faust is so much slower that a fifth of the events takes it longer than the others' whole.
+    events = {"worker": _EVENTS, "unguarded": _EVENTS, "faust": _EVENTS // 5}
+    rates: dict[str, list[float]] = {carrier: [] for carrier in carriers}
+    for _ in range(_ROUNDS):
+        for carrier in carriers:
+            rates[carrier].append(_child("benchmarks.ingest", carrier, str(events[carrier]))["per_second"])
+    shown = {carrier: median(found) for carrier, found in rates.items()}
+    rows = [
+        ("the worker", shown["worker"], f"{shown['worker'] / shown['faust']:.1f} x plain Faust"),
+        ("the worker, no guarantees", shown["unguarded"], f"protocol keeps {shown['worker'] / shown['unguarded']:.0%}"),
+        ("plain Faust agent, `noack_take`", shown["faust"], "1"),
+    ]
+    table = "\n".join(f"| {name} | {rate:,.0f} | {ratio} |" for name, rate, ratio in rows)
+    ratios = ", ".join(f"{a / b:.1f}" for a, b in zip(rates["worker"], rates["faust"], strict=True))
+    return (
+        "Drain a filled topic of 4 partitions into an empty store: same records, validation, pricing and insert.\n"
+        f"Median of {_ROUNDS} rounds in turn; the worker over plain Faust, round by round: {ratios}.\n\n"
+        f"| carrier | events/s | ratio |\n|---|---:|---|\n{table}"
+    )
+
+
+def seeding() -> str:
+    """`spendmeter demo --exit` on an empty folder."""
+    found = demo.measure()
+    rows = (
+        ("to the summary, from the start of the command", f"{found['seconds']:.0f} s"),
+        ("events emitted, priced and stored", f"{found['events']:,.0f}"),
+        ("a second, the emitter on the same cores", f"{found['per_second']:,.0f}"),
+        ("peak memory of the stack's process", f"{found['peak_mib']:,.0f} MiB"),
+    )
+    return "| the demo | |\n|---|---:|\n" + "\n".join(f"| {name} | {value} |" for name, value in rows)
+
+
+def freshness() -> str:
+    """emit() to visible in the summary."""
+    found = _child("benchmarks.freshness", str(_FRESHNESS_SECONDS))
+    return (
+        f"`emit()` to visible in `GET /v1/usage/summary`, 200 events/s for {_FRESHNESS_SECONDS} s, embedded stack.\n\n"
+        "| p50 | p95 | p99 |\n|---:|---:|---:|\n"
+        f"| {found['p50']:.2f} s | {found['p95']:.2f} s | {found['p99']:.2f} s |"
+    )
+
+
+SECTIONS: dict[str, tuple[str, Callable[[], str]]] = {
+    "ingest": ("Ingest", ingest),
+    "demo": ("The demo", seeding),
+    "freshness": ("Freshness", freshness),
+}
+
+
+def _child(module: str, *arguments: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, text=True, check=True, timeout=1200
+    )
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+def _write(name: str, title: str, body: str) -> None:
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    stamp = f"{datetime.now(UTC):%Y-%m-%d}, {demo.cores()} cores, Python {platform.python_version()}"
+    section = f"{begin}\n## {title}\n{body}\n\n*{stamp}*\n{end}"
+    page = _PAGE.read_text()
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", flags=re.DOTALL)
+    _PAGE.write_text(
+        pattern.sub(lambda _: section, page) if pattern.search(page) else f"{page.rstrip()}\n\n{section}\n"
+    )
+
+
+def main(names: list[str]) -> None:
+    """Run the sections named, or all."""
+    unknown = set(names) - SECTIONS.keys()
+    if unknown:
+        raise SystemExit(f"no such measurement: {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    for name in names or SECTIONS:
+        title, measure = SECTIONS[name]
+        print(f"measuring: {title} …", flush=True)
+        body = measure()
+        print(body + "\n", flush=True)
+        _write(name, title, body)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

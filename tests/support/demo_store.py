@@ -1,0 +1,42 @@
+"""A store with demo traffic, put there by the worker's own pricing and block, without a broker."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from itertools import islice
+
+from spendmeter_clickhouse import Session, Store
+from spendmeter_events import UsageEvent
+from spendmeter_events.traffic import directory, generate
+from spendmeter_stream.block import Coordinates, build_block
+from spendmeter_stream.directory import Directory
+from spendmeter_stream.pricing import PriceBook
+
+
+def fill_with_demo(store: Store, *, days: float, end: datetime, seed: int = 1) -> None:
+    """Directory and events of the `days` days before `end`."""
+    with store.session("demo") as session:
+        asyncio.run(_fill(session, days=days, end=end, seed=seed))
+
+
+async def _fill(session: Session, *, days: float, end: datetime, seed: int) -> None:
+    known = Directory(session=session)
+    await known.apply([entry.model_dump_json().encode() for entry in directory(seed)])
+    for name in ("org_directory", "user_directory"):
+        await session.command(f"SYSTEM RELOAD DICTIONARY {name}")
+    book = PriceBook.load()
+    offset = 0
+    calls = generate(seed=seed, days=days, end=end)
+    while chunk := list(islice(calls, 20_000)):
+        events = [UsageEvent.model_validate_json(value) for _, value in chunk]
+        block = build_block(
+            events,
+            range(offset, offset + len(events)),
+            coordinates=Coordinates("demo", 0),
+            book=book,
+            users=known.users,
+            ingested_at=end,
+        )
+        await session.insert_arrow("usage_events", block, settings={"optimize_on_insert": 0})
+        offset += len(events)

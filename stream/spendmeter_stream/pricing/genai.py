@@ -220,21 +220,28 @@ def _variant(
 ) -> list[tuple[date | None, Prices]]:
     """A tier's whole price list by time: its own rates, and the standard one for units it does not mention.
 
-    The package dates a tier by when it was checked. Its oldest rates are taken to hold since the beginning.
+    The package dates a tier by when it was checked. Its oldest rates are taken to hold as far back as the standard
+    price has not changed since; what the tier cost before that is not known, and stays without a price.
     """
     variants = sorted(
         (each for each in model.price_variants or () if _selected(each.when) == (tier, region)),
-        key=lambda each: _start(each.constraint) or date.min,
+        key=lambda each: _day(_start(each.constraint)),
     )
-    moments: list[date | None] = [None, *(start for start, _ in standard[1:])]
-    moments += [_start(each.constraint) for each in variants[1:]]
+    checked = _day(_start(variants[0].constraint))
+    first = max((start for start, _ in standard if _day(start) <= checked), key=_day)
+    moments = {first, *(start for start, _ in standard if _day(start) > checked)}
+    moments |= {_start(each.constraint) for each in variants[1:]}
     found: list[tuple[date | None, Prices]] = []
-    for moment in sorted(set(moments), key=lambda day: day or date.min):
-        base = [price for start, price in standard if (start or date.min) <= (moment or date.min)][-1]
-        own = [each for each in variants[1:] if (_start(each.constraint) or date.min) <= (moment or date.min)]
+    for moment in sorted(moments, key=_day):
+        base = [price for start, price in standard if _day(start) <= _day(moment)][-1]
+        own = [each for each in variants[1:] if _day(_start(each.constraint)) <= _day(moment)]
         override = own[-1] if own else variants[0]
         found.append((moment, {**_plain(base), **_plain(override.prices)}))
     return found
+
+
+def _day(start: date | None) -> date:
+    return start or date.min
 
 
 def _add(seed: Seed, series: Series, starts: date | None, prices: Prices, model: str) -> None:

@@ -13,7 +13,6 @@ from typing import Any, Final
 from spendmeter_stream.pricing.documents import Block
 from spendmeter_stream.pricing.rows import BEGINNING, Fault
 
-
 _TOO_MUCH: Final = 10**9
 """No unit costs a billion dollars, and none below that can overflow the store's 38 digits."""
 

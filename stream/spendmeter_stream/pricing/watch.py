@@ -49,11 +49,8 @@ class PriceBookWatcher:
         True when another book is in force now.
         """
         rows = {name: row for name, row in self._rows.items() if name != key}
-        try:
-            if value is not None:
-                rows[key] = json.loads(value)
-        except ValueError:
-            rows[key] = {}
+        if value is not None:
+            rows[key] = _row(value)
         return self._replace(self._files, rows)
 
     def _replace(self, files: PriceBook, rows: dict[str, Mapping[str, Any]]) -> bool:
@@ -65,6 +62,15 @@ class PriceBookWatcher:
         changed = book.version != self.book.version
         self._files, self._rows, self.book, self.fault = files, rows, book, None
         return changed
+
+
+def _row(value: bytes) -> Mapping[str, Any]:
+    """The row of a record; a row without anything, which no book takes, for what is not one."""
+    try:
+        row = json.loads(value)
+    except ValueError:
+        return {}
+    return row if isinstance(row, dict) else {}
 
 
 def _signature(directory: Path) -> _Signature:

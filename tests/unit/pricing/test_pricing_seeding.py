@@ -1,0 +1,325 @@
+"""Seeding from `genai-prices`: what is taken over, and that a second import continues the first."""
+
+from __future__ import annotations
+
+from datetime import date, time
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from genai_prices import types
+from genai_prices.data_snapshot import DataSnapshot
+
+import spendmeter_stream.pricing.genai as genai_module
+from spendmeter_stream.pricing import PriceBook, packaged_directory
+from spendmeter_stream.pricing.genai import SEEDED, Dated, Series, data_date, read_seed
+from spendmeter_stream.pricing.genai_names import names_of
+from spendmeter_stream.pricing.seeding import continued, plan_import, read_seed_file, seed_file
+
+D = Decimal
+JULY = date(2026, 7, 1)
+TODAY = date(2026, 11, 22)
+
+
+def rates(**each: str) -> tuple[tuple[str, str, Decimal], ...]:
+    return tuple(("per_million", unit, D(rate)) for unit, rate in sorted(each.items()))
+
+
+def model(name: str, prices: object, **fields: object) -> types.ModelInfo:
+    return types.ModelInfo(id=name, match=types.ClauseEquals(equals=name), prices=prices, **fields)  # type: ignore[arg-type]
+
+
+def plain(**prices: str) -> types.ModelPrice:
+    return types.ModelPrice(**{key: D(value) for key, value in prices.items()})
+
+
+def since(day: date, prices: types.ModelPrice) -> types.ConditionalPrice:
+    return types.ConditionalPrice(types.StartDateConstraint(day), prices=prices)
+
+
+@pytest.fixture
+def snapshot(monkeypatch: pytest.MonkeyPatch) -> list[types.ModelInfo]:
+    """The package's data, replaced by models that a test appends."""
+    models: list[types.ModelInfo] = []
+    provider = types.Provider(
+        id="openai", name="OpenAI", api_pattern="", models=models, price_comments="as of 2026-03-04"
+    )
+    monkeypatch.setattr(genai_module, "get_snapshot", lambda: DataSnapshot([provider], from_auto_update=False))
+    return models
+
+
+def test_plain_prices_hold_since_the_beginning(snapshot: list[types.ModelInfo]) -> None:
+    snapshot.append(model("m", plain(input_mtok="1", cache_write_mtok="2", audio_hours="3", input_mchars="4")))
+
+    assert read_seed("openai").prices == {
+        Series(models=("m",)): [
+            Dated(
+                starts=None,
+                ends=None,
+                rates=(
+                    ("per_hour", "audio_seconds", D(3)),
+                    ("per_million", "cache_write_5m_tokens", D(2)),
+                    ("per_million", "characters", D(4)),
+                    ("per_million", "input_tokens", D(1)),
+                ),
+            )
+        ]
+    }
+
+
+def test_dated_prices_follow_each_other(snapshot: list[types.ModelInfo]) -> None:
+    prices = [
+        types.ConditionalPrice(prices=plain(input_mtok="2")),
+        since(JULY, plain(input_mtok="1")),
+        since(TODAY, plain(input_mtok="1")),
+    ]
+    snapshot.append(model("m", prices))
+
+    assert read_seed("openai").prices[Series(models=("m",))] == [
+        Dated(starts=None, ends=JULY, rates=rates(input_tokens="2")),
+        Dated(starts=JULY, ends=None, rates=rates(input_tokens="1")),
+    ]
+
+
+def test_context_tiers_are_series_of_their_own_and_end_when_they_are_gone(snapshot: list[types.ModelInfo]) -> None:
+    tiered = types.ModelPrice(
+        input_mtok=types.TieredPrices(base=D(1), tiers=[types.Tier(start=200, price=D(2))]), output_mtok=D(5)
+    )
+    snapshot.append(
+        model("m", [types.ConditionalPrice(prices=tiered), since(JULY, plain(input_mtok="1", output_mtok="5"))])
+    )
+
+    assert read_seed("openai").prices == {
+        Series(models=("m",)): [Dated(starts=None, ends=None, rates=rates(input_tokens="1", output_tokens="5"))],
+        Series(models=("m",), context_over=200): [Dated(starts=None, ends=JULY, rates=rates(input_tokens="2"))],
+    }
+
+
+def test_daily_windows_begin_with_the_newest_dated_price(snapshot: list[types.ModelInfo]) -> None:
+    window = types.TimeOfDateConstraint(time(1), time(4))
+    prices = [
+        types.ConditionalPrice(prices=plain(input_mtok="1")),
+        since(JULY, plain(input_mtok="2")),
+        types.ConditionalPrice(window, prices=plain(input_mtok="4")),
+    ]
+    snapshot.append(model("m", prices))
+
+    windowed = read_seed("openai").prices[Series(models=("m",), window=(time(1), time(4)))]
+    assert windowed == [Dated(starts=JULY, ends=None, rates=rates(input_tokens="4"))]
+
+
+def test_a_tier_reaches_back_to_the_last_change_of_the_standard_price(snapshot: list[types.ModelInfo]) -> None:
+    half = types.PriceVariant(
+        when={"processing": "batch"}, prices=plain(input_mtok="0.5"), constraint=types.StartDateConstraint(TODAY)
+    )
+    dated = [types.ConditionalPrice(prices=plain(input_mtok="2")), since(JULY, plain(input_mtok="1", output_mtok="3"))]
+    snapshot.append(model("m", dated, price_variants=[half]))
+    snapshot.append(model("n", plain(input_mtok="1"), price_variants=[half]))
+
+    prices = read_seed("openai").prices
+    assert prices[Series(models=("m",), tier="batch")] == [
+        Dated(starts=JULY, ends=None, rates=rates(input_tokens="0.5", output_tokens="3"))
+    ]
+    assert prices[Series(models=("n",), tier="batch")][0].starts is None
+
+
+def test_a_tier_follows_its_own_dates_and_the_standard_ones_after_them(snapshot: list[types.ModelInfo]) -> None:
+    def variant(day: date, rate: str) -> types.PriceVariant:
+        constraint = types.StartDateConstraint(day)
+        return types.PriceVariant(when={"service_tier": "flex"}, prices=plain(input_mtok=rate), constraint=constraint)
+
+    later = date(2027, 1, 1)
+    dated = [
+        types.ConditionalPrice(prices=plain(input_mtok="2", output_mtok="4")),
+        since(later, plain(output_mtok="6")),
+    ]
+    snapshot.append(model("m", dated, price_variants=[variant(TODAY, "0.8"), variant(JULY, "1")]))
+
+    assert read_seed("openai").prices[Series(models=("m",), tier="flex")] == [
+        Dated(starts=None, ends=TODAY, rates=rates(input_tokens="1", output_tokens="4")),
+        Dated(starts=TODAY, ends=later, rates=rates(input_tokens="0.8", output_tokens="4")),
+        Dated(starts=later, ends=None, rates=rates(input_tokens="0.8", output_tokens="6")),
+    ]
+
+
+def test_a_route_is_a_region_and_other_contexts_are_ignored(snapshot: list[types.ModelInfo]) -> None:
+    variants = [
+        types.PriceVariant(when={"route": "mistral/eu"}, prices=plain(input_mtok="1.1")),
+        types.PriceVariant(when={"service_tier": "default"}, prices=plain()),
+        types.PriceVariant(when={"search_type": "fast", "processing": "batch"}, prices=plain(input_mtok="9")),
+    ]
+    snapshot.append(model("m", plain(input_mtok="1"), price_variants=variants))
+
+    assert set(read_seed("openai").prices) == {Series(models=("m",)), Series(models=("m",), region="eu")}
+
+
+def test_what_an_event_does_not_count_is_left_out_and_reported(snapshot: list[types.ModelInfo]) -> None:
+    snapshot += [
+        model("image", plain(input_mtok="1", output_mtok="2", output_image_mtok="30")),
+        model("fee", plain(input_mtok="1", requests_kcount="5")),
+        model("vision", plain(input_mtok="1", input_image_mtok="1.2")),
+        model("nothing", plain()),
+        model("gift:free", plain()),
+    ]
+
+    seed = read_seed("openai")
+
+    assert seed.prices == {
+        Series(models=("image",)): [Dated(starts=None, ends=None, rates=rates(input_tokens="1"))],
+        Series(models=("vision",)): [Dated(starts=None, ends=None, rates=rates(input_tokens="1"))],
+        Series(models=("gift:free",)): [Dated(starts=None, ends=None, rates=())],
+    }
+    assert set(seed.skipped) == {"image", "fee", "nothing"}
+    assert "output_tokens" in seed.skipped["image"]
+
+
+def test_a_name_belongs_to_the_first_model_that_has_it(snapshot: list[types.ModelInfo]) -> None:
+    snapshot += [model("m", plain(input_mtok="1")), model("m", plain(input_mtok="2"))]
+
+    assert len(read_seed("openai").prices) == 1
+
+
+def test_matching_rules_become_names_and_prefixes() -> None:
+    unknown: list[str] = []
+    rule = types.ClauseOr(
+        or_=[
+            types.ClauseEquals(equals="A"),
+            types.ClauseStartsWith(starts_with="B-"),
+            types.ClauseContains(contains="c"),
+            types.ClauseEndsWith(ends_with="d"),
+            types.ClauseRegex(regex=r"^grok-4\.3-\d{8}$"),
+            types.ClauseRegex(regex=r"^opus-5[-@]\d{8}$"),
+            types.ClauseRegex(regex=r"^gpt-6-\d{4}-\d{2}-\d{2}$"),
+            types.ClauseAnd(and_=[types.ClauseStartsWith(starts_with="e"), types.ClauseRegex(regex="x")]),
+            types.ClauseRegex(regex="(odd|even)"),
+        ]
+    )
+
+    assert list(names_of(rule, unknown)) == ["a", "b-*", "c*", "d", "grok-4.3", "opus-5", "gpt-6", "e*"]
+    assert unknown == ["(odd|even)"]
+
+
+def test_a_rule_that_is_no_name_is_reported(snapshot: list[types.ModelInfo]) -> None:
+    odd = types.ClauseOr(or_=[types.ClauseEquals(equals="m"), types.ClauseRegex(regex="(a|b)")])
+    snapshot.append(types.ModelInfo(id="m", match=odd, prices=plain(input_mtok="1")))
+
+    assert read_seed("openai").skipped == {"m": "no name or prefix: (a|b)"}
+
+
+def test_the_date_of_the_data_is_the_newest_it_mentions(snapshot: list[types.ModelInfo]) -> None:
+    snapshot.append(model("m", plain(input_mtok="1"), price_comments="checked 2026-05-06, changes on 2027-01-01"))
+
+    assert data_date(TODAY) == date(2026, 5, 6)
+
+
+# --- continuing a seed -------------------------------------------------------------------------------------------
+
+OLD = {Series(models=("m",)): [Dated(starts=None, ends=None, rates=rates(input_tokens="2"), source="genai-prices 0.1")]}
+
+
+def test_the_same_price_is_confirmed_and_changes_nothing() -> None:
+    change = continued(
+        OLD, {Series(models=("m",)): [Dated(starts=None, ends=None, rates=rates(input_tokens="2"))]}, TODAY
+    )
+
+    assert change.lines == []
+    assert change.prices == OLD
+    assert change.prices[Series(models=("m",))][0].source == "", "confirmed: the file's own source again"
+
+
+def test_a_price_that_changed_undated_changes_today_and_the_old_one_is_kept() -> None:
+    change = continued(
+        OLD, {Series(models=("m",)): [Dated(starts=None, ends=None, rates=rates(input_tokens="1"))]}, TODAY
+    )
+
+    first, second = change.prices[Series(models=("m",))]
+    assert (first.rates, first.starts, first.ends) == (rates(input_tokens="2"), None, TODAY)
+    assert (second.rates, second.starts, second.ends) == (rates(input_tokens="1"), TODAY, None)
+    assert (first.source, second.source) == ("genai-prices 0.1", "")
+    assert change.lines == ["~ m: input_tokens 2 -> input_tokens 1 from 2026-11-22"]
+
+
+def test_a_price_that_changed_on_a_known_day_changes_then() -> None:
+    new = [
+        Dated(starts=None, ends=JULY, rates=rates(input_tokens="2")),
+        Dated(starts=JULY, ends=None, rates=rates(input_tokens="1")),
+    ]
+
+    assert continued(OLD, {Series(models=("m",)): new}, TODAY).prices[Series(models=("m",))] == new
+
+
+def test_an_end_that_was_announced_is_taken_over() -> None:
+    new = {Series(models=("m",)): [Dated(starts=None, ends=JULY, rates=rates(input_tokens="2"))]}
+
+    change = continued(OLD, new, TODAY)
+
+    assert change.prices == new
+    assert change.lines == ["- m: input_tokens 2 until 2026-07-01"]
+
+
+def test_new_models_names_and_tiers_are_added() -> None:
+    new = {
+        Series(models=("m", "m-latest")): [Dated(starts=None, ends=None, rates=rates(input_tokens="2"))],
+        Series(models=("m",), tier="batch", region="eu", context_over=9, window=(time(1), time(2))): [
+            Dated(starts=None, ends=None, rates=())
+        ],
+    }
+
+    change = continued(OLD, new, TODAY)
+
+    assert Series(models=("m", "m-latest")) in change.prices
+    assert change.lines == ["+ m batch eu over 9 01:00-02:00: free"]
+
+
+def test_a_tier_that_is_gone_ends_and_a_model_that_is_gone_stays() -> None:
+    old = {
+        Series(models=("m",), context_over=5): [Dated(starts=None, ends=None, rates=rates(input_tokens="4"))],
+        Series(models=("m",), tier="flex"): [Dated(starts=None, ends=JULY, rates=rates(input_tokens="1"))],
+        Series(models=("retired",)): [Dated(starts=None, ends=None, rates=rates(input_tokens="3"))],
+        **OLD,
+    }
+
+    change = continued(old, dict(OLD), TODAY)
+
+    assert change.prices[Series(models=("m",), context_over=5)][0].ends == TODAY
+    assert change.prices[Series(models=("retired",))][0].ends is None
+    assert change.lines == ["- m over 5: input_tokens 4 until 2026-11-22"]
+
+
+def test_a_seed_file_reads_back_as_it_was_written() -> None:
+    prices = {
+        Series(models=("m", "n*"), tier="batch", region="eu", context_over=200, window=(time(1), time(4))): [
+            Dated(
+                starts=None,
+                ends=JULY,
+                rates=rates(input_tokens="0.08333333333333334"),
+                source="older",
+                verified_at=JULY,
+            ),
+            Dated(starts=JULY, ends=None, rates=(("tools_per_thousand", "web_search", D(10)),)),
+        ],
+        Series(models=("gift",)): [Dated(starts=None, ends=None, rates=())],
+    }
+
+    text = seed_file("maker", prices, package="genai-prices 9", checked=TODAY)
+
+    back = read_seed_file(text)
+    assert back == prices
+    assert [each.source for each in next(iter(back.values()))] == ["older", "genai-prices 9"]
+
+
+def test_what_was_imported_is_a_sound_book(tmp_path: Path) -> None:
+    plan = plan_import(tmp_path, "groq", effective=TODAY, checked=TODAY)
+    plan.file.parent.mkdir()
+    plan.file.write_text(plan.text)
+
+    assert len(PriceBook.load(tmp_path).rows) > 60
+    assert plan_import(tmp_path, "groq", effective=TODAY, checked=TODAY).lines == ()
+
+
+@pytest.mark.parametrize("provider", sorted(SEEDED.values()))
+def test_the_packaged_seed_is_what_the_locked_package_says(provider: str) -> None:
+    plan = plan_import(packaged_directory(), provider, effective=TODAY, checked=data_date(TODAY))
+
+    assert plan.lines == ()
+    assert plan.file.read_text() == plan.text

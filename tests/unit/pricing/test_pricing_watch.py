@@ -1,0 +1,158 @@
+"""A price book that changes while the worker runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spendmeter_stream.pricing import PriceBook, PriceBookError, PriceBookWatcher
+from tests.support.pricing import Call, price
+
+M = 1_000_000
+FILE = """
+provider = "maker"
+[[price]]
+models = ["m"]
+from = "beginning"
+per_million = { input_tokens = 1 }
+source = "here"
+verified_at = 2026-01-01
+"""
+ROW: dict[str, Any] = {
+    "provider": "maker",
+    "models": ["m"],
+    "from": "2026-11-10T00:00:00Z",
+    "per_million": {"input_tokens": "3"},
+    "source": "an operator",
+    "verified_at": "2026-11-10",
+}
+
+
+def cost(book: PriceBook, at: str = "2026-11-20T00:00Z", org: str = "acme") -> Any:
+    return price(book, Call("maker", "m", {"input_tokens": M}, at=at, org=org))["cost"]
+
+
+def write(folder: Path, text: str, tick: int = 0) -> None:
+    file = folder / "maker.toml"
+    file.write_text(text)
+    os.utime(file, ns=(0, 1_000_000_000 + tick))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write(tmp_path, FILE)
+    return tmp_path
+
+
+def test_an_edited_file_takes_effect_at_the_next_poll(folder: Path) -> None:
+    watcher = PriceBookWatcher(directory=folder)
+    before = watcher.book
+    assert not watcher.poll()
+
+    write(folder, FILE.replace("input_tokens = 1", "input_tokens = 2"), tick=1)
+
+    assert cost(watcher.book) == 1
+    assert watcher.poll()
+    assert cost(watcher.book) == 2
+    assert cost(before) == 1, "a chunk that took the old book keeps it"
+    assert not watcher.poll()
+
+
+def test_a_new_file_in_the_seed_folder_is_noticed(folder: Path) -> None:
+    watcher = PriceBookWatcher(directory=folder)
+    (folder / "seed").mkdir()
+    (folder / "seed" / "other.toml").write_text(FILE.replace("maker", "other"))
+
+    assert watcher.poll()
+    assert watcher.book.provider_name("other") == "other"
+
+
+def test_an_edit_that_changes_no_price_is_no_new_book(folder: Path) -> None:
+    watcher = PriceBookWatcher(directory=folder)
+    write(folder, "# reviewed\n" + FILE, tick=1)
+
+    assert not watcher.poll()
+
+
+def test_a_faulty_file_leaves_the_old_book_in_force(folder: Path) -> None:
+    watcher = PriceBookWatcher(directory=folder)
+    write(folder, FILE.replace("models", "modles"), tick=1)
+
+    assert not watcher.poll()
+    assert watcher.fault is not None
+    assert "did you mean 'models'" in str(watcher.fault)
+    assert cost(watcher.book) == 1
+
+    write(folder, FILE.replace("input_tokens = 1", "input_tokens = 5"), tick=2)
+    assert watcher.poll()
+    assert watcher.fault is None
+    assert cost(watcher.book) == 5
+
+
+def test_a_worker_does_not_start_on_a_faulty_book(tmp_path: Path) -> None:
+    with pytest.raises(PriceBookError):
+        PriceBookWatcher(directory=tmp_path)
+
+
+def test_a_row_from_the_topic_applies_from_its_date_and_can_be_taken_back(folder: Path) -> None:
+    watcher = PriceBookWatcher(directory=folder)
+
+    assert watcher.put("m-2026-11", json.dumps(ROW).encode())
+    assert cost(watcher.book) == 3
+    assert cost(watcher.book, at="2026-11-09T23:59:59.999Z") == 1, "an event in flight keeps its price"
+
+    assert watcher.put("m-2026-11", None)
+    assert cost(watcher.book) == 1
+    assert not watcher.put("m-2026-11", None)
+
+
+def test_the_newest_record_of_a_key_counts_and_survives_a_change_of_files(folder: Path) -> None:
+    watcher = PriceBookWatcher(directory=folder)
+    watcher.put("a", json.dumps(ROW).encode())
+    watcher.put("a", json.dumps({**ROW, "per_million": {"input_tokens": "4"}}).encode())
+    watcher.put("b", json.dumps({**ROW, "org": "school", "per_million": {"input_tokens": "0.5"}}).encode())
+    write(folder, FILE.replace("input_tokens = 1", "input_tokens = 2"), tick=1)
+
+    assert watcher.poll()
+    assert cost(watcher.book) == 4
+    assert str(cost(watcher.book, org="school")) == "0.500000000000"
+    assert cost(watcher.book, at="2026-01-01T00:00Z") == 2
+
+
+@pytest.mark.parametrize("record", [b"{", b"[1]", b'"x"', b'{"provider": "maker", "models": 7}'])
+def test_a_bad_record_is_refused_and_changes_nothing(folder: Path, record: bytes) -> None:
+    watcher = PriceBookWatcher(directory=folder)
+    watcher.put("good", json.dumps(ROW).encode())
+
+    assert not watcher.put("bad", record)
+    assert watcher.fault is not None
+    assert cost(watcher.book) == 3
+
+
+def test_a_discount_can_come_by_the_topic(folder: Path) -> None:
+    watcher = PriceBookWatcher(directory=folder)
+    discount = {key: value for key, value in ROW.items() if key != "per_million"} | {"org": "school", "factor": "0.8"}
+
+    assert watcher.put("school", json.dumps(discount).encode())
+    assert str(cost(watcher.book, org="school")) == "0.800000000000"
+    assert cost(watcher.book) == 1
+
+
+def test_rows_on_top_replace_earlier_rows_on_top(folder: Path) -> None:
+    book = PriceBook.load(folder).with_rows([ROW])
+
+    again = book.with_rows([{**ROW, "per_million": {"input_tokens": "7"}}])
+
+    assert (cost(book), cost(again)) == (3, 7)
+    assert len({PriceBook.load(folder).version, book.version, again.version}) == 3
+
+
+def test_the_packaged_book_is_watched_by_default() -> None:
+    watcher = PriceBookWatcher()
+
+    assert watcher.book.version == PriceBook.load().version
+    assert not watcher.poll()

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from spendmeter_clickhouse import Store, StoreSettings, migrate
+from spendmeter_deploy import prices_commands
 from spendmeter_deploy.demo import DemoOptions, run_demo
 from spendmeter_deploy.embedded import embedded_stack, until_told_to_stop
 from spendmeter_deploy.greeting import introduce
@@ -23,6 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(prices_commands.app, name="prices", help="Check, compare and seed the price book.")
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="The embedded stack's folder.")]
 Port = Annotated[int | None, typer.Option("--port", help="Where to serve; 0 takes a free port.", min=0, max=65535)]

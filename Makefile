@@ -6,7 +6,7 @@ DEV := .venv/.dev
 ROOMS := producers clickhouse stream rollups deploy
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench lock clean
+.PHONY: help demo test check format bench torture lock clean
 
 help: ## list the verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ format: $(DEV) ## rewrite the code in the house format
 
 bench: $(DEV) ## measure, and write docs/benchmarks.md
 	$(BIN)/python -m benchmarks $(ARGS)
+
+torture: $(DEV) ## kill, freeze and cut off everything for a while, and compare every sum (ARGS="--seed N --minutes M")
+	$(BIN)/python -m tests.torture $(ARGS)
 
 lock: .venv/.bootstrap ## resolve the dependencies anew (edit pyproject.toml first)
 	$(BIN)/uv pip compile -q requirements-bootstrap.in --universal --python-version 3.11 --generate-hashes --no-header -o requirements-bootstrap.lock

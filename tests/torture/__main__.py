@@ -1,0 +1,68 @@
+"""`python -m tests.torture --seed N --minutes M`: torture the pipeline, print what was done, exit 1 on a difference."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.support.clickhouse_http.process import ClickHouseHttp
+from tests.support.kafka.apache import ApacheKafka
+from tests.support.kafka.jars import KafkaUnavailable
+from tests.support.kafka.tansu import Tansu
+from tests.torture.run import torture
+
+
+def main() -> int:
+    """Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="make torture ARGS=", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same events and faults")
+    parser.add_argument("--minutes", type=float, default=5.0, help="how long to go on; the last round is finished")
+    parser.add_argument("--broker", choices=["kafka", "tansu"], default="kafka", help="tansu cannot be killed")
+    parser.add_argument("--keep", type=Path, help="an empty folder for logs and data, kept afterwards")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="torture-") as temporary:
+        return run(arguments, arguments.keep or Path(temporary))
+
+
+def run(arguments: argparse.Namespace, folder: Path) -> int:
+    """Start broker and store, torture, report."""
+    for name in ("broker", "store", "workers"):
+        (folder / name).mkdir(parents=True)
+    broker = choose_broker(arguments.broker, folder / "broker")
+    store = ClickHouseHttp(folder=folder / "store")
+    try:
+        broker.start()
+        store.start()
+        ends = time.monotonic() + arguments.minutes * 60
+        report = asyncio.run(
+            torture(
+                seed=arguments.seed,
+                folder=folder / "workers",
+                broker=broker,
+                store=store,
+                go_on=lambda rounds: rounds == 0 or time.monotonic() < ends,
+            )
+        )
+    finally:
+        store.kill()
+        broker.kill()
+    print(f"\nseed {arguments.seed}, {broker.name}\n{report.table()}")
+    return 1 if report.differences else 0
+
+
+def choose_broker(wanted: str, folder: Path) -> Tansu | ApacheKafka:
+    """Apache Kafka if it is wanted and can run here; says in one line what is left out otherwise."""
+    if wanted == "kafka":
+        try:
+            return ApacheKafka(folder=folder)
+        except KafkaUnavailable as missing:
+            print(f"without broker kill -9, on Tansu, which keeps nothing: {missing}")
+    return Tansu(folder=folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""A run: rounds of faults under traffic, a quiet point after each, and the sums compared there."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from tests.support.clickhouse_http.process import ClickHouseHttp
+from tests.support.kafka.apache import ApacheKafka
+from tests.support.kafka.tansu import Tansu
+from tests.torture.cluster import Cluster, StuckError, cluster
+from tests.torture.faults import Faults
+from tests.torture.ledger import Ledger
+from tests.torture.oracle import differences
+from tests.torture.plan import Kind, plan
+
+WORKERS: Final = 3
+PARTITIONS: Final = 12
+FAULTS_A_ROUND: Final = 4
+_BATCH: Final = 60
+_PAUSE_S: Final = 0.4
+
+
+@dataclass(slots=True)
+class Report:
+    """What was done to the cluster, and what was found. `differences` must be empty."""
+
+    faults: Counter[str] = field(default_factory=Counter)
+    counts: dict[str, int] = field(default_factory=dict)
+    differences: list[str] = field(default_factory=list)
+
+    def table(self) -> str:
+        """The report as people read it."""
+        lines = [("fault", "times"), *sorted(self.faults.items()), ("", "")]
+        lines += [*self.counts.items(), ("differences", len(self.differences))]
+        text = [f"{name:<32} {number!s:>8}".rstrip() for name, number in lines]
+        return "\n".join([*text, *self.differences])
+
+
+async def torture(
+    *,
+    seed: int,
+    folder: Path,
+    broker: Tansu | ApacheKafka,
+    store: ClickHouseHttp,
+    go_on: Callable[[int], bool],
+    database: str = "torture",
+    say: Callable[[str], None] = print,
+) -> Report:
+    """Run rounds while `go_on(rounds done)`; stops at the first difference.
+
+    :param broker: running; it is frozen, and killed if it keeps what it has.
+    :param store: running; it is killed and started again.
+    """
+    report = Report()
+    ledger = Ledger(seed=seed)
+    # A memory broker that dies takes the records with it: nothing could be compared afterwards.
+    impossible: list[Kind] = [] if isinstance(broker, ApacheKafka) else ["broker_kill"]
+    faults = plan(seed=seed, workers=WORKERS, without=impossible)
+    dsn = store.dsn_of(database)
+    async with cluster(
+        folder=folder, dsn=dsn, connection=broker.connection, partitions=PARTITIONS, ledger=ledger
+    ) as running:
+        hands = Faults(cluster=running, broker=broker, store=store)
+        for _ in range(WORKERS):
+            running.worker().start()
+        rounds = 0
+        try:
+            # A fault that meets workers which have not joined yet would prove nothing.
+            await running.feeder.feed(10 * _BATCH)
+            await running.settled()
+            while go_on(rounds) and not report.differences:
+                for fault in islice(faults, FAULTS_A_ROUND):
+                    name = await _under_traffic(running, hands.inject(fault))
+                    report.faults[name] += 1
+                    say(f"{time.strftime('%H:%M:%S')} {name}")
+                rounds += 1
+                report.differences += await _quiet_point(running, report)
+                say(f"{time.strftime('%H:%M:%S')} quiet point {rounds}: {len(report.differences)} differences")
+            # Whatever a worker still had in its hands has now landed.
+            await running.stop_workers()
+            report.differences += await differences(running.session, ledger)
+        except StuckError as stuck:
+            report.differences.append(f"stuck: {stuck}")
+        _count(report, running, rounds)
+    return report
+
+
+async def _under_traffic(running: Cluster, injection: Awaitable[str]) -> str:
+    done = asyncio.Event()
+    traffic = asyncio.create_task(running.feeder.feed_until(done, size=_BATCH, pause=_PAUSE_S))
+    try:
+        return await injection
+    finally:
+        done.set()
+        await traffic
+
+
+async def _quiet_point(running: Cluster, report: Report) -> list[str]:
+    """Start what died, wait until nothing is open, compare."""
+    for worker in running.workers:
+        if not worker.running():
+            report.faults["worker ended by itself"] += 1
+            worker.start_again()
+    await running.settled()
+    return await differences(running.session, running.ledger)
+
+
+def _count(report: Report, running: Cluster, rounds: int) -> None:
+    ledger = running.ledger
+    report.counts = {
+        "events": ledger.events,
+        "client retries": ledger.retries,
+        "sent again, acknowledgement lost": running.feeder.sent_again,
+        "unreadable records": ledger.bad,
+        "quiet points": rounds,
+    }

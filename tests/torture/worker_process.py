@@ -1,0 +1,87 @@
+"""One worker in a process of its own, which kills or freezes itself where it is told to.
+
+`python -m tests.torture.worker_process FOLDER JOB`: FOLDER is its own, JOB is a `Job` as JSON. An order is a line
+`POINT HITS SIGNAL` in FOLDER/orders, e.g. `before:insert 2 KILL`. It may be there from the start, or come later; the
+worker removes it the moment before it obeys.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from spendmeter_clickhouse import Store, StoreSettings
+from spendmeter_stream.protocol import Guarantees
+from spendmeter_stream.settings import StreamSettings
+from spendmeter_stream.worker import create_worker
+
+ORDERS: Final = "orders"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a worker is started with."""
+
+    dsn: str
+    stream: dict[str, Any]
+    """Fields of `StreamSettings`."""
+    without: list[str] = field(default_factory=list)
+    """Fields of `Guarantees` that are left out."""
+
+
+class Orders:
+    """Obeys the order in a file: dies, or freezes, at the n-th arrival at a point from when it is first read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._order = ""
+        self._left = 0
+
+    def reached(self, point: str) -> None:
+        """The protocol is at `point`. Called on the event loop, so nothing else of the worker goes on meanwhile."""
+        try:
+            order = self._path.read_text()
+        except FileNotFoundError:
+            return
+        where, hits, name = order.split()
+        if order != self._order:
+            self._order, self._left = order, int(hits)
+        if where != point:
+            return
+        self._left -= 1
+        if self._left == 0:
+            self._path.unlink()
+            self._order = ""
+            os.kill(os.getpid(), signal.Signals[f"SIG{name}"])
+
+
+async def work(folder: Path, job: Job) -> None:
+    """Run the worker until SIGTERM, then let it finish its chunks."""
+    told = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    with Store(StoreSettings(store_dsn=job.dsn)) as store:
+        worker = create_worker(
+            settings=StreamSettings(**job.stream),
+            store=store,
+            guarantees=Guarantees(**dict.fromkeys(job.without, False)),
+            reached=Orders(folder / ORDERS).reached,
+            web=False,
+        )
+        await worker.app.start()
+        await told.wait()
+        await worker.app.stop()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    home = Path(sys.argv[1])
+    # Faust keeps a folder where it is started.
+    os.chdir(home)
+    asyncio.run(work(home, Job(**json.loads(sys.argv[2]))))

@@ -83,6 +83,8 @@ class Ingest(mode.Service):
             max_partition_fetch_bytes=_FETCH_BYTES,
             fetch_max_bytes=16 * _FETCH_BYTES,
             session_timeout_ms=self._settings.session_timeout_ms,
+            # aiokafka's own 3 s would let a session of 3 s or less end between two beats.
+            heartbeat_interval_ms=self._settings.session_timeout_ms // 4,
             rebalance_timeout_ms=self._settings.rebalance_timeout_ms,
             # A partition task waits outages out; that a worker is gone, the group learns from its heartbeat.
             max_poll_interval_ms=24 * 60 * 60 * 1000,

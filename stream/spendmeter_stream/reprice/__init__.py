@@ -1,0 +1,19 @@
+"""Repricing: what stored calls would cost with another book, and adjustment rows that make up the difference."""
+
+from spendmeter_stream.reprice.difference import Difference, Line
+from spendmeter_stream.reprice.errors import RepriceError
+from spendmeter_stream.reprice.ledger import lease
+from spendmeter_stream.reprice.run import Progress, append_adjustments, compare, complete_interrupted
+from spendmeter_stream.reprice.selection import Selection
+
+__all__ = [
+    "Difference",
+    "Line",
+    "Progress",
+    "RepriceError",
+    "Selection",
+    "append_adjustments",
+    "compare",
+    "complete_interrupted",
+    "lease",
+]

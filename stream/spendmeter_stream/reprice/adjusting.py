@@ -1,0 +1,104 @@
+"""From what is counted to what the book says: one adjustment for each call that differs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spendmeter_stream.pricing import PriceBook, price_chunk
+from spendmeter_stream.reprice.reading import COSTS, COUNTERS, COUNTS, DIMENSIONS, values
+
+USD: Final = pa.decimal128(38, 12)
+_WIDE: Final = pa.decimal256(50, 12)
+_NAMESPACE: Final = UUID("5b1f5d1c-9c0e-4b27-9d0c-2f0f2a1f7f11")
+_PRICED_BY: Final = ("provider", "model", "org_id", "service_tier", "region")
+
+
+@dataclass(frozen=True, slots=True)
+class Repriced:
+    """Calls as they are counted, the columns that the book gives them, and which of them differ."""
+
+    counted: pa.Table
+    now: Mapping[str, Any]
+    differs: Any
+
+
+def reprice(counted: pa.Table, book: PriceBook) -> Repriced:
+    """Price calls, as `reading.read_piece` gives them, with the rates of `book` in force when each occurred."""
+    columns: dict[str, Any] = {name: values(counted, name) for name in _PRICED_BY}
+    for name in (*COUNTS, "audio_milliseconds", "occurred_at_ms"):
+        columns[name] = counted[name].to_numpy().astype(np.int64)
+    columns["tags"] = [dict(pairs) for pairs in values(counted, "tags")]
+    now = price_chunk(book, columns)
+    # Another version alone changes nothing: a book gets one whenever any price of it changes.
+    differs = np.zeros(counted.num_rows, np.bool_)
+    for name in (*COSTS, *COUNTERS, "pricing_status"):
+        new = now[name].cast(counted.schema.field(name).type)
+        differs |= pc.not_equal(_flat(counted, name), new).to_numpy(zero_copy_only=False)
+    old_units, new_units = values(counted, "unpriced_units"), now["unpriced_units"].to_pylist()
+    differs |= np.fromiter((a != b for a, b in zip(old_units, new_units, strict=True)), np.bool_, counted.num_rows)
+    return Repriced(counted, now, pa.array(differs))
+
+
+def adjustments(repriced: Repriced, *, at: datetime, origin: str, block: int) -> pa.Table:
+    """The rows of `usage_events` that bring each differing call to the book's price; none for the others.
+
+    An id derives from the call's id, how often it was adjusted before, and both versions: the same step gives the
+    same id, and going back to an earlier book gives another.
+
+    :param at: when it is repriced. :param origin: stored as `incarnation`, :param block: as `topic_partition`.
+    """
+    counted = repriced.counted.filter(repriced.differs)
+    now = {name: column.filter(repriced.differs) for name, column in repriced.now.items()}
+    size = counted.num_rows
+    rows: dict[str, Any] = {
+        "event_id": pa.array(_ids(counted, now["price_version"].to_pylist()), pa.binary(16)),
+        "kind": _repeat("adjustment", size),
+        "adjusts": pa.array([event_id.bytes for event_id in values(counted, "event_id")], pa.binary(16)),
+        "adjustment": pa.array((counted["adjustments"].to_numpy() + 1).astype(np.uint16)),
+        **{name: _flat(counted, name) for name in DIMENSIONS},
+        "requests": pa.array(np.zeros(size, np.uint64)),
+        **{name: _difference(now[name], _flat(counted, name)) for name in COSTS},
+        **{name: _step(now[name], counted[name]) for name in COUNTERS},
+        **{name: now[name] for name in ("pricing_status", "unpriced_units", "price_version")},
+        "incarnation": _repeat(origin, size),
+        "topic_partition": pa.array(np.full(size, block, np.uint32)),
+        "topic_offset": pa.array(np.arange(size, dtype=np.uint64)),
+        "ingested_at": pa.array([at] * size, pa.timestamp("us", "UTC")).cast(pa.timestamp("ms", "UTC"), safe=False),
+    }
+    return pa.table(rows)
+
+
+def _ids(counted: pa.Table, versions: list[str]) -> list[bytes]:
+    steps = zip(
+        values(counted, "event_id"),
+        values(counted, "adjustments"),
+        values(counted, "price_version"),
+        versions,
+        strict=True,
+    )
+    return [uuid5(_NAMESPACE, f"{event}:{earlier}:{old}:{new}").bytes for event, earlier, old, new in steps]
+
+
+def _difference(new: Any, old: Any) -> Any:
+    # The difference of two 38-digit decimals may have 39 digits to Arrow, which only the wider type holds.
+    return pc.subtract(new.cast(_WIDE), old.cast(_WIDE)).cast(USD)
+
+
+def _step(new: Any, old: Any) -> Any:
+    return pc.subtract(new.cast(pa.int64()), old.combine_chunks()).cast(pa.int8())
+
+
+def _flat(table: pa.Table, name: str) -> Any:
+    return table[name].combine_chunks()
+
+
+def _repeat(text: str, size: int) -> Any:
+    return pc.cast(pa.repeat(text, size), pa.string())

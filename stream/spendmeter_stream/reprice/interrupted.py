@@ -1,0 +1,58 @@
+"""What is left of a block that a run began and did not end."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import pyarrow as pa
+
+from spendmeter_clickhouse import Session
+from spendmeter_stream.reprice.ledger import Block
+from spendmeter_stream.reprice.reading import COSTS, COUNTERS, DIMENSIONS, values
+
+_REMEMBERED_BLOCKS: Final = 5_000
+"""Half of the tables' deduplication window."""
+
+_COLUMNS: Final = (
+    "event_id", "kind", "adjusts", "adjustment", *DIMENSIONS, "requests", *COSTS, *COUNTERS, "pricing_status",
+    "unpriced_units", "price_version", "incarnation", "topic_partition", "topic_offset", "ingested_at",
+)  # fmt: skip
+
+_LANDED: Final = f"""
+    SELECT {", ".join(_COLUMNS)}
+    FROM usage_events
+    WHERE kind = 'adjustment' AND incarnation = {{origin:String}} AND topic_partition = {{block:UInt32}}
+      AND toStartOfHour(occurred_at) BETWEEN {{first:DateTime}} AND {{last:DateTime}}
+    ORDER BY topic_offset"""  # noqa: S608 - names of our own columns
+
+# Each block, of the worker's or ours, has its own `ingested_at` and makes one part in each month that it touches.
+_BLOCKS_SINCE: Final = """
+    SELECT uniqExact(incarnation, topic_partition, ingested_at, toYYYYMM(occurred_at))
+    FROM usage_events
+    WHERE ingested_at >= {since:DateTime64(3)}"""
+
+
+async def landed_rows(session: Session, block: Block) -> pa.Table:
+    """The rows of `block` that are in raw events, in their order, ready to be sent again. Raises `StoreError`."""
+    parameters = {
+        "origin": block.origin,
+        "block": block.number,
+        "first": block.first_hour,
+        "last": block.last_hour,
+    }
+    table: pa.Table = await session.run(lambda client: client.query_arrow(_LANDED, parameters=parameters))
+    for name in ("event_id", "adjusts"):
+        place = table.schema.get_field_index(name)
+        raw = [event_id.bytes for event_id in values(table, name)]
+        table = table.set_column(place, name, pa.array(raw, pa.binary(16)))
+    return table
+
+
+async def surely_remembered(session: Session, begun_at: datetime) -> bool:
+    """Whether ClickHouse must still know the token of a block: it forgets after 10,000 others.
+
+    A block that is sent again under a forgotten token would be counted twice, so doubt means no.
+    """
+    answer = await session.query(_BLOCKS_SINCE, {"since": begun_at})
+    return bool(answer.result_rows[0][0] < _REMEMBERED_BLOCKS)

@@ -1,0 +1,107 @@
+"""What the store has: how many calls in which hour, and a piece of them with what is counted for each so far."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+import pyarrow as pa
+
+from spendmeter_clickhouse import Session
+from spendmeter_stream.reprice.selection import Piece, Selection
+
+COSTS: Final = (
+    "input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "audio_cost", "unit_cost", "cost",
+    "cache_savings",
+)  # fmt: skip
+"""What an adjustment carries a difference of: the six components, their sum, and the savings."""
+COUNTERS: Final = ("partial_requests", "unpriced_requests", "cache_unpriced_requests")
+COUNTS: Final = (
+    "input_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "output_tokens",
+    "input_audio_tokens", "output_audio_tokens", "characters", "images", "tool_calls",
+)  # fmt: skip
+DIMENSIONS: Final = (
+    "occurred_at", "org_id", "user_id", "role", "class_name", "section", "feature", "action", "agent_id", "task_id",
+    "configuration_id", "conversation_id", "request_id", "service", "provider", "model", "key_source",
+    "service_tier", "region", "status", "error_type", "streamed", "tags",
+)  # fmt: skip
+"""What an adjustment takes over from its call, so that it falls into the same row of every rollup."""
+
+_SELECTED: Final = """occurred_at >= {start:DateTime64(3)} AND occurred_at < {end:DateTime64(3)}
+      AND (empty({providers:Array(String)}) OR has({providers:Array(String)}, provider))
+      AND (empty({models:Array(String)}) OR has({models:Array(String)}, model))
+      AND (empty({orgs:Array(String)}) OR has({orgs:Array(String)}, org_id))"""
+
+_HOURS: Final = f"""
+    SELECT toStartOfHour(occurred_at) AS hour, count() AS events
+    FROM usage_events
+    WHERE kind = 'usage' AND {_SELECTED}
+    GROUP BY hour
+    ORDER BY hour"""  # noqa: S608 - names of our own columns
+
+_IN_PIECE: Final = f"""{_SELECTED}
+      AND toStartOfHour(occurred_at) BETWEEN {{first_hour:DateTime}} AND {{last_hour:DateTime}}"""
+
+_EARLIER: Final = f"""
+    SELECT
+        adjusts,
+        toInt64(count()) AS adjustments,
+        argMax(adjustment.pricing_status, adjustment.adjustment) AS pricing_status,
+        argMax(adjustment.unpriced_units, adjustment.adjustment) AS unpriced_units,
+        argMax(adjustment.price_version, adjustment.adjustment) AS price_version,
+        {", ".join(f"sum(adjustment.{name}) AS {name}" for name in (*COSTS, *COUNTERS))}
+    FROM usage_events AS adjustment
+    WHERE kind = 'adjustment' AND {_IN_PIECE}
+      AND sipHash64(adjusts) % {{slices:UInt32}} = {{slice:UInt32}}
+    GROUP BY adjusts"""  # noqa: S608 - names of our own columns
+
+_PIECE: Final = f"""
+    SELECT
+        event.event_id AS event_id,
+        {", ".join(f"event.{name} AS {name}" for name in DIMENSIONS)},
+        {", ".join(f"toInt64(event.{name}) AS {name}" for name in COUNTS)},
+        toInt64(event.audio_seconds * 1000) AS audio_milliseconds,
+        toUnixTimestamp64Milli(event.occurred_at) AS occurred_at_ms,
+        earlier.adjustments AS adjustments,
+        if(adjustments = 0, event.pricing_status, earlier.pricing_status) AS pricing_status,
+        if(adjustments = 0, event.unpriced_units, earlier.unpriced_units) AS unpriced_units,
+        if(adjustments = 0, event.price_version, earlier.price_version) AS price_version,
+        {", ".join(f"event.{name} + earlier.{name} AS {name}" for name in COSTS)},
+        {", ".join(f"toInt64(event.{name} + earlier.{name}) AS {name}" for name in COUNTERS)}
+    FROM
+    (
+        SELECT *
+        FROM usage_events
+        WHERE kind = 'usage' AND {_IN_PIECE}
+          AND sipHash64(event_id) % {{slices:UInt32}} = {{slice:UInt32}}
+    ) AS event
+    LEFT JOIN ({_EARLIER}) AS earlier ON earlier.adjusts = event.event_id
+    ORDER BY toStartOfHour(event.occurred_at), UUIDToNum(event.event_id)"""  # noqa: S608 - names of our own columns
+
+
+async def read_hours(session: Session, selection: Selection) -> list[tuple[datetime, int]]:
+    """Each UTC hour with selected calls, in order, and how many. Raises `StoreError`."""
+    answer = await session.query(_HOURS, selection.parameters())
+    return [(hour, events) for hour, events in answer.result_rows]
+
+
+async def read_piece(session: Session, selection: Selection, piece: Piece) -> pa.Table:
+    """One row a call, in the order of the table: its dimensions and counts, and what is counted for it now.
+
+    Costs are USD, decimal128(38, 12); `adjustments` is how many rows have adjusted it. Raises `StoreError`.
+    """
+    parameters: dict[str, Any] = {
+        **selection.parameters(),
+        "first_hour": piece.first_hour,
+        "last_hour": piece.last_hour,
+        "slice": piece.slice,
+        "slices": piece.slices,
+    }
+    table: pa.Table = await session.run(lambda client: client.query_arrow(_PIECE, parameters=parameters))
+    return table.combine_chunks()
+
+
+def values(table: pa.Table, name: str) -> list[Any]:
+    """A column as Python values."""
+    found: list[Any] = table[name].to_pylist()
+    return found

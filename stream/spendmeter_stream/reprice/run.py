@@ -1,0 +1,131 @@
+"""One repricing: compare, then append. docs/repricing.md argues why it can be killed at any point and run again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from typing import Any, Final, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spendmeter_clickhouse import Session
+from spendmeter_stream.pauses import read_pauses
+from spendmeter_stream.pricing import PriceBook
+from spendmeter_stream.reprice.adjusting import Repriced, adjustments, reprice
+from spendmeter_stream.reprice.difference import Difference
+from spendmeter_stream.reprice.interrupted import landed_rows, surely_remembered
+from spendmeter_stream.reprice.ledger import Block, Lease, begin_block, end_block, open_blocks, origin_of
+from spendmeter_stream.reprice.reading import read_hours, read_piece
+from spendmeter_stream.reprice.selection import Selection, pieces_of
+
+log = logging.getLogger(__name__)
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with how many calls were looked at, and how many there are."""
+
+PIECE_EVENTS: Final = 20_000
+_EXACTLY_ONCE: Final = {"async_insert": 0, "deduplicate_blocks_in_dependent_materialized_views": 1}
+_PAUSE_SECONDS: Final = 0.5
+
+
+async def compare(
+    session: Session,
+    selection: Selection,
+    book: PriceBook,
+    *,
+    progress: Progress | None = None,
+    size: int = PIECE_EVENTS,
+) -> Difference:
+    """What `append_adjustments` would append now, by provider and model. Changes nothing. Raises `StoreError`."""
+    difference = Difference()
+    async for _, repriced in _pieces(session, selection, book, progress=progress, size=size):
+        difference.add(repriced)
+    return difference
+
+
+async def append_adjustments(
+    lease: Lease,
+    book: PriceBook,
+    *,
+    progress: Progress | None = None,
+    size: int = PIECE_EVENTS,
+    reached: Callable[[str], None] | None = None,
+) -> int:
+    """Bring every selected call to the price of `book`; returns how many rows were appended.
+
+    What is at that price already gets no row, so a run after a killed one appends what is missing.
+
+    :param reached: called with `begun:N`, `inserted:N` and `ended:N`. Tests kill the process there.
+    :raises RepriceError: the lease is lost.
+    """
+    # In this order: a block that is half in the rollups would be taken for done by what follows.
+    await complete_interrupted(lease.session)
+    appended = 0
+    async for block_number, repriced in _pieces(lease.session, lease.selection, book, progress=progress, size=size):
+        appended += await _append(lease, block_number, repriced, reached or (lambda _: None))
+    return appended
+
+
+async def complete_interrupted(session: Session) -> int:
+    """Complete the blocks that earlier runs began and did not end; returns how many. Only the lease holder may."""
+    opened = await open_blocks(session)
+    for block, begun_at in opened:
+        rows = await landed_rows(session, block)
+        # A block is in raw whole or not at all, and reaches the rollups after that: without rows there is nothing
+        # to complete, and its calls are simply repriced anew.
+        if rows.num_rows and await surely_remembered(session, begun_at):
+            await _insert(session, rows, block)
+        elif rows.num_rows:
+            log.warning("block %s was begun too long ago to be completed: run `spendmeter verify`", block.token)
+        await end_block(session, block)
+    return len(opened)
+
+
+async def _pieces(
+    session: Session, selection: Selection, book: PriceBook, *, progress: Progress | None, size: int
+) -> AsyncIterator[tuple[int, Repriced]]:
+    hours = await read_hours(session, selection)
+    total, done = sum(events for _, events in hours), 0
+    for number, piece in enumerate(pieces_of(hours, size=size)):
+        counted = await read_piece(session, selection, piece)
+        yield number, await asyncio.to_thread(reprice, counted, book)
+        done += piece.events
+        if progress is not None:
+            progress(done, total)
+
+
+async def _append(lease: Lease, number: int, repriced: Repriced, reached: Callable[[str], None]) -> int:
+    origin = origin_of(lease.run_id)
+    rows = adjustments(repriced, at=datetime.now(UTC), origin=origin, block=number)
+    if not rows.num_rows:
+        return 0
+    moments: Any = pc.min_max(rows["occurred_at"]).as_py()
+    block = Block(lease.run_id, number, _hour(moments["min"]), _hour(moments["max"]))
+    await begin_block(lease.session, block)
+    reached(f"begun:{number}")
+    await _wait_for_pauses(lease)
+    await _insert(lease.session, rows, block)
+    reached(f"inserted:{number}")
+    await end_block(lease.session, block)
+    reached(f"ended:{number}")
+    return rows.num_rows
+
+
+async def _wait_for_pauses(lease: Lease) -> None:
+    """Return when no command replaces rollups, with a fresh lease, which such a command looks at in its turn."""
+    await lease.renew()
+    while (await read_pauses(lease.session)).active:
+        await asyncio.sleep(_PAUSE_SECONDS)
+        await lease.renew()
+
+
+async def _insert(session: Session, rows: pa.Table, block: Block) -> None:
+    settings = {**_EXACTLY_ONCE, "insert_deduplication_token": block.token}
+    await session.insert_arrow("usage_events", rows, settings=settings)
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)

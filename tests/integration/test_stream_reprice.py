@@ -1,0 +1,245 @@
+"""Repricing against a real store: exact, idempotent, resumable, and the rollups follow."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from spendmeter_clickhouse import Session, Store, StoreError
+from spendmeter_stream.pricing import PriceBook
+from spendmeter_stream.reprice import RepriceError, Selection, append_adjustments, compare, complete_interrupted, lease
+from tests.support.pricing import write_book
+from tests.support.records import event
+from tests.support.repricing import HEAD, calls, ensure_rollups_equal_raw, expected, insert, rate, sums
+
+ALL = Selection(start=datetime(2026, 9, 1, tzinfo=UTC), end=datetime(2026, 12, 1, tzinfo=UTC))
+BLANK = ("usage_events", "usage_15m", "usage_hourly", "usage_daily", "user_daily", "latency_daily", "reprice_blocks")
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> PriceBook:
+    """Knows no `new-model`, and no price of gpt-4o's cache."""
+    folder = tmp_path_factory.mktemp("first")
+    return write_book(
+        folder,
+        openai=HEAD.format("openai") + rate('"gpt-4o"', "2.5", "10") + rate('"gpt-4o-mini"', "0.15", "0.6", "0.075"),
+        anthropic=HEAD.format("anthropic") + rate('"claude-*"', "3", "15", "0.3"),
+    )
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory: pytest.TempPathFactory) -> PriceBook:
+    """gpt-4o is cheaper and its cache known, `new-model` is known, Claude is as it was."""
+    folder = tmp_path_factory.mktemp("second")
+    return write_book(
+        folder,
+        openai=HEAD.format("openai")
+        + rate('"gpt-4o"', "2.123457", "9.000001", "1.25")
+        + rate('"gpt-4o-mini"', "0.15", "0.6", "0.075")
+        + rate('"new-model"', "1", "2", "0.1"),
+        anthropic=HEAD.format("anthropic") + rate('"claude-*"', "3", "15", "0.3"),
+    )
+
+
+@pytest.fixture
+async def session(store: Store) -> AsyncIterator[Session]:
+    with store.session("reprice-test") as opened:
+        for table in BLANK:
+            await opened.command(f"TRUNCATE TABLE {table}")
+        yield opened
+
+
+async def apply(session: Session, book: PriceBook, selection: Selection = ALL, **options: Any) -> int:
+    async with lease(session, selection, book.version, seconds=60) as held:
+        return await append_adjustments(held, book, **options)
+
+
+async def test_totals_and_adjustments_are_the_new_books_totals(
+    session: Session, first: PriceBook, second: PriceBook
+) -> None:
+    events = calls()
+    await insert(session, events, first)
+    before = await sums(session)
+    assert before == expected(events, first)
+
+    difference = await compare(session, ALL, second, size=37)
+    assert await sums(session) == before
+    appended = await apply(session, second, size=37)
+
+    assert appended == difference.total().changed > 0
+    after = await sums(session)
+    assert after == expected(events, second)
+    assert after["cost"] - before["cost"] == difference.total().delta
+    assert after["unpriced_requests"] == 0 < before["unpriced_requests"]
+    await ensure_rollups_equal_raw(session)
+
+
+async def test_the_difference_is_shown_by_model_with_what_becomes_known(
+    session: Session, first: PriceBook, second: PriceBook
+) -> None:
+    events = calls()
+    await insert(session, events, first)
+    lines = (await compare(session, ALL, second)).lines
+    assert set(lines) == {(e.provider, e.model) for e in events}
+    known = lines["openai", "new-model"]
+    assert known.old == 0 < known.new
+    assert known.statuses == {("unpriced", "priced"): known.events}
+    assert lines["anthropic", "claude-x"].changed == 0 == lines["anthropic", "claude-x"].delta
+
+
+async def test_a_second_run_adds_nothing(session: Session, first: PriceBook, second: PriceBook) -> None:
+    await insert(session, calls(), first)
+    await apply(session, second)
+    stored = await session.query("SELECT count() FROM usage_events")
+    assert await apply(session, second) == 0
+    assert (await compare(session, ALL, second)).total().changed == 0
+    assert (await session.query("SELECT count() FROM usage_events")).result_rows == stored.result_rows
+
+
+async def test_going_back_and_forth_is_exact_and_no_id_is_used_twice(
+    session: Session, first: PriceBook, second: PriceBook
+) -> None:
+    events = calls()
+    await insert(session, events, first)
+    for book in (second, first, second, first):
+        assert await apply(session, book) > 0
+        assert await sums(session) == expected(events, book)
+    answer = await session.query("SELECT count() = uniqExact(event_id) FROM usage_events")
+    assert answer.result_rows == [(1,)]
+    await ensure_rollups_equal_raw(session)
+
+
+async def test_only_what_was_selected_is_repriced(session: Session, first: PriceBook, second: PriceBook) -> None:
+    events = calls()
+    await insert(session, events, first)
+    october = Selection(
+        start=datetime(2026, 10, 1, tzinfo=UTC),
+        end=datetime(2026, 11, 1, tzinfo=UTC),
+        providers=("openai",),
+        models=("gpt-4o",),
+        orgs=("a",),
+    )
+    await apply(session, second, october)
+    chosen = [e for e in events if e.occurred_at.month == 10 and (e.model, e.org_id) == ("gpt-4o", "a")]
+    others = [e for e in events if e not in chosen]
+    assert (await sums(session))["cost"] == expected(chosen, second)["cost"] + expected(others, first)["cost"]
+    answer = await session.query("SELECT DISTINCT model, org_id FROM usage_events WHERE kind = 'adjustment'")
+    assert answer.result_rows == [("gpt-4o", "a")]
+
+
+async def test_an_adjustment_is_its_calls_shadow(session: Session, first: PriceBook, second: PriceBook) -> None:
+    (call,) = [event(7, model="gpt-4o", cache_read_tokens=1000, tags={"team": "x"})]
+    await insert(session, [call], first)
+    await apply(session, second)
+    answer = await session.query(
+        "SELECT adjusts, adjustment, requests, input_tokens, latency_ms, tags, pricing_status, price_version,"
+        " partial_requests, cost, occurred_at FROM usage_events WHERE kind = 'adjustment'"
+    )
+    delta = expected([call], second)["cost"] - expected([call], first)["cost"]
+    assert answer.result_rows == [
+        (UUID(int=7), 1, 0, 0, None, {"team": "x"}, "priced", second.version, -1, delta, call.occurred_at)
+    ]
+
+
+async def test_a_large_hour_is_repriced_in_slices(session: Session, first: PriceBook, second: PriceBook) -> None:
+    events = [event(number, model="new-model") for number in range(1, 51)]
+    await insert(session, events, first)
+    await apply(session, second, size=7)
+    assert await sums(session) == expected(events, second)
+    await apply(session, first, size=11)
+    assert await sums(session) == expected(events, first)
+
+
+async def test_what_is_stored_meanwhile_waits_for_the_next_run(
+    session: Session, first: PriceBook, second: PriceBook
+) -> None:
+    events, late = calls(seed=1), calls(seed=2)
+    await insert(session, events, first)
+    async with lease(session, ALL, second.version, seconds=60) as held:
+        seen: list[int] = []
+        await append_adjustments(held, second, size=50, progress=lambda done, total: seen.append(done))
+    assert seen == sorted(seen)
+    assert seen[-1] == len(events)
+    await insert(session, late, first)
+    assert (await sums(session))["cost"] == expected(events, second)["cost"] + expected(late, first)["cost"]
+    await apply(session, second)
+    assert await sums(session) == expected([*events, *late], second)
+    await ensure_rollups_equal_raw(session)
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing of ours runs after it."""
+
+
+@pytest.mark.parametrize("point", ["begun:2", "inserted:2", "ended:2"])
+async def test_a_run_that_dies_is_finished_by_the_next(
+    session: Session, first: PriceBook, second: PriceBook, point: str
+) -> None:
+    events = calls()
+    await insert(session, events, first)
+
+    def reached(where: str) -> None:
+        if where == point:
+            raise Killed
+
+    with pytest.raises(Killed):
+        await apply(session, second, size=40, reached=reached)
+    assert await sums(session) != expected(events, second)
+    await apply(session, second, size=90)
+    assert await sums(session) == expected(events, second)
+    await ensure_rollups_equal_raw(session)
+    assert await complete_interrupted(session) == 0
+
+
+async def test_a_block_that_reached_raw_but_not_every_rollup_is_completed(
+    session: Session, first: PriceBook, second: PriceBook
+) -> None:
+    """Given a view that fails behind the others, when the run is repeated without it, rollups equal raw."""
+    events = calls()
+    await insert(session, events, first)
+    await _break_rollups(session)
+    with pytest.raises(StoreError):
+        await apply(session, second)
+    landed = await session.query("SELECT count() FROM usage_events WHERE kind = 'adjustment'")
+    assert landed.result_rows[0][0] > 0
+    await session.command("DROP VIEW failing_view")
+    await apply(session, second)
+    assert await sums(session) == expected(events, second)
+    await ensure_rollups_equal_raw(session)
+
+
+async def _break_rollups(session: Session) -> None:
+    await session.command("CREATE TABLE IF NOT EXISTS failing_target (x UInt8) ENGINE = Null")
+    await session.command(
+        "CREATE MATERIALIZED VIEW failing_view TO failing_target AS"
+        " SELECT throwIf(kind = 'adjustment') AS x FROM usage_events"
+    )
+
+
+async def test_two_repricings_do_not_meet(session: Session, first: PriceBook, second: PriceBook) -> None:
+    await insert(session, calls(), first)
+    async with lease(session, ALL, second.version, seconds=60):
+        with pytest.raises(RepriceError, match="another repricing"):
+            await apply(session, second)
+    assert await apply(session, second) > 0
+
+
+async def test_a_lease_that_was_taken_over_is_lost(session: Session, first: PriceBook, second: PriceBook) -> None:
+    await insert(session, calls(), first)
+    async with lease(session, ALL, second.version, seconds=0) as frozen:
+        await apply(session, second)
+        with pytest.raises(RepriceError, match="took over"):
+            await append_adjustments(frozen, first)
+
+
+async def test_costs_may_be_negative_and_sums_stay_exact(session: Session, first: PriceBook, second: PriceBook) -> None:
+    (call,) = [event(9, model="gpt-4o", input_tokens=2**40, output_tokens=2**40)]
+    await insert(session, [call], first)
+    await apply(session, second)
+    answer = await session.query("SELECT cost FROM usage_events WHERE kind = 'adjustment'")
+    assert answer.result_rows[0][0] == 2**40 * (Decimal("11.123458") - Decimal("12.5")) / 10**6

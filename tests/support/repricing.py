@@ -1,0 +1,102 @@
+"""Calls, books and sums for the tests of repricing."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+from typing import Any
+
+from spendmeter_clickhouse import Session
+from spendmeter_events import UsageEvent
+from spendmeter_stream.block import Coordinates, build_block
+from spendmeter_stream.directory import Standing
+from spendmeter_stream.pricing import PriceBook
+from spendmeter_stream.reprice.reading import COSTS, COUNTERS
+from tests.support.records import event
+
+ROLLUPS = ("usage_15m", "usage_hourly", "usage_daily", "user_daily")
+
+HEAD = 'provider = "{0}"\n[defaults]\nfrom = "beginning"\nsource = "test"\nverified_at = 2026-11-01\n'
+RATE = "[[price]]\nmodels = [{models}]\nper_million = {{ input_tokens = {input}, {cached}output_tokens = {output} }}\n"
+
+
+def rate(models: str, input_: str, output: str, cached: str = "") -> str:
+    cache = f"cache_read_tokens = {cached}, " if cached else ""
+    return RATE.format(models=models, input=input_, output=output, cached=cache)
+
+
+def calls(count: int = 240, *, seed: int = 1) -> list[UsageEvent]:
+    """Calls over three months and several hours, of every model, failed ones and ones without a user included."""
+    draw = random.Random(seed)
+    models = [("openai", "gpt-4o"), ("openai", "gpt-4o-mini"), ("openai", "new-model"), ("anthropic", "claude-x")]
+    made = []
+    for number in range(count):
+        provider, model = draw.choice(models)
+        made.append(
+            event(
+                seed * 1_000_000 + number,
+                occurred_at=f"2026-{draw.choice((9, 10, 11)):02}-{draw.randint(1, 28):02}"
+                f"T{draw.randint(0, 23):02}:{draw.randint(0, 59):02}:07.123Z",
+                provider=provider,
+                model=model,
+                user_id=draw.choice(("u1", "u2", None)),
+                org_id=draw.choice(("a", "b")),
+                status=draw.choice(("ok", "error")),
+                input_tokens=draw.randint(0, 10**6),
+                cache_read_tokens=draw.choice((0, draw.randint(1, 10**5))),
+                output_tokens=draw.randint(0, 10**5),
+                latency_ms=draw.randint(1, 5000),
+                tags={"team": "x"},
+            )
+        )
+    return made
+
+
+def block(events: list[UsageEvent], book: PriceBook) -> Any:
+    return build_block(
+        events,
+        range(len(events)),
+        coordinates=Coordinates("life", 0),
+        book=book,
+        users={("a", "u1"): Standing("student", "7", "A")},
+        ingested_at=datetime.now(UTC),
+    )
+
+
+async def insert(session: Session, events: list[UsageEvent], book: PriceBook) -> None:
+    await session.insert_arrow("usage_events", block(events, book))
+
+
+def expected(events: list[UsageEvent], book: PriceBook) -> dict[str, Any]:
+    """The sums of `events` as `book` prices them, without the store."""
+    table = block(events, book)
+    return {name: sum(table[name].to_pylist()) for name in (*COSTS, *COUNTERS)}
+
+
+async def sums(session: Session, table: str = "usage_events") -> dict[str, Any]:
+    names = (*COSTS, *COUNTERS)
+    answer = await session.query(f"SELECT {', '.join(f'sum(t.{name})' for name in names)} FROM {table} AS t")
+    return dict(zip(names, answer.result_rows[0], strict=True))
+
+
+async def ensure_rollups_equal_raw(session: Session) -> None:
+    """Every measure of every rollup, by day, org, model and user, as raw events have it."""
+    measures = (*COSTS, *COUNTERS, "requests", "input_tokens", "output_tokens", "audio_seconds")
+    by_model = "toStartOfDay({0}) AS day, org_id, provider, model, role, feature, status"
+    for table in ROLLUPS:
+        keys = "toStartOfDay({0}) AS day, org_id, user_id, role, class_name" if table == "user_daily" else by_model
+        summed = ", ".join(f"sum(t.{name})" for name in measures)
+        raw = f"{summed}, sum(t.requests * (t.status = 'error')), sum(t.latency_ms), countIf(t.latency_ms > 0)"
+        rolled = f"{summed}, sum(t.errors), sum(t.latency_sum), sum(t.latency_requests)"
+        ends = ("min(t.occurred_at), max(t.occurred_at)", "min(t.first_seen), max(t.last_seen)")
+        group = "GROUP BY ALL ORDER BY ALL"
+        from_raw = await session.query(
+            f"SELECT {keys.format('t.occurred_at')}, {raw}, {ends[0]} FROM usage_events AS t {group}"
+        )
+        from_rollup = await session.query(
+            f"SELECT {keys.format('t.bucket')}, {rolled}, {ends[1]} FROM {table} AS t {group}"
+        )
+        assert from_rollup.result_rows == from_raw.result_rows, table
+    calls_with_latency = await session.query("SELECT count() FROM usage_events WHERE latency_ms IS NOT NULL")
+    binned = await session.query("SELECT sum(latency_requests) FROM latency_daily")
+    assert binned.result_rows == calls_with_latency.result_rows

@@ -11,6 +11,8 @@ USAGE_DLQ: Final = "spendmeter.usage.dlq.v1"
 """What could not be counted: original key and bytes, coordinates and reason in the headers."""
 DIRECTORY: Final = "spendmeter.directory.v1"
 """Orgs and users, compacted: the last entry of a key is the truth."""
+PRICES: Final = "spendmeter.prices.v1"
+"""Price rows on top of the book's files, compacted: the last row of a key is in force."""
 ALERTS: Final = "spendmeter.alerts.v1"
 """What the spend guard saw, one alert a record, keyed by its fingerprint."""
 
@@ -32,5 +34,6 @@ def topic_specs(*, usage_partitions: int) -> tuple[TopicSpec, ...]:
         # Dead letters keep their original bytes, an oversized one included.
         TopicSpec(USAGE_DLQ, 1, {"retention.ms": str(30 * day_ms), "max.message.bytes": str(8 * 2**20)}),
         TopicSpec(DIRECTORY, 1, {"cleanup.policy": "compact"}),
+        TopicSpec(PRICES, 1, {"cleanup.policy": "compact"}),
         TopicSpec(ALERTS, 1, {"retention.ms": str(30 * day_ms)}),
     )

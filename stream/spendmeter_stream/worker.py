@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,15 +15,13 @@ from spendmeter_events.topics import DIRECTORY
 from spendmeter_stream.directory import Directory
 from spendmeter_stream.incarnation import find_incarnation
 from spendmeter_stream.ingest import Ingest
+from spendmeter_stream.price_topic import PriceFeed
 from spendmeter_stream.pricing import PriceBookWatcher
 from spendmeter_stream.protocol import Guarantees
 from spendmeter_stream.retry import until_it_works
 from spendmeter_stream.settings import StreamSettings
 
-log = logging.getLogger(__name__)
-
 _REFRESH_SECONDS: Final = 30.0
-_PRICES_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +31,7 @@ class Worker:
     app: faust.App
     ingest: Ingest
     directory: Directory
+    prices: PriceBookWatcher
 
 
 def create_worker(
@@ -61,12 +59,13 @@ def create_worker(
         guarantees=guarantees,
         reached=reached,
     )
+    # In this order: the ingest starts when the rows of the topic are in force.
+    app.service(PriceFeed(watcher=prices, client_options=settings.client_options()))  # type: ignore[arg-type]
     app.service(ingest)  # type: ignore[arg-type]  # takes an instance as well
     _follow_directory(app, directory)
-    _follow_prices(app, prices)
     if web:
         _show_metrics(app)
-    return Worker(app, ingest, directory)
+    return Worker(app, ingest, directory, prices)
 
 
 def _faust_options(settings: StreamSettings, *, web: bool) -> dict[str, Any]:
@@ -112,15 +111,6 @@ def _follow_directory(app: faust.App, directory: Directory) -> None:
     @app.timer(_REFRESH_SECONDS)  # type: ignore[untyped-decorator]
     async def refresh() -> None:
         await until_it_works("directory", directory.refresh)
-
-
-def _follow_prices(app: faust.App, prices: PriceBookWatcher) -> None:
-    @app.timer(_PRICES_SECONDS)  # type: ignore[untyped-decorator]
-    async def poll() -> None:
-        if prices.poll():
-            log.info("price book %s is in force", prices.book.version)
-        elif prices.fault is not None:
-            log.error("the changed price book was refused, %s stays in force: %s", prices.book.version, prices.fault)
 
 
 def _show_metrics(app: faust.App) -> None:

@@ -1,0 +1,157 @@
+"""Prices in force: the book's files and the rows of a compacted topic, followed by every worker on its own.
+
+A consumer without a group reads every partition from the beginning, because each worker needs all rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import mode
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import UnknownTopicOrPartitionError
+
+from spendmeter_events.topics import PRICES
+from spendmeter_stream.pricing import PriceBookError, PriceBookWatcher
+from spendmeter_stream.retry import OUTAGES, until_it_works
+
+log = logging.getLogger(__name__)
+
+Rows = dict[str, bytes | None]
+"""The newest value of each key; None takes the row back."""
+
+_POLL_MS: Final = 1000
+_RESTART_SECONDS: Final = 5.0
+
+
+class PriceFeed(mode.Service):
+    """Keeps a watcher's book up to date. Started before the ingest, it has all rows before an event is priced."""
+
+    def __init__(self, *, watcher: PriceBookWatcher, client_options: dict[str, Any], **options: Any) -> None:
+        super().__init__(**options)
+        self._watcher = watcher
+        self._client_options = client_options
+        self._consumer: AIOKafkaConsumer | None = None
+        self._reported: PriceBookError | None = None
+
+    async def on_start(self) -> None:
+        """Wait until all rows that the topic has now are in force: without them, events would get wrong prices."""
+        await until_it_works("prices", self._read_from_the_beginning)
+
+    async def on_stop(self) -> None:
+        """Leave the broker."""
+        await self._close()
+
+    @mode.Service.task
+    async def _follow(self) -> None:
+        while not self.should_stop:
+            try:
+                await self._once()
+            except OUTAGES as error:
+                log.warning("the topic of prices cannot be read, %s stays in force: %s", self._version, error)
+                await self.sleep(_RESTART_SECONDS)
+                await until_it_works("prices", self._read_from_the_beginning)
+
+    async def _once(self) -> None:
+        if self._consumer is not None:
+            await self._apply(rows_of(await self._consumer.getmany(timeout_ms=_POLL_MS)))
+        self._report(await asyncio.to_thread(self._watcher.poll), "its files")
+
+    async def _read_from_the_beginning(self) -> None:
+        await self._close()
+        self._consumer = await open_consumer(self._client_options)
+        await self._apply(await rows_until_now(self._consumer))
+
+    async def _apply(self, rows: Rows) -> None:
+        for key, value in rows.items():
+            # Compiling a book takes most of a second, which the event loop cannot spare.
+            self._report(await asyncio.to_thread(self._watcher.put, key, value), f"row {key!r}")
+
+    def _report(self, changed: bool, cause: str) -> None:
+        if changed:
+            log.info("price book %s is in force, by %s", self._version, cause)
+        elif self._watcher.fault not in (None, self._reported):
+            self._reported = self._watcher.fault
+            log.error("a change of %s was refused, %s stays in force: %s", cause, self._version, self._watcher.fault)
+
+    async def _close(self) -> None:
+        if self._consumer is not None:
+            await self._consumer.stop()
+            self._consumer = None
+
+    @property
+    def _version(self) -> str:
+        return self._watcher.book.version
+
+
+async def read_price_rows(client_options: dict[str, Any]) -> Rows:
+    """Every row that the topic has now, for a command that prices as the workers do.
+
+    :raises KafkaError: no broker answers, or it has no such topic.
+    """
+    consumer = await open_consumer(client_options)
+    try:
+        return await rows_until_now(consumer)
+    finally:
+        await consumer.stop()
+
+
+async def open_consumer(client_options: dict[str, Any]) -> AIOKafkaConsumer:
+    """A started consumer at the beginning of every partition. Raises `KafkaError`."""
+    # The reset is for a log whose first records are gone already.
+    consumer = AIOKafkaConsumer(**client_options, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest")
+    try:
+        await consumer.start()
+        await consumer._client.force_metadata_update()
+        partitions = consumer.partitions_for_topic(PRICES)
+        if not partitions:
+            raise UnknownTopicOrPartitionError(f"there is no topic {PRICES}: `spendmeter worker` makes it")
+        assigned = [TopicPartition(PRICES, number) for number in sorted(partitions)]
+        consumer.assign(assigned)
+        for partition in assigned:
+            consumer.seek(partition, 0)
+    except BaseException:
+        await consumer.stop()
+        raise
+    return consumer
+
+
+async def rows_until_now(consumer: AIOKafkaConsumer) -> Rows:
+    """Read until the end that the broker names; the newest value of each key. Raises `KafkaError`."""
+    rows: Rows = {}
+    while not await _at_the_end(consumer):
+        rows.update(rows_of(await consumer.getmany(timeout_ms=_POLL_MS)))
+    return rows
+
+
+def rows_of(batches: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> Rows:
+    """The newest value of each key. A record without a key, or whose value is no JSON object, is left out."""
+    rows: Rows = {}
+    for record in (record for records in batches.values() for record in records):
+        if record.key is None or not _is_row(record.value):
+            log.error("the price at %s:%s was refused: no key, or no JSON object", record.partition, record.offset)
+            continue
+        rows[record.key.decode("utf-8", "replace")] = record.value
+    return rows
+
+
+def _is_row(value: bytes | None) -> bool:
+    if value is None:
+        return True
+    try:
+        return isinstance(json.loads(value), dict)
+    except ValueError:
+        return False
+
+
+async def _at_the_end(consumer: AIOKafkaConsumer) -> bool:
+    # Not `end_offsets`: the embedded broker answers it wrongly. The first answer to a fetch brings the true end.
+    for partition in consumer.assignment():
+        end = consumer.highwater(partition)
+        if end is None or await consumer.position(partition) < end:
+            return False
+    return True

@@ -34,12 +34,13 @@ def check(
             typer.echo(str(fault), err=True)
         typer.echo(f"{len(error.faults)} faults", err=True)
         raise typer.Exit(1) from None
-    models = {(row.terms.provider, row.pattern) for row in book.rows}
+    models = {(price.terms.provider, pattern) for price in book.prices for pattern in price.patterns}
     providers = {provider for provider, _ in models}
-    typer.echo(f"book {book.version}: {len(book.rows)} rates of {len(models)} models of {len(providers)} providers")
+    rates = sum(len(price.rates) for price in book.prices)
+    typer.echo(f"book {book.version}: {rates} rates of {len(models)} models of {len(providers)} providers")
     today = _today()
-    places = {(row.terms.provider, row.terms.place, row.terms.verified_at) for row in book.rows}
-    old = Counter(name for name, _, day in places if (today - date.fromisoformat(day)).days > stale_days)
+    terms = [price.terms for price in book.prices]
+    old = Counter(each.provider for each in terms if (today - date.fromisoformat(each.verified_at)).days > stale_days)
     for provider, count in sorted(old.items()):
         typer.echo(f"{provider}: {count} prices not verified for over {stale_days} days")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,12 @@ class Call(NamedTuple):
     region: str = ""
     org: str = "acme"
     tags: Mapping[str, str] = {}
+
+
+@cache
+def packaged_book() -> PriceBook:
+    """The packaged book, compiled once for all tests: it never changes."""
+    return PriceBook.load()
 
 
 def milliseconds(moment: str) -> int:

@@ -37,10 +37,10 @@ class PriceBook:
             raise PriceBookError(faults)
         self._documents = documents
         self.version: Final = _content_hash(documents)
-        self.rows: Final = tuple(parsed.rows)
+        self.prices: Final = tuple(parsed.prices)
         self.multipliers: Final = tuple(parsed.multipliers)
         self.cards: Final = CardTable()
-        terms = [row.terms for row in parsed.rows] + [each.terms for each in parsed.multipliers]
+        terms = [price.terms for price in parsed.prices] + [each.terms for each in parsed.multipliers]
         self.orgs: Final = frozenset(each.org for each in terms) - {""}
         self._index = Index.of(parsed)
         self._timelines: dict[CallKind, Timeline] = {}

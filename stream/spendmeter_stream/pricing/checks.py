@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+from itertools import combinations
+from typing import NamedTuple, TypeAlias
 
 from spendmeter_stream.pricing.names import provider_key
 from spendmeter_stream.pricing.parsing import Parsed
-from spendmeter_stream.pricing.rows import Fault, Provider, Terms
+from spendmeter_stream.pricing.rows import Fault, Multiplier, Price, Provider, Terms, Window
 from spendmeter_stream.pricing.values import hint
 
 
@@ -33,62 +34,92 @@ def _names(providers: list[Provider]) -> Iterator[Fault]:
 
 
 class _Claim(NamedTuple):
-    """What rows answer about: a unit's rate, or a factor, of one model pattern."""
+    """What prices answer about: a unit's rate, or a factor, of one model pattern."""
 
     what: str
     pattern: str
-    provider: str
-    org: str
-    layer: int
     rest: tuple[object, ...]
+
+    def __str__(self) -> str:
+        return f"{self.what!r} of {self.pattern!r}"
+
+
+_Claims: TypeAlias = "dict[_Claim, list[tuple[Terms, Window | None]]]"
 
 
 def _spans(parsed: Parsed) -> Iterator[Fault]:
-    for claim, members in _claims(parsed).items():
-        if len(members) > 1:
-            for same in _by_scope(members).values():
-                yield from _one_at_a_time(claim, same)
+    """Of the prices that answer the same question exactly one holds at any time from the first on."""
+    shared: dict[tuple[object, ...], list[Price]] = defaultdict(list)
+    for price in parsed.prices:
+        for pattern in price.patterns:
+            shared[(pattern, *_owner(price.terms))].append(price)
+    for key, prices in shared.items():
+        if len(prices) > 1:
+            yield from _one_at_a_time(_rate_claims(str(key[0]), prices))
+    yield from _one_at_a_time(_factor_claims(parsed.multipliers))
 
 
-def _claims(parsed: Parsed) -> dict[_Claim, list[Terms]]:
-    claims: dict[_Claim, list[Terms]] = defaultdict(list)
-    for row in parsed.rows:
-        claims[_claim(row.unit, row.pattern, row.terms, row.min_context, row.window, row.when)].append(row.terms)
-    for each in parsed.multipliers:
-        regional = bool(each.terms.regions)
-        claims[_claim("factor", each.pattern, each.terms, each.units, regional)].append(each.terms)
+def _owner(terms: Terms) -> tuple[str, str, int]:
+    return terms.provider, terms.org, terms.layer
+
+
+def _rate_claims(pattern: str, prices: list[Price]) -> _Claims:
+    claims: _Claims = defaultdict(list)
+    for price in prices:
+        for rate in price.rates:
+            for scope in _scopes(price.terms):
+                rest = (*scope, price.min_context, rate.when)
+                claims[_Claim(rate.unit, pattern, rest)].append((price.terms, price.window))
     return claims
 
 
-def _claim(what: str, pattern: str, terms: Terms, *rest: object) -> _Claim:
-    return _Claim(what, pattern, terms.provider, terms.org, terms.layer, rest)
+def _factor_claims(multipliers: list[Multiplier]) -> _Claims:
+    claims: _Claims = defaultdict(list)
+    for each in multipliers:
+        for pattern in each.patterns:
+            for scope in _scopes(each.terms):
+                claims[_Claim("factor", pattern, (*_owner(each.terms), *scope, each.units))].append((each.terms, None))
+    return claims
 
 
-def _by_scope(members: list[Terms]) -> dict[tuple[str, str], list[Terms]]:
-    scopes: dict[tuple[str, str], list[Terms]] = defaultdict(list)
-    for terms in members:
-        for tier in terms.tiers:
-            for region in terms.regions or ("",):
-                scopes[tier, region].append(terms)
-    return scopes
+def _scopes(terms: Terms) -> Iterator[tuple[str, str]]:
+    for tier in terms.tiers:
+        for region in terms.regions or ("",):
+            yield tier, region
 
 
-def _one_at_a_time(claim: _Claim, members: list[Terms]) -> Iterator[Fault]:
-    """Of the rows that answer the same question exactly one holds at any time from the first on."""
+def _one_at_a_time(claims: _Claims) -> Iterator[Fault]:
+    for claim, members in claims.items():
+        if len(members) > 1:
+            for window in {window for _, window in members}:
+                yield from _spans_of(claim, [terms for terms, other in members if other == window])
+            yield from _crossed(claim, [(terms, window) for terms, window in members if window is not None])
+
+
+def _spans_of(claim: _Claim, members: list[Terms]) -> Iterator[Fault]:
     members.sort(key=lambda terms: (terms.starts, terms.ends))
-    what, latest = f"{claim.what!r} of {claim.pattern!r}", members[0]
+    latest = members[0]
     for terms in members[1:]:
         if terms.starts < latest.ends:
-            yield Fault(terms.place, f"overlap: {what} already has a value in this time, from {latest.place}")
+            yield Fault(terms.place, f"overlap: {claim} already has a value in this time, from {latest.place}")
         elif terms.starts > latest.ends:
-            yield Fault(terms.place, f"gap: {what} has no value between {latest.place} and here")
+            yield Fault(terms.place, f"gap: {claim} has no value between {latest.place} and here")
         latest = max(latest, terms, key=lambda each: each.ends)
+
+
+def _crossed(claim: _Claim, members: list[tuple[Terms, Window]]) -> Iterator[Fault]:
+    """Different daily windows that are open at once, in the same days and years."""
+    for (first, early), (second, late) in combinations(members, 2):
+        together = first.starts < second.ends and second.starts < first.ends
+        if early != late and together and early.meets(late):
+            yield Fault(second.place, f"overlap: {claim} has a daily window open at the same time, from {first.place}")
 
 
 def _patterns(parsed: Parsed) -> Iterator[Fault]:
     # With a star only at the end, the longest prefix is the nearest, and no two are equally near.
-    patterns = {(row.pattern, row.terms.place) for row in parsed.rows}
-    patterns |= {(each.pattern, each.terms.place) for each in parsed.multipliers}
-    for pattern, place in patterns:
-        if "*" in pattern[:-1]:
-            yield Fault(place, f"{pattern!r}: a star may only end a model's name")
+    named = [(each.terms, each.patterns) for each in parsed.prices]
+    named += [(each.terms, each.patterns) for each in parsed.multipliers]
+    for terms, patterns in named:
+        for pattern in patterns:
+            if "*" in pattern[:-1]:
+                yield Fault(terms.place, f"{pattern!r}: a star may only end a model's name")

@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 from spendmeter_stream.pricing.names import Patterns, provider_key, spellings
 from spendmeter_stream.pricing.parsing import Parsed
 from spendmeter_stream.pricing.resolve import Candidates
-from spendmeter_stream.pricing.rows import Multiplier, PriceRow, Provider, Terms
+from spendmeter_stream.pricing.rows import Multiplier, Price, PriceRow, Provider, Terms
 
 
 class CallKind(NamedTuple):
@@ -30,18 +30,18 @@ class Index:
         named = [(name, each.name) for each in providers.values() for name in (each.name, *each.aliases)]
         self._names = {provider_key(name): provider for name, provider in named}
         self._gateway_prefixes = {f"{name}/" for name, _ in named}
-        self._rows: dict[tuple[str, str], Patterns[PriceRow]] = {}
+        self._prices: dict[tuple[str, str], Patterns[Price]] = {}
         self._multipliers: dict[str, dict[tuple[str, bool], Patterns[Multiplier]]] = {}
 
     @classmethod
     def of(cls, parsed: Parsed) -> Self:
         index = cls(providers=merged(parsed.providers))
-        for row in parsed.rows:
-            scope = row.terms.provider, row.terms.org
-            index._rows.setdefault(scope, Patterns()).add(row.pattern, row)
+        for price in parsed.prices:
+            scope = price.terms.provider, price.terms.org
+            index._prices.setdefault(scope, Patterns()).add(price.patterns, price)
         for each in parsed.multipliers:
             kinds = index._multipliers.setdefault(each.terms.provider, {})
-            kinds.setdefault((each.terms.org, bool(each.terms.regions)), Patterns()).add(each.pattern, each)
+            kinds.setdefault((each.terms.org, bool(each.terms.regions)), Patterns()).add(each.patterns, each)
         return index
 
     def provider(self, name: str) -> str | None:
@@ -52,30 +52,30 @@ class Index:
         """The rows and multipliers that can hold for this kind of call at some time."""
         header = self._providers[provider]
         names = spellings(kind.model, {*header.strip, *self._gateway_prefixes})
-        rows = self._rows_of(provider, "", names) or self._resold_rows(header, names)
+        prices = self._prices_of(provider, "", names) or self._resold_prices(header, names)
         if kind.org:
-            rows = [*rows, *self._rows_of(provider, kind.org, names)]
+            prices = [*prices, *self._prices_of(provider, kind.org, names)]
         tier, region = _tier(header, kind.tier), kind.region.strip().lower()
         multipliers = self._multipliers_of(provider, kind.org, names)
         return Candidates(
-            rows=[row for row in rows if _reaches(row.terms, tier, region)],
+            rows=[PriceRow(each, rate) for each in prices if _reaches(each.terms, tier, region) for rate in each.rates],
             multipliers=[each for each in multipliers if _reaches(each.terms, tier, region)],
             qualifiers=kind.qualifiers,
         )
 
-    def _rows_of(self, provider: str, org: str, names: list[str]) -> list[PriceRow]:
-        """The rows of the nearest pattern, from every layer that has it.
+    def _prices_of(self, provider: str, org: str, names: list[str]) -> list[Price]:
+        """The prices of the nearest pattern, from every layer that has it.
 
         One pattern for all layers: a hand-checked `gpt-4o` must not replace the seed's `gpt-4o-2024-05-13`.
         """
-        patterns = self._rows.get((provider, org))
+        patterns = self._prices.get((provider, org))
         return patterns.nearest(names) if patterns else []
 
-    def _resold_rows(self, header: Provider, names: list[str]) -> list[PriceRow]:
+    def _resold_prices(self, header: Provider, names: list[str]) -> list[Price]:
         """Only the maker's standard list price carries over: its tiers and regions are its own."""
         for maker in header.resells:
-            if rows := self._rows_of(maker, "", names):
-                return [row for row in rows if "standard" in row.terms.tiers and not row.terms.regions]
+            if prices := self._prices_of(maker, "", names):
+                return [each for each in prices if "standard" in each.terms.tiers and not each.terms.regions]
         return []
 
     def _multipliers_of(self, provider: str, org: str, names: list[str]) -> list[Multiplier]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Final, Generic, TypeVar
 
 _T = TypeVar("_T")
@@ -41,9 +41,10 @@ class Patterns(Generic[_T]):
         self._exact: dict[str, list[_T]] = {}
         self._prefixes: dict[str, list[_T]] = {}
 
-    def add(self, pattern: str, value: _T) -> None:
-        kind, name = (self._prefixes, pattern[:-1]) if pattern.endswith("*") else (self._exact, pattern)
-        kind.setdefault(name, []).append(value)
+    def add(self, patterns: Iterable[str], value: _T) -> None:
+        for pattern in patterns:
+            kind, name = (self._prefixes, pattern[:-1]) if pattern.endswith("*") else (self._exact, pattern)
+            kind.setdefault(name, []).append(value)
 
     def nearest(self, names: list[str]) -> list[_T]:
         """The values of the exact name, else of the longest prefix; of the nearest spelling that has any."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from spendmeter_stream.pricing.documents import Block, Document
 from spendmeter_stream.pricing.rates import RATE_KEYS, rates_of
-from spendmeter_stream.pricing.rows import FOREVER, Charging, Fault, Multiplier, PriceRow, Provider, Terms, Window
+from spendmeter_stream.pricing.rows import FOREVER, PLAIN, Charging, Fault, Multiplier, Price, Provider, Terms, Window
 from spendmeter_stream.pricing.units import TIERS, TOKEN_UNITS, UNITS
 from spendmeter_stream.pricing.values import BlockReader
 
@@ -38,7 +37,7 @@ class Parsed:
     """What the documents say, and what is wrong with them."""
 
     providers: list[Provider] = field(default_factory=list)
-    rows: list[PriceRow] = field(default_factory=list)
+    prices: list[Price] = field(default_factory=list)
     multipliers: list[Multiplier] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 
@@ -49,9 +48,9 @@ def parse(documents: list[Document]) -> Parsed:
     for document in documents:
         provider = _provider(document.head, parsed)
         for block in document.prices:
-            parsed.rows.extend(_price_rows(block, provider, document, parsed.faults))
+            parsed.prices.append(_price(block, provider, document, parsed.faults))
         for block in document.multipliers:
-            parsed.multipliers.extend(_multipliers(block, provider, document, parsed.faults))
+            parsed.multipliers.append(_multiplier(block, provider, document, parsed.faults))
     return parsed
 
 
@@ -101,31 +100,27 @@ def _models(reader: BlockReader) -> tuple[str, ...]:
     return tuple(model.lower() for model in reader.texts("models", required=True))
 
 
-def _price_rows(block: Block, provider: str, document: Document, faults: list[Fault]) -> Iterator[PriceRow]:
+def _price(block: Block, provider: str, document: Document, faults: list[Fault]) -> Price:
     reader = BlockReader(block=block, faults=faults)
     reader.only(_PRICE_KEYS)
     free, rates = rates_of(reader)
-    terms = _terms(reader, provider, document.layer, TIERS if free else ("standard",))
     characters = reader.text("characters_counted", "raw")
     reader.one_of("characters_counted", characters, CHARACTER_COUNTS, "way to count characters")
-    window, min_context, charging = _window(reader), _min_context(reader), _charging(reader)
-    for pattern in _models(reader):
-        for rate in rates:
-            yield PriceRow(
-                terms=terms,
-                pattern=pattern,
-                unit=rate.unit,
-                pico=rate.pico,
-                min_context=min_context,
-                window=window,
-                when=rate.when,
-                charging=charging,
-                characters_counted=characters,
-                free=free,
-            )
+    return Price(
+        terms=_terms(reader, provider, document.layer, TIERS if free else ("standard",)),
+        patterns=_models(reader),
+        rates=rates,
+        min_context=_min_context(reader),
+        window=_window(reader),
+        charging=_charging(reader),
+        characters_counted=characters,
+        free=free,
+    )
 
 
 def _min_context(reader: BlockReader) -> int:
+    if not reader.has("context_over", "context_from"):
+        return 0
     over, least = reader.count("context_over"), reader.count("context_from")
     if over and least:
         reader.fault("context_from", "give context_over (exclusive) or context_from (inclusive), not both")
@@ -133,6 +128,8 @@ def _min_context(reader: BlockReader) -> int:
 
 
 def _charging(reader: BlockReader) -> Charging:
+    if not reader.has("unless_counted", "minimum", "step"):
+        return PLAIN
     units = [reader.one_of("unless_counted", unit, UNITS, "unit") for unit in reader.texts("unless_counted")]
     return Charging(
         minimum=reader.count("minimum"),
@@ -142,7 +139,7 @@ def _charging(reader: BlockReader) -> Charging:
 
 
 def _window(reader: BlockReader) -> Window | None:
-    if "daily" not in reader.block.data:
+    if not reader.has("daily"):
         return None
     daily: dict[str, Any] = dict(reader.table("daily"))
     for key in daily:
@@ -159,7 +156,7 @@ def _window(reader: BlockReader) -> Window | None:
     return Window(start, end, frozenset(index for index, day in enumerate(_DAYS) if day in days))
 
 
-def _multipliers(block: Block, provider: str, document: Document, faults: list[Fault]) -> Iterator[Multiplier]:
+def _multiplier(block: Block, provider: str, document: Document, faults: list[Fault]) -> Multiplier:
     reader = BlockReader(block=block, faults=faults)
     reader.only(_MULTIPLIER_KEYS)
     terms = _terms(reader, provider, document.layer, TIERS)
@@ -170,5 +167,4 @@ def _multipliers(block: Block, provider: str, document: Document, faults: list[F
     if not terms.regions and not terms.org:
         reader.fault("", "a multiplier is for some regions or for one org")
     factor = reader.number("factor", block.data.get("factor"))
-    for pattern in _models(reader):
-        yield Multiplier(terms=terms, pattern=pattern, factor=factor, units=frozenset(named or UNITS))
+    return Multiplier(terms=terms, patterns=_models(reader), factor=factor, units=frozenset(named or UNITS))

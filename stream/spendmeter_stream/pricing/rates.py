@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Final, NamedTuple
+from typing import Final
 
-from spendmeter_stream.pricing.rows import pico_rate
+from spendmeter_stream.pricing.rows import UnitRate, pico_rate
 from spendmeter_stream.pricing.units import DENOMINATORS, QUALIFIED_UNITS, QUALIFIERS, UNITS
 from spendmeter_stream.pricing.values import BlockReader
 
@@ -15,26 +15,18 @@ TOOLS: Final = "tools_per_thousand"
 
 RATE_KEYS: Final = (*DENOMINATORS, TOOLS, "when", "currency", "usd", "free")
 
-Tags = tuple[tuple[str, str], ...]
+_FREE: Final = tuple(UnitRate(unit, Fraction(0), ()) for unit in UNITS)
 
 
-class BlockRate(NamedTuple):
-    """One rate of a block, in pico-dollars for one counted unit, for calls with exactly these tags."""
-
-    unit: str
-    pico: Fraction
-    when: Tags
-
-
-def rates_of(reader: BlockReader) -> tuple[bool, list[BlockRate]]:
+def rates_of(reader: BlockReader) -> tuple[bool, tuple[UnitRate, ...]]:
     """Whether the block is free, and its rates. A free block prices every unit at 0."""
     if reader.flag("free"):
         for key in (*DENOMINATORS, TOOLS):
             if key in reader.block.data:
                 reader.fault(key, "a free price has no rates")
-        return True, [BlockRate(unit, Fraction(0), ()) for unit in UNITS]
+        return True, _FREE
     exchange = _exchange(reader)
-    rates = [*_tables(reader, exchange), *_tools(reader, exchange)]
+    rates = (*_tables(reader, exchange), *_tools(reader, exchange))
     if not rates:
         reader.fault("", f"a price needs a rate in one of {', '.join((*DENOMINATORS, TOOLS))}, or free = true")
     elif not any(rate.pico for rate in rates):
@@ -42,7 +34,7 @@ def rates_of(reader: BlockReader) -> tuple[bool, list[BlockRate]]:
     return False, rates
 
 
-def _tables(reader: BlockReader, exchange: Fraction | int) -> Iterator[BlockRate]:
+def _tables(reader: BlockReader, exchange: Fraction | int) -> Iterator[UnitRate]:
     when, seen = _when(reader), set[str]()
     for table in (name for name in DENOMINATORS if name in reader.block.data):
         per = DENOMINATORS[table]
@@ -58,16 +50,16 @@ def _tables(reader: BlockReader, exchange: Fraction | int) -> Iterator[BlockRate
                 reader.fault("when", f"tags choose rates of {' and '.join(QUALIFIED_UNITS)}, not of {unit!r}")
             else:
                 seen.add(unit)
-                yield BlockRate(unit, pico_rate(rate, per, unit), when)
+                yield UnitRate(unit, pico_rate(rate, per, unit), when)
 
 
-def _tools(reader: BlockReader, exchange: Fraction | int) -> Iterator[BlockRate]:
+def _tools(reader: BlockReader, exchange: Fraction | int) -> Iterator[UnitRate]:
     for tool, value in reader.table(TOOLS).items():
         rate = reader.number(TOOLS, value) * exchange
-        yield BlockRate("tool_calls", pico_rate(rate, 1_000, "tool_calls"), (("tool", tool.lower()),))
+        yield UnitRate("tool_calls", pico_rate(rate, 1_000, "tool_calls"), (("tool", tool.lower()),))
 
 
-def _when(reader: BlockReader) -> Tags:
+def _when(reader: BlockReader) -> tuple[tuple[str, str], ...]:
     pairs: list[tuple[str, str]] = []
     for tag, value in reader.table("when").items():
         reader.one_of("when", tag, QUALIFIERS, "tag")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
+from typing import Final, NamedTuple
 
 from spendmeter_stream.pricing.units import PICO
 
@@ -53,6 +53,11 @@ class Window:
     end_minute: int
     weekdays: frozenset[int]
 
+    def meets(self, other: Window) -> bool:
+        """Whether both are open at some minute of some weekday."""
+        same_minute = self.start_minute < other.end_minute and other.start_minute < self.end_minute
+        return same_minute and not self.weekdays.isdisjoint(other.weekdays)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
@@ -92,23 +97,35 @@ class Charging:
 PLAIN: Final = Charging()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceRow:
-    """One dated rate of one unit for one model pattern."""
+class UnitRate(NamedTuple):
+    """What one unit costs, for calls with exactly these tags among those that the unit's rates ask for."""
 
-    terms: Terms
-    pattern: str
     unit: str
     pico: Fraction
     """Pico-dollars for one unit (one millisecond for audio)."""
-    min_context: int
-    """The smallest prompt, in tokens, that this rate applies to."""
-    window: Window | None
     when: tuple[tuple[str, str], ...]
-    """The tags an event must carry, exactly, among those that this unit's rows ask for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """One block of the book: the dated rates of some units, for some model patterns."""
+
+    terms: Terms
+    patterns: tuple[str, ...]
+    rates: tuple[UnitRate, ...]
+    min_context: int
+    """The smallest prompt, in tokens, that these rates apply to."""
+    window: Window | None
     charging: Charging
     characters_counted: str
     free: bool
+
+
+class PriceRow(NamedTuple):
+    """One dated rate of one unit."""
+
+    price: Price
+    rate: UnitRate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +133,7 @@ class Multiplier:
     """A factor on list prices: a region's surcharge, or an org's discount."""
 
     terms: Terms
-    pattern: str
+    patterns: tuple[str, ...]
     factor: Fraction
     units: frozenset[str]
 

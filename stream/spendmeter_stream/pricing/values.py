@@ -27,6 +27,9 @@ class BlockReader:
     def fault(self, key: str, message: str) -> None:
         self._faults.append(Fault(self.block.place(key), message))
 
+    def has(self, *keys: str) -> bool:
+        return any(key in self.block.data for key in keys)
+
     def only(self, known: Collection[str]) -> None:
         for key in self.block.data:
             if key not in known:
@@ -46,6 +49,8 @@ class BlockReader:
 
     def texts(self, key: str, *, required: bool = False) -> tuple[str, ...]:
         values = self.block.data.get(key, [])
+        if not values and not required and values == []:
+            return ()
         if not isinstance(values, list) or not all(isinstance(value, str) and value for value in values):
             self.fault(key, f"{key!r} must be a list of texts")
             return ()

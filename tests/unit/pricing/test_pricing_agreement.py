@@ -22,7 +22,7 @@ from genai_prices.data_snapshot import get_snapshot
 from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.pricing.genai import SEEDED
 from spendmeter_stream.pricing.genai_names import names_of
-from tests.support.pricing import Call, price_all
+from tests.support.pricing import Call, packaged_book, price_all
 
 LISTED: Final = tomllib.loads((Path(__file__).parent / "disagreements.toml").read_text())["disagreement"]
 CONTEXT: Final[dict[str, dict[str, str]]] = {
@@ -90,7 +90,7 @@ def _selects(context: dict[str, str], variant: types.PriceVariant) -> bool:
 
 @pytest.fixture(scope="module")
 def book() -> PriceBook:
-    return PriceBook.load()
+    return packaged_book()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 import spendmeter_stream.pricing.book as book_module
 from spendmeter_stream.pricing import PriceBook, packaged_directory
 from spendmeter_stream.pricing.index import CallKind
-from tests.support.pricing import Call, price, price_all
+from tests.support.pricing import Call, packaged_book, price, price_all
 
 NAMED = [
     "openai", "azure", "anthropic", "bedrock", "gemini", "vertex", "xai", "mistral", "deepseek", "groq", "cohere",
@@ -21,7 +21,7 @@ NAMED = [
 
 @pytest.fixture(scope="module")
 def book() -> PriceBook:
-    return PriceBook.load()
+    return packaged_book()
 
 
 @pytest.mark.parametrize("name", NAMED)
@@ -29,7 +29,7 @@ def test_every_named_provider_has_prices(book: PriceBook, name: str) -> None:
     provider = book.provider_name(name)
 
     assert provider is not None
-    assert any(row.terms.provider == provider for row in book.rows)
+    assert any(each.terms.provider == provider for each in book.prices)
 
 
 @pytest.mark.parametrize(
@@ -42,17 +42,19 @@ def test_a_provider_goes_by_many_names(book: PriceBook, spelling: str, provider:
 
 
 def test_every_rate_has_a_source_and_a_date_of_verification(book: PriceBook) -> None:
-    for row in book.rows:
-        assert row.terms.source
-        assert date(2024, 1, 1) < date.fromisoformat(row.terms.verified_at) <= date(2026, 11, 22)
+    for each in book.prices:
+        assert each.terms.source
+        assert date(2024, 1, 1) < date.fromisoformat(each.terms.verified_at) <= date(2026, 11, 22)
 
 
 def test_rows_from_memory_say_so(book: PriceBook) -> None:
     """Whoever reads a row knows whether someone looked at the page: a link alone would claim that."""
-    hand = [row for row in book.rows if row.terms.layer == 1]
+    hand = [each for each in book.prices if each.terms.layer == 1]
 
     assert hand
-    assert all(row.terms.note or row.terms.source == "https://developers.openai.com/api/docs/pricing" for row in hand)
+    assert all(
+        each.terms.note or each.terms.source == "https://developers.openai.com/api/docs/pricing" for each in hand
+    )
 
 
 def test_a_trace_of_2023_can_be_priced_with_the_models_of_today(book: PriceBook) -> None:

@@ -178,13 +178,33 @@ def test_a_gap_is_a_fault(tmp_path: Path) -> None:
 def test_rows_that_answer_different_questions_do_not_overlap(tmp_path: Path, other: dict[str, str]) -> None:
     book = write_book(tmp_path, maker=HEAD + dated('"beginning"') + dated('"beginning"', **other))
 
-    assert len(book.rows) == 2
+    assert len(book.prices) == 2
+
+
+@pytest.mark.parametrize(
+    ("other", "meets"),
+    [
+        ('{ from = 03:00:00, to = 05:00:00, days = ["sat", "mon"] }', True),
+        ('{ from = 03:00:00, to = 05:00:00, days = ["sat"] }', False),
+        ("{ from = 04:00:00, to = 05:00:00 }", False),
+    ],
+)
+def test_daily_windows_that_are_open_at_once_overlap(tmp_path: Path, other: str, meets: bool) -> None:
+    workdays = '{ from = 01:00:00, to = 04:00:00, days = ["mon", "tue"] }'
+    text = HEAD + dated('"beginning"', daily=workdays) + dated('"beginning"', daily=other)
+
+    if meets:
+        assert faults_of(tmp_path, text) == [
+            "maker.toml:9: overlap: 'input_tokens' of 'm' has a daily window open at the same time, from maker.toml:2"
+        ]
+    else:
+        assert write_book(tmp_path, maker=text).prices
 
 
 def test_the_seed_and_the_reviewed_file_may_overlap(tmp_path: Path) -> None:
     book = write_book(tmp_path, maker=HEAD + dated('"beginning"'), seed__maker=HEAD + dated('"beginning"'))
 
-    assert {row.terms.layer for row in book.rows} == {0, 1}
+    assert {each.terms.layer for each in book.prices} == {0, 1}
 
 
 def test_two_factors_for_the_same_calls_overlap(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.pricing.documents import document_of_rows
-from tests.support.pricing import COSTS, Call, price_all
+from tests.support.pricing import COSTS, Call, packaged_book, price_all
 
 TOKENS = (
     "input_tokens",
@@ -179,7 +179,8 @@ def test_the_order_and_the_company_of_events_do_not_matter(
 
     together = price_all(book, ordered)
     mixed = price_all(book, [call for _, call in shuffled])
-    alone = [price_all(book_of(spec), [call])[0] for call in ordered]
+    fresh = book_of(spec)
+    alone = [price_all(fresh, [call])[0] for call in ordered]
 
     assert together == alone
     assert [
@@ -207,4 +208,4 @@ def test_real_prices_rise_with_every_count_across_their_thresholds(
 
 @pytest.fixture(scope="module")
 def packaged() -> PriceBook:
-    return PriceBook.load()
+    return packaged_book()

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from spendmeter_stream.pricing import PriceBook
-from tests.support.pricing import COSTS, Call, price
+from tests.support.pricing import COSTS, Call, packaged_book, price
 
 M = 1_000_000
 HOUR = 3_600_000
@@ -395,7 +395,7 @@ CASES = [*CHAT, *CACHE, *LONG, *AUDIO_TOKENS, *UNITS, *EMBEDDINGS, *FREE, *UNKNO
 
 @pytest.fixture(scope="module")
 def book() -> PriceBook:
-    return PriceBook.load()
+    return packaged_book()
 
 
 def _name(case: Case) -> str:

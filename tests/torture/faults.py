@@ -17,7 +17,7 @@ from tests.support.kafka.process import BrokerProcess
 from tests.torture.cluster import Cluster, StuckError, Worker, eventually
 from tests.torture.plan import Fault, Kind
 
-_PAST_SESSION_S: Final = 7.0
+_PAST_SESSION_S: Final = 8.0
 """Longer than a session and the rebalance after it (`cluster.STREAM`), so that a frozen worker's partitions move on."""
 _OUTAGE_S: Final = 3.0
 _REACHED_S: Final = 60.0

@@ -60,7 +60,7 @@ class Ledger:
     bad_share: float = 0.02
     events: int = 0
     retries: int = 0
-    bad: int = 0
+    bad_keys: set[bytes] = field(default_factory=set)
     _random: random.Random = field(init=False)
     _batches: int = 0
     _sent_again: dict[int, list[Record]] = field(default_factory=lambda: defaultdict(list))
@@ -110,8 +110,9 @@ class Ledger:
         return record
 
     def _unreadable(self) -> Record:
-        self.bad += 1
-        return Record(self._random.randbytes(16), b'{"event_id": ' + str(self.bad).encode())
+        key = self._random.randbytes(16)
+        self.bad_keys.add(key)
+        return Record(key, b'{"event_id": ' + str(len(self.bad_keys)).encode())
 
 
 def _encoded(event_id: UUID, moment: datetime, org: str, tokens_in: int, tokens_out: int) -> bytes:

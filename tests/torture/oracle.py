@@ -7,6 +7,9 @@ from datetime import datetime
 from typing import Final
 
 from spendmeter_clickhouse import Session
+from spendmeter_events import KafkaConnection
+from spendmeter_events.topics import USAGE_DLQ
+from tests.support.kafka.topic import read_topic
 from tests.torture.ledger import Ledger, Measures, Sums
 
 _RAW: Final = """
@@ -42,6 +45,13 @@ async def differences(session: Session, ledger: Ledger) -> list[str]:
         sums = await _rollup(session, table, "toStartOfDay")
         found += _compare(table, _without_ids(ledger.days()), sums)
     return found
+
+
+async def missing_dead_letters(connection: KafkaConnection, ledger: Ledger) -> list[str]:
+    """A line if any unreadable record is not in the dead-letter topic; there may be copies of one."""
+    letters = await read_topic(connection, USAGE_DLQ, count=len(ledger.bad_keys))
+    missing = ledger.bad_keys - {letter.key for letter in letters}
+    return [f"{USAGE_DLQ}: {len(missing)} of {len(ledger.bad_keys)} unreadable records are missing"] if missing else []
 
 
 async def _raw(session: Session) -> Sums:

@@ -17,14 +17,14 @@ from tests.support.kafka.tansu import Tansu
 from tests.torture.cluster import Cluster, StuckError, cluster
 from tests.torture.faults import Faults
 from tests.torture.ledger import Ledger
-from tests.torture.oracle import differences
+from tests.torture.oracle import differences, missing_dead_letters
 from tests.torture.plan import Kind, plan
 
 WORKERS: Final = 3
 PARTITIONS: Final = 12
 FAULTS_A_ROUND: Final = 4
-_BATCH: Final = 60
-_PAUSE_S: Final = 0.4
+_BATCH: Final = 30
+_PAUSE_S: Final = 0.5
 
 
 @dataclass(slots=True)
@@ -86,6 +86,7 @@ async def torture(
             # Whatever a worker still had in its hands has now landed.
             await running.stop_workers()
             report.differences += await differences(running.session, ledger)
+            report.differences += await missing_dead_letters(broker.connection, ledger)
         except StuckError as stuck:
             report.differences.append(f"stuck: {stuck}")
         _count(report, running, rounds)
@@ -118,6 +119,6 @@ def _count(report: Report, running: Cluster, rounds: int) -> None:
         "events": ledger.events,
         "client retries": ledger.retries,
         "sent again, acknowledgement lost": running.feeder.sent_again,
-        "unreadable records": ledger.bad,
+        "unreadable records": len(ledger.bad_keys),
         "quiet points": rounds,
     }

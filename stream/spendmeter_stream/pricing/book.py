@@ -14,7 +14,7 @@ from spendmeter_stream.pricing.cards import NO_CARD, CardTable, Timeline
 from spendmeter_stream.pricing.checks import check
 from spendmeter_stream.pricing.documents import Document, document_of_rows, read_documents
 from spendmeter_stream.pricing.index import CallKind, Index
-from spendmeter_stream.pricing.parsing import parse
+from spendmeter_stream.pricing.parsing import Parsed, parse
 from spendmeter_stream.pricing.resolve import timeline_of
 from spendmeter_stream.pricing.rows import PriceBookError
 
@@ -29,20 +29,24 @@ class PriceBook:
     Build one with `PriceBook.load()`; the constructor takes documents already read.
     """
 
-    def __init__(self, *, documents: list[Document]) -> None:
-        """Raises `PriceBookError` with every fault of the documents."""
+    def __init__(self, *, documents: list[Document], below: PriceBook | None = None) -> None:
+        """`below` is a book without rows on top, whose files need not be read and checked again.
+
+        Raises `PriceBookError` with every fault of the documents.
+        """
         parsed = parse(documents)
-        faults = [*parsed.faults, *check(parsed)]
+        faults = [*parsed.faults, *check(parsed, below._parsed.providers if below else [])]
         if faults:
             raise PriceBookError(faults)
-        self._documents = documents
-        self.version: Final = _content_hash(documents)
-        self.prices: Final = tuple(parsed.prices)
-        self.multipliers: Final = tuple(parsed.multipliers)
+        self._files: PriceBook = below or self
+        self._parsed: Parsed = parsed.on_top_of(below._parsed) if below else parsed
+        self._content: str = _content_hash(documents, below._content if below else "")
+        self.version: Final = self._content[:12]
+        self.prices: Final = tuple(self._parsed.prices)
         self.cards: Final = CardTable()
-        terms = [price.terms for price in parsed.prices] + [each.terms for each in parsed.multipliers]
+        terms = [price.terms for price in self.prices] + [each.terms for each in self._parsed.multipliers]
         self.orgs: Final = frozenset(each.org for each in terms) - {""}
-        self._index = Index.of(parsed)
+        self._index = Index.of(self._parsed)
         self._timelines: dict[CallKind, Timeline] = {}
         self._lock = Lock()
 
@@ -58,13 +62,14 @@ class PriceBook:
         return cls(documents=documents)
 
     def with_rows(self, rows: Iterable[Mapping[str, Any]]) -> PriceBook:
-        """A book with rows on top: each a `[[price]]` or `[[multiplier]]` block plus its `provider`.
+        """A book with these rows, and no others, on top of this one's files.
+
+        Each is shaped like a `[[price]]` or `[[multiplier]]` block, plus its `provider`.
 
         A row replaces the book's own rates for its units, models and tiers while it is in force.
         Raises `PriceBookError`; the place of a fault is `rows:N`, counted from 1.
         """
-        below = [document for document in self._documents if document.layer < _ROWS_LAYER]
-        return PriceBook(documents=[*below, *document_of_rows(rows, layer=_ROWS_LAYER)])
+        return PriceBook(documents=document_of_rows(rows, layer=_ROWS_LAYER), below=self._files)
 
     def timeline(self, kind: CallKind) -> Timeline:
         """The cards of one kind of call by time; an unknown provider or model has the unknown card."""
@@ -97,7 +102,7 @@ def packaged_directory() -> Path:
     return inside if inside.is_dir() else beside
 
 
-def _content_hash(documents: list[Document]) -> str:
+def _content_hash(documents: list[Document], below: str) -> str:
     # Over the values, not the bytes: a comment or a blank line changes no price and so no version.
     content = [
         [
@@ -107,5 +112,5 @@ def _content_hash(documents: list[Document]) -> str:
         ]
         for document in documents
     ]
-    text = json.dumps(content, default=str, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    text = below + json.dumps(content, default=str, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

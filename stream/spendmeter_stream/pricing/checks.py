@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from difflib import get_close_matches
 from itertools import combinations
 from typing import NamedTuple, TypeAlias
 
@@ -13,9 +14,10 @@ from spendmeter_stream.pricing.rows import Fault, Multiplier, Price, Provider, T
 from spendmeter_stream.pricing.values import hint
 
 
-def check(parsed: Parsed) -> Iterator[Fault]:
-    """Every fault between the rows of a book."""
-    yield from _names(parsed.providers)
+def check(parsed: Parsed, known: list[Provider]) -> Iterator[Fault]:
+    """Every fault between what was parsed, and with the names of providers already `known`, sound by themselves."""
+    yield from _names([*known, *parsed.providers])
+    yield from _misspelt(parsed.providers, {provider.name for provider in known})
     yield from _spans(parsed)
     yield from _patterns(parsed)
 
@@ -31,6 +33,14 @@ def _names(providers: list[Provider]) -> Iterator[Fault]:
         for maker in provider.resells:
             if maker not in known:
                 yield Fault(provider.place, f"resells an unknown provider {maker!r}{hint(maker, known)}")
+
+
+def _misspelt(providers: list[Provider], known: set[str]) -> Iterator[Fault]:
+    """A row on top for a provider that no file has may be meant; one that is nearly such a name is not."""
+    for provider in providers:
+        near = get_close_matches(provider.name, known, n=1, cutoff=0.8) if provider.name not in known else []
+        if near:
+            yield Fault(provider.place, f"unknown provider {provider.name!r}; did you mean {near[0]!r}?")
 
 
 class _Claim(NamedTuple):

@@ -41,6 +41,14 @@ class Parsed:
     multipliers: list[Multiplier] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 
+    def on_top_of(self, below: Parsed) -> Parsed:
+        """Both, as one."""
+        return Parsed(
+            providers=[*below.providers, *self.providers],
+            prices=[*below.prices, *self.prices],
+            multipliers=[*below.multipliers, *self.multipliers],
+        )
+
 
 def parse(documents: list[Document]) -> Parsed:
     """Every provider, row and multiplier of the documents. Faults are collected, never raised."""

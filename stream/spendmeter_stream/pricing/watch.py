@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spendmeter_stream.pricing.book import PriceBook, packaged_directory
-from spendmeter_stream.pricing.rows import PriceBookError
+from spendmeter_stream.pricing.rows import Fault, PriceBookError
 
 _Signature = tuple[tuple[str, int, int], ...]
 
@@ -48,10 +48,22 @@ class PriceBookWatcher:
 
         True when another book is in force now.
         """
-        rows = {name: row for name, row in self._rows.items() if name != key}
-        if value is not None:
-            rows[key] = _row(value)
-        return self._replace(self._files, rows)
+        return self.put_all({key: value})
+
+    def put_all(self, records: Mapping[str, bytes | None]) -> bool:
+        """Takes many records, compiling once. If together they are faulty, each is tried, and the faulty refused."""
+        given = {key: _row(value) for key, value in records.items() if value is not None}
+        kept = {key: row for key, row in self._rows.items() if key not in records}
+        changed = self._replace(self._files, {**kept, **given})
+        if self.fault is None or len(records) == 1:
+            return changed
+        before = self.book.version
+        faults: list[Fault] = []
+        for key, value in records.items():
+            self.put_all({key: value})
+            faults += [] if self.fault is None else self.fault.faults
+        self.fault = PriceBookError(faults)
+        return self.book.version != before
 
     def _replace(self, files: PriceBook, rows: dict[str, Mapping[str, Any]]) -> bool:
         try:

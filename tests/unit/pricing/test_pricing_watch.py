@@ -133,6 +133,33 @@ def test_a_bad_record_is_refused_and_changes_nothing(folder: Path, record: bytes
     assert cost(watcher.book) == 3
 
 
+def test_many_records_are_taken_at_once_and_only_the_faulty_are_refused(folder: Path) -> None:
+    watcher = PriceBookWatcher(directory=folder)
+    watcher.put("old", json.dumps({**ROW, "org": "late"}).encode())
+    records: dict[str, bytes | None] = {
+        "old": None,
+        "a": json.dumps(ROW).encode(),
+        "overlapping": json.dumps(ROW).encode(),
+        "b": json.dumps({**ROW, "org": "school", "per_million": {"input_tokens": "0.5"}}).encode(),
+    }
+
+    assert watcher.put_all(records)
+    assert (cost(watcher.book), cost(watcher.book, org="school"), cost(watcher.book, org="late")) == (3, 0.5, 3)
+    assert watcher.fault is not None
+    assert "overlap" in str(watcher.fault)
+
+    assert watcher.put_all({"a": None, "b": None})
+    assert (watcher.fault, cost(watcher.book)) == (None, 1)
+
+
+def test_a_row_for_a_misspelt_provider_is_refused_and_one_for_a_new_provider_taken(folder: Path) -> None:
+    watcher = PriceBookWatcher(directory=folder)
+
+    assert not watcher.put("typo", json.dumps({**ROW, "provider": "makr"}).encode())
+    assert "unknown provider 'makr'; did you mean 'maker'?" in str(watcher.fault)
+    assert watcher.put("new", json.dumps({**ROW, "provider": "our-own-model"}).encode())
+
+
 def test_a_discount_can_come_by_the_topic(folder: Path) -> None:
     watcher = PriceBookWatcher(directory=folder)
     discount = {key: value for key, value in ROW.items() if key != "per_million"} | {"org": "school", "factor": "0.8"}

@@ -1,0 +1,44 @@
+"""Agents, tasks, configurations: which of the things that schools set up spend what, and since when more."""
+
+from __future__ import annotations
+
+from grafana.build import sql
+from grafana.build.board import board
+from grafana.build.breakdown import breakdown, shown
+from grafana.build.panels import Json, over_time, series
+from grafana.build.variables import standard
+
+_KINDS = (
+    ("agent_id", "Agent", "Assistants and agents by their id; a dash for calls outside any."),
+    ("task_id", "Task", "Tasks by their id; a dash for calls made outside one."),
+    ("configuration_id", "Configuration", "Configurations by their id: model, prompt and settings under one name."),
+)
+
+
+def build() -> Json:
+    """A table of each kind with its trend, and the agents over time."""
+    panels = [
+        over_time(
+            "Cost by agent",
+            "The ten agents that cost most in the range; the rest together as other.",
+            [series(sql.by(sql.shown("usage.agent_id"), sql.drawn("cost"), ("agent_id",), ("cost",)))],
+        ),
+        *(_table(column, label, meaning) for column, label, meaning in _KINDS),
+    ]
+    return board(
+        "agents",
+        "Agents, tasks, configurations",
+        "Which agents, tasks and configurations spend what, and how that went over the range.",
+        panels,
+        variables=standard(),
+    )
+
+
+def _table(column: str, label: str, meaning: str) -> Json:
+    return shown(
+        f"{label}s",
+        f"{meaning} Trend: cost over the range, each row by its own highest bar.",
+        breakdown({label: sql.shown(f"usage.{column}")}, (column,), trend=True),
+        (column,),
+        size=(24, 10),
+    )

@@ -1,0 +1,147 @@
+"""Cache and BYOK: what prompt caches saved, and whose keys paid."""
+
+from __future__ import annotations
+
+from grafana.build import sql
+from grafana.build.board import board, new_prices, row
+from grafana.build.panels import Json, donut, over_time, override, rows, series, stat, table
+from grafana.build.usage import usage
+from grafana.build.variables import field, link, standard
+
+_WRITES = ("cache_write_5m_tokens", "cache_write_1h_tokens")
+_MEASURES = ("cache_savings", "cache_unpriced_requests", "input_tokens", "cache_read_tokens", *_WRITES)
+_READ = sql.total("cache_read_tokens")
+_WRITTEN = sql.total(*_WRITES)
+# The null of "no call read or wrote a cache", which is not the zero of "nothing was saved".
+_USED = f"({_READ} + {_WRITTEN} > 0)"
+_RATE = f"if({_USED}, {_READ} / ({sql.total('input_tokens')} + {_READ} + {_WRITTEN}), NULL)"
+_NONE = "No call in this window read or wrote a cache"
+
+
+def build() -> Json:
+    """Savings and their course; platform against own keys."""
+    panels = [
+        row("Prompt cache"),
+        _figures(),
+        _over_time(),
+        _models(),
+        _skipped(),
+        row("Platform keys and schools' own keys (BYOK)"),
+        *_keys(),
+    ]
+    return board(
+        "cache",
+        "Cache and BYOK",
+        "What prompt caches save, over time and by model; and what goes over schools' own keys.",
+        panels,
+        variables=standard(),
+        annotations=[new_prices()],
+    )
+
+
+def _figures() -> Json:
+    columns = [
+        f'{_RATE} AS "Hit rate"',
+        f'if({_USED}, {_READ}, NULL) AS "Tokens from a cache"',
+        f'if({_USED}, {sql.money("cache_savings")}, NULL) AS "Saved {sql.CODE}"',
+    ]
+    return stat(
+        "Prompt cache",
+        "Share of input text tokens read from a cache; how many; and what that saved: reads at the input price, less "
+        "what they cost, less what writing cost above the input price. Negative where writes were never read.",
+        series(sql.compared(columns, (), _MEASURES)),
+        size=(24, 4),
+        units={"Hit rate": "percentunit"},
+        change="standard",
+        empty=_NONE,
+    )
+
+
+def _over_time() -> Json:
+    columns = [f'{sql.money("cache_savings")} AS "Saved {sql.CODE}"', f'{_RATE} AS "Hit rate"']
+    line = {"custom__drawStyle": "line", "custom__axisPlacement": "right", "custom__fillOpacity": 0}
+    return over_time(
+        "Savings and hit rate",
+        "Bars: saved, below zero where writing cost more than reading saved. Line, right axis: hit rate.",
+        [series(sql.over_time(columns, (), _MEASURES))],
+        stacked=False,
+        defaults={"min": None},
+        overrides=[override("Hit rate", unit="percentunit", min=0, max=1, **line)],
+        empty=_NONE,
+    )
+
+
+def _models() -> Json:
+    columns = [
+        'usage.provider AS "Provider"',
+        'usage.model AS "Model"',
+        f'{sql.money("cache_savings")} AS "Saved {sql.CODE}"',
+        f'{_RATE} AS "Hit rate"',
+        f'{_READ} AS "Read"',
+        f'{_WRITTEN} AS "Written"',
+    ]
+    tail = f"GROUP BY usage.provider, usage.model\nHAVING {_USED}\nORDER BY sum(usage.cache_savings) DESC\nLIMIT 500"
+    return table(
+        "Caches by model",
+        "Models of which calls read or wrote a cache: tokens, hit rate, savings.",
+        rows(sql.select(columns, usage(("provider", "model"), _MEASURES), tail)),
+        size=(15, 9),
+        units={"Hit rate": "percentunit"},
+        totals=["/^Saved/", "Read", "Written"],
+        empty=_NONE,
+    )
+
+
+def _skipped() -> Json:
+    columns = [
+        'usage.provider AS "Provider"',
+        'usage.model AS "Model"',
+        f'{sql.total("cache_unpriced_requests")} AS "Calls"',
+    ]
+    tail = 'GROUP BY usage.provider, usage.model\nHAVING "Calls" > 0\nORDER BY "Calls" DESC'
+    return table(
+        "Models left out of savings",
+        "Calls with a cache whose savings cannot be told, because an input or a cache price is missing.",
+        rows(sql.select(columns, usage(("provider", "model"), ("cache_unpriced_requests",)), tail)),
+        size=(9, 9),
+        empty="Every call with a cache has the prices that savings need",
+    )
+
+
+def _keys() -> list[Json]:
+    measures = ("cost", "requests")
+    name = "if(usage.key_source = 'byok', 'own keys', 'platform')"
+    share = sql.select(
+        [f"{name} AS name", sql.drawn("cost")],
+        usage(("key_source",), measures),
+        "GROUP BY name\nORDER BY name",
+    )
+    columns = [
+        f'{sql.org_name()} AS "School"',
+        *(
+            f"toFloat64(sumIf(usage.cost, usage.key_source = '{source}')) * fx AS \"{label} {sql.CODE}\""
+            for source, label in (("platform", "Platform"), ("byok", "Own keys"))
+        ),
+        "sumIf(usage.requests, usage.key_source = 'byok') / nullIf(sum(usage.requests), 0) AS \"Calls on own keys\"",
+        f"{sql.linkable('usage.org_id')} AS org_id_value",
+    ]
+    tail = "GROUP BY usage.org_id\nORDER BY sum(usage.cost) DESC, usage.org_id\nLIMIT 1000"
+    return [
+        over_time(
+            "Cost by whose key paid",
+            "Calls on a school's own keys cost the platform nothing; they are shown at list price.",
+            [series(sql.by(name, sql.drawn("cost"), ("key_source",), ("cost",)))],
+            size=(16, 9),
+        ),
+        donut("Platform and own keys", "Shares of the list price of the range.", rows(share)),
+        table(
+            "Schools and their keys",
+            "What each school spent on the platform's keys, which it is charged for, and on its own.",
+            rows(sql.select(columns, usage(("org_id", "key_source"), measures), tail)),
+            size=(24, 10),
+            units={"Calls on own keys": "percentunit"},
+            hidden=["org_id_value"],
+            totals=["/^Platform/", "/^Own keys/"],
+            link={"School": link("Open this school", "overview", org=field("org_id_value"))},
+        ),
+    ]

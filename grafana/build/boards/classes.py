@@ -1,0 +1,49 @@
+"""Classes and sections: what students use. A teacher's calls belong to no class."""
+
+from __future__ import annotations
+
+from grafana.build import sql
+from grafana.build.board import board
+from grafana.build.breakdown import breakdown, shown, to
+from grafana.build.panels import Json, over_time, series
+from grafana.build.variables import standard
+
+from spendmeter_rollups.dimensions import STUDENT_ROLE
+
+_STUDENTS = {"role": (STUDENT_ROLE,)}
+_NONE = "No student usage in this window with these filters"
+
+
+def build() -> Json:
+    """Both tables and the classes over time."""
+    label = f"concat({sql.org_name()}, ' · ', {sql.shown('usage.class_name')})"
+    panels = [
+        over_time(
+            "Cost by class",
+            "Student usage only. The ten classes that cost most in the range; the rest together as other.",
+            [series(sql.by(label, sql.drawn("cost"), ("org_id", "class_name"), ("cost",), narrowed=_STUDENTS))],
+            empty=_NONE,
+        ),
+        _table("Classes", {"Class": "class_name"}),
+        _table("Sections", {"Class": "class_name", "Section": "section"}),
+    ]
+    return board(
+        "classes",
+        "Classes and sections",
+        "What students use, by class and section, as they were when the calls were made.",
+        panels,
+        variables=standard(),
+    )
+
+
+def _table(title: str, levels: dict[str, str]) -> Json:
+    dimensions = ("org_id", *levels.values())
+    names = {"School": sql.org_name(), **{label: sql.shown(f"usage.{column}") for label, column in levels.items()}}
+    return shown(
+        title,
+        "Student usage only. Class and section are those of the time of the call; a dash where none was known.",
+        breakdown(names, dimensions, users="Students", narrowed=_STUDENTS),
+        dimensions,
+        link={"School": to("Open this school", "overview", "org_id")},
+        empty=_NONE,
+    )

@@ -1,0 +1,72 @@
+"""Features and actions: what the money is spent on."""
+
+from __future__ import annotations
+
+from grafana.build import sql
+from grafana.build.board import board, new_prices, row
+from grafana.build.breakdown import breakdown, shown, to
+from grafana.build.panels import Json, donut, over_time, rows, series
+from grafana.build.usage import usage
+from grafana.build.variables import SERIES, link, standard
+
+
+def build() -> Json:
+    """Features, the actions inside them, and the services that carried them."""
+    panels = [
+        row("Features"),
+        over_time(
+            "Cost by feature",
+            "The ten features that cost most in the range; the rest together as other. A click lists its calls.",
+            [series(sql.by("usage.feature", sql.drawn("cost"), ("feature",), ("cost",)))],
+            links=[link("Calls of this feature", "log", feature=SERIES)],
+        ),
+        shown(
+            "Features",
+            "Every feature with usage in the range. Errors above zero are failures of the model's side: see Errors.",
+            breakdown({"Feature": "usage.feature"}, ("feature",), users="Users"),
+            ("feature",),
+            link={
+                "Feature": to("Users of this feature", "users", "feature"),
+                "Errors": to("Its errors", "errors", "feature"),
+            },
+            size=(24, 12),
+        ),
+        row("Actions"),
+        *_split("action", "Action", "what a call was made for: an answer, a guardrail, a title, a look-up, an index"),
+        row("Services"),
+        *_split("service", "Service", "the kind of service: chat, embedding, vision, image, speech, transcription"),
+    ]
+    return board(
+        "features",
+        "Features and actions",
+        "What the money is spent on: features, the actions inside them, kinds of service.",
+        panels,
+        variables=standard(),
+        annotations=[new_prices()],
+    )
+
+
+def _split(column: str, label: str, meaning: str) -> list[Json]:
+    name = sql.shown(f"usage.{column}")
+    columns = [f"{name} AS name", sql.drawn("cost")]
+    tail = f"GROUP BY usage.{column}\nORDER BY sum(usage.cost) DESC"
+    return [
+        over_time(
+            f"Cost by {label.lower()}",
+            f"{label}: {meaning}.",
+            [series(sql.by(name, sql.drawn("cost"), (column,), ("cost",)))],
+            size=(16, 9),
+        ),
+        donut(
+            f"Shares of {label.lower()}s",
+            "Shares of the cost of the range.",
+            rows(sql.select(columns, usage((column,), ("cost",)), tail)),
+        ),
+        shown(
+            f"{label}s",
+            f"{label}: {meaning}.",
+            breakdown({label: name}, (column,)),
+            (column,),
+            size=(24, 8),
+        ),
+    ]

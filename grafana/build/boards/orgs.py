@@ -1,0 +1,70 @@
+"""Schools and orgs: which school, and which role in it, spends what."""
+
+from __future__ import annotations
+
+from grafana.build import sql
+from grafana.build.board import board, new_prices
+from grafana.build.breakdown import breakdown, shown, to
+from grafana.build.panels import Json, donut, over_time, rows, series
+from grafana.build.usage import usage
+from grafana.build.variables import standard
+
+
+def build() -> Json:
+    """Tables with totals, and the same over time."""
+    by_name = sql.by(sql.org_name(), sql.drawn("cost"), ("org_id",), ("cost",))
+    panels = [
+        over_time(
+            "Cost by school",
+            "The ten schools that cost most in the range; the rest together as other.",
+            [series(by_name)],
+        ),
+        _schools(),
+        _roles(),
+        _share_of_roles(),
+    ]
+    return board(
+        "orgs",
+        "Schools and orgs",
+        "Which school spends what, on whose key, and who in it.",
+        panels,
+        variables=standard(),
+        annotations=[new_prices()],
+    )
+
+
+def _schools() -> Json:
+    more = [sql.amount("Cost, chargeable", "chargeable_cost")]
+    names = {"School": sql.org_name()}
+    found = breakdown(names, ("org_id",), users="Users", more=more, measures=("chargeable_cost",))
+    return shown(
+        "Schools",
+        "All schools with usage in the range, costliest first, and their sum. Chargeable cost leaves out calls on a "
+        "school's own keys. A click opens the school.",
+        found,
+        ("org_id",),
+        link={"School": to("Open this school", "overview", "org_id")},
+        size=(24, 12),
+    )
+
+
+def _roles() -> Json:
+    return shown(
+        "Roles",
+        "The role a person had when the call was made; a dash for calls without a known person.",
+        breakdown({"Role": sql.shown("usage.role")}, ("role",), users="Users"),
+        ("role",),
+        link={"Role": to("Users of this role", "users", "role")},
+        size=(16, 10),
+    )
+
+
+def _share_of_roles() -> Json:
+    columns = [f"{sql.shown('usage.role')} AS name", sql.drawn("cost")]
+    tail = "GROUP BY usage.role\nORDER BY sum(usage.cost) DESC"
+    return donut(
+        "Cost by role",
+        "Shares of the cost of the range.",
+        rows(sql.select(columns, usage(("role",), ("cost",)), tail)),
+        size=(8, 10),
+    )

@@ -1,0 +1,240 @@
+"""Overview: what it costs, whether that is more than before, where the month will end, and whether to trust it."""
+
+from __future__ import annotations
+
+from grafana.build import latency, projection, sql
+from grafana.build.board import board, new_prices, row
+from grafana.build.calendar import with_names
+from grafana.build.panels import Json, currency_units, over_time, override, panel, rows, series, stat, table
+from grafana.build.usage import usage
+from grafana.build.variables import field, link, standard
+
+from spendmeter_rollups.dimensions import TOKENS
+
+_DASHED = {"custom__drawStyle": "line", "custom__lineStyle": {"fill": "dash", "dash": [8, 8]}, "custom__fillOpacity": 0}
+
+
+def build() -> Json:
+    """The board that admins open first."""
+    panels = [
+        row("This window, and the change from the one before"),
+        *_figures(),
+        row("This month"),
+        *_month(),
+        row("Over time"),
+        *_over_time(),
+        row("Can these figures be trusted?"),
+        *_trust(),
+    ]
+    return board(
+        "overview",
+        "Overview",
+        "What AI usage costs, whether that is more than before, and where the month will end.",
+        panels,
+        variables=standard(),
+        annotations=[new_prices()],
+    )
+
+
+def _figures() -> list[Json]:
+    cost = ("cost", "chargeable_cost", "cache_savings")
+    amounts = [
+        sql.amount("Cost", "cost"),
+        sql.amount("Chargeable", "chargeable_cost"),
+        sql.amount("Saved by caches", "cache_savings"),
+    ]
+    return [
+        stat(
+            "Cost",
+            "List price of all calls; without those on a school's own keys; what prompt caches saved.",
+            series(sql.compared(amounts, (), cost)),
+            size=(12, 4),
+            change="inverted",
+        ),
+        _calls(),
+        _tokens(),
+        _users(),
+        _latency(),
+    ]
+
+
+def _calls() -> Json:
+    models = "uniqExactIf((usage.provider, usage.model), usage.requests > 0)"
+    columns = [
+        f'{sql.total("requests")} AS "Requests"',
+        f'{sql.ratio(sql.total("requests") + " - " + sql.total("errors"), sql.total("requests"))} AS "Success rate"',
+        'uniqExactIf(usage.provider, usage.requests > 0) AS "Providers"',
+        f'{models} AS "Models"',
+    ]
+    return stat(
+        "Calls",
+        "Calls made, the share of them that did not fail, and how many providers and models answered.",
+        series(sql.compared(columns, ("provider", "model"), ("requests", "errors"))),
+        size=(12, 4),
+        units={"Success rate": "percentunit"},
+        change="same_as_value",
+    )
+
+
+def _tokens() -> Json:
+    columns = [
+        f'{sql.tokens()} AS "All tokens"',
+        f'{sql.total(*sql.PROMPT)} AS "Prompt"',
+        f'{sql.total(*sql.COMPLETION)} AS "Completion"',
+        f'{sql.total("cache_read_tokens")} AS "From a cache"',
+    ]
+    return stat(
+        "Tokens",
+        "Prompt tokens include those read from and written to a cache, and audio; completions include reasoning.",
+        series(sql.compared(columns, (), TOKENS)),
+        size=(12, 4),
+        change="same_as_value",
+    )
+
+
+def _users() -> Json:
+    people = "usage.requests > 0 AND usage.user_id != 'system'"
+    columns = [f'uniqExactIf((usage.org_id, usage.user_id), {people}) AS "Users"']
+    return stat(
+        "Users",
+        "People who made at least one call. Calls without a person belong to system, which is none.",
+        series(sql.compared(columns, ("org_id", "user_id"), ("requests",))),
+        size=(4, 4),
+        change="same_as_value",
+    )
+
+
+def _latency() -> Json:
+    return stat(
+        "Latency",
+        "Half, 95 % and 99 % of the calls were answered within this time.",
+        series(latency.compared()),
+        size=(8, 4),
+        unit="ms",
+        change="inverted",
+    )
+
+
+def _month() -> list[Json]:
+    few = "Fewer than 7 days with usage: too few to project"
+    curve = panel(
+        "trend",
+        "Spend of the month, day by day",
+        "Solid: spent so far. Dashed: projected from the days of the chosen range, with the interval that holds the "
+        "month's end in 8 of 10 months. The month is the one in which the range ends.",
+        [rows(projection.month_curve())],
+        size=(16, 9),
+        overrides=_curve(),
+        defaults={"custom": {"drawStyle": "line", "lineWidth": 2, "showPoints": "never", "fillOpacity": 0}, "min": 0},
+        options={
+            "xField": "Day",
+            "legend": {"displayMode": "table", "placement": "bottom", "showLegend": True, "calcs": ["lastNotNull"]},
+            "tooltip": {"mode": "multi", "sort": "none"},
+        },
+    )
+    figures = stat(
+        "Projection to the month's end",
+        "Least squares on the complete days of the range, plus what is already spent; an 80 % prediction interval.",
+        rows(projection.month_end()),
+        size=(8, 9),
+        empty=few,
+    )
+    return [curve, figures]
+
+
+def _curve() -> list[Json]:
+    band = {"custom__lineWidth": 1, "custom__lineStyle": {"fill": "dot", "dash": [2, 6]}}
+    return [
+        *currency_units(cents=False),
+        override("Day", unit="none"),
+        override("/^Projected/", custom__lineStyle={"fill": "dash", "dash": [8, 8]}),
+        override("/^At least/", **band),
+        override("/^At most/", **band, custom__fillBelowTo="At least ${currency}"),
+    ]
+
+
+def _over_time() -> list[Json]:
+    measures = ("cost", *TOKENS)
+    columns = [sql.amount("Cost", "cost"), f'{sql.tokens()} AS "Tokens"']
+    tokens = {"custom__drawStyle": "line", "custom__axisPlacement": "right", "custom__fillOpacity": 10}
+    return [
+        over_time(
+            "Cost and tokens over time",
+            "Bars: cost. Line, right axis: tokens. Dashed: projected cost of the days to come, where the range reaches "
+            "beyond now (choose This month).",
+            [series(sql.over_time(columns, (), measures)), series(projection.days_ahead(), "B")],
+            stacked=False,
+            overrides=[override("Tokens", unit="short", **tokens), override("/^Projected/", **_DASHED)],
+        ),
+        over_time(
+            "Cost by feature",
+            "The ten features that cost most in the range; the rest together as other. A click opens the feature.",
+            [series(sql.by("usage.feature", sql.drawn("cost"), ("feature",), ("cost",)))],
+            size=(12, 10),
+            links=[link("Open this feature", "features", feature="__field.labels.name")],
+        ),
+        over_time(
+            "Cost by school",
+            "The ten schools that cost most in the range; the rest together as other.",
+            [series(sql.by(sql.org_name(), sql.drawn("cost"), ("org_id",), ("cost",)))],
+            size=(12, 10),
+        ),
+    ]
+
+
+def _trust() -> list[Json]:
+    newest = 'SELECT toUnixTimestamp64Milli(maxOrNull(event.occurred_at)) AS "Newest event"\nFROM usage_events AS event'
+    return [
+        stat(
+            "Freshness",
+            "When the newest event occurred that is counted, in any school. Figures are complete up to then.",
+            rows(newest),
+            size=(6, 8),
+            unit="dateTimeFromNow",
+            empty="No event has been stored yet",
+        ),
+        _unpriced(),
+        _rate(),
+    ]
+
+
+def _unpriced() -> Json:
+    measures = ("requests", "unpriced_requests", "partial_requests", *TOKENS)
+    columns = [
+        'usage.provider AS "Provider"',
+        'usage.model AS "Model"',
+        f'{sql.total("unpriced_requests")} AS "Without a price"',
+        f'{sql.total("partial_requests")} AS "Price lacks a unit"',
+        f'{sql.tokens()} AS "Tokens"',
+        f"{sql.linkable('usage.model')} AS model_value",
+    ]
+    missing = '"Without a price" > 0 OR "Price lacks a unit" > 0'
+    order = '"Without a price" + "Price lacks a unit" DESC'
+    tail = f"GROUP BY usage.provider, usage.model\nHAVING {missing}\nORDER BY {order}"
+    return table(
+        "Unpriced usage",
+        "Models that were used and have no price, or none for some unit. Their cost is too low until repriced.",
+        rows(sql.select(columns, usage(("provider", "model"), measures), tail)),
+        size=(12, 8),
+        hidden=["model_value"],
+        link={"Model": link("Calls of this model", "log", model=field("model_value"))},
+        empty="Every call in this window has a price",
+    )
+
+
+def _rate() -> Json:
+    found = with_names(
+        "SELECT if(${currency:singlequote} = 'USD', 'the prices themselves', max(source)) AS \"Source\",\n"
+        "  if(${currency:singlequote} = 'USD', NULL, max(rate_date)) AS \"Of\",\n"
+        '  fx AS "For one USD"\n'
+        "FROM fx_rates FINAL\n"
+        "WHERE currency = ${currency:singlequote} AND rate_date <= toDate(w1 - 1, zone)\n"
+    )
+    return table(
+        "Rate of the chosen currency",
+        "Amounts in USD are exact. Others are converted at the newest rate dated on or before the range's last day.",
+        rows(found),
+        size=(6, 8),
+        units={"For one USD": "none", "Of": "time: YYYY-MM-DD"},
+        empty="No rate for this currency on or before the last day of the range",
+    )

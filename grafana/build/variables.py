@@ -1,0 +1,140 @@
+"""The variables of the boards: filters of features.md row 3, currency, granularity, and links that carry them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from grafana.build.calendar import with_names
+from grafana.build.panels import CLICKHOUSE, Json
+from grafana.build.sql import linkable, org_name, user_name
+
+from spendmeter_rollups.dimensions import FILTERS
+
+ALL: Final = {"text": ["All"], "value": ["$__all"], "selected": True}
+_ON_RANGE: Final = 2
+_LABELS: Final = {
+    "org": "School",
+    "role": "Role",
+    "feature": "Feature",
+    "provider": "Provider",
+    "model": "Model",
+    "key_source": "Key",
+    "user": "User",
+}
+CARRIED: Final = ("datasource", "currency", "granularity", *FILTERS)
+"""What a link from one board to another takes along."""
+
+
+def datasource(name: str, label: str, plugin: str, uid: str) -> Json:
+    """Which data source the board reads; the provisioned one unless another is chosen."""
+    current = {"text": uid, "value": uid, "selected": True}
+    return {"type": "datasource", "name": name, "label": label, "query": plugin, "refresh": 1, "current": current}
+
+
+def _values(sql: str, *, name: str, label: str, description: str, **more: Any) -> Json:
+    return {
+        "type": "query",
+        "name": name,
+        "label": label,
+        "description": description,
+        "datasource": CLICKHOUSE,
+        "query": sql,
+        "refresh": _ON_RANGE,
+        "sort": 0,
+        **more,
+    }
+
+
+def values_of(column: str, *, within_org: bool = False) -> str:
+    """Values and texts of a filter: those with usage in the window, most requests first.
+
+    A thousand are listed; any other can be typed.
+
+    :param within_org: only those of the one org that the board shows.
+    """
+    within = "  AND usage.org_id = ${org:singlequote}\n" if within_org else ""
+    table = "user_daily" if column == "user_id" else "usage_daily"
+    text = {"org_id": org_name("any(usage.org_id)"), "user_id": user_name("any(usage.org_id)", "usage.user_id")}
+    shown = text.get(column, f"usage.{column}")
+    return with_names(
+        f"SELECT {linkable(f'usage.{column}')} AS value, {shown} AS text\n"
+        f"FROM {table} AS usage\n"
+        "WHERE usage.bucket >= toStartOfDay(w0, 'UTC') AND usage.bucket < w1\n"
+        f"  AND usage.{column} != ''\n{within}"
+        f"GROUP BY usage.{column}\nORDER BY sum(usage.requests) DESC, value\nLIMIT 1000"
+    )
+
+
+def filter_variable(name: str, *, single: bool = False) -> Json:
+    """A filter: any number of values, All to begin with; or exactly one."""
+    several: Json = (
+        {"multi": False, "includeAll": False} if single else {"multi": True, "includeAll": True, "current": ALL}
+    )
+    return _values(
+        values_of(FILTERS[name], within_org=single and name == "user"),
+        name=name,
+        label=_LABELS[name],
+        description=f"{_LABELS[name]}s with usage in the range, most requests first",
+        allowCustomValue=True,
+        **several,
+    )
+
+
+def currency() -> Json:
+    """USD, and every currency with a rate."""
+    sql = "SELECT currency FROM (SELECT 'USD' AS currency UNION DISTINCT SELECT currency FROM fx_rates)\n"
+    return _values(
+        f"{sql}ORDER BY currency != 'USD', currency",
+        name="currency",
+        label="Currency",
+        description="Amounts are converted at the rate in force on the last day of the range",
+        multi=False,
+        includeAll=False,
+        allowCustomValue=False,
+        current={"text": "USD", "value": "USD", "selected": True},
+    )
+
+
+def choice(name: str, label: str, description: str, values: tuple[str, ...]) -> Json:
+    """One of a few fixed values, the first to begin with."""
+    options = [{"text": value, "value": value, "selected": value == values[0]} for value in values]
+    return {
+        "type": "custom",
+        "name": name,
+        "label": label,
+        "description": description,
+        "query": ",".join(values),
+        "options": options,
+        "current": options[0],
+        "multi": False,
+        "includeAll": False,
+        "allowCustomValue": False,
+    }
+
+
+def standard(*, single: tuple[str, ...] = ()) -> list[Json]:
+    """What every ClickHouse board has, in the order of its bar. Filters in `single` take exactly one value."""
+    steps = ("auto", "hour", "day", "week", "month")
+    grain = "Width of a bar. auto: up to 7 days hour, up to 90 day, up to 365 week, else month"
+    return [
+        datasource("datasource", "Data source", "grafana-clickhouse-datasource", "spendmeter-clickhouse"),
+        currency(),
+        choice("granularity", "Granularity", grain, steps),
+        *(filter_variable(name, single=name in single) for name in FILTERS),
+    ]
+
+
+def link(title: str, board: str, **values: str) -> Json:
+    """A data link to `board` with the range and the filters; `values` replace some: filter → field that holds it."""
+    kept = [f"${{{name}:queryparam}}" for name in CARRIED if name not in values]
+    given = [f"var-{name}=${{{field}:percentencode}}" for name, field in values.items()]
+    return {"title": title, "url": f"/d/spendmeter-{board}?${{__url_time_range}}&{'&'.join([*kept, *given])}"}
+
+
+def field(name: str) -> str:
+    """A column of the row that was clicked."""
+    return f"__data.fields.{name}"
+
+
+SERIES: Final = "__field.labels.name"
+"""The name of the series that was clicked."""

@@ -3,6 +3,8 @@
 StreamError
 ├── PartitionLostError      another worker owns the partition now: stop, it goes on from our intent
 ├── PartitionStoppedError   a broken topic, not bad events: hold the partition until an operator looks
+├── HoldError               the ingest cannot be held still: say what is in the way, exit 2
+├── RebuildError            raw events do not give what a rebuild needs: say so, exit 2
 └── SetupError              the worker cannot start like this: say why, exit 2
 """
 
@@ -19,6 +21,14 @@ class PartitionLostError(StreamError):
 
 class PartitionStoppedError(StreamError):
     """Too many bad records in a row."""
+
+
+class HoldError(StreamError):
+    """A command needs a moment without inserts and does not get one. Nothing was changed."""
+
+
+class RebuildError(StreamError):
+    """A month cannot be rebuilt from raw events. Nothing was changed."""
 
 
 class SetupError(StreamError):

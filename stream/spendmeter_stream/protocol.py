@@ -20,6 +20,7 @@ from spendmeter_stream.block import Coordinates
 from spendmeter_stream.dead_letters import DeadLetters, DeadLetterSource
 from spendmeter_stream.dedup import SeenIds, not_yet_stored, stored_at
 from spendmeter_stream.fence import Fence
+from spendmeter_stream.gate import Gate
 from spendmeter_stream.intents import OffsetRange, write_intent
 from spendmeter_stream.replay import with_landed_rows
 from spendmeter_stream.retry import until_it_works
@@ -28,7 +29,7 @@ from spendmeter_stream.validate import Rejected, Validated, validate
 T = TypeVar("T")
 
 EXACTLY_ONCE: Final = {"async_insert": 0, "deduplicate_blocks_in_dependent_materialized_views": 1}
-STEPS: Final = ("validate", "dead_letter", "dedup", "build", "intent", "fence", "insert")
+STEPS: Final = ("validate", "dead_letter", "dedup", "build", "intent", "fence", "gate", "insert")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,10 @@ class ChunkProtocol:
     guarantees: Guarantees = field(default_factory=Guarantees)
     reached: Callable[[str], None] | None = None
     """Called with `before:STEP` and `after:STEP`. The fault harness kills the process there."""
+    _gate: Gate = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._gate = Gate(store=self.store, coordinates=self.coordinates, fence=self.fence)
 
     async def run(self, chunk: Chunk) -> Outcome:
         """Take `chunk` through the protocol.
@@ -105,9 +110,11 @@ class ChunkProtocol:
         # 4. The group's coordinator refuses a stale generation: a zombie stops here, before it inserts.
         if self.guarantees.fence:
             await self._step("fence", lambda: self.fence.commit(chunk.offsets.start))
-        # 5. A retry sends the same rows and token: what landed is skipped, what did not is completed, views included.
+        # 5. No command replaces rollups while we insert, and we insert nothing while one does.
+        await self._step("gate", lambda: self._gate.pass_through(chunk.offsets.start, replay=chunk.replay))
+        # 6. A retry sends the same rows and token: what landed is skipped, what did not is completed, views included.
         await self._step("insert", lambda: self._insert(chunk, block))
-        # 6. The next chunk's fence closes this one.
+        # 7. The next chunk's fence closes this one.
         self.seen.add((event.event_id, event.occurred_at) for event in events)
         return outcome
 

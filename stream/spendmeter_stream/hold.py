@@ -1,0 +1,88 @@
+"""Holds the ingest for a moment in which nothing is in flight. docs/verify.md argues why that is certain."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID, uuid4
+
+from spendmeter_clickhouse import Session
+from spendmeter_stream.errors import HoldError
+from spendmeter_stream.open_chunks import BegunChunk, newest_chunks, still_open
+from spendmeter_stream.pauses import Held, ask_pause, end_pauses, read_held, read_pauses
+
+_POLL_SECONDS: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """The stream that fills the store: the life of its topic, and how far its group has committed."""
+
+    incarnation: str
+    committed: Callable[[], Awaitable[Mapping[int, int]]]
+    """Partition → offset; every chunk below it is stored whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A pause that every worker keeps."""
+
+    session: Session
+    pause: UUID = field(default_factory=uuid4)
+
+    async def ensure_kept(self) -> None:
+        """Raise `HoldError` if workers have stopped waiting: what was read since may be torn."""
+        pauses = await read_pauses(self.session)
+        if self.pause not in pauses.active | pauses.expired:
+            raise HoldError("the pause ran out before the work was done: give it more seconds")
+
+
+@asynccontextmanager
+async def hold_ingest(
+    session: Session, stream: Stream, *, reason: str, seconds: int, pause: UUID | None = None
+) -> AsyncIterator[Hold]:
+    """Ask for a pause, wait until every partition is closed or held, and end the pause afterwards.
+
+    :param seconds: how long workers wait at most, even if this process dies. Half of it may pass until all are held.
+    :raises HoldError: another command holds the ingest, or a chunk stays open.
+    """
+    hold = Hold(session, pause or uuid4())
+    try:
+        await ask_pause(session, hold.pause, reason=reason, seconds=seconds)
+        pauses = await read_pauses(session)
+        if pauses.active - {hold.pause}:
+            raise HoldError("another command holds the ingest: try again when it is done")
+        await end_pauses(session, pauses.expired)
+        await _until_quiet(hold, stream, seconds=seconds / 2)
+        yield hold
+    finally:
+        await asyncio.shield(end_pauses(session, [hold.pause]))
+
+
+async def _until_quiet(hold: Hold, stream: Stream, *, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while in_flight := await _in_flight(hold, stream):
+        if time.monotonic() > deadline:
+            chunks = ", ".join(str(chunk) for chunk in in_flight[:5])
+            raise HoldError(
+                f"open for {seconds:.0f} s: {chunks}. A worker has to close it: is one running, of this version,"
+                " and does it not stand still (spendmeter_partition_stopped)?"
+            )
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _in_flight(hold: Hold, stream: Stream) -> list[BegunChunk]:
+    # In this order. An owner that took over reads the holds after it wrote its intent: so either it sees the hold
+    # that we see here, and waits too, or we see its intent, whose generation nobody has held yet.
+    held = await read_held(hold.session, hold.pause, stream.incarnation)
+    chunks = await newest_chunks(hold.session, stream.incarnation)
+    committed = await stream.committed()
+    return [chunk for chunk in still_open(chunks, committed) if not _is_held(chunk, held)]
+
+
+def _is_held(chunk: BegunChunk, held: set[Held]) -> bool:
+    return Held(chunk.partition, chunk.start, chunk.generation) in held

@@ -1,0 +1,71 @@
+"""Chunks that may be half stored: begun by their intents, and not yet closed by the consumer group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from spendmeter_clickhouse import Session
+from spendmeter_events.topics import USAGE
+from spendmeter_stream.settings import StreamSettings
+
+_NEWEST: Final = """
+    SELECT incarnation, topic_partition, start_offset, argMax(end_offset, (generation, written_at)), max(generation),
+        max(written_at) AS written
+    FROM ingest_chunks
+    WHERE {incarnation:String} IN ('', incarnation)
+    GROUP BY incarnation, topic_partition, start_offset
+    ORDER BY incarnation, topic_partition, start_offset DESC
+    LIMIT 1 BY incarnation, topic_partition"""
+
+
+@dataclass(frozen=True, slots=True)
+class BegunChunk:
+    """The newest chunk of one partition, [start, end), as the newest `generation` of its owners wrote it down."""
+
+    incarnation: str
+    partition: int
+    start: int
+    end: int
+    generation: int
+    written_at: datetime
+
+    def __str__(self) -> str:
+        return f"partition {self.partition} [{self.start}, {self.end})"
+
+
+async def newest_chunks(session: Session, incarnation: str = "") -> list[BegunChunk]:
+    """The last chunk that each partition began; in every life of the topic, if none is named."""
+    rows = await session.query(_NEWEST, {"incarnation": incarnation})
+    return [BegunChunk(*row) for row in rows.result_rows]
+
+
+def still_open(chunks: Iterable[BegunChunk], committed: Mapping[int, int]) -> list[BegunChunk]:
+    """Those whose end the group has not committed. All earlier chunks of a partition are closed by a later one's start.
+
+    :param committed: partition → the group's offset, in the life of the topic that `chunks` are of.
+    """
+    return [chunk for chunk in chunks if committed.get(chunk.partition, -1) < chunk.end]
+
+
+async def committed_offsets(settings: StreamSettings) -> dict[int, int]:
+    """Partition → offset that the worker's group has committed; partitions without one are left out.
+
+    Asked by a consumer that joins no group, because not every broker answers the admin request for it.
+
+    :raises KafkaError: no broker answers.
+    """
+    consumer = AIOKafkaConsumer(**settings.client_options(), group_id=settings.group, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        await consumer._client.force_metadata_update()
+        partitions = [TopicPartition(USAGE, number) for number in consumer.partitions_for_topic(USAGE) or ()]
+        consumer.assign(partitions)
+        found = {partition.partition: await consumer.committed(partition) for partition in partitions}
+    finally:
+        await consumer.stop()
+    return {partition: offset for partition, offset in found.items() if offset is not None}

@@ -1,0 +1,118 @@
+"""What each rollup must say of each event, stated a second time.
+
+Nothing here is taken from the views of `clickhouse/migrations/0003_rollups.sql`: a fault in a view must show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+_COUNTS: Final = (
+    "requests", "input_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "output_tokens",
+    "reasoning_tokens", "input_audio_tokens", "output_audio_tokens", "characters", "images", "tool_calls",
+)  # fmt: skip
+_SIGNED: Final = ("partial_requests", "unpriced_requests", "cache_unpriced_requests")
+_DECIMALS: Final = (
+    "audio_seconds", "input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "audio_cost", "unit_cost",
+    "cost", "cache_savings", "provider_cost",
+)  # fmt: skip
+_DERIVED: Final = {
+    "provider_cost": "ifNull(event.provider_cost, toDecimal128(0, 12))",
+    "provider_cost_requests": "toUInt64(event.provider_cost IS NOT NULL)",
+    "errors": "if(event.status = 'error', event.requests, 0)",
+    "latency_sum": "toUInt64(ifNull(event.latency_ms, 0))",
+    "latency_requests": "toUInt64(event.latency_ms IS NOT NULL)",
+    "ttft_sum": "toUInt64(ifNull(event.ttft_ms, 0))",
+    "ttft_requests": "toUInt64(event.ttft_ms IS NOT NULL)",
+}
+"""What one event adds to a measure that is not a column of its own."""
+
+SUMS: Final = (
+    *_COUNTS, *_SIGNED, *_DECIMALS, "provider_cost_requests", "errors", "latency_sum", "latency_requests", "ttft_sum",
+    "ttft_requests",
+)  # fmt: skip
+EXTREMES: Final = {"first_seen": "min", "last_seen": "max"}
+PLACEMENT: Final = "by_key"
+"""All sums of a table once more, each weighed with a hash of its row's key: equal totals under wrong keys differ here.
+A key is every dimension and the bucket, so an hour's cost in the wrong hour or model shows."""
+
+_CALL: Final = (
+    "role", "feature", "action", "agent_id", "task_id", "configuration_id", "service", "provider", "model",
+    "key_source", "status", "error_type",
+)  # fmt: skip
+_PERSON: Final = ("user_id", "role", "class_name", "section", "feature", "key_source")
+_LATENCY: Final = ("role", "feature", "provider", "model", "key_source", "latency_bin")
+_LATENCY_BIN: Final = "toUInt16(floor(16 * log2(1 + ifNull(event.latency_ms, 0))))"
+
+
+@dataclass(frozen=True, slots=True)
+class Rollup:
+    """A table: the UTC start of an event's bucket, the columns of its key, and its measures."""
+
+    table: str
+    bucket: str
+    key: tuple[str, ...]
+    sums: tuple[str, ...] = SUMS
+    extremes: tuple[str, ...] = tuple(EXTREMES)
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Names in the order of the values that the queries give."""
+        return (*self.sums, *self.extremes, PLACEMENT)
+
+
+ROLLUPS: Final = (
+    Rollup("usage_15m", "toStartOfInterval(event.occurred_at, INTERVAL 15 MINUTE)", _CALL),
+    Rollup("usage_hourly", "toStartOfInterval(event.occurred_at, INTERVAL 1 HOUR)", _CALL),
+    Rollup("usage_daily", "toStartOfInterval(event.occurred_at, INTERVAL 1 DAY)", _CALL),
+    Rollup("user_daily", "toStartOfInterval(event.occurred_at, INTERVAL 1 DAY)", _PERSON),
+    Rollup(
+        "latency_daily",
+        "toStartOfInterval(event.occurred_at, INTERVAL 1 DAY)",
+        _LATENCY,
+        sums=("latency_requests",),
+        extremes=(),
+    ),
+)
+
+
+def of_event(measure: str) -> str:
+    """What one row of `usage_events` adds to the sum `measure`."""
+    return _DERIVED.get(measure, f"event.{measure}")
+
+
+def raw_key(rollup: Rollup) -> str:
+    """The hash of the key under which `rollup` must count an event."""
+    columns = (_LATENCY_BIN if column == "latency_bin" else f"event.{column}" for column in rollup.key)
+    return _hash(rollup.bucket, columns)
+
+
+def rolled_key(rollup: Rollup) -> str:
+    """The hash of the key under which `rollup` does count a row."""
+    return _hash("rolled.bucket", (f"rolled.{column}" for column in rollup.key))
+
+
+def weight(values: dict[str, str]) -> str:
+    """One number modulo 2^64 of one row's sums: a multiple of each by an odd factor of its own.
+
+    :param values: measure → expression for one row.
+    """
+    return " + ".join(
+        f"{_factor(SUMS.index(measure))} * {_as_integer(measure, value)}" for measure, value in values.items()
+    )
+
+
+def _hash(bucket: str, columns: Iterable[str]) -> str:
+    return f"cityHash64(toUnixTimestamp({bucket}), {', '.join(columns)})"
+
+
+def _as_integer(measure: str, value: str) -> str:
+    # A decimal's own bytes are its integer of 1e-12 (or 1e-3); sums of integers modulo 2^64 add up.
+    return f"reinterpretAsUInt64({value})" if measure in _DECIMALS else f"toUInt64({value})"
+
+
+def _factor(index: int) -> int:
+    """An odd number below 2^64 that no other index shares (steps of the golden ratio)."""
+    return ((index + 1) * 0x9E3779B97F4A7C15 | 1) % 2**64

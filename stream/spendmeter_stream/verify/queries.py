@@ -1,0 +1,141 @@
+"""The SQL of `verify`. A statement reads a few days, or a slice of the ids, so memory does not grow with the store.
+
+Names of tables and columns come from `measures.py`; values are bound.
+"""
+
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+from typing import Final
+
+from spendmeter_stream.verify.measures import (
+    EXTREMES,
+    ROLLUPS,
+    SUMS,
+    Rollup,
+    of_event,
+    raw_key,
+    rolled_key,
+    weight,
+)
+
+BOUNDED: Final = {"max_memory_usage": 2 * 2**30}
+"""Each statement's memory, in bytes: past it the check fails instead of the server."""
+
+MAX_LISTED: Final = 1000
+"""Ids listed of one statement; all are counted."""
+_MAX_LISTED_A_DAY: Final = 200
+"""Pairs of rollup and org listed of one day; all are counted."""
+
+_RAW_DAYS: Final = """toStartOfHour(event.occurred_at) >= {first:Date}
+                AND toStartOfHour(event.occurred_at) < {last:Date} + 1
+                AND toDate(event.occurred_at) IN {days:Array(Date)}"""
+_ROLLED_DAYS: Final = """rolled.bucket >= {first:Date}
+            AND rolled.bucket < {last:Date} + 1
+            AND toDate(rolled.bucket) IN {days:Array(Date)}"""
+_NO_LATENCIES: Final = "name = 'latency_daily' AND arrayAll(text -> text = '0', arrayConcat(raw, rolled))"
+"""Calls without a latency are in no histogram, so an org of such calls alone is missing there."""
+
+DAYS: Final = "\nUNION ALL\n".join(
+    [
+        "SELECT toDate(occurred_at) AS day, count() AS events FROM usage_events"
+        " WHERE toDate(occurred_at) BETWEEN {first:Date} AND {last:Date} GROUP BY day",
+        *(
+            f"SELECT DISTINCT toDate(bucket) AS day, 0 AS events FROM {rollup.table}"
+            " WHERE toDate(bucket) BETWEEN {first:Date} AND {last:Date}"
+            for rollup in ROLLUPS
+        ),
+    ]
+)
+"""Every UTC day that any table has rows of, with the rows that raw events have of it."""
+
+REPEATED_IDS: Final = f"""
+SELECT event_id, count() OVER () AS total
+FROM
+(
+    SELECT event_id
+    FROM usage_events
+    WHERE toDate(occurred_at) BETWEEN {{first:Date}} AND {{last:Date}}
+        AND cityHash64(event_id) % {{slices:UInt32}} = {{slice:UInt32}}
+    GROUP BY event_id
+    HAVING count() > 1
+)
+ORDER BY event_id
+LIMIT {MAX_LISTED}"""
+"""Ids stored more than once. An id always falls into the same slice."""
+
+REPEATED_EVENTS: Final = """
+SELECT toDate(min(occurred_at)) AS day, any(org_id) AS org, event_id, count() AS copies
+FROM usage_events
+WHERE toDate(occurred_at) BETWEEN {first:Date} AND {last:Date} AND event_id IN (SELECT arrayJoin({ids:Array(UUID)}))
+GROUP BY event_id
+ORDER BY day, org, event_id"""
+
+
+def compare_days() -> str:
+    """One row for each UTC day of {days}, rollup and org whose values differ from those of the day's events.
+
+    Columns: day, rollup, org_id, values by raw events, values by the rollup (text, in the order of `Rollup.measures`;
+    empty where that side knows no such org), and how many such rows the day has.
+    """
+    sides = "\n    UNION ALL".join([_raw_side(), *(_rolled_side(rollup) for rollup in ROLLUPS)])
+    return f"""
+SELECT day, name, org_id, raw, rolled, count() OVER (PARTITION BY day) AS total
+FROM
+(
+    SELECT day, name, org_id, anyIf(found, is_raw) AS raw, anyIf(found, NOT is_raw) AS rolled
+    FROM
+    ({sides}
+    )
+    GROUP BY day, name, org_id
+)
+WHERE raw != rolled AND NOT ({_NO_LATENCIES})
+ORDER BY day, name, org_id
+LIMIT {_MAX_LISTED_A_DAY} BY day"""
+
+
+def _raw_side() -> str:
+    """Each org's events of the day, once for each rollup: one pass over them serves all."""
+    sums = {measure: of_event(measure) for measure in SUMS}
+    totals = _texts([*_sums(sums), *(f"{function}(event.occurred_at)" for function in EXTREMES.values())])
+    sides = ",\n                ".join(f"('{rollup.table}', {_raw_texts(rollup)})" for rollup in ROLLUPS)
+    return f"""
+        SELECT day, side.1 AS name, org_id, true AS is_raw, side.2 AS found
+        FROM
+        (
+            WITH {weight(sums)} AS weight
+            SELECT toDate(event.occurred_at) AS day, org_id, {totals} AS totals, [
+                {sides}
+            ] AS sides
+            FROM usage_events AS event
+            WHERE {_RAW_DAYS}
+            GROUP BY day, org_id
+        )
+        ARRAY JOIN sides AS side"""
+
+
+def _raw_texts(rollup: Rollup) -> str:
+    if rollup.sums == SUMS:
+        return f"arrayPushBack(totals, toString(sum({raw_key(rollup)} * weight)))"
+    sums = {measure: of_event(measure) for measure in rollup.sums}
+    return _texts([*_sums(sums), f"sum({raw_key(rollup)} * ({weight(sums)}))"])
+
+
+def _rolled_side(rollup: Rollup) -> str:
+    sums = {measure: f"rolled.{measure}" for measure in rollup.sums}
+    extremes = [f"{EXTREMES[measure]}(rolled.{measure})" for measure in rollup.extremes]
+    texts = _texts([*_sums(sums), *extremes, f"sum({rolled_key(rollup)} * ({weight(sums)}))"])
+    return f"""
+        SELECT toDate(rolled.bucket) AS day, '{rollup.table}' AS name, org_id, false AS is_raw, {texts} AS found
+        FROM {rollup.table} AS rolled
+        WHERE {_ROLLED_DAYS}
+        GROUP BY day, org_id"""
+
+
+def _sums(values: dict[str, str]) -> list[str]:
+    return [f"sum({value})" for value in values.values()]
+
+
+def _texts(values: list[str]) -> str:
+    return "[" + ", ".join(f"toString({value})" for value in values) + "]"

@@ -1,0 +1,213 @@
+"""Chunks through the real protocol and a real store, with a consumer group that a test holds in its hand."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, cast
+
+import pyarrow as pa
+
+from spendmeter_clickhouse import Session, Store
+from spendmeter_events import UsageEvent
+from spendmeter_stream.block import Coordinates, build_block
+from spendmeter_stream.dead_letters import DeadLetters
+from spendmeter_stream.dedup import recall
+from spendmeter_stream.errors import PartitionLostError
+from spendmeter_stream.fence import Fence
+from spendmeter_stream.hold import Stream
+from spendmeter_stream.intents import OffsetRange, open_intent
+from spendmeter_stream.pricing import PriceBook
+from spendmeter_stream.protocol import Chunk, ChunkProtocol, Outcome
+from spendmeter_stream.rebuild import Rebuilt, rebuild
+from spendmeter_stream.verify.compare import Days, compare, days_with_rows
+from tests.support.records import FakeRecord, record
+
+BOOK = PriceBook.load()
+NOVEMBER = date(2026, 11, 1)
+_scenes = itertools.count(1)
+
+
+@dataclass
+class Group:
+    """The coordinator's memory: whose generation it is, and how far each partition is committed."""
+
+    incarnation: str = "life-1"
+    generation: int = 1
+    committed: dict[int, int] = field(default_factory=dict)
+
+    def stream(self) -> Stream:
+        """As the commands see it."""
+
+        async def committed() -> dict[int, int]:
+            return dict(self.committed)
+
+        return Stream(incarnation=self.incarnation, committed=committed)
+
+
+class GroupFence:
+    """What `Fence` asks of a broker, asked of a `Group`."""
+
+    def __init__(self, group: Group, partition: int) -> None:
+        self._group = group
+        self._partition = partition
+        self.generation = group.generation
+
+    async def commit(self, offset: int) -> None:
+        if self.generation != self._group.generation:
+            raise PartitionLostError("the group has moved on")
+        self._group.committed[self._partition] = offset
+
+
+class Owner:
+    """A worker that owns one partition. `log` is all that was ever produced to it, by offset."""
+
+    def __init__(
+        self,
+        session: Session,
+        group: Group,
+        log: Sequence[FakeRecord],
+        *,
+        partition: int = 0,
+        cpu: Executor,
+        reached: Callable[[str], None] | None = None,
+    ) -> None:
+        self._session = session
+        self._group = group
+        self._log = log
+        self._partition = partition
+        self._cpu = cpu
+        self._reached = reached
+        self.position = 0
+
+    async def assigned(self) -> None:
+        """Take the partition over: the rest of an open chunk first, as `PartitionTask` does."""
+        self.coordinates = Coordinates(self._group.incarnation, self._partition)
+        self.protocol = ChunkProtocol(
+            fence=cast(Fence, GroupFence(self._group, self._partition)),
+            coordinates=self.coordinates,
+            seen=await recall(self._session, partition=self._partition, width=1, capacity=10_000),
+            store=self._session,
+            dead_letters=cast(DeadLetters, None),
+            cpu=self._cpu,
+            build=_build,
+            max_future=timedelta(days=3650),
+            reached=self._reached,
+        )
+        self.position = self._group.committed.get(self._partition, 0)
+        intent = await open_intent(self._session, self.coordinates, committed=self.position)
+        if intent is not None:
+            await self.take(intent.end, replay=True)
+
+    async def take(self, end: int, *, replay: bool = False) -> Outcome:
+        """The chunk from the position to `end`."""
+        records = self._log[self.position : end]
+        outcome = await self.protocol.run(Chunk(records, OffsetRange(self.position, end), replay=replay))
+        self.position = end
+        return outcome
+
+    async def close(self) -> None:
+        """Commit the end of the last chunk."""
+        await self.protocol.fence.commit(self.position)
+
+
+@dataclass
+class FrozenOwner:
+    """An owner in a thread of its own, which stands still at a point of the protocol until it is thawed."""
+
+    store: Store
+    group: Group
+    log: Sequence[FakeRecord]
+    point: str
+    error: BaseException | None = None
+
+    def start(self, end: int) -> None:
+        """Take one chunk up to the point; returns when it stands there."""
+        self._there = threading.Event()
+        self._go = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(end,), daemon=True)
+        self._thread.start()
+        assert self._there.wait(30), f"never came to {self.point}"
+
+    def thaw(self) -> None:
+        self._go.set()
+
+    def over(self) -> bool:
+        return not self._thread.is_alive()
+
+    async def wait(self) -> None:
+        """Returns when its chunk is done, or refused."""
+        await asyncio.to_thread(self._thread.join, 60)
+        assert self.over(), "still running"
+
+    def _run(self, end: int) -> None:
+        try:
+            asyncio.run(self._take(end))
+        except PartitionLostError as error:
+            self.error = error
+
+    async def _take(self, end: int) -> None:
+        async with AsyncExitStack() as stack:
+            session = stack.enter_context(self.store.session("frozen"))
+            cpu = stack.enter_context(ThreadPoolExecutor(1))
+            owner = Owner(session, self.group, self.log, cpu=cpu, reached=self._reached)
+            await owner.assigned()
+            await owner.take(end)
+            await owner.close()
+
+    def _reached(self, point: str) -> None:
+        if point == self.point:
+            self._there.set()
+            assert self._go.wait(60), "never thawed"
+
+
+def _build(events: Sequence[UsageEvent], offsets: Sequence[int], coordinates: Coordinates) -> pa.Table:
+    return build_block(events, offsets, coordinates=coordinates, book=BOOK, users={}, ingested_at=datetime.now(UTC))
+
+
+class Scene:
+    """One partition of a topic of its own: a first chunk stored and closed, a second one to come."""
+
+    def __init__(self, store: Store, session: Session, cpu: ThreadPoolExecutor) -> None:
+        self.store = store
+        self.session = session
+        self.cpu = cpu
+        number = next(_scenes)
+        self.org = f"org-{number}"
+        self.group = Group(incarnation=f"life-{number}")
+        self.log: list[FakeRecord] = [
+            record(1000 * number + offset, offset=offset, org_id=self.org, latency_ms=offset) for offset in range(30)
+        ]
+
+    async def begin(self) -> None:
+        first = Owner(self.session, self.group, self.log, cpu=self.cpu)
+        await first.assigned()
+        await first.take(10)
+        await first.close()
+
+    async def next_owner(self) -> Owner:
+        self.group.generation += 1
+        owner = Owner(self.session, self.group, self.log, cpu=self.cpu)
+        await owner.assigned()
+        return owner
+
+    def rebuild(self) -> asyncio.Task[Rebuilt]:
+        return asyncio.create_task(rebuild(self.session, NOVEMBER, stream=self.group.stream(), hold_seconds=60))
+
+    async def check(self, *, requests: int) -> None:
+        """Raw events hold each event once, and every rollup says what raw events say."""
+        stored = await value(self.session, "SELECT count() FROM usage_events WHERE org_id = {org:String}", org=self.org)
+        assert stored == requests
+        assert await compare(self.session, await days_with_rows(self.session, Days())) == []
+
+
+async def value(session: Session, sql: str, **parameters: Any) -> Any:
+    """The only value of an answer."""
+    ((only,),) = (await session.query(sql, parameters)).result_rows
+    return only

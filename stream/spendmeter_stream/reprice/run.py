@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spendmeter_clickhouse import Session
+from spendmeter_stream.pauses import read_pauses
 from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.reprice.adjusting import Repriced, adjustments, reprice
 from spendmeter_stream.reprice.difference import Difference
@@ -27,6 +28,7 @@ Progress: TypeAlias = Callable[[int, int], None]
 
 PIECE_EVENTS: Final = 20_000
 _EXACTLY_ONCE: Final = {"async_insert": 0, "deduplicate_blocks_in_dependent_materialized_views": 1}
+_PAUSE_SECONDS: Final = 0.5
 
 
 async def compare(
@@ -104,12 +106,20 @@ async def _append(lease: Lease, number: int, repriced: Repriced, reached: Callab
     block = Block(lease.run_id, number, _hour(moments["min"]), _hour(moments["max"]))
     await begin_block(lease.session, block)
     reached(f"begun:{number}")
-    await lease.renew()
+    await _wait_for_pauses(lease)
     await _insert(lease.session, rows, block)
     reached(f"inserted:{number}")
     await end_block(lease.session, block)
     reached(f"ended:{number}")
     return rows.num_rows
+
+
+async def _wait_for_pauses(lease: Lease) -> None:
+    """Return when no command replaces rollups, with a fresh lease, which such a command looks at in its turn."""
+    await lease.renew()
+    while (await read_pauses(lease.session)).active:
+        await asyncio.sleep(_PAUSE_SECONDS)
+        await lease.renew()
 
 
 async def _insert(session: Session, rows: pa.Table, block: Block) -> None:

@@ -9,11 +9,12 @@ import typer
 from rich.console import Console
 
 from spendmeter_clickhouse import Store, StoreSettings, migrate
-from spendmeter_deploy import prices_commands
+from spendmeter_deploy import fx_commands, prices_commands
 from spendmeter_deploy.demo import DemoOptions, run_demo
 from spendmeter_deploy.embedded import embedded_stack, until_told_to_stop
 from spendmeter_deploy.greeting import introduce
 from spendmeter_deploy.replay_command import replay_command
+from spendmeter_deploy.reprice_command import reprice_command
 from spendmeter_deploy.running import configure_logs, run
 from spendmeter_deploy.serving import serve_forever, work_forever
 from spendmeter_deploy.settings import StackSettings
@@ -24,6 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(fx_commands.app, name="fx", help="Import and list currency rates.")
 app.add_typer(prices_commands.app, name="prices", help="Check, compare and seed the price book.")
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="The embedded stack's folder.")]
@@ -57,6 +59,7 @@ def up(data_dir: DataDir = None, port: Port = None) -> None:
 
 
 app.command("replay")(replay_command)
+app.command("reprice")(reprice_command)
 
 
 @app.command("migrate")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import sys
 import tempfile
 import time
@@ -24,6 +25,8 @@ def main() -> int:
     parser.add_argument("--broker", choices=["kafka", "tansu"], default="kafka", help="tansu cannot be killed")
     parser.add_argument("--keep", type=Path, help="an empty folder for logs and data, kept afterwards")
     arguments = parser.parse_args()
+    # The producer's own client complains many times a second while the broker is down, as it is meant to be.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="torture-") as temporary:
         return run(arguments, arguments.keep or Path(temporary))
 

@@ -38,7 +38,7 @@ class Hold:
         """Raise `HoldError` if workers have stopped waiting: what was read since may be torn."""
         pauses = await read_pauses(self.session)
         if self.pause not in pauses.active | pauses.expired:
-            raise HoldError("the pause ran out before the work was done: give it more seconds")
+            raise HoldError("the pause ran out before the work was done: give it more seconds (--hold-seconds)")
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ from datetime import date, timedelta
 from typing import Final
 from uuid import uuid4
 
-from spendmeter_clickhouse import Session
+from spendmeter_clickhouse import Session, StoreError
 from spendmeter_stream.errors import RebuildError
 from spendmeter_stream.hold import Stream, hold_ingest
 from spendmeter_stream.shadows import Selection, Shadow, shadow_tables
@@ -76,9 +76,13 @@ async def rebuild(
             settled = await work.gather_settled_since(settled)
             started = time.monotonic()
             async with hold_ingest(session, stream, reason="rebuild", seconds=hold_seconds, pause=pause) as hold:
-                await work.gather_rest(settled)
-                await hold.ensure_kept()
-                await work.swap()
+                try:
+                    await work.gather_rest(settled)
+                    await work.swap()
+                except StoreError:
+                    # A pause that ran out takes the shadows away: then that is the reason.
+                    await hold.ensure_kept()
+                    raise
             held = time.monotonic() - started
     return Rebuilt(month=month.replace(day=1), events=sum(days.values()), held_seconds=held)
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import faust
 from faust.web import Request, Response, View
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from spendmeter_clickhouse import Store
+from spendmeter_clickhouse import Session, Store
 from spendmeter_events.topics import DIRECTORY
+from spendmeter_stream import metrics
 from spendmeter_stream.directory import Directory
 from spendmeter_stream.incarnation import find_incarnation
 from spendmeter_stream.ingest import Ingest
@@ -20,8 +22,10 @@ from spendmeter_stream.pricing import PriceBookWatcher
 from spendmeter_stream.protocol import Guarantees
 from spendmeter_stream.retry import until_it_works
 from spendmeter_stream.settings import StreamSettings
+from spendmeter_stream.verify import check_drift, closed_days
 
 _REFRESH_SECONDS: Final = 30.0
+_DRIFT_SECONDS: Final = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ def create_worker(
     app.service(PriceFeed(watcher=prices, client_options=settings.client_options()))  # type: ignore[arg-type]
     app.service(ingest)  # type: ignore[arg-type]  # takes an instance as well
     _follow_directory(app, directory)
+    _watch_drift(app, store.session("drift"))
     if web:
         _show_metrics(app)
     return Worker(app, ingest, directory, prices)
@@ -113,7 +118,17 @@ def _follow_directory(app: faust.App, directory: Directory) -> None:
         await until_it_works("directory", directory.refresh)
 
 
+def _watch_drift(app: faust.App, session: Session) -> None:
+    @app.timer(_DRIFT_SECONDS)  # type: ignore[untyped-decorator]
+    async def drift() -> None:
+        # The leader's job; but a worker that leads no more must take back what it said when it did.
+        if not app.is_leader():
+            metrics.ROLLUP_DRIFT.set(0)
+            return
+        await until_it_works("drift", lambda: check_drift(session, days=closed_days(datetime.now(UTC))))
+
+
 def _show_metrics(app: faust.App) -> None:
     @app.page("/metrics")
-    async def metrics(view: View, request: Request) -> Response:
+    async def show(view: View, request: Request) -> Response:
         return view.bytes(generate_latest(), content_type=CONTENT_TYPE_LATEST)

@@ -141,7 +141,7 @@ async def test_a_pause_that_runs_out_lets_ingest_go_on_and_disarms_its_command(
             await asyncio.wait_for(owner.take(20), 30)
 
     monkeypatch.setattr(Shadow, "check", slow)
-    with pytest.raises(Exception, match="_rebuild_"):
+    with pytest.raises(HoldError, match="ran out"):
         await rebuild(scene.session, NOVEMBER, stream=scene.group.stream(), hold_seconds=3)
     await owner.close()
     await scene.check(requests=20)

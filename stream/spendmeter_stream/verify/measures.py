@@ -99,7 +99,7 @@ def weight(values: dict[str, str]) -> str:
 
     :param values: measure → expression for one row.
     """
-    return " + ".join(
+    return "\n+ ".join(
         f"{_factor(SUMS.index(measure))} * {_as_integer(measure, value)}" for measure, value in values.items()
     )
 

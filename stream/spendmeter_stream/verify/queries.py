@@ -29,11 +29,11 @@ _MAX_LISTED_A_DAY: Final = 200
 """Pairs of rollup and org listed of one day; all are counted."""
 
 _RAW_DAYS: Final = """toStartOfHour(event.occurred_at) >= {first:Date}
-                AND toStartOfHour(event.occurred_at) < {last:Date} + 1
-                AND toDate(event.occurred_at) IN {days:Array(Date)}"""
+AND toStartOfHour(event.occurred_at) < {last:Date} + 1
+AND toDate(event.occurred_at) IN {days:Array(Date)}"""
 _ROLLED_DAYS: Final = """rolled.bucket >= {first:Date}
-            AND rolled.bucket < {last:Date} + 1
-            AND toDate(rolled.bucket) IN {days:Array(Date)}"""
+AND rolled.bucket < {last:Date} + 1
+AND toDate(rolled.bucket) IN {days:Array(Date)}"""
 _NO_LATENCIES: Final = "name = 'latency_daily' AND arrayAll(text -> text = '0', arrayConcat(raw, rolled))"
 """Calls without a latency are in no histogram, so an org of such calls alone is missing there."""
 
@@ -79,16 +79,16 @@ def compare_days() -> str:
     Columns: day, rollup, org_id, values by raw events, values by the rollup (text, in the order of `Rollup.measures`;
     empty where that side knows no such org), and how many such rows the day has.
     """
-    sides = "\n    UNION ALL".join([_raw_side(), *(_rolled_side(rollup) for rollup in ROLLUPS)])
+    sides = "\nUNION ALL".join([_raw_side(), *(_rolled_side(rollup) for rollup in ROLLUPS)])
     return f"""
 SELECT day, name, org_id, raw, rolled, count() OVER (PARTITION BY day) AS total
 FROM
 (
-    SELECT day, name, org_id, anyIf(found, is_raw) AS raw, anyIf(found, NOT is_raw) AS rolled
-    FROM
-    ({sides}
-    )
-    GROUP BY day, name, org_id
+SELECT day, name, org_id, anyIf(found, is_raw) AS raw, anyIf(found, NOT is_raw) AS rolled
+FROM
+({sides}
+)
+GROUP BY day, name, org_id
 )
 WHERE raw != rolled AND NOT ({_NO_LATENCIES})
 ORDER BY day, name, org_id
@@ -96,23 +96,23 @@ LIMIT {_MAX_LISTED_A_DAY} BY day"""
 
 
 def _raw_side() -> str:
-    """Each org's events of the day, once for each rollup: one pass over them serves all."""
+    """Each org's events of each day, once for each rollup: one pass over them serves all."""
     sums = {measure: of_event(measure) for measure in SUMS}
     totals = _texts([*_sums(sums), *(f"{function}(event.occurred_at)" for function in EXTREMES.values())])
-    sides = ",\n                ".join(f"('{rollup.table}', {_raw_texts(rollup)})" for rollup in ROLLUPS)
+    sides = ",\n".join(f"('{rollup.table}', {_raw_texts(rollup)})" for rollup in ROLLUPS)
     return f"""
-        SELECT day, side.1 AS name, org_id, true AS is_raw, side.2 AS found
-        FROM
-        (
-            WITH {weight(sums)} AS weight
-            SELECT toDate(event.occurred_at) AS day, org_id, {totals} AS totals, [
-                {sides}
-            ] AS sides
-            FROM usage_events AS event
-            WHERE {_RAW_DAYS}
-            GROUP BY day, org_id
-        )
-        ARRAY JOIN sides AS side"""
+SELECT day, side.1 AS name, org_id, true AS is_raw, side.2 AS found
+FROM
+(
+WITH {weight(sums)} AS weight
+SELECT toDate(event.occurred_at) AS day, org_id, {totals} AS totals, [
+{sides}
+] AS sides
+FROM usage_events AS event
+WHERE {_RAW_DAYS}
+GROUP BY day, org_id
+)
+ARRAY JOIN sides AS side"""
 
 
 def _raw_texts(rollup: Rollup) -> str:
@@ -127,10 +127,10 @@ def _rolled_side(rollup: Rollup) -> str:
     extremes = [f"{EXTREMES[measure]}(rolled.{measure})" for measure in rollup.extremes]
     texts = _texts([*_sums(sums), *extremes, f"sum({rolled_key(rollup)} * ({weight(sums)}))"])
     return f"""
-        SELECT toDate(rolled.bucket) AS day, '{rollup.table}' AS name, org_id, false AS is_raw, {texts} AS found
-        FROM {rollup.table} AS rolled
-        WHERE {_ROLLED_DAYS}
-        GROUP BY day, org_id"""
+SELECT toDate(rolled.bucket) AS day, '{rollup.table}' AS name, org_id, false AS is_raw, {texts} AS found
+FROM {rollup.table} AS rolled
+WHERE {_ROLLED_DAYS}
+GROUP BY day, org_id"""
 
 
 def _sums(values: dict[str, str]) -> list[str]:
@@ -138,4 +138,4 @@ def _sums(values: dict[str, str]) -> list[str]:
 
 
 def _texts(values: list[str]) -> str:
-    return "[" + ", ".join(f"toString({value})" for value in values) + "]"
+    return "[\n" + ",\n".join(f"toString({value})" for value in values) + "]"

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from rbloom import Bloom
 
 from spendmeter_clickhouse import Session
@@ -20,25 +22,32 @@ from spendmeter_stream.block import Coordinates
 from spendmeter_stream.validate import Validated
 
 _FALSE_POSITIVES: Final = 0.00001
-_HOUR: Final = timedelta(hours=1)
 BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
+
+_IDS_A_QUERY: Final = 3000
+"""Over HTTP ClickHouse refuses a parameter above 128 KiB; an id in an array takes 39 bytes."""
 
 # kafkaMurmurHash is the hash of Kafka's default partitioner: ids that would land in this partition today,
 # should the topic have been widened since, and those that did land in it, by whatever partitioner.
-_RECENT = """
-    SELECT event_id, occurred_at
+_RECENT: Final = """
+    SELECT UUIDToNum(event_id) AS id, occurred_at
     FROM usage_events
     WHERE kind = 'usage'
       AND (topic_partition = {partition:UInt32}
            OR kafkaMurmurHash(UUIDToNum(event_id)) % {width:UInt32} = {partition:UInt32})
-    ORDER BY toStartOfHour(occurred_at) DESC
+    ORDER BY toStartOfHour(occurred_at) DESC, occurred_at DESC
     LIMIT {limit:UInt64}"""
-_STORED = """
+# The pairs are the table's key, so that a look-up reads the granules that can have them and no others; most rows of
+# those fail at the first condition, which needs one column as it is stored. Among 5 million events of 90 days, 10,000
+# neighbours take 0.15 s, 10,000 from anywhere 0.4 s, 100 from anywhere 0.05 s.
+_STORED: Final = """
     SELECT event_id, incarnation, topic_partition, topic_offset
     FROM usage_events
+    PREWHERE event_id IN (SELECT arrayJoin({ids:Array(UUID)}))
     WHERE kind = 'usage'
-      AND toStartOfHour(occurred_at) BETWEEN {earliest:DateTime} AND {latest:DateTime}
-      AND UUIDToNum(event_id) IN (SELECT UUIDToNum(arrayJoin({ids:Array(UUID)})))"""
+      AND (toStartOfHour(occurred_at), UUIDToNum(event_id)) IN (
+          SELECT toDateTime(pair.1 + arrayJoin([-3600, 0, 3600]), 'UTC'), UUIDToNum(pair.2)
+          FROM (SELECT arrayJoin(arrayZip({hours:Array(UInt32)}, {ids:Array(UUID)})) AS pair))"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,13 @@ class SeenIds:
             generation.newest = max(generation.newest, occurred_at)
             generation.filter.add(event_id.bytes)
 
+    def fill(self, keys: Sequence[bytes], newest: datetime) -> None:
+        """Remember as many stored ids as the capacity at once, the newest of them of `newest`."""
+        generation = self._generations[-1]
+        generation.filter.update(keys)
+        generation.room -= len(keys)
+        generation.newest = newest
+
     def surely_new(self, event_id: UUID, occurred_at: datetime) -> bool:
         """True only where no stored event can have this id."""
         if occurred_at < self.since:
@@ -114,28 +130,38 @@ def not_yet_stored(
 
 
 async def recall(session: Session, *, partition: int, width: int, capacity: int) -> SeenIds:
-    """Rebuild what `partition` remembers from the store: the newest `capacity` ids."""
-    rows = await session.query(_RECENT, {"partition": partition, "width": width, "limit": capacity})
+    """Rebuild what `partition` remembers from the store: the newest `capacity` ids.
+
+    :param width: how many partitions the topic has now.
+    """
+    parameters = {"partition": partition, "width": width, "limit": capacity}
+    # All of it in the session's thread: at a few hundred thousand ids it would hold up the event loop.
+    return await session.run(lambda client: _remembered(client.query_arrow(_RECENT, parameters), capacity))
+
+
+def _remembered(rows: pa.Table, capacity: int) -> SeenIds:
     seen = SeenIds(capacity=capacity)
-    seen.add((event_id, occurred_at) for event_id, occurred_at in rows.result_rows)
-    if len(rows.result_rows) == capacity:
-        # Read newest hour first: the last hour read may be cut in the middle, so only what follows it is whole.
-        oldest = min(occurred_at for _, occurred_at in rows.result_rows)
-        seen.since = oldest.replace(minute=0, second=0, microsecond=0) + _HOUR
+    if rows.num_rows:
+        moments: dict[str, Any] = pc.min_max(rows["occurred_at"]).as_py()  # type: ignore[assignment]
+        keys: list[Any] = rows["id"].to_pylist()
+        seen.fill(keys, moments["max"])
+        if rows.num_rows == capacity:
+            # Others of the oldest moment may have been left out, so only what follows it is whole.
+            seen.since = moments["min"] + timedelta(milliseconds=1)
     return seen
 
 
 async def stored_at(session: Session, events: Sequence[UsageEvent]) -> dict[UUID, StoredAt]:
-    """Where those of `events` that are stored came from; the search spans their hours and the one before."""
-    if not events:
-        return {}
-    moments = [event.occurred_at for event in events]
-    rows = await session.query(
-        _STORED,
-        {
-            "earliest": min(moments) - _HOUR,
-            "latest": max(moments),
-            "ids": [event.event_id for event in events],
-        },
-    )
-    return {event_id: StoredAt(*where) for event_id, *where in rows.result_rows}
+    """Where those of `events` that are stored came from.
+
+    An event is found under its id within an hour of its time: a client that stamps each attempt anew means one event.
+    """
+    found: dict[UUID, StoredAt] = {}
+    # In the order of the table's key, so that each query reads granules of its own.
+    keys = sorted((int(event.occurred_at.timestamp()) // 3600 * 3600, event.event_id) for event in events)
+    for start in range(0, len(keys), _IDS_A_QUERY):
+        batch = keys[start : start + _IDS_A_QUERY]
+        parameters = {"hours": [hour for hour, _ in batch], "ids": [event_id for _, event_id in batch]}
+        rows = await session.query(_STORED, parameters)
+        found.update((event_id, StoredAt(*where)) for event_id, *where in rows.result_rows)
+    return found

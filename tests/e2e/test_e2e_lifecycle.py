@@ -1,4 +1,4 @@
-"""Starting, stopping and starting again: nothing lost, nothing left behind, one clear line for what stands in the way."""
+"""Starting, stopping, starting again: nothing lost, nothing left behind, one clear line for what is in the way."""
 
 from __future__ import annotations
 

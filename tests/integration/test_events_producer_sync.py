@@ -129,7 +129,7 @@ async def test_fork_while_other_threads_emit(tansu: Tansu) -> None:
         for _ in range(20):
             pid = os.fork()
             if pid == 0:
-                os._exit(0 if producer.emit(event(7)) and producer.close() == 0 else 1)
+                os._exit(0 if producer.emit(event(7)) and producer.close(timeout=120) == 0 else 1)
             assert os.waitpid(pid, 0)[1] == 0
         stop.set()
         for thread in threads: thread.join()

@@ -163,6 +163,10 @@ class PartitionTask:
         return records
 
     async def _take(self, protocol: ChunkProtocol, chunk: Chunk, *, reason: str) -> None:
+        if self._open and self._slots.locked():
+            # Chunks that a command holds keep their slots. Waiting for one with our last chunk open, we would be
+            # waited for by the same command.
+            await self._close(protocol)
         async with self._slots:
             outcome = await protocol.run(chunk)
         self._position = chunk.offsets.end

@@ -42,6 +42,15 @@ check: $(DEV) ## formatting, lint, types, known holes in dependencies
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	@$(audit)
+
+# Only a finding fails: an index that has no advisories, or no network, is said in one line.
+define audit
+	if $(BIN)/pip-audit --progress-spinner off --disable-pip --require-hashes -r requirements.lock > .venv/audit.txt 2>&1; then \
+	  ! grep -q "could not be audited" .venv/audit.txt || echo "pip-audit: this index has no advisories; known holes were not looked up"; \
+	elif grep -q "ConnectionError" .venv/audit.txt; then echo "pip-audit: no network; known holes were not looked up"; \
+	else cat .venv/audit.txt; exit 1; fi
+endef
 
 format: $(DEV) ## rewrite the code in the house format
 	$(BIN)/ruff format .

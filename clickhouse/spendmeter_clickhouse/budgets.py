@@ -1,0 +1,80 @@
+"""Monthly budgets as they are stored, and the calendar month that each is about. docs/api.md, "Budgets"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
+from typing import Final, Literal
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from spendmeter_clickhouse.store import Session
+
+BudgetScope = Literal["org", "user", "feature"]
+
+_COLUMNS: Final = ("budget_id", "scope", "org_id", "user_id", "feature", "amount", "currency", "updated_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a scope may spend in a calendar month: `amount` of `currency` (ISO 4217), chargeable cost.
+
+    `org_id` is empty for a feature of every org alone; `user_id` and `feature` are set in their own scope alone.
+    """
+
+    budget_id: UUID
+    scope: BudgetScope
+    org_id: str
+    user_id: str
+    feature: str
+    amount: Decimal
+    currency: str
+    updated_at: datetime
+
+    def filters(self) -> dict[str, tuple[str, ...]]:
+        """Column of `usage_events` and of its rollups → the values that count against this budget."""
+        wanted = {"org_id": self.org_id, "user_id": self.user_id, "feature": self.feature}
+        return {column: (value,) for column, value in wanted.items() if value}
+
+
+async def list_budgets(session: Session, *, orgs: Sequence[str] | None = None) -> list[Budget]:
+    """Every budget, or those of `orgs`, by scope and whom it is about. Raises `StoreError`."""
+    where, parameters = "NOT deleted", {}
+    if orgs is not None:
+        where, parameters = f"{where} AND org_id IN {{orgs:Array(String)}}", {"orgs": list(orgs)}
+    answer = await session.query(
+        f"SELECT {', '.join(_COLUMNS)} FROM budgets FINAL WHERE {where}"  # noqa: S608 - the values are bound
+        " ORDER BY scope, org_id, user_id, feature, budget_id",
+        parameters,
+    )
+    return [Budget(*row) for row in answer.result_rows]
+
+
+async def write_budget(session: Session, budget: Budget, *, deleted: bool = False) -> None:
+    """Store a budget; its newest `updated_at` counts. Raises `StoreError`."""
+    row = (*(getattr(budget, name) for name in _COLUMNS), deleted)
+    await session.insert("budgets", [row], [*_COLUMNS, "deleted"])
+
+
+async def org_zones(session: Session) -> dict[str, ZoneInfo]:
+    """The time zone of every org in the directory that names one which exists. Raises `StoreError`."""
+    answer = await session.query("SELECT org_id, timezone FROM orgs FINAL")
+    return {org_id: zone for org_id, name in answer.result_rows if (zone := _zone(name))}
+
+
+def calendar_month(now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """The month in which `now` lies by the clock of `zone`: its start, and the start of the next, in UTC."""
+    first = now.astimezone(zone).date().replace(day=1)
+    following = (first + timedelta(days=31)).replace(day=1)
+    start, end = (datetime.combine(day, time.min, zone).astimezone(UTC) for day in (first, following))
+    return start, end
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    # The directory takes any label: a zone that does not exist here must not stop the budgets of the other orgs.
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return None

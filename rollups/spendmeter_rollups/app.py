@@ -8,7 +8,7 @@ from datetime import datetime
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
-from starlette.middleware.gzip import GZipMiddleware
+from starlette_compress import CompressMiddleware
 
 from spendmeter_clickhouse import Store
 from spendmeter_rollups.auth import AdminKey, Authenticator
@@ -65,6 +65,6 @@ def create_app(
     app.include_router(filters.router)
     app.include_router(rates.router)
     app.include_router(health.router)
-    app.add_middleware(GZipMiddleware, minimum_size=1000)
+    app.add_middleware(CompressMiddleware, minimum_size=1000)
     app.add_middleware(Observed, metrics=ServiceMetrics(registry))
     return app

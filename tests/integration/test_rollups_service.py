@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from decimal import Decimal
 
 import orjson
 import pytest
+import zstandard
 from fastapi.testclient import TestClient
 
 from spendmeter_clickhouse import Store
@@ -165,10 +167,19 @@ def test_an_answer_is_kept_for_its_credential_alone(store: Store) -> None:
         assert mine["totals"]["requests"] < before
 
 
-def test_large_answers_are_compressed(client: TestClient) -> None:
-    response = client.get("/v1/usage/events", headers={"Accept-Encoding": "gzip"})
-    assert response.headers["content-encoding"] == "gzip"
-    assert response.json()["rows"]
+@pytest.mark.parametrize(("accepted", "used"), [("gzip", "gzip"), ("gzip, zstd", "zstd"), ("identity", None)])
+def test_large_answers_are_compressed_as_the_asker_can_read(
+    client: TestClient, accepted: str, used: str | None
+) -> None:
+    plain = client.get("/v1/usage/events", headers={"Accept-Encoding": "identity"})
+    with client.stream("GET", "/v1/usage/events", headers={"Accept-Encoding": accepted}) as response:
+        body = b"".join(response.iter_raw())
+    assert response.headers.get("content-encoding") == used
+    if used:
+        assert len(body) < len(plain.content) / 4
+        assert set(response.headers["vary"].split(", ")) == {"Authorization", "Accept-Encoding"}
+    unpacked = {"gzip": gzip.decompress, "zstd": zstandard.ZstdDecompressor().decompressobj().decompress, None: bytes}
+    assert orjson.loads(unpacked[used](body)) == plain.json()
 
 
 def test_other_origins_are_not_invited(client: TestClient) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Final, Literal
@@ -14,6 +14,7 @@ from spendmeter_clickhouse.store import Session
 
 BudgetScope = Literal["org", "user", "feature"]
 
+_TICK: Final = timedelta(milliseconds=1)
 _COLUMNS: Final = ("budget_id", "scope", "org_id", "user_id", "feature", "amount", "currency", "updated_at")
 
 
@@ -52,10 +53,17 @@ async def list_budgets(session: Session, *, orgs: Sequence[str] | None = None) -
     return [Budget(*row) for row in answer.result_rows]
 
 
-async def write_budget(session: Session, budget: Budget, *, deleted: bool = False) -> None:
-    """Store a budget; its newest `updated_at` counts. Raises `StoreError`."""
-    row = (*(getattr(budget, name) for name in _COLUMNS), deleted)
+async def write_budget(session: Session, budget: Budget, *, deleted: bool = False) -> Budget:
+    """Store a budget as its newest version, and return it with the time it has as such. Raises `StoreError`."""
+    answer = await session.query(
+        "SELECT max(updated_at) FROM budgets WHERE budget_id = {id:UUID}", {"id": str(budget.budget_id)}
+    )
+    ((newest,),) = answer.result_rows
+    # Whoever writes last is right, even on a clock that is behind the one before.
+    written = replace(budget, updated_at=max(budget.updated_at, newest + _TICK))
+    row = (*(getattr(written, name) for name in _COLUMNS), deleted)
     await session.insert("budgets", [row], [*_COLUMNS, "deleted"])
+    return written
 
 
 async def org_zones(session: Session) -> dict[str, ZoneInfo]:

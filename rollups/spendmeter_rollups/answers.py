@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from spendmeter_rollups.money import Money, plain
+from spendmeter_rollups.money import Money, Rate, plain
 from spendmeter_rollups.scope import Scope
 
 
@@ -40,6 +40,11 @@ class CurrencyAnswer(BaseModel):
     rate_date: date | None = Field(description="the day the rate is from; null for USD")
     rate_source: str | None = None
 
+    @classmethod
+    def of(cls, rate: Rate) -> Self:
+        """The rate as an answer names it."""
+        return cls(code=rate.currency, per_usd=plain(rate.per_usd), rate_date=rate.on, rate_source=rate.source or None)
+
 
 class FreshnessAnswer(BaseModel):
     """How far behind this answer may be."""
@@ -47,6 +52,13 @@ class FreshnessAnswer(BaseModel):
     as_of: datetime
     newest_event_at: datetime | None = Field(description="when the newest counted call was made")
     lag_seconds: float | None = Field(description="from the newest call to `as_of`; null without any call")
+
+    @classmethod
+    def of(cls, scope: Scope) -> Self:
+        """As far as the caller of `scope` may know."""
+        newest = scope.span.newest
+        lag = None if newest is None else max(0.0, round((scope.now - newest).total_seconds(), 3))
+        return cls(as_of=scope.now, newest_event_at=newest, lag_seconds=lag)
 
 
 class Answer(BaseModel):
@@ -59,20 +71,10 @@ class Answer(BaseModel):
 
 def frame(scope: Scope) -> dict[str, BaseModel]:
     """The fields of `Answer` for `scope`."""
-    newest = scope.span.newest
     return {
         "window": WindowAnswer.of(scope),
-        "currency": CurrencyAnswer(
-            code=scope.rate.currency,
-            per_usd=plain(scope.rate.per_usd),
-            rate_date=scope.rate.on,
-            rate_source=scope.rate.source or None,
-        ),
-        "freshness": FreshnessAnswer(
-            as_of=scope.now,
-            newest_event_at=newest,
-            lag_seconds=None if newest is None else max(0.0, round((scope.now - newest).total_seconds(), 3)),
-        ),
+        "currency": CurrencyAnswer.of(scope.rate),
+        "freshness": FreshnessAnswer.of(scope),
     }
 
 

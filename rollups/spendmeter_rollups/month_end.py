@@ -7,19 +7,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, Field
 
+from spendmeter_clickhouse.budgets import calendar_month
 from spendmeter_rollups.answers import Answer, frame
-from spendmeter_rollups.dimensions import POINT_MEASURES
-from spendmeter_rollups.figures import add
 from spendmeter_rollups.money import Money
-from spendmeter_rollups.projection import CONFIDENCE, MIN_POINTS, Forecast, forecast
+from spendmeter_rollups.projection import CONFIDENCE, MIN_POINTS, Forecast
 from spendmeter_rollups.queries import sums as queries
-from spendmeter_rollups.reader import Reader, Row
+from spendmeter_rollups.reader import Reader
 from spendmeter_rollups.scope import Scope
-from spendmeter_rollups.windows import Window, bucket_edges, local_date, start_of_day
+from spendmeter_rollups.trend import Day, complete_days, continued, days_left, used_points
+from spendmeter_rollups.windows import Window, bucket_edges, local_date
+
+_TICK: Final = timedelta(milliseconds=1)
 
 
 class ProjectedDay(BaseModel):
@@ -45,75 +47,27 @@ class ProjectionAnswer(Answer):
 
 async def projection(reader: Reader, scope: Scope) -> ProjectionAnswer:
     """Days cut in the scope's zone; today is not a point, for it is not over."""
-    today = local_date(scope.now, scope.zone)
-    month = Window(start_of_day(today.replace(day=1), scope.zone), _month_end(today, scope))
-    spent_rows, rows = await asyncio.gather(
-        _daily(reader, replace(scope, window=Window(month.start, max(scope.now, month.start + _TICK)))),
+    start, end = calendar_month(scope.now, scope.zone)
+    spent_days, days = await asyncio.gather(
+        _daily(reader, replace(scope, window=Window(start, max(scope.now, start + _TICK)))),
         _daily(reader, scope),
     )
-    spent = add(spent_rows, ("cost",))["cost"]
-    points = _points(rows, scope, today)
-    used = sum(1 for _, requests in points if requests)
-    left = _days_left(today, scope, month.end)
-    if used < MIN_POINTS:
-        return _answer(scope, today, used, spent, None, left)
-    found = forecast(
-        [cost for cost, _ in points],
-        spent=float(spent),
-        ahead=[(day - _first_day(rows, scope)).days for day, _ in left],
-        weights=[share for _, share in left],
-    )
-    return _answer(scope, today, used, spent, found, left)
+    spent = sum((day.cost for day in spent_days.values()), Decimal(0))
+    points = complete_days(days, window=scope.window, zone=scope.zone, now=scope.now)
+    left = days_left(scope.now, scope.zone, end)
+    return _answer(scope, used_points(points), spent, continued(points, left, spent=spent), left)
 
 
-_TICK = timedelta(milliseconds=1)
-
-
-def _month_end(today: date, scope: Scope) -> datetime:
-    return start_of_day((today.replace(day=1) + timedelta(days=31)).replace(day=1), scope.zone)
-
-
-async def _daily(reader: Reader, scope: Scope) -> list[Row]:
+async def _daily(reader: Reader, scope: Scope) -> dict[date, Day]:
     edges = bucket_edges(scope.window, "day", scope.zone)
-    what = scope.sums((), POINT_MEASURES, edges=edges[:-1])
-    return await reader.rows(queries.sums(what, scope.pieces(what, end=edges[-1])))
-
-
-def _first_day(rows: Sequence[Row], scope: Scope) -> date:
-    used = [row["bucket"] for row in rows if row["requests"]]
-    return datetime.fromtimestamp(min(used), scope.zone).date()
-
-
-def _points(rows: Sequence[Row], scope: Scope, today: date) -> list[tuple[float, int]]:
-    """(spend, requests) of each complete day in the window, from the first with a request on."""
-    by_day = {datetime.fromtimestamp(row["bucket"], scope.zone).date(): row for row in rows}
-    if not any(row["requests"] for row in rows):
-        return []
-    day = _first_day(rows, scope)
-    if start_of_day(day, scope.zone) < scope.window.start:
-        day += timedelta(days=1)
-    points = []
-    while day < today and start_of_day(day + timedelta(days=1), scope.zone) <= scope.window.end:
-        row = by_day.get(day)
-        points.append((float(row["cost"]), row["requests"]) if row else (0.0, 0))
-        day += timedelta(days=1)
-    return points
-
-
-def _days_left(today: date, scope: Scope, end: datetime) -> list[tuple[date, float]]:
-    """Each day from today to the month's end, and the share of it that is left."""
-    begin, over = (start_of_day(today + timedelta(days=n), scope.zone) for n in (0, 1))
-    days = [(today, (over - scope.now) / (over - begin))]
-    day = today + timedelta(days=1)
-    while start_of_day(day, scope.zone) < end:
-        days.append((day, 1.0))
-        day += timedelta(days=1)
-    return days
+    what = scope.sums((), ("requests", "cost"), edges=edges[:-1])
+    rows = await reader.rows(queries.sums(what, scope.pieces(what, end=edges[-1])))
+    dates = [datetime.fromtimestamp(row["bucket"], scope.zone).date() for row in rows]
+    return {day: Day(day, row["cost"], row["requests"]) for day, row in zip(dates, rows, strict=True)}
 
 
 def _answer(
     scope: Scope,
-    today: date,
     points: int,
     spent: Decimal,
     found: Forecast | None,
@@ -127,7 +81,7 @@ def _answer(
     return ProjectionAnswer(
         **frame(scope),
         status="ok" if found else "insufficient_data",
-        month=f"{today:%Y-%m}",
+        month=f"{local_date(scope.now, scope.zone):%Y-%m}",
         points=points,
         spent=scope.rate.convert(spent),
         projected=amount(found.projected) if found else None,

@@ -1,7 +1,7 @@
 """Refusals as RFC 9457 problem JSON: what was wrong with which parameter, and what is allowed.
 
 A query parameter that cannot be used is 422; an unknown segment of the path is 404; no credential is 401 and
-one that may not is 403; a store that does not answer, or not within its limits, is 503.
+one that may not is 403; what is there already is 409; a store that does not answer, or not within its limits, is 503.
 """
 
 from __future__ import annotations
@@ -90,6 +90,12 @@ def unauthorized(detail: str) -> Problem:
     )
 
 
+def conflict(parameter: str, detail: str) -> Problem:
+    """What is asked for is there already."""
+    fault = _fault(parameter, detail, None)
+    return Problem(status=409, kind="conflict", title="Conflict", detail=f"{parameter}: {detail}", errors=[fault])
+
+
 def forbidden(detail: str, *, parameter: str | None = None) -> Problem:
     """A known credential that may not do this."""
     errors = [Fault(parameter=parameter, detail=detail)] if parameter else []
@@ -160,9 +166,11 @@ async def _on_store(request: Request, error: Exception) -> JSONResponse:
 
 def _validation_fault(request: Request, item: dict[str, Any]) -> Fault:
     location = [str(part) for part in item["loc"]]
-    name = location[1] if len(location) > 1 else location[0]
+    # A body is named by its field, below the name of its kind; a parameter by itself, above the number of its value.
+    name = location[-1] if location[0] == "body" else location[min(1, len(location) - 1)]
     if item["type"] == "extra_forbidden":
-        return Fault(parameter=name, detail="unknown parameter", allowed=_known_parameters(request))
+        allowed = None if location[0] == "body" else _known_parameters(request)
+        return Fault(parameter=name, detail="unknown parameter", allowed=allowed)
     expected = item.get("ctx", {}).get("expected")
     allowed = [part.strip(" '") for part in expected.replace(" or ", ", ").split(",")] if expected else None
     return Fault(parameter=name, detail=item["msg"], allowed=allowed)

@@ -46,13 +46,21 @@ async def find_rate(reader: Reader, currency: str, scope: Scope) -> Rate:
 
     Raises `Problem` for a currency without a rate by then.
     """
-    if currency == USD:
-        return Rate()
     last_day = local_date(scope.window.end - timedelta(milliseconds=1), scope.zone)
-    rows = await reader.rows(rate_in_force(currency, last_day)) if _CODE.match(currency) else []
-    if not rows:
+    rate = await rate_on(reader, currency, last_day)
+    if rate is None:
         known = [f"{row['currency']} (since {row['since']})" for row in await reader.rows(known_currencies())]
         raise invalid_parameter("currency", f"no rate for {currency!r} on or before {last_day}", allowed=[USD, *known])
+    return rate
+
+
+async def rate_on(reader: Reader, currency: str, day: date) -> Rate | None:
+    """The newest rate dated `day` or before; None where there is none."""
+    if currency == USD:
+        return Rate()
+    rows = await reader.rows(rate_in_force(currency, day)) if _CODE.match(currency) else []
+    if not rows:
+        return None
     (row,) = rows
     return Rate(currency=currency, per_usd=row["per_usd"], on=row["rate_date"], source=row["source"])
 

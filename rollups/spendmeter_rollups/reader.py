@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from clickhouse_connect.driver.client import Client
+
 from spendmeter_clickhouse import Store
 from spendmeter_rollups.queries.query import Query
 from spendmeter_rollups.settings import ServiceSettings
@@ -15,7 +17,7 @@ class Reader:
     """Runs queries in the read-only login's threads, within limits."""
 
     def __init__(self, store: Store, settings: ServiceSettings) -> None:
-        self._session = store.reader()
+        self.session = store.reader()
         self._limits = {
             "max_execution_time": settings.query_timeout_seconds,
             "max_memory_usage": settings.query_memory_bytes,
@@ -24,12 +26,15 @@ class Reader:
     async def rows(self, query: Query) -> list[Row]:
         """All rows of an answer, by column name. Raises `StoreError`."""
         parameters = dict(query.parameters)
-        # The driver gives UTC columns without a zone unless told otherwise.
-        result = await self._session.run(
-            lambda client: client.query(query.sql, parameters, settings=self._limits, tz_mode="aware")
-        )
-        return [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
+
+        def read(client: Client) -> list[Row]:
+            # The driver gives UTC columns without a zone unless told otherwise.
+            answer = client.query(query.sql, parameters, settings=self._limits, tz_mode="aware")
+            # Only the first block has been read by now: the rest must be read in this thread, not on the event loop.
+            return [dict(zip(answer.column_names, row, strict=True)) for row in answer.result_rows]
+
+        return await self.session.run(read)
 
     def close(self) -> None:
         """Wait for the queries under way."""
-        self._session.close()
+        self.session.close()

@@ -98,7 +98,7 @@ def resolve(
     preset, window = _window(params, zone=zone, now=now, span=span)
     filters = {column: tuple(getattr(params, name)) for name, column in FILTERS.items() if getattr(params, name)}
     if visible_orgs is not None:
-        filters["org_id"] = _visible(filters.get("org_id"), visible_orgs)
+        filters["org_id"] = only_visible(filters.get("org_id"), visible_orgs)
     return Scope(preset=preset, window=window, zone=zone, filters=filters, now=now, span=span)
 
 
@@ -116,7 +116,8 @@ def _zones() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
-def _visible(asked: tuple[str, ...] | None, visible: tuple[str, ...]) -> tuple[str, ...]:
+def only_visible(asked: tuple[str, ...] | None, visible: tuple[str, ...]) -> tuple[str, ...]:
+    """The orgs asked for, or all that are visible. Raises `Problem` (403) where one asked for is not visible."""
     if asked is None:
         return visible
     if not set(asked) <= set(visible):

@@ -87,12 +87,15 @@ class Exchange:
     service: Annotated[Service, Depends(service_of)]
     credential: Annotated[Credential, Depends(credential_of)]
 
+    async def scope(self, params: ScopeParams) -> Scope:
+        """What `params` mean for this caller now. Raises `Problem`."""
+        return await self.service.scope(params, self.credential)
+
     async def answer(self, params: ScopeParams, compute: Callable[[Reader, Scope], Awaitable[Answer]]) -> Response:
         """The computed answer, or a recent one to the same question; 304 where the asker has the same figures."""
 
         async def fresh() -> Cached:
-            scope = await self.service.scope(params, self.credential)
-            return _encode(await compute(self.service.reader, scope))
+            return _encode(await compute(self.service.reader, await self.scope(params)))
 
         cached = await self.service.cache.get(self._question(), fresh)
         headers = {"ETag": cached.etag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}

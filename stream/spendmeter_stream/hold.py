@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,17 +14,9 @@ from spendmeter_clickhouse import Session
 from spendmeter_stream.errors import HoldError
 from spendmeter_stream.open_chunks import BegunChunk, newest_chunks, still_open
 from spendmeter_stream.pauses import Held, ask_pause, end_pauses, read_held, read_pauses
+from spendmeter_stream.stream import Stream
 
 _POLL_SECONDS: Final = 0.1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
-    """The stream that fills the store: the life of its topic, and how far its group has committed."""
-
-    incarnation: str
-    committed: Callable[[], Awaitable[Mapping[int, int]]]
-    """Partition → offset; every chunk below it is stored whole."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-
 from spendmeter_clickhouse import Session
-from spendmeter_events.topics import USAGE
-from spendmeter_stream.settings import StreamSettings
 
 _NEWEST: Final = """
     SELECT incarnation, topic_partition, start_offset, argMax(end_offset, (generation, written_at)), max(generation),
@@ -50,22 +46,3 @@ def still_open(chunks: Iterable[BegunChunk], committed: Mapping[int, int]) -> li
     :param committed: partition → the group's offset, in the life of the topic that `chunks` are of.
     """
     return [chunk for chunk in chunks if committed.get(chunk.partition, -1) < chunk.end]
-
-
-async def committed_offsets(settings: StreamSettings) -> dict[int, int]:
-    """Partition → offset that the worker's group has committed; partitions without one are left out.
-
-    Asked by a consumer that joins no group, because not every broker answers the admin request for it.
-
-    :raises KafkaError: no broker answers.
-    """
-    consumer = AIOKafkaConsumer(**settings.client_options(), group_id=settings.group, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        await consumer._client.force_metadata_update()
-        partitions = [TopicPartition(USAGE, number) for number in consumer.partitions_for_topic(USAGE) or ()]
-        consumer.assign(partitions)
-        found = {partition.partition: await consumer.committed(partition) for partition in partitions}
-    finally:
-        await consumer.stop()
-    return {partition: offset for partition, offset in found.items() if offset is not None}

@@ -20,8 +20,9 @@ from uuid import uuid4
 
 from spendmeter_clickhouse import Session, StoreError
 from spendmeter_stream.errors import RebuildError
-from spendmeter_stream.hold import Stream, hold_ingest
+from spendmeter_stream.hold import hold_ingest
 from spendmeter_stream.shadows import Selection, Shadow, shadow_tables
+from spendmeter_stream.stream import Stream
 from spendmeter_stream.verify.compare import Days, batches, days_with_rows
 
 _BELOW: Final = (

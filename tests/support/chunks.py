@@ -21,11 +21,11 @@ from spendmeter_stream.dead_letters import DeadLetters
 from spendmeter_stream.dedup import recall
 from spendmeter_stream.errors import PartitionLostError
 from spendmeter_stream.fence import Fence
-from spendmeter_stream.hold import Stream
 from spendmeter_stream.intents import OffsetRange, open_intent
 from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.protocol import Chunk, ChunkProtocol, Outcome
 from spendmeter_stream.rebuild import Rebuilt, rebuild
+from spendmeter_stream.stream import Stream
 from spendmeter_stream.verify.compare import Days, compare, days_with_rows
 from tests.support.records import FakeRecord, record
 

@@ -11,8 +11,9 @@ from typing import Final
 
 from spendmeter_clickhouse import Session
 from spendmeter_stream.errors import HoldError
-from spendmeter_stream.hold import Stream, hold_ingest
+from spendmeter_stream.hold import hold_ingest
 from spendmeter_stream.open_chunks import BegunChunk, newest_chunks, still_open
+from spendmeter_stream.stream import Stream
 from spendmeter_stream.verify.compare import Days, batches, compare, compare_days, days_with_rows, find_duplicates
 from spendmeter_stream.verify.report import DayResult, DeadLetterCounts, Report
 

@@ -1,0 +1,83 @@
+"""Reads the dead-letter topic from its beginning to where it ended when the reading began."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from spendmeter_events.topics import USAGE_DLQ
+from spendmeter_stream.dead_letters import MAX_BYTES
+from spendmeter_stream.dlq.letters import DeadLetter, dead_letter
+from spendmeter_stream.errors import SetupError
+from spendmeter_stream.settings import KafkaSettings
+from spendmeter_stream.verify.report import DeadLetterCounts
+
+_POLL_MS: Final = 500
+_SILENT_POLLS: Final = 20
+"""A broker that gives nothing for so many polls, although its topic goes on, is gone or keeps its end from us."""
+
+
+async def dead_letters(settings: KafkaSettings) -> AsyncIterator[DeadLetter]:
+    """Every dead letter that is there now, oldest first within a partition.
+
+    :raises SetupError: the topic is missing, or stops giving records before its end.
+    :raises KafkaError: no broker answers.
+    """
+    consumer = AIOKafkaConsumer(
+        USAGE_DLQ,
+        **settings.client_options(),
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=MAX_BYTES,
+    )
+    await consumer.start()
+    try:
+        ends = _Ends(consumer)
+        while not await ends.reached():
+            batches = await consumer.getmany(timeout_ms=_POLL_MS)
+            ends.polled(any(batches.values()))
+            for partition, records in batches.items():
+                for record in records:
+                    if ends.includes(partition, record.offset):
+                        yield dead_letter(record)
+    finally:
+        await consumer.stop()
+
+
+async def count_dead_letters(settings: KafkaSettings) -> DeadLetterCounts:
+    """How many there are, by error code. Raises like `dead_letters`."""
+    codes: Counter[str] = Counter()
+    async for letter in dead_letters(settings):
+        codes[letter.code] += 1
+    return DeadLetterCounts(total=codes.total(), by_code=dict(codes.most_common()))
+
+
+class _Ends:
+    """Where each partition ended when it was first fetched: letters that come later are not read."""
+
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+        self._ends: dict[TopicPartition, int] = {}
+        self._silent = 0
+
+    def polled(self, got_records: bool) -> None:
+        # Not every broker answers a request for end offsets rightly; what a fetch says is exact.
+        for partition in self._consumer.assignment():
+            end = self._consumer.highwater(partition)
+            if end is not None:
+                self._ends.setdefault(partition, end)
+        self._silent = 0 if got_records else self._silent + 1
+
+    def includes(self, partition: TopicPartition, offset: int) -> bool:
+        return offset < self._ends[partition]
+
+    async def reached(self) -> bool:
+        assigned = self._consumer.assignment()
+        if self._silent >= _SILENT_POLLS:
+            raise SetupError(f"{USAGE_DLQ} cannot be read to its end: is the topic there, and does the broker answer?")
+        if not assigned or assigned != self._ends.keys():
+            return False
+        return all([await self._consumer.position(partition) >= end for partition, end in self._ends.items()])

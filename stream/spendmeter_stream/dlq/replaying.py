@@ -1,0 +1,128 @@
+"""Sends dead letters to the usage topic again, as they were. Where the reason is not gone, they come back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import MessageSizeTooLargeError
+from mode.utils.times import rate_limit
+
+from spendmeter_events.topics import USAGE
+from spendmeter_stream.dead_letters import ATTEMPTS, DeadLetters
+from spendmeter_stream.dlq.letters import DeadLetter, Filter
+from spendmeter_stream.dlq.reading import dead_letters
+from spendmeter_stream.settings import KafkaSettings
+
+MAX_ATTEMPTS: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayPlan:
+    """Which dead letters to send again, how many, how fast, and how often each at most."""
+
+    filter: Filter
+    limit: int | None = None
+    per_second: float = 100.0
+    max_attempts: int = MAX_ATTEMPTS
+    dry_run: bool = False
+
+
+@dataclass(slots=True)
+class ReplayOutcome:
+    """What became of the dead letters that were meant."""
+
+    sent: int = 0
+    """Or, in a dry run, would be."""
+    codes: Counter[str] = field(default_factory=Counter)
+    """Of those sent."""
+    exhausted: int = 0
+    """Dead-lettered too often to be tried again."""
+    truncated: int = 0
+    """Only their beginning was kept."""
+    too_large: int = 0
+    """The usage topic refused them."""
+
+
+async def replay_dead_letters(
+    settings: KafkaSettings, plan: ReplayPlan, *, progress: Callable[[int], None] | None = None
+) -> ReplayOutcome:
+    """Publish the original key and bytes, with the attempts so far in the headers.
+
+    Content that was dead-lettered several times is sent once. An event that was stored meanwhile adds nothing,
+    because the worker knows its id.
+
+    :param progress: called with the number sent.
+    :raises SetupError: the dead-letter topic cannot be read.
+    :raises KafkaError: a broker does not answer; what was sent, was sent, and replaying it again is harmless.
+    """
+    newest = await _newest_of_each_content(settings)
+    producer = DeadLetters.producer(settings.client_options())
+    if not plan.dry_run:
+        await producer.start()
+    try:
+        return await _send_all(settings, plan, newest, producer, progress)
+    finally:
+        await producer.stop()
+
+
+async def _newest_of_each_content(settings: KafkaSettings) -> set[tuple[int, int]]:
+    """The places of the dead letters to consider. About 200 bytes of memory for each content."""
+    newest: dict[bytes, tuple[int, int, int]] = {}
+    async for letter in dead_letters(settings):
+        mark = (letter.attempts, letter.partition, letter.offset)
+        newest[letter.fingerprint] = max(mark, newest.get(letter.fingerprint, mark))
+    return {(partition, offset) for _, partition, offset in newest.values()}
+
+
+async def _send_all(
+    settings: KafkaSettings,
+    plan: ReplayPlan,
+    newest: set[tuple[int, int]],
+    producer: AIOKafkaProducer,
+    progress: Callable[[int], None] | None,
+) -> ReplayOutcome:
+    outcome = ReplayOutcome()
+    bucket = rate_limit(plan.per_second, 1.0)
+    async for letter in dead_letters(settings):
+        if outcome.sent == plan.limit:
+            break
+        if (letter.partition, letter.offset) not in newest or not plan.filter.takes(letter):
+            continue
+        if not _may_be_sent(letter, plan, outcome):
+            continue
+        if not plan.dry_run:
+            await _token(bucket)
+            if not await _send(producer, letter):
+                outcome.too_large += 1
+                continue
+        outcome.sent += 1
+        outcome.codes[letter.code] += 1
+        if progress is not None:
+            progress(outcome.sent)
+    return outcome
+
+
+def _may_be_sent(letter: DeadLetter, plan: ReplayPlan, outcome: ReplayOutcome) -> bool:
+    outcome.exhausted += letter.attempts >= plan.max_attempts
+    outcome.truncated += letter.truncated
+    return letter.attempts < plan.max_attempts and not letter.truncated
+
+
+async def _send(producer: AIOKafkaProducer, letter: DeadLetter) -> bool:
+    headers = [(ATTEMPTS, str(letter.attempts).encode())]
+    try:
+        await producer.send_and_wait(USAGE, letter.value, key=letter.key, headers=headers)
+    except MessageSizeTooLargeError:
+        return False
+    return True
+
+
+async def _token(bucket: Any) -> None:
+    # The bucket's own `async with` waits for a token and does not take it, which makes twice the rate.
+    while not bucket.pour():  # noqa: ASYNC110 - nobody announces a token
+        await asyncio.sleep(bucket.expected_time())

@@ -14,6 +14,7 @@ from spendmeter_clickhouse import Session
 from spendmeter_stream.errors import HoldError
 from spendmeter_stream.open_chunks import BegunChunk, newest_chunks, still_open
 from spendmeter_stream.pauses import Held, ask_pause, end_pauses, read_held, read_pauses
+from spendmeter_stream.reprice.ledger import repricing_until
 from spendmeter_stream.stream import Stream
 
 _POLL_SECONDS: Final = 0.1
@@ -40,7 +41,7 @@ async def hold_ingest(
     """Ask for a pause, wait until every partition is closed or held, and end the pause afterwards.
 
     :param seconds: how long workers wait at most, even if this process dies. Half of it may pass until all are held.
-    :raises HoldError: another command holds the ingest, or a chunk stays open.
+    :raises HoldError: another command holds the ingest or appends to it, or a chunk stays open.
     """
     hold = Hold(session, pause or uuid4())
     try:
@@ -48,6 +49,9 @@ async def hold_ingest(
         pauses = await read_pauses(session)
         if pauses.active - {hold.pause}:
             raise HoldError("another command holds the ingest: try again when it is done")
+        # It asks for its lease before it looks for pauses, as we ask before we look for its lease.
+        if until := await repricing_until(session):
+            raise HoldError(f"a repricing appends events until {until:%H:%M:%S} UTC or longer: try again after it")
         await end_pauses(session, pauses.expired)
         await _until_quiet(hold, stream, seconds=seconds / 2)
         yield hold

@@ -21,6 +21,7 @@ from uuid import uuid4
 from spendmeter_clickhouse import Session, StoreError
 from spendmeter_stream.errors import RebuildError
 from spendmeter_stream.hold import hold_ingest
+from spendmeter_stream.reprice.ledger import open_blocks
 from spendmeter_stream.shadows import Selection, Shadow, shadow_tables
 from spendmeter_stream.stream import Stream
 from spendmeter_stream.verify.compare import Days, batches, days_with_rows
@@ -62,7 +63,8 @@ async def rebuild(
     :param stream: what fills the store meanwhile; None where nothing can, because the caller has the store to itself.
     :param hold_seconds: the most that workers wait, even if this process is killed.
     :param progress: called with events read so far, and of the month.
-    :raises RebuildError: raw events have nothing of the month, or the sums do not add up; nothing was changed.
+    :raises RebuildError: raw events have nothing of the month or do not add up, or a repricing is half done; nothing
+        was changed.
     :raises HoldError: a chunk stays open, or the hold was too short; a rollup not yet replaced is as it was.
     """
     days = await _days_of(session, month)
@@ -132,6 +134,11 @@ class _Work:
 
     async def swap(self) -> None:
         """Replace every rollup's month, once every shadow adds up."""
+        if await open_blocks(self.session):
+            raise RebuildError(
+                "a repricing was interrupted, and will send again what we would count now: run `spendmeter reprice`"
+                " once more, then rebuild"
+            )
         for shadow in self.shadows:
             await shadow.check(self.session, self.month)
         for shadow in self.shadows:

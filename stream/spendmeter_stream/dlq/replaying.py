@@ -108,9 +108,13 @@ async def _send_all(
 
 
 def _may_be_sent(letter: DeadLetter, plan: ReplayPlan, outcome: ReplayOutcome) -> bool:
-    outcome.exhausted += letter.attempts >= plan.max_attempts
-    outcome.truncated += letter.truncated
-    return letter.attempts < plan.max_attempts and not letter.truncated
+    if letter.truncated:
+        outcome.truncated += 1
+    elif letter.attempts >= plan.max_attempts:
+        outcome.exhausted += 1
+    else:
+        return True
+    return False
 
 
 async def _send(producer: AIOKafkaProducer, letter: DeadLetter) -> bool:

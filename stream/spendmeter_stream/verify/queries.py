@@ -25,8 +25,8 @@ BOUNDED: Final = {"max_memory_usage": 2 * 2**30}
 
 MAX_LISTED: Final = 1000
 """Ids listed of one statement; all are counted."""
-_MAX_LISTED_A_DAY: Final = 200
-"""Pairs of rollup and org listed of one day; all are counted."""
+_ORGS_LISTED: Final = 50
+"""Orgs listed of one day and rollup; all are counted."""
 
 _RAW_DAYS: Final = """toStartOfHour(event.occurred_at) >= {first:Date}
 AND toStartOfHour(event.occurred_at) < {last:Date} + 1
@@ -92,7 +92,7 @@ GROUP BY day, name, org_id
 )
 WHERE raw != rolled AND NOT ({_NO_LATENCIES})
 ORDER BY day, name, org_id
-LIMIT {_MAX_LISTED_A_DAY} BY day"""
+LIMIT {_ORGS_LISTED} BY day, name"""
 
 
 def _raw_side() -> str:

@@ -34,8 +34,10 @@ class Surroundings:
     moving: bool = True
     """False where nothing can be inserted meanwhile, because the caller has the store to itself."""
     dead_letters: Callable[[], Awaitable[DeadLetterCounts]] | None = None
+    may_hold: bool = True
+    """Whether workers may be asked to wait, so that a difference is told from a chunk on its way."""
     hold_seconds: int = 60
-    """The most that workers wait for one statement, when a difference must be told from a chunk on its way."""
+    """The most that they wait for one statement."""
 
 
 async def verify(
@@ -96,7 +98,7 @@ async def _settled(
     """What of `found` is a difference, and whether that is certain."""
     if not found or not around.moving:
         return found, True
-    if around.stream is None:
+    if around.stream is None or not around.may_hold:
         return await look_again(session, found, rows)
     try:
         return await _compare_held(session, around.stream, _of_days(rows, found), around), True

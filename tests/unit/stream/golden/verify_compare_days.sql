@@ -385,4 +385,4 @@ GROUP BY day, name, org_id
 )
 WHERE raw != rolled AND NOT (name = 'latency_daily' AND arrayAll(text -> text = '0', arrayConcat(raw, rolled)))
 ORDER BY day, name, org_id
-LIMIT 200 BY day
+LIMIT 50 BY day, name

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from spendmeter_clickhouse import Store, StoreSettings, migrate
-from spendmeter_deploy import fx_commands, prices_commands
+from spendmeter_deploy import dlq_commands, fx_commands, prices_commands, rollups_commands
 from spendmeter_deploy.demo import DemoOptions, run_demo
 from spendmeter_deploy.embedded import embedded_stack, until_told_to_stop
 from spendmeter_deploy.greeting import introduce
@@ -18,6 +18,7 @@ from spendmeter_deploy.reprice_command import reprice_command
 from spendmeter_deploy.running import configure_logs, run
 from spendmeter_deploy.serving import serve_forever, work_forever
 from spendmeter_deploy.settings import StackSettings
+from spendmeter_deploy.verify_commands import verify_command
 
 app = typer.Typer(
     help="Who spends what on which LLM feature: Kafka events into exact, priced ClickHouse rollups.",
@@ -25,8 +26,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(dlq_commands.app, name="dlq", help="List, look into and replay dead letters.")
 app.add_typer(fx_commands.app, name="fx", help="Import and list currency rates.")
 app.add_typer(prices_commands.app, name="prices", help="Check, compare and seed the price book.")
+app.add_typer(rollups_commands.app, name="rollups", help="Repair rollups from raw events.")
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="The embedded stack's folder.")]
 Port = Annotated[int | None, typer.Option("--port", help="Where to serve; 0 takes a free port.", min=0, max=65535)]
@@ -60,6 +63,7 @@ def up(data_dir: DataDir = None, port: Port = None) -> None:
 
 app.command("replay")(replay_command)
 app.command("reprice")(reprice_command)
+app.command("verify")(verify_command)
 
 
 @app.command("migrate")

@@ -19,7 +19,7 @@ import urllib3
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from tests.support.clickhouse_http.process import USERS, ClickHouseHttp
+from tests.support.clickhouse_http.process import TIMEZONE, USERS, ClickHouseHttp
 
 _TABLE = """
     CREATE TABLE IF NOT EXISTS kinds
@@ -61,7 +61,7 @@ def client(clickhouse_http: ClickHouseHttp) -> Iterator[Client]:
 
 def test_shakes_hands(client: Client) -> None:
     assert int(str(client.server_version).split(".")[0]) >= 25
-    assert str(client.server_tz) == "UTC"
+    assert str(client.server_tz) == TIMEZONE
     assert client.ping()
 
 
@@ -143,7 +143,7 @@ def test_credentials_come_in_either_header(clickhouse_http: ClickHouseHttp) -> N
         answer = _get(clickhouse_http, headers)
         assert (answer.status, answer.data) == (200, b"1\n")
         assert answer.headers["X-ClickHouse-Format"] == "TabSeparated"
-        assert answer.headers["X-ClickHouse-Timezone"] == "UTC"
+        assert answer.headers["X-ClickHouse-Timezone"] == TIMEZONE
         assert '"read_rows": "1"' in answer.headers["X-ClickHouse-Summary"]
     for headers in ({}, {**basic, **key}, {**key, "X-ClickHouse-Key": "wrong"}):
         answer = _get(clickhouse_http, headers)

@@ -6,7 +6,7 @@ DEV := .venv/.dev
 ROOMS := producers clickhouse stream rollups deploy
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench torture lock clean
+.PHONY: help demo test check format boards gate bench torture lock clean
 
 help: ## list the verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -55,6 +55,12 @@ endef
 format: $(DEV) ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+boards: $(DEV) ## write grafana/dashboards from grafana/build
+	PYTHONPATH=. $(BIN)/python -m grafana.build
+
+gate: $(DEV) ## run every statement of the boards over demo data, and print what was run
+	$(BIN)/python -m tests.gate
 
 bench: $(DEV) ## measure, and write docs/benchmarks.md
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -1,5 +1,6 @@
 """Fixtures that any test may ask for by name."""
 
+from tests.support.board_store import board_store
 from tests.support.brokers import broker, fresh_tansu, kafka, tansu
 from tests.support.clickhouse_http.fixtures import (
     _http_server,
@@ -16,6 +17,7 @@ __all__ = [
     "_http_server",
     "any_dsn",
     "any_store",
+    "board_store",
     "broker",
     "chdb_store",
     "clickhouse_http",

@@ -14,20 +14,20 @@ from spendmeter_stream.directory import Directory
 from spendmeter_stream.pricing import PriceBook
 
 
-def fill_with_demo(store: Store, *, days: float, end: datetime, seed: int = 1) -> None:
-    """Directory and events of the `days` days before `end`."""
+def fill_with_demo(store: Store, *, days: float, end: datetime, seed: int = 1, scale: float = 1) -> None:
+    """Directory and events of the `days` days before `end`; `scale` as in `generate`."""
     with store.session("demo") as session:
-        asyncio.run(_fill(session, days=days, end=end, seed=seed))
+        asyncio.run(_fill(session, days=days, end=end, seed=seed, scale=scale))
 
 
-async def _fill(session: Session, *, days: float, end: datetime, seed: int) -> None:
+async def _fill(session: Session, *, days: float, end: datetime, seed: int, scale: float) -> None:
     known = Directory(session=session)
     await known.apply([entry.model_dump_json().encode() for entry in directory(seed)])
     for name in ("org_directory", "user_directory"):
         await session.command(f"SYSTEM RELOAD DICTIONARY {name}")
     book = PriceBook.load()
     offset = 0
-    calls = generate(seed=seed, days=days, end=end)
+    calls = generate(seed=seed, days=days, end=end, scale=scale)
     while chunk := list(islice(calls, 20_000)):
         events = [UsageEvent.model_validate_json(value) for _, value in chunk]
         block = build_block(

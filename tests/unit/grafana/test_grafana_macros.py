@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.grafana_macros import ALL, MacroError, Request, backend, conditional_all, expand
+from tests.gate.macros import ALL, MacroError, Request, backend, conditional_all, expand
 
 REQUEST = Request(
     start=datetime(2014, 11, 12, 11, 45, 26, 123_000, tzinfo=UTC),
@@ -71,10 +71,19 @@ def test_a_macro_that_older_plugins_read_otherwise_is_refused() -> None:
         backend("where date >= $__fromTime and x in (1)", REQUEST)
 
 
-@pytest.mark.parametrize("statement", ["${feature}", "${feature:csv}", "$__from", "$unknown", "$__conditionalAll(a)"])
+@pytest.mark.parametrize(
+    "statement", ["${feature}", "${feature:csv}", "$__from", "$unknown", "$__conditionalAll(a)", "[[step]]", "1 -- one"]
+)
 def test_what_nothing_expands_is_refused(statement: str) -> None:
     with pytest.raises(MacroError):
         expand(statement, REQUEST)
+
+
+def test_a_condition_that_the_browsers_replace_would_change_is_refused() -> None:
+    with pytest.raises(MacroError, match="pattern"):
+        conditional_all(
+            "$__conditionalAll(match(a, 'b$') AND a IN (${feature:singlequote}), $feature)", REQUEST.variables
+        )
 
 
 def test_a_condition_on_a_variable_the_board_lacks_is_refused() -> None:

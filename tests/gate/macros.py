@@ -54,12 +54,17 @@ def conditional_all(statement: str, values: Mapping[str, Value]) -> str:
         value = values[name]
         text = ",".join(value) if isinstance(value, list) else value
         phrase = "1=1" if text in ("", ALL) else condition
+        if re.search(r"\$[$&`']", phrase):
+            raise MacroError(f"the browser's replace reads a pattern in {phrase}")
         statement = statement.replace(f"{macro}{condition},{variable})", phrase, 1)
     return statement
 
 
 def variables(statement: str, request: Request) -> str:
     """`$name`, `${name}`, `${name:format}`. Names that the board does not have stay as they are."""
+
+    if odd := re.search(r"\[\[\w|--|/\*", statement):
+        raise MacroError(f"{odd[0]} is a variable's other form, or a comment that newer plugins remove")
 
     def replaced(match: re.Match[str]) -> str:
         name, form = match["short"] or match["long"], match["form"]

@@ -1,0 +1,230 @@
+"""Boards and the query service say the same: same window, same filters, same zone, same numbers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from spendmeter_clickhouse import Session, Store
+from tests.gate.cases import Case, stored
+from tests.gate.macros import expand
+from tests.gate.statements import statements
+from tests.support.board_store import NOW, QUOTED_ORG, QUOTED_USER
+from tests.support.service import answer, service
+
+Row = dict[str, Any]
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+# Ends are whole quarters, for a board widens its range to them; NOW is later than every event.
+CASES = [
+    Case("30 days", at("2026-10-22T00:00+00:00"), NOW, "UTC", {}),
+    Case("a school's week", at("2026-11-14T00:00+05:30"), NOW, "Asia/Kolkata", {"org": ["sunrise-delhi"]}),
+    Case(
+        "two providers",
+        at("2026-09-21T00:00+05:45"),
+        at("2026-11-08T13:30+05:45"),
+        "Asia/Kathmandu",
+        {"provider": ["openai", "google"], "role": ["student", "teacher"], "granularity": "day"},
+    ),
+    Case(
+        "over the clock change",
+        at("2026-10-20T00:00-04:00"),
+        at("2026-11-05T00:00-05:00"),
+        "America/New_York",
+        {"key_source": ["platform"], "granularity": "day"},
+    ),
+    Case("one person", at("2026-10-22T00:00+00:00"), NOW, "UTC", {"user": [stored(QUOTED_USER)]}),
+    Case("odd names", at("2026-10-01T03:15+00:00"), NOW, "UTC", {"org": [stored(QUOTED_ORG)], "feature": ["ask'me"]}),
+]
+cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+
+
+@pytest.fixture(scope="module")
+def session(board_store: Store) -> Iterator[Session]:
+    with board_store.session("totals") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def client(board_store: Store) -> Iterator[TestClient]:
+    with service(board_store, now=NOW) as opened:
+        yield opened
+
+
+def shown(session: Session, case: Case, board: str, place: str) -> list[Row]:
+    """The rows of a panel."""
+    (statement,) = [found for found in statements() if (found.board, found.place) == (board, place)]
+    result = asyncio.run(session.query(expand(statement.sql, case.request(statement))))
+    return [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
+
+
+def told(client: TestClient, case: Case, path: str, **more: Any) -> Any:
+    """The service's answer to the same question."""
+    chosen = {
+        name: [value.replace("\\\\", "\\") for value in values]
+        for name, values in case.chosen.items()
+        if isinstance(values, list)
+    }
+    window = {"from": case.start.isoformat(), "to": case.end.isoformat(), "tz": case.timezone}
+    return answer(client, f"/v1/usage/{path}", **window, **chosen, **more)
+
+
+def close(value: Any) -> Any:
+    """Boards show floats of exact sums."""
+    return pytest.approx(None if value is None else float(value), rel=1e-9, abs=1e-12)
+
+
+@cases
+def test_the_figures_of_the_overview(session: Session, client: TestClient, case: Case) -> None:
+    summary = told(client, case, "summary")
+    for which, expected in ((-1, summary["totals"]), (0, summary["previous"])):
+        found: Row = {}
+        for place in ("Cost A", "Calls A", "Tokens A", "Users A", "Latency A"):
+            both = shown(session, case, "overview", place)
+            if which == 0 and len(both) < 2:
+                return
+            found |= both[which]
+        assert found["Cost USD"] == close(expected["cost"])
+        assert found["Chargeable USD"] == close(expected["chargeable_cost"])
+        assert found["Saved by caches USD"] == close(expected["cache_savings"])
+        assert found["Success rate"] == pytest.approx(expected["success_rate"], abs=1e-6)
+        assert (found["Requests"], found["Providers"], found["Models"], found["Users"]) == (
+            expected["requests"],
+            expected["providers"],
+            expected["models"],
+            expected["users"],
+        )
+        assert (found["All tokens"], found["Prompt"], found["Completion"], found["From a cache"]) == (
+            expected["total_tokens"],
+            expected["prompt_tokens"],
+            expected["completion_tokens"],
+            expected["cached_tokens"],
+        )
+        for share in ("p50", "p95", "p99"):
+            assert found[share] == pytest.approx(expected[f"{share}_latency_ms"], abs=0.1)
+
+
+@cases
+@pytest.mark.parametrize(
+    ("board", "place", "dimension", "people"),
+    [
+        ("orgs", "Schools A", "org", "Users"),
+        ("orgs", "Roles A", "role", "Users"),
+        ("features", "Features A", "feature", "Users"),
+        ("features", "Actions A", "action", ""),
+        ("features", "Services A", "service", ""),
+        ("models", "Models A", "model", ""),
+        ("models", "Providers A", "provider", ""),
+        ("agents", "Agents A", "agent", ""),
+        ("agents", "Tasks A", "task", ""),
+        ("agents", "Configurations A", "configuration", ""),
+        ("classes", "Classes A", "class", "Students"),
+        ("classes", "Sections A", "section", "Students"),
+    ],
+)
+def test_breakdowns(
+    session: Session, client: TestClient, case: Case, board: str, place: str, dimension: str, people: str
+) -> None:
+    body = told(client, case, f"breakdown/{dimension}", limit=1000)
+    rows = shown(session, case, board, place)
+    keys = [name for name in (rows[0] if rows else {}) if name.endswith("_value")]
+    found = {tuple(row[key].replace("\\\\", "\\") for key in keys): row for row in rows}
+    assert set(found) == {tuple(row["key"].values()) for row in body["rows"]}
+    for expected in body["rows"]:
+        row = found[tuple(expected["key"].values())]
+        assert row["Cost USD"] == close(expected["cost"])
+        assert row["Share of cost"] == (
+            None if expected["share"] is None else pytest.approx(expected["share"], abs=1e-6)
+        )
+        assert (row["Requests"], row["Tokens"], row["Errors"]) == (
+            expected["requests"],
+            expected["total_tokens"],
+            expected["errors"],
+        )
+        assert row["Average latency"] == pytest.approx(expected["avg_latency_ms"], abs=1e-5)
+        if people:
+            assert row[people] == expected["users"]
+
+
+@cases
+def test_series_have_the_same_buckets_and_sums(session: Session, client: TestClient, case: Case) -> None:
+    granularity = str(case.chosen.get("granularity", "auto"))
+    (series,) = told(client, case, "timeseries", granularity=granularity)["series"]
+    rows = shown(session, case, "overview", "Cost and tokens over time A")
+    assert [row["time"].timestamp() for row in rows] == [
+        datetime.fromisoformat(point["start"]).timestamp() for point in series["points"]
+    ]
+    assert [row["Cost USD"] for row in rows] == [close(point["cost"]) for point in series["points"]]
+    assert [row["Tokens"] for row in rows] == [point["total_tokens"] for point in series["points"]]
+
+
+@cases
+def test_series_by_feature_add_up_to_the_whole(session: Session, client: TestClient, case: Case) -> None:
+    rows = shown(session, case, "features", "Cost by feature A")
+    assert sum(row["USD"] for row in rows) == close(told(client, case, "summary")["totals"]["cost"])
+    assert len({row["name"] for row in rows}) <= 11
+
+
+@cases
+def test_errors_caches_and_the_heatmap(session: Session, client: TestClient, case: Case) -> None:
+    errors = told(client, case, "errors")
+    assert shown(session, case, "errors", "Errors A")[-1]["Errors"] == errors["errors"]
+    kinds = shown(session, case, "errors", "Kinds of errors A")
+    assert sum(row["Errors"] for row in kinds) == errors["errors"]
+    cache = told(client, case, "cache")
+    figures = shown(session, case, "cache", "Prompt cache A")[-1]
+    assert figures["Hit rate"] == pytest.approx(cache["totals"]["hit_rate"], abs=1e-6)
+    assert figures["Saved USD"] == close(cache["totals"]["savings"])
+    skipped = {
+        (row["Provider"], row["Model"], row["Calls"])
+        for row in shown(session, case, "cache", "Models left out of savings A")
+    }
+    assert skipped == {(row["provider"], row["model"], row["requests"]) for row in cache["skipped_models"]}
+    cells = {
+        (weekday, int(row["Hour"])): row[name]
+        for row in shown(session, case, "heatmap", "Calls by weekday and hour A")
+        for weekday, name in enumerate(list(row)[1:])
+        if row[name] is not None
+    }
+    heatmap = told(client, case, "heatmap")["cells"]
+    assert cells == {(cell["weekday"], cell["hour"]): cell["requests"] for cell in heatmap if cell["requests"]}
+
+
+# A board projects the month its range ends in, the service always the current one.
+@pytest.mark.parametrize("case", [case for case in CASES if case.end == NOW], ids=lambda case: case.name)
+def test_the_projection_and_its_interval(session: Session, client: TestClient, case: Case) -> None:
+    body = told(client, case, "projection")
+    rows = shown(session, case, "overview", "Projection to the month's end A")
+    if body["status"] == "insufficient_data":
+        assert rows == []
+        return
+    (row,) = rows
+    assert row["Spent so far USD"] == close(body["spent"])
+    assert row["Projected USD"] == pytest.approx(float(body["projected"]), rel=1e-4)
+    margin = float(body["upper"]) - float(body["lower"])
+    assert row["At most USD"] - row["At least USD"] == pytest.approx(margin, rel=2e-4)
+    curve = shown(session, case, "overview", "Spend of the month, day by day A")
+    assert curve[-1]["Projected USD"] == pytest.approx(row["Projected USD"])
+    ahead = shown(session, case, "overview", "Cost and tokens over time B")
+    assert [point["Projected USD"] for point in ahead] == [
+        pytest.approx(float(day["cost"]), rel=1e-3, abs=1e-5) for day in body["days"]
+    ]
+
+
+@cases
+def test_the_log_lists_the_same_calls(session: Session, client: TestClient, case: Case) -> None:
+    rows = shown(session, case, "log", "Calls A")
+    body = told(client, case, "events", page_size=500)
+    assert [(row["Time"].timestamp(), row["Request"], row["Cost USD"]) for row in rows] == [
+        (datetime.fromisoformat(event["occurred_at"]).timestamp(), event["request_id"], close(event["cost"]))
+        for event in body["rows"]
+    ]

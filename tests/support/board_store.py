@@ -1,0 +1,90 @@
+"""What the boards are shown on: months of thin demo traffic, and the few odd rows that break careless SQL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from spendmeter_clickhouse import Session, Store, migrate
+from spendmeter_events import UsageEvent
+from spendmeter_stream.block import Coordinates, build_block
+from spendmeter_stream.directory import Standing
+from spendmeter_stream.pricing import PriceBook
+from tests.support.demo_store import fill_with_demo
+from tests.support.records import event
+from tests.support.store import open_store
+
+NOW: Final = datetime(2026, 11, 20, 10, 7, 13, tzinfo=UTC)
+"""The newest event is a little older."""
+DAYS: Final = 75
+
+QUOTED_ORG: Final = 'd\'Arc-\\new "school"'
+QUOTED_USER: Final = "O'Brien\\table"
+STUDENT: Final = Standing("student", "9'A", "B\\s")
+
+
+@pytest.fixture(scope="session")
+def board_store(_engine: Store, store_folder: Path) -> Iterator[Store]:
+    """Shared by the tests of the boards, which only read."""
+    with open_store(store_folder, "boards") as store:
+        asyncio.run(migrate(store))
+        fill(store)
+        yield store
+
+
+def fill(store: Store) -> None:
+    """Fill an empty store."""
+    fill_with_demo(store, days=DAYS, end=NOW - timedelta(minutes=3), scale=0.06)
+    with store.session("odd") as session:
+        asyncio.run(_odd(session))
+
+
+async def _odd(session: Session) -> None:
+    events = list(_odd_events())
+    block = build_block(
+        events,
+        range(len(events)),
+        coordinates=Coordinates("odd", 0),
+        book=PriceBook.load(),
+        users={(QUOTED_ORG, QUOTED_USER): STUDENT},
+        ingested_at=NOW,
+    )
+    await session.insert_arrow("usage_events", block)
+    rates = [("INR", date(2026, 9, 1), 88.5), ("INR", date(2026, 11, 1), 89.25), ("EUR", date(2026, 9, 1), 0.86)]
+    rows = [(code, day, rate, "a bank", NOW) for code, day, rate in rates]
+    await session.insert("fx_rates", rows, ["currency", "rate_date", "per_usd", "source", "updated_at"])
+
+
+def _odd_events() -> list[UsageEvent]:
+    """Quotes and backslashes in every name, a model without a price, errors, cancelled calls, audio, a cache."""
+    changes: list[dict[str, Any]] = [
+        {
+            "feature": "ask'me",
+            "agent_id": "agent'1",
+            "task_id": "t\\1",
+            "configuration_id": 'c"1',
+            "cache_read_tokens": 900,
+        },
+        {"feature": "ask'me", "model": "unpriced'model", "cache_read_tokens": 50},
+        {"feature": "ask'me", "status": "error", "error_type": "it's broken", "error_message": "can't \\ won't"},
+        {"feature": "ask'me", "status": "cancelled", "key_source": "byok"},
+        {"feature": "speech", "provider": "azure", "model": "tts", "characters": 4000, "service": "speech"},
+    ]
+    days = [NOW - timedelta(days=day, minutes=7 * day + 1) for day in range(0, 60, 3)]
+    return [
+        event(
+            10_000 + 10 * number + kind,
+            occurred_at=moment.isoformat(),
+            org_id=QUOTED_ORG,
+            user_id=QUOTED_USER,
+            latency_ms=300 + 40 * number,
+            **change,
+        )
+        for number, moment in enumerate(days)
+        for kind, change in enumerate(changes)
+    ]

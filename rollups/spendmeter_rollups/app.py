@@ -17,7 +17,7 @@ from spendmeter_rollups.metrics import ServiceMetrics
 from spendmeter_rollups.middleware import Observed
 from spendmeter_rollups.problems import install_problems
 from spendmeter_rollups.reader import Reader
-from spendmeter_rollups.routes import budgets, filters, health, rates, usage
+from spendmeter_rollups.routes import budgets, export, filters, health, rates, usage
 from spendmeter_rollups.service import Service, utc_now
 from spendmeter_rollups.settings import ServiceSettings
 
@@ -62,6 +62,7 @@ def create_app(
     app.state.registry = registry
     install_problems(app)
     app.include_router(usage.router)
+    app.include_router(export.router)
     app.include_router(filters.router)
     app.include_router(budgets.router)
     app.include_router(rates.router)

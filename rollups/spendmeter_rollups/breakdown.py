@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
+from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field
@@ -80,28 +82,43 @@ def find_dimension(name: str) -> Dimension:
 
 async def breakdown(reader: Reader, scope: Scope, *, dimension: Dimension, params: BreakdownParams) -> BreakdownAnswer:
     """Classes and sections count the usage of students only, in their totals too."""
-    if dimension.name in STUDENT_DIMENSIONS:
-        scope = scope.narrowed(role=(STUDENT_ROLE,))
+    scope = students_of(scope, dimension)
     rows, users = await asyncio.gather(_ranked(reader, scope, dimension, params), _users(reader, scope, dimension))
     totals = figures(add((row for row in rows if row["is_total"]), ROW_MEASURES), scope.rate)
     found = [row for row in rows if not row["is_total"]]
     shown = found[params.offset : params.offset + params.limit]
-    keys = [key_of(row, dimension.columns) for row in shown]
-    extras = await row_extras(reader, scope, dimension, keys)
     return BreakdownAnswer(
         **frame(scope),
         dimension=dimension.name,
-        rows=[
-            BreakdownRow(
-                **_row(row, dimension, scope, totals),
-                **extras.get(key, {}),
-                users=None if users is None else users.get(key, 0),
-            )
-            for key, row in zip(keys, shown, strict=True)
-        ],
+        rows=await _rows(reader, scope, dimension, shown, users=users, whole=totals["cost"]),
         totals=Figures(**totals),
         has_more=len(found) > params.offset + params.limit,
     )
+
+
+async def all_rows(
+    reader: Reader, scope: Scope, dimension: Dimension, *, portion: int
+) -> AsyncIterator[list[BreakdownRow]]:
+    """Every row of the breakdown by key, at most `portion` at a time: for what is too long for one answer."""
+    scope = students_of(scope, dimension)
+    what = scope.sums((), ("cost",))
+    total, users = await asyncio.gather(
+        reader.rows(queries.sums(what, scope.pieces(what))), _users(reader, scope, dimension)
+    )
+    whole = scope.rate.convert(add(total, ("cost",))["cost"])
+    after: tuple[str, ...] = ()
+    while True:
+        what = scope.sums(dimension.columns, ROW_MEASURES, after=after)
+        found = await reader.rows(queries.keyed_sums(what, scope.pieces(what), limit=portion))
+        yield await _rows(reader, scope, dimension, found, users=users, whole=whole)
+        if len(found) < portion:
+            return
+        after = key_of(found[-1], dimension.columns)
+
+
+def students_of(scope: Scope, dimension: Dimension) -> Scope:
+    """The scope that a dimension is counted in: classes and sections are those of students."""
+    return scope.narrowed(role=(STUDENT_ROLE,)) if dimension.name in STUDENT_DIMENSIONS else scope
 
 
 async def _ranked(reader: Reader, scope: Scope, dimension: Dimension, params: BreakdownParams) -> list[Row]:
@@ -120,9 +137,30 @@ async def _users(reader: Reader, scope: Scope, dimension: Dimension) -> dict[tup
     return {key_of(row, dimension.columns): row["users"] for row in rows}
 
 
-def _row(row: Row, dimension: Dimension, scope: Scope, totals: dict[str, Any]) -> dict[str, Any]:
+async def _rows(
+    reader: Reader,
+    scope: Scope,
+    dimension: Dimension,
+    rows: Sequence[Row],
+    *,
+    users: dict[tuple[str, ...], int] | None,
+    whole: Decimal,
+) -> list[BreakdownRow]:
+    """Rows as the answer gives them. `whole` is the cost of all, in the scope's currency."""
+    keys = [key_of(row, dimension.columns) for row in rows]
+    extras = await row_extras(reader, scope, dimension, keys)
+    return [
+        BreakdownRow(
+            **_row(row, dimension, scope, whole),
+            **extras.get(key, {}),
+            users=None if users is None else users.get(key, 0),
+        )
+        for key, row in zip(keys, rows, strict=True)
+    ]
+
+
+def _row(row: Row, dimension: Dimension, scope: Scope, whole: Decimal) -> dict[str, Any]:
     found = figures({measure: row[measure] for measure in ROW_MEASURES}, scope.rate)
-    whole = totals["cost"]
     return {
         **found,
         "key": {column: row[column] for column in dimension.columns},

@@ -60,10 +60,15 @@ COLUMNS: Final = (
 )
 
 
-class EventsParams(ScopeParams):
-    """A page of the log."""
+class LogParams(ScopeParams):
+    """Which calls."""
 
     status: list[Literal["ok", "error", "cancelled"]] = Field([], max_length=3, description="any of these")
+
+
+class EventsParams(LogParams):
+    """A page of the log."""
+
     page_size: Annotated[int, Field(ge=10, le=500)] = 50
     cursor: Annotated[Value | None, Field(description="`next_cursor` of the page before")] = None
 
@@ -121,14 +126,18 @@ class EventsAnswer(Answer):
 async def events(reader: Reader, scope: Scope, *, params: EventsParams) -> EventsAnswer:
     """Raises `Problem` for a cursor that is not one of ours."""
     before = decode_cursor(params.cursor) if params.cursor else None
-    if params.status:
-        scope = scope.narrowed(status=tuple(params.status))
+    scope = with_status(scope, params)
     # One row more than the page tells whether there is a next one.
     query = events_query(scope.window, scope.filters, columns=COLUMNS, before=before, limit=params.page_size + 1)
     rows = await reader.rows(query)
     page = rows[: params.page_size]
     following = encode_cursor(page[-1]) if len(rows) > params.page_size else None
     return EventsAnswer(**frame(scope), rows=[event_row(row, scope) for row in page], next_cursor=following)
+
+
+def with_status(scope: Scope, params: LogParams) -> Scope:
+    """Only the calls that ended as asked for."""
+    return scope.narrowed(status=tuple(params.status)) if params.status else scope
 
 
 def event_row(row: Row, scope: Scope) -> EventRow:

@@ -71,9 +71,16 @@ class Scope:
         """The same with amounts in another currency."""
         return replace(self, rate=rate)
 
-    def sums(self, columns: Iterable[str], measures: Iterable[str], *, edges: Iterable[datetime] = ()) -> Sums:
+    def sums(
+        self,
+        columns: Iterable[str],
+        measures: Iterable[str],
+        *,
+        edges: Iterable[datetime] = (),
+        after: Iterable[str] = (),
+    ) -> Sums:
         """What to add up for this request."""
-        return Sums(tuple(columns), tuple(measures), self.filters, tuple(edges))
+        return Sums(tuple(columns), tuple(measures), self.filters, tuple(edges), tuple(after))
 
     def pieces(self, what: Sums, *, end: datetime | None = None) -> tuple[Piece, ...]:
         """Where to read `what` from. `end` is the end of a series' last bucket."""

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from spendmeter_rollups.answers import Answer, frame
-from spendmeter_rollups.dimensions import DIMENSIONS, POINT_MEASURES, STUDENT_DIMENSIONS, STUDENT_ROLE, Dimension
+from spendmeter_rollups.breakdown import students_of
+from spendmeter_rollups.dimensions import DIMENSIONS, POINT_MEASURES, Dimension
 from spendmeter_rollups.extras import key_of
 from spendmeter_rollups.figures import figures, zero
 from spendmeter_rollups.money import Money
@@ -72,9 +73,9 @@ class SeriesAnswer(Answer):
 
 async def timeseries(reader: Reader, scope: Scope, *, params: SeriesParams) -> SeriesAnswer:
     """One series, or one for each of the costliest groups and one for the rest."""
-    dimension = _dimension(params.group_by)
-    if dimension is not None and dimension.name in STUDENT_DIMENSIONS:
-        scope = scope.narrowed(role=(STUDENT_ROLE,))
+    dimension = find_group(params.group_by)
+    if dimension is not None:
+        scope = students_of(scope, dimension)
     granularity = granularity_of(scope, params.granularity)
     edges = series_edges(scope, granularity)
     if dimension is None:
@@ -84,7 +85,8 @@ async def timeseries(reader: Reader, scope: Scope, *, params: SeriesParams) -> S
     return SeriesAnswer(**frame(scope), granularity=granularity, group_by=params.group_by, series=series)
 
 
-def _dimension(name: str | None) -> Dimension | None:
+def find_group(name: str | None) -> Dimension | None:
+    """The dimension to group by. Raises `Problem` (422) for a name that is none."""
     if name is None:
         return None
     if name not in DIMENSIONS:

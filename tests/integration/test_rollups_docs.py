@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from fastapi.testclient import TestClient
+from httpx import Response
 
 from spendmeter_clickhouse import Store
 from tests.support.demo_store import fill_with_demo
@@ -22,6 +23,7 @@ from tests.support.service import service
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 END = datetime(2026, 11, 22, 9, tzinfo=UTC)
 EXAMPLE = re.compile(r"<!-- show:(?P<show>[^>]*)-->\n```sh\n(?P<curl>.*?)\n```\n```json\n(?P<json>.*?)```", re.DOTALL)
+CSV = re.compile(r"<!-- csv: (?P<lines>\d+) -->\n```sh\n(?P<curl>.*?)\n```\n```csv\n(?P<csv>.*?)```", re.DOTALL)
 MOST_ITEMS = 3
 
 
@@ -32,13 +34,13 @@ def client(store: Store) -> Iterator[TestClient]:
         yield client
 
 
-def ask(client: TestClient, command: str) -> Any:
+def ask(client: TestClient, command: str) -> Response:
     """What curl would get."""
     words = shlex.split(command)
     url = urlsplit(words[-1].removeprefix("$SPENDMETER"))
     method = words[words.index("-X") + 1] if "-X" in words else "GET"
     body = json.loads(words[words.index("-d") + 1]) if "-d" in words else None
-    return client.request(method, url.path, params=parse_qsl(url.query), json=body).json()
+    return client.request(method, url.path, params=parse_qsl(url.query), json=body)
 
 
 def shown(value: Any, paths: list[list[str]]) -> Any:
@@ -57,10 +59,14 @@ def test_every_answer_on_the_page_is_the_real_one(client: TestClient) -> None:
 
     def renewed(match: re.Match[str]) -> str:
         paths = [path.split(".") for path in match["show"].split()]
-        answer = json.dumps(shown(ask(client, match["curl"]), paths), indent=1, ensure_ascii=False)
+        answer = json.dumps(shown(ask(client, match["curl"]).json(), paths), indent=1, ensure_ascii=False)
         return match[0].replace(f"```json\n{match['json']}```", f"```json\n{_compact(answer)}\n```")
 
-    real = EXAMPLE.sub(renewed, page)
+    def renewed_file(match: re.Match[str]) -> str:
+        lines = ask(client, match["curl"]).text.splitlines()[: int(match["lines"])]
+        return match[0].replace(f"```csv\n{match['csv']}```", "```csv\n" + "\n".join(lines) + "\n```")
+
+    real = CSV.sub(renewed_file, EXAMPLE.sub(renewed, page))
     if os.environ.get("SPENDMETER_UPDATE_DOCS"):
         PAGE.write_text(real, encoding="utf-8")
         return

@@ -56,12 +56,16 @@ ORDERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What to add up, and by what. `edges` (the starts of buckets) adds a column `bucket`, in Unix seconds."""
+    """What to add up, and by what. `edges` (the starts of buckets) adds a column `bucket`, in Unix seconds.
+
+    `after` (values of `columns`) leaves out that key and all before it.
+    """
 
     columns: tuple[str, ...]
     measures: tuple[str, ...]
     filters: Filters
     edges: tuple[datetime, ...] = ()
+    after: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Nothing outside the list may become part of a statement."""
@@ -86,6 +90,13 @@ def sums(what: Sums, pieces: Sequence[Piece]) -> Query:
     united, parameters = _united(what, pieces)
     group = f"\nGROUP BY {', '.join(what.group)}" if what.group else ""
     return Query(f"SELECT {_columns(what)}\nFROM (\n{united}\n) AS piece{group}", parameters)
+
+
+def keyed_sums(what: Sums, pieces: Sequence[Piece], *, limit: int) -> Query:
+    """Like `sums`, the first `limit` rows by key."""
+    query = sums(what, pieces)
+    sql = f"{query.sql}\nORDER BY {', '.join(what.columns)}\nLIMIT {{row_limit:UInt64}}"
+    return Query(sql, {**query.parameters, "row_limit": limit})
 
 
 def ranked_sums(what: Sums, pieces: Sequence[Piece], *, order_by: str, limit: int) -> Query:
@@ -152,6 +163,7 @@ def _piece(what: Sums, piece: Piece, name: str, parameters: dict[str, Any]) -> s
     chosen += [_column(column, source) for column in what.columns]
     chosen += [_measure(measure, source) for measure in what.measures]
     conditions = [f"({' OR '.join(ranges)})", *filter_conditions(source, what.filters, parameters)]
+    conditions += _after(what, source, parameters)
     # Without groups an empty piece would still answer one row, and its epoch would pass for the first event.
     ending = f"GROUP BY {', '.join(what.group)}" if what.group else "HAVING count() > 0"
     return (
@@ -159,6 +171,17 @@ def _piece(what: Sums, piece: Piece, name: str, parameters: dict[str, Any]) -> s
         f"    FROM {table} AS {source}\n"
         f"    WHERE {' AND '.join(conditions)}\n    {ending}"
     )
+
+
+def _after(what: Sums, source: str, parameters: dict[str, Any]) -> list[str]:
+    if not what.after:
+        return []
+    parameters |= {f"after_{number}": value for number, value in enumerate(what.after)}
+    columns = [f"{source}.{column}" for column in what.columns]
+    values = [f"{{after_{number}:String}}" for number in range(len(columns))]
+    # The first column by itself lets the table skip what lies before it.
+    first = f"{columns[0]} >= {values[0]}"
+    return [first, f"tuple({', '.join(columns)}) > tuple({', '.join(values)})"]
 
 
 def _columns(what: Sums) -> str:

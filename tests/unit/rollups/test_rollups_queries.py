@@ -12,7 +12,7 @@ from inline_snapshot import snapshot
 from spendmeter_rollups.planner import plan
 from spendmeter_rollups.queries import lookups
 from spendmeter_rollups.queries.log import events
-from spendmeter_rollups.queries.sums import Sums, ranked_series, ranked_sums, sums, unique_users
+from spendmeter_rollups.queries.sums import Sums, keyed_sums, ranked_series, ranked_sums, sums, unique_users
 from spendmeter_rollups.windows import Window
 
 WINDOW = Window(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 3, 0, 7, tzinfo=UTC))
@@ -81,6 +81,32 @@ GROUP BY GROUPING SETS ((provider, model), ())
 ORDER BY is_total DESC, cost DESC, provider, model
 LIMIT {row_limit:UInt64}\
 """)
+
+
+def test_a_portion_by_key_begins_after_the_one_before() -> None:
+    what = Sums(("org_id", "user_id"), ("cost",), {}, after=("acme", "a'; DROP TABLE x --"))
+    query = keyed_sums(what, plan(DAYS, columns=what.touched, measures=what.measures), limit=1000)
+    assert query.sql == snapshot("""\
+SELECT org_id, user_id, sum(piece.cost) AS cost
+FROM (
+    SELECT rollup.org_id AS org_id, rollup.user_id AS user_id, sum(rollup.cost) AS cost
+    FROM user_daily AS rollup
+    WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC')) AND rollup.org_id >= {after_0:String} AND tuple(rollup.org_id, rollup.user_id) > tuple({after_0:String}, {after_1:String})
+    GROUP BY org_id, user_id
+) AS piece
+GROUP BY org_id, user_id
+ORDER BY org_id, user_id
+LIMIT {row_limit:UInt64}\
+""")
+    assert query.parameters == snapshot(
+        {
+            "p0_0_start": 1793491200,
+            "p0_0_end": 1793664000,
+            "after_0": "acme",
+            "after_1": "a'; DROP TABLE x --",
+            "row_limit": 1000,
+        }
+    )
 
 
 def test_a_grouped_series_numbers_its_keys() -> None:

@@ -1,0 +1,64 @@
+"""`/v1/usage/export/…`: whole views as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+
+from spendmeter_rollups.breakdown import find_dimension
+from spendmeter_rollups.export import Export, export_breakdown, export_events, export_timeseries
+from spendmeter_rollups.log import LogParams
+from spendmeter_rollups.params import ScopeParams
+from spendmeter_rollups.routes.usage import PROBLEMS, UNKNOWN
+from spendmeter_rollups.service import ExchangeDep
+from spendmeter_rollups.timeseries import SeriesParams
+
+_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
+
+router = APIRouter(
+    prefix="/v1/usage/export", tags=["export"], responses=PROBLEMS | _CSV, default_response_class=StreamingResponse
+)
+
+
+@router.get("/events")
+async def get_events_csv(params: Annotated[LogParams, Query()], exchange: ExchangeDep) -> StreamingResponse:
+    """Every call of the window, newest first."""
+    scope = await exchange.scope(params)
+    return await _streamed(export_events(exchange.service.reader, scope, params=params))
+
+
+@router.get("/timeseries")
+async def get_timeseries_csv(params: Annotated[SeriesParams, Query()], exchange: ExchangeDep) -> StreamingResponse:
+    """Usage over time, whole or by a dimension."""
+    scope = await exchange.scope(params)
+    return await _streamed(export_timeseries(exchange.service.reader, scope, params=params))
+
+
+@router.get("/{dimension}", responses=UNKNOWN)
+async def get_breakdown_csv(
+    dimension: str, params: Annotated[ScopeParams, Query()], exchange: ExchangeDep
+) -> StreamingResponse:
+    """Every row of a breakdown, by key."""
+    cut = find_dimension(dimension)
+    scope = await exchange.scope(params)
+    return await _streamed(export_breakdown(exchange.service.reader, scope, dimension=cut))
+
+
+async def _streamed(export: Export) -> StreamingResponse:
+    chunks = export.chunks()
+    # What is refused, or fails at once, must be a problem answer and not a file that breaks off.
+    first = await anext(chunks)
+    return StreamingResponse(
+        _chained(first, chunks),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{export.file_name}"', "Cache-Control": "no-store"},
+    )
+
+
+async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in rest:
+        yield chunk

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from grafana.build import sql
 from grafana.build.calendar import QUARTER, bucket_start
+from grafana.build.links import LOG_FILTERS, field, link
 from grafana.build.panels import Json, override, rows, table
 from grafana.build.usage import Narrowed, usage
-from grafana.build.variables import field, link
 
 from spendmeter_rollups.dimensions import FILTERS, TOKENS
 
@@ -42,7 +42,7 @@ def breakdown(
     columns += _figures(users)
     if trend:
         columns.append(f'{_sparkline()} AS "Trend"')
-    columns += [*more, *(f"{sql.linkable(f'usage.{name}')} AS {name}_value" for name in dimensions)]
+    columns += [*more, *(sql.value_of(name) for name in dimensions)]
     kept = (*dimensions, *(name for name in _PERSON if users and name not in dimensions))
     source = usage(kept, (*MEASURES, *measures), stepped=trend, narrowed=narrowed)
     keys = ", ".join(f"usage.{name}" for name in dimensions)
@@ -84,8 +84,8 @@ def to_log(*dimensions: str) -> Json:
 
 
 def to(title: str, board: str, *dimensions: str) -> Json:
-    """A link to a board, filtered by the clicked row's value of `dimensions`, which are filters."""
-    names = {column: name for name, column in FILTERS.items()}
+    """A link to `board`, filtered by the clicked row's value of `dimensions`, which are filters of that board."""
+    names = {column: name for name, column in {**FILTERS, **LOG_FILTERS}.items()}
     return link(title, board, **{names[column]: field(f"{column}_value") for column in dimensions})
 
 

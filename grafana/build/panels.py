@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from grafana.build.links import calls, from_pipeline
+
 Json = dict[str, Any]
 
 CLICKHOUSE: Final[Json] = {"type": "grafana-clickhouse-datasource", "uid": "${datasource}"}
@@ -85,16 +87,19 @@ def panel(
     defaults: Json | None = None,
     overrides: Sequence[Json] = (),
     options: Json | None = None,
-    links: Sequence[Json] = (),
+    links: Sequence[Json] | None = None,
     transformations: Sequence[Json] = (),
 ) -> Json:
-    """Any panel. `size` is (columns of 24, rows of 30 pixels)."""
+    """Any panel. `size` is (columns of 24, rows of 30 pixels). Without `links` there is one to what is behind it."""
+    source = targets[0]["datasource"]
+    if links is None:
+        links = [calls() if source == CLICKHOUSE else from_pipeline()]
     field = {"unit": unit, "noValue": empty, "links": list(links), **(defaults or {})}
     return {
         "type": kind,
         "title": title,
         "description": description,
-        "datasource": targets[0]["datasource"],
+        "datasource": source,
         "gridPos": {"w": size[0], "h": size[1]},
         "targets": list(targets),
         "transformations": list(transformations),
@@ -151,7 +156,7 @@ def over_time(
     calcs: Sequence[str] = ("sum", "max"),
     **more: Any,
 ) -> Json:
-    """Bars or lines over time, with a table for a legend."""
+    """Bars or lines over time, with a table for a legend. `signed`: values may lie below zero."""
     custom: Json = {
         "drawStyle": style,
         "fillOpacity": 70 if style == "bars" else 10,
@@ -167,7 +172,8 @@ def over_time(
         "tooltip": {"mode": "multi", "sort": "desc"},
     }
     overrides = [*currency_units(cents=False), *more.pop("overrides", [])]
-    defaults = {"custom": custom, "color": {"mode": "palette-classic"}, "min": 0, **more.pop("defaults", {})}
+    floor = {} if more.pop("signed", False) else {"min": 0}
+    defaults = {"custom": custom, "color": {"mode": "palette-classic"}, **floor, **more.pop("defaults", {})}
     return panel(
         "timeseries",
         title,
@@ -215,6 +221,7 @@ def table(
         description,
         [target],
         size=size,
+        links=(),
         overrides=[*columns, *overrides],
         options=options,
         defaults=defaults,
@@ -225,10 +232,17 @@ def table(
 def donut(title: str, description: str, target: Json, *, size: tuple[int, int] = (8, 9), **more: Any) -> Json:
     """Shares of a whole, one slice for each row."""
     options = {
+        "orientation": "auto",
         "pieType": "donut",
         "displayLabels": ["percent"],
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": True},
-        "legend": {"displayMode": "table", "placement": "right", "showLegend": True, "values": ["value", "percent"]},
+        "legend": {
+            "displayMode": "table",
+            "placement": "right",
+            "showLegend": True,
+            "calcs": [],
+            "values": ["value", "percent"],
+        },
         "tooltip": {"mode": "single", "sort": "none"},
         "sort": "desc",
     }

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Final
 
 from grafana.build.calendar import QUARTER, bucket_start, with_names
+from grafana.build.links import MAY_BE_EMPTY
 from grafana.build.usage import Narrowed, usage
 
 from spendmeter_rollups.dimensions import TOKENS
@@ -58,6 +59,12 @@ def tokens() -> str:
 def linkable(expression: str) -> str:
     """A value as a variable must hold it: `:singlequote` escapes quotes, and not the backslash before them."""
     return f"replaceAll({expression}, '\\\\', {_BACKSLASH})"
+
+
+def value_of(column: str) -> str:
+    """A column for links alone: the value as the variable of `column` holds it."""
+    value = f"usage.{column}"
+    return f"{linkable(shown(value) if column in MAY_BE_EMPTY else value)} AS {column}_value"
 
 
 def org_name(org: str = "usage.org_id") -> str:

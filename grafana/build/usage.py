@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from grafana.build.calendar import QUARTER, bucket_start
+from grafana.build.links import MAY_BE_EMPTY
 
 from spendmeter_rollups.dimensions import DAY, EVENTS, FILTERS, HOUR, Rollup
 from spendmeter_rollups.planner import choose_family
@@ -25,7 +26,10 @@ _EVENT_COLUMNS: Final = {
     "last_seen": "event.occurred_at",
 }
 _UNITS: Final = {DAY: "d", HOUR: "h"}
+_FIT: Final = {DAY: "days_fit", HOUR: "hours_fit"}
 _STARTS: Final = {DAY: "toStartOfDay", HOUR: "toStartOfHour"}
+
+_QUARTER: Final = "toStartOfFifteenMinutes(event.occurred_at) AS bucket"
 
 Narrowed = Mapping[str, Collection[str]]
 """Column → the values it may have, whatever the filters say."""
@@ -56,21 +60,26 @@ def usage(
         where = [*_kept(rollup), *_whole_rows(rollup, window, stepped), *_beyond(coarser, "bucket", window, stepped)]
         parts.append(_part(rollup.table, "rollup", "bucket", wanted, [*where, *_filters(rollup.columns, narrowed)]))
         coarser.append(rollup)
-    quarter = "toStartOfFifteenMinutes(event.occurred_at)"
     where = [f"event.occurred_at >= {window}0", f"event.occurred_at < {window}1"]
     if family:
-        where.append(_left_to_events(family, coarser, quarter, window, stepped))
+        where.append(_left_to_events(family, coarser, window, stepped))
     if "latency_bin" in columns:
         where.append("event.latency_ms IS NOT NULL")
-    parts.append(_part(EVENTS, "event", f"{quarter} AS bucket", wanted, [*where, *_filters(None, narrowed)]))
+    parts.append(_part(EVENTS, "event", _QUARTER, wanted, [*where, *_filters(None, narrowed)]))
     return "\n  UNION ALL\n".join(parts)
 
 
 def filters(alias: str = "event") -> list[str]:
     """A condition for each filter of the board, on `alias`'s columns."""
-    return [
-        f"$__conditionalAll({alias}.{column} IN (${{{name}:singlequote}}), ${name})" for name, column in FILTERS.items()
-    ]
+    return [condition(name, column, alias) for name, column in FILTERS.items()]
+
+
+def condition(variable: str, column: str, alias: str = "event") -> str:
+    """True where `variable` is All, or has the value of `column`."""
+    value = f"{alias}.{column}"
+    if column in MAY_BE_EMPTY:
+        value = f"if({value} = '', '-', {value})"
+    return f"$__conditionalAll({value} IN (${{{variable}:singlequote}}), ${variable})"
 
 
 def _part(table: str, alias: str, bucket: str, wanted: Collection[str], where: Collection[str]) -> str:
@@ -99,14 +108,12 @@ def _kept(rollup: Rollup) -> list[str]:
     return [f"$__conditionalAll(1 = 0, ${name})" for name, column in FILTERS.items() if column not in rollup.columns]
 
 
-def _left_to_events(
-    family: Sequence[Rollup], given: Collection[Rollup], quarter: str, window: str, stepped: bool
-) -> str:
+def _left_to_events(family: Sequence[Rollup], given: Collection[Rollup], window: str, stepped: bool) -> str:
     """Raw events take what the rollups leave, and everything where the rollups may not be used."""
     unusable = f"NOT ({' AND '.join(_kept(family[0])) or '1 = 1'})"
     if family[-1].seconds <= QUARTER:
         return unusable
-    return f"({unusable} OR ({' AND '.join(_beyond(given, quarter, window, stepped))}))"
+    return f"({unusable} OR ({' AND '.join(_beyond(given, 'event.occurred_at', window, stepped))}))"
 
 
 def _whole_rows(rollup: Rollup, window: str, stepped: bool) -> list[str]:
@@ -121,7 +128,10 @@ def _within(rollup: Rollup, moment: str, window: str) -> list[str]:
 
 
 def _in_one_step(rollup: Rollup, start: str, stepped: bool) -> list[str]:
-    return [f"{bucket_start(start)} = {bucket_start(f'{start} + {rollup.seconds - 1}')}"] if stepped else []
+    if not stepped:
+        return []
+    same = f"{bucket_start(start)} = {bucket_start(f'{start} + {rollup.seconds - 1}')}"
+    return [f"({_FIT[rollup.seconds]} OR {same})"]
 
 
 def _beyond(coarser: Collection[Rollup], moment: str, window: str, stepped: bool) -> list[str]:
@@ -129,6 +139,6 @@ def _beyond(coarser: Collection[Rollup], moment: str, window: str, stepped: bool
     conditions = []
     for rollup in coarser:
         start = f"{_STARTS[rollup.seconds]}({moment}, 'UTC')"
-        given = [*_within(rollup, start if stepped else moment, window), *_in_one_step(rollup, start, stepped)]
+        given = [*_within(rollup, moment, window), *_in_one_step(rollup, start, stepped)]
         conditions.append(f"NOT ({' AND '.join(given)})")
     return conditions

@@ -1,12 +1,13 @@
-"""The variables of the boards: filters of features.md row 3, currency, granularity, and links that carry them."""
+"""The variables of the boards: filters of features.md row 3, currency, granularity."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
+from grafana.build import sql
 from grafana.build.calendar import with_names
+from grafana.build.links import LOG_FILTERS, MAY_BE_EMPTY
 from grafana.build.panels import CLICKHOUSE, Json
-from grafana.build.sql import linkable, org_name, user_name
 
 from spendmeter_rollups.dimensions import FILTERS
 
@@ -21,8 +22,6 @@ _LABELS: Final = {
     "key_source": "Key",
     "user": "User",
 }
-CARRIED: Final = ("datasource", "currency", "granularity", *FILTERS)
-"""What a link from one board to another takes along."""
 
 
 def datasource(name: str, label: str, plugin: str, uid: str) -> Json:
@@ -54,29 +53,43 @@ def values_of(column: str, *, within_org: bool = False) -> str:
     """
     within = "  AND usage.org_id = ${org:singlequote}\n" if within_org else ""
     table = "user_daily" if column == "user_id" else "usage_daily"
-    text = {"org_id": org_name("any(usage.org_id)"), "user_id": user_name("any(usage.org_id)", "usage.user_id")}
-    shown = text.get(column, f"usage.{column}")
+    text = {"org_id": sql.org_name("any(usage.org_id)"), "user_id": sql.user_name("any(usage.org_id)", "usage.user_id")}
+    value = sql.shown(f"usage.{column}") if column in MAY_BE_EMPTY else f"usage.{column}"
+    known = "" if column in MAY_BE_EMPTY else f"  AND usage.{column} != ''\n"
     return with_names(
-        f"SELECT {linkable(f'usage.{column}')} AS value, {shown} AS text\n"
+        f"SELECT {sql.linkable(value)} AS value, {text.get(column, value)} AS text\n"
         f"FROM {table} AS usage\n"
         "WHERE usage.bucket >= toStartOfDay(w0, 'UTC') AND usage.bucket < w1\n"
-        f"  AND usage.{column} != ''\n{within}"
+        f"{known}{within}"
         f"GROUP BY usage.{column}\nORDER BY sum(usage.requests) DESC, value\nLIMIT 1000"
     )
 
 
 def filter_variable(name: str, *, single: bool = False) -> Json:
     """A filter: any number of values, All to begin with; or exactly one."""
-    several: Json = (
-        {"multi": False, "includeAll": False} if single else {"multi": True, "includeAll": True, "current": ALL}
-    )
+    found = _several(name, _LABELS[name], FILTERS[name])
+    if single:
+        del found["current"]
+        query = values_of(FILTERS[name], within_org=name == "user")
+        found |= {"query": query, "multi": False, "includeAll": False}
+    return found
+
+
+def more_filters() -> list[Json]:
+    """What the log filters by besides, most requests first."""
+    return [_several(name, name.capitalize(), column) for name, column in LOG_FILTERS.items()]
+
+
+def _several(name: str, label: str, column: str) -> Json:
     return _values(
-        values_of(FILTERS[name], within_org=single and name == "user"),
+        values_of(column),
         name=name,
-        label=_LABELS[name],
-        description=f"{_LABELS[name]}s with usage in the range, most requests first",
+        label=label,
+        description=f"{label}s with usage in the range, most requests first",
         allowCustomValue=True,
-        **several,
+        multi=True,
+        includeAll=True,
+        current=ALL,
     )
 
 
@@ -122,19 +135,3 @@ def standard(*, single: tuple[str, ...] = ()) -> list[Json]:
         choice("granularity", "Granularity", grain, steps),
         *(filter_variable(name, single=name in single) for name in FILTERS),
     ]
-
-
-def link(title: str, board: str, **values: str) -> Json:
-    """A data link to `board` with the range and the filters; `values` replace some: filter → field that holds it."""
-    kept = [f"${{{name}:queryparam}}" for name in CARRIED if name not in values]
-    given = [f"var-{name}=${{{field}:percentencode}}" for name, field in values.items()]
-    return {"title": title, "url": f"/d/spendmeter-{board}?${{__url_time_range}}&{'&'.join([*kept, *given])}"}
-
-
-def field(name: str) -> str:
-    """A column of the row that was clicked."""
-    return f"__data.fields.{name}"
-
-
-SERIES: Final = "__field.labels.name"
-"""The name of the series that was clicked."""

@@ -78,6 +78,11 @@ def told(client: TestClient, case: Case, path: str, **more: Any) -> Any:
     return answer(client, f"/v1/usage/{path}", **window, **chosen, **more)
 
 
+def plain(value: str) -> str:
+    """What a link gives to a variable, as it is stored."""
+    return "" if value == "-" else value.replace("\\\\", "\\")
+
+
 def close(value: Any) -> Any:
     """Boards show floats of exact sums."""
     return pytest.approx(None if value is None else float(value), rel=1e-9, abs=1e-12)
@@ -113,7 +118,7 @@ def test_the_figures_of_the_overview(session: Session, client: TestClient, case:
             assert found[share] == pytest.approx(expected[f"{share}_latency_ms"], abs=0.1)
 
 
-@cases
+@pytest.mark.parametrize("case", [CASES[0], CASES[2], CASES[5]], ids=lambda case: case.name)
 @pytest.mark.parametrize(
     ("board", "place", "dimension", "people"),
     [
@@ -137,7 +142,7 @@ def test_breakdowns(
     body = told(client, case, f"breakdown/{dimension}", limit=1000)
     rows = shown(session, case, board, place)
     keys = [name for name in (rows[0] if rows else {}) if name.endswith("_value")]
-    found = {tuple(row[key].replace("\\\\", "\\") for key in keys): row for row in rows}
+    found = {tuple(plain(row[key]) for key in keys): row for row in rows}
     assert set(found) == {tuple(row["key"].values()) for row in body["rows"]}
     for expected in body["rows"]:
         row = found[tuple(expected["key"].values())]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from grafana.build import sql
 from grafana.build.board import board
-from grafana.build.breakdown import breakdown, shown
+from grafana.build.breakdown import breakdown, shown, to_log
+from grafana.build.links import SERIES, link
 from grafana.build.panels import Json, over_time, series
 from grafana.build.variables import standard
 
@@ -22,6 +23,7 @@ def build() -> Json:
             "Cost by agent",
             "The ten agents that cost most in the range; the rest together as other.",
             [series(sql.by(sql.shown("usage.agent_id"), sql.drawn("cost"), ("agent_id",), ("cost",)))],
+            links=[link("Calls of this agent", "log", agent=SERIES)],
         ),
         *(_table(column, label, meaning) for column, label, meaning in _KINDS),
     ]
@@ -40,5 +42,6 @@ def _table(column: str, label: str, meaning: str) -> Json:
         f"{meaning} Trend: cost over the range, each row by its own highest bar.",
         breakdown({label: sql.shown(f"usage.{column}")}, (column,), trend=True),
         (column,),
+        link={label: to_log(column)},
         size=(24, 10),
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from grafana.build import sql
 from grafana.build.board import board, new_prices, row
+from grafana.build.breakdown import to_log
+from grafana.build.links import field, link
 from grafana.build.panels import Json, donut, over_time, override, rows, series, stat, table
 from grafana.build.usage import usage
-from grafana.build.variables import field, link, standard
+from grafana.build.variables import standard
 
 _WRITES = ("cache_write_5m_tokens", "cache_write_1h_tokens")
 _MEASURES = ("cache_savings", "cache_unpriced_requests", "input_tokens", "cache_read_tokens", *_WRITES)
@@ -15,6 +17,8 @@ _WRITTEN = sql.total(*_WRITES)
 # The null of "no call read or wrote a cache", which is not the zero of "nothing was saved".
 _USED = f"({_READ} + {_WRITTEN} > 0)"
 _RATE = f"if({_USED}, {_READ} / ({sql.total('input_tokens')} + {_READ} + {_WRITTEN}), NULL)"
+_HIDDEN = ("provider_value", "model_value")
+_VALUES = [sql.value_of(name) for name in ("provider", "model")]
 _NONE = "No call in this window read or wrote a cache"
 
 
@@ -65,7 +69,7 @@ def _over_time() -> Json:
         "Bars: saved, below zero where writing cost more than reading saved. Line, right axis: hit rate.",
         [series(sql.over_time(columns, (), _MEASURES))],
         stacked=False,
-        defaults={"min": None},
+        signed=True,
         overrides=[override("Hit rate", unit="percentunit", min=0, max=1, **line)],
         empty=_NONE,
     )
@@ -79,6 +83,7 @@ def _models() -> Json:
         f'{_RATE} AS "Hit rate"',
         f'{_READ} AS "Read"',
         f'{_WRITTEN} AS "Written"',
+        *_VALUES,
     ]
     tail = f"GROUP BY usage.provider, usage.model\nHAVING {_USED}\nORDER BY sum(usage.cache_savings) DESC\nLIMIT 500"
     return table(
@@ -87,7 +92,9 @@ def _models() -> Json:
         rows(sql.select(columns, usage(("provider", "model"), _MEASURES), tail)),
         size=(15, 9),
         units={"Hit rate": "percentunit"},
+        hidden=_HIDDEN,
         totals=["/^Saved/", "Read", "Written"],
+        link={"Model": to_log("provider", "model")},
         empty=_NONE,
     )
 
@@ -97,6 +104,7 @@ def _skipped() -> Json:
         'usage.provider AS "Provider"',
         'usage.model AS "Model"',
         f'{sql.total("cache_unpriced_requests")} AS "Calls"',
+        *_VALUES,
     ]
     tail = 'GROUP BY usage.provider, usage.model\nHAVING "Calls" > 0\nORDER BY "Calls" DESC'
     return table(
@@ -104,6 +112,8 @@ def _skipped() -> Json:
         "Calls with a cache whose savings cannot be told, because an input or a cache price is missing.",
         rows(sql.select(columns, usage(("provider", "model"), ("cache_unpriced_requests",)), tail)),
         size=(9, 9),
+        hidden=_HIDDEN,
+        link={"Model": to_log("provider", "model")},
         empty="Every call with a cache has the prices that savings need",
     )
 
@@ -123,7 +133,7 @@ def _keys() -> list[Json]:
             for source, label in (("platform", "Platform"), ("byok", "Own keys"))
         ),
         "sumIf(usage.requests, usage.key_source = 'byok') / nullIf(sum(usage.requests), 0) AS \"Calls on own keys\"",
-        f"{sql.linkable('usage.org_id')} AS org_id_value",
+        sql.value_of("org_id"),
     ]
     tail = "GROUP BY usage.org_id\nORDER BY sum(usage.cost) DESC, usage.org_id\nLIMIT 1000"
     return [

@@ -5,9 +5,10 @@ from __future__ import annotations
 from grafana.build import sql
 from grafana.build.board import board
 from grafana.build.boards.log import calls
+from grafana.build.links import field, link
 from grafana.build.panels import Json, over_time, override, rows, series, stat, table
 from grafana.build.usage import usage
-from grafana.build.variables import field, link, standard
+from grafana.build.variables import standard
 
 _NONE = "No errors in this window with these filters"
 _ERRORS = ("requests", "errors")
@@ -95,7 +96,7 @@ def _kinds() -> Json:
         f'{sql.shown("usage.error_type")} AS "Type"',
         f'{failed} AS "Errors"',
         f'{failed} / nullIf(sum({failed}) OVER (), 0) AS "Share"',
-        *(f"{sql.linkable(f'usage.{name}')} AS {name}_value" for name in ("provider", "model")),
+        *(sql.value_of(name) for name in ("provider", "model")),
     ]
     keys = "usage.provider, usage.model, usage.error_type"
     tail = f'GROUP BY {keys}\nHAVING "Errors" > 0\nORDER BY "Errors" DESC, {keys}\nLIMIT 500'
@@ -119,7 +120,7 @@ def _features() -> Json:
         'usage.feature AS "Feature"',
         f'{sql.total("errors")} AS "Errors"',
         f'{sql.ratio(sql.total("errors"), sql.total("requests"))} AS "Error rate"',
-        f"{sql.linkable('usage.feature')} AS feature_value",
+        sql.value_of("feature"),
     ]
     tail = 'GROUP BY usage.feature\nHAVING "Errors" > 0\nORDER BY "Errors" DESC, usage.feature'
     return table(

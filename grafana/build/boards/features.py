@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from grafana.build import sql
 from grafana.build.board import board, new_prices, row
-from grafana.build.breakdown import breakdown, shown, to
+from grafana.build.breakdown import breakdown, shown, to, to_log
+from grafana.build.links import SERIES, link
 from grafana.build.panels import Json, donut, over_time, rows, series
 from grafana.build.usage import usage
-from grafana.build.variables import SERIES, link, standard
+from grafana.build.variables import standard
 
 
 def build() -> Json:
@@ -55,6 +56,7 @@ def _split(column: str, label: str, meaning: str) -> list[Json]:
             f"Cost by {label.lower()}",
             f"{label}: {meaning}.",
             [series(sql.by(name, sql.drawn("cost"), (column,), ("cost",)))],
+            links=[link(f"Calls of this {label.lower()}", "log", **{column: SERIES})],
             size=(16, 9),
         ),
         donut(
@@ -67,6 +69,7 @@ def _split(column: str, label: str, meaning: str) -> list[Json]:
             f"{label}: {meaning}.",
             breakdown({label: name}, (column,)),
             (column,),
+            link={label: to_log(column)},
             size=(24, 8),
         ),
     ]

@@ -7,9 +7,10 @@ from typing import Any
 from grafana.build import sql
 from grafana.build.board import board
 from grafana.build.calendar import with_names
+from grafana.build.links import LOG_FILTERS, field, link
 from grafana.build.panels import Json, override, rows, table
-from grafana.build.usage import filters
-from grafana.build.variables import choice, field, link, standard
+from grafana.build.usage import condition, filters
+from grafana.build.variables import choice, more_filters, standard
 
 from spendmeter_rollups.dimensions import TOKENS
 
@@ -36,7 +37,7 @@ def build() -> Json:
         "Detailed log",
         "Every single call: who, what, which model, how many tokens, what it cost, how it ended.",
         [log],
-        variables=[*standard(), status, many],
+        variables=[*standard(), status, *more_filters(), many],
         since="now-6h",
     )
 
@@ -44,7 +45,7 @@ def build() -> Json:
 def calls(title: str, description: str, *, limit: str, status: bool = False, failed: bool = False, **more: Any) -> Json:
     """A table of calls under the board's filters.
 
-    :param status: the board has a variable `status`. :param failed: only calls that failed.
+    :param status: the board has a variable `status`, and those of `LOG_FILTERS`. :param failed: only calls that failed.
     """
     return table(
         title,
@@ -68,7 +69,7 @@ def _colored() -> Json:
 def _statement(*, limit: str, status: bool, failed: bool) -> str:
     where = ["event.occurred_at >= w0", "event.occurred_at < w1", "event.kind = 'usage'", *filters()]
     if status:
-        where.append("$__conditionalAll(event.status IN (${status:singlequote}), $status)")
+        where += [condition(name, column) for name, column in {"status": "status", **LOG_FILTERS}.items()]
     if failed:
         where.append("event.status = 'error'")
     prompt = " + ".join(f"event.{name}" for name in sql.PROMPT)

@@ -8,9 +8,10 @@ from grafana.build import latency, sql
 from grafana.build.board import board, new_prices, row
 from grafana.build.breakdown import breakdown, shown, to, to_log
 from grafana.build.calendar import with_names
+from grafana.build.links import SERIES, link
 from grafana.build.panels import Json, currency_units, over_time, override, panel, rows, series, table
 from grafana.build.usage import usage
-from grafana.build.variables import SERIES, link, standard
+from grafana.build.variables import standard
 
 from spendmeter_rollups.dimensions import COMPONENTS
 
@@ -156,7 +157,8 @@ def _latency() -> Json:
 def _latency_by_model() -> Json:
     key = {"provider": "usage.provider", "model": "usage.model"}
     found = (
-        'SELECT provider AS "Provider", model AS "Model", p50, p95, p99\n'
+        'SELECT provider AS "Provider", model AS "Model", p50, p95, p99,\n'
+        f"  {sql.linkable('provider')} AS provider_value, {sql.linkable('model')} AS model_value\n"
         f"FROM (\n{latency.by(_MODEL, key)}\n)\nORDER BY p95 DESC"
     )
     return table(
@@ -165,5 +167,7 @@ def _latency_by_model() -> Json:
         rows(with_names(found)),
         size=(12, 10),
         units={"p50": "ms", "p95": "ms", "p99": "ms"},
+        hidden=["provider_value", "model_value"],
+        link={"Model": to_log("provider", "model")},
         empty="No call in this window tells its latency",
     )

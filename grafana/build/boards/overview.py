@@ -5,9 +5,10 @@ from __future__ import annotations
 from grafana.build import latency, projection, sql
 from grafana.build.board import board, new_prices, row
 from grafana.build.calendar import with_names
+from grafana.build.links import SERIES, field, link
 from grafana.build.panels import Json, currency_units, over_time, override, panel, rows, series, stat, table
 from grafana.build.usage import usage
-from grafana.build.variables import field, link, standard
+from grafana.build.variables import standard
 
 from spendmeter_rollups.dimensions import TOKENS
 
@@ -171,7 +172,7 @@ def _over_time() -> list[Json]:
             "The ten features that cost most in the range; the rest together as other. A click opens the feature.",
             [series(sql.by("usage.feature", sql.drawn("cost"), ("feature",), ("cost",)))],
             size=(12, 10),
-            links=[link("Open this feature", "features", feature="__field.labels.name")],
+            links=[link("Open this feature", "features", feature=SERIES)],
         ),
         over_time(
             "Cost by school",
@@ -183,7 +184,7 @@ def _over_time() -> list[Json]:
 
 
 def _trust() -> list[Json]:
-    newest = 'SELECT toUnixTimestamp64Milli(maxOrNull(event.occurred_at)) AS "Newest event"\nFROM usage_events AS event'
+    newest = 'SELECT toUnixTimestamp64Milli(maxOrNull(usage.last_seen)) AS "Newest event"\nFROM usage_daily AS usage'
     return [
         stat(
             "Freshness",
@@ -206,7 +207,7 @@ def _unpriced() -> Json:
         f'{sql.total("unpriced_requests")} AS "Without a price"',
         f'{sql.total("partial_requests")} AS "Price lacks a unit"',
         f'{sql.tokens()} AS "Tokens"',
-        f"{sql.linkable('usage.model')} AS model_value",
+        sql.value_of("model"),
     ]
     missing = '"Without a price" > 0 OR "Price lacks a unit" > 0'
     order = '"Without a price" + "Price lacks a unit" DESC'
@@ -235,6 +236,7 @@ def _rate() -> Json:
         "Amounts in USD are exact. Others are converted at the newest rate dated on or before the range's last day.",
         rows(found),
         size=(6, 8),
-        units={"For one USD": "none", "Of": "time: YYYY-MM-DD"},
+        units={"For one USD": "none", "Of": "time:YYYY-MM-DD"},
+        link={"Source": link("Schools in this currency", "orgs")},
         empty="No rate for this currency on or before the last day of the range",
     )

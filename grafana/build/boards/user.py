@@ -7,6 +7,7 @@ from grafana.build.board import board
 from grafana.build.boards.log import calls
 from grafana.build.breakdown import breakdown, shown, to
 from grafana.build.calendar import with_names
+from grafana.build.links import calls as calls_of
 from grafana.build.panels import Json, over_time, rows, series, stat, table
 from grafana.build.variables import standard
 
@@ -65,6 +66,7 @@ def _identity() -> Json:
         "What the directory says today. Usage keeps the role and class of its time.",
         rows(found),
         size=(24, 4),
+        link={"Name": calls_of()},
         empty="The directory does not know this person",
     )
 

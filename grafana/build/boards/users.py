@@ -5,9 +5,10 @@ from __future__ import annotations
 from grafana.build import sql
 from grafana.build.board import board
 from grafana.build.breakdown import LIMIT
+from grafana.build.links import field, link
 from grafana.build.panels import Json, over_time, rows, series, table
 from grafana.build.usage import usage
-from grafana.build.variables import field, link, standard
+from grafana.build.variables import standard
 
 from spendmeter_rollups.dimensions import TOKENS
 
@@ -57,7 +58,7 @@ def people() -> str:
         f'{sql.total("errors")} AS "Errors"',
         'argMax(usage.feature, (usage.cost, usage.requests)) AS "Top feature"',
         "toDateTime64(max(usage.last_seen), 3, 'UTC') AS \"Last active\"",
-        *(f"{sql.linkable(f'usage.{name}')} AS {name}_value" for name in _PERSON),
+        *(sql.value_of(name) for name in _PERSON),
     ]
     keys = "usage.org_id, usage.user_id"
     tail = f"GROUP BY {keys}\nORDER BY sum(usage.cost) DESC, {keys}\nLIMIT {LIMIT}"

@@ -1,0 +1,75 @@
+"""What panels read: rollups, and of raw events only the ends of the window that no rollup gives."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spendmeter_clickhouse import Session, Store, migrate
+from tests.gate.cases import CASES
+from tests.gate.macros import expand
+from tests.gate.statements import Statement, statements
+from tests.support.store import open_store
+
+TABLES = ("usage_events", "usage_15m", "usage_hourly", "usage_daily", "user_daily", "latency_daily")
+LISTS_OF_CALLS = {("log", "Calls A"), ("errors", "Recent errors A"), ("user", "Recent calls A")}
+ONE_PERSONS_MODELS = "user"
+"""The board on which every panel is filtered by a person, which no rollup keeps beside all else."""
+ENDS = 0.05
+"""Of the window's raw events: the quarters at its ends, and the part of the last day that is not over."""
+
+
+@pytest.fixture(scope="module")
+def fine(board_store: Store, store_folder: Path) -> Iterator[Session]:
+    """The board's tables in small granules, so that what the primary key spares is seen on few rows."""
+    with open_store(store_folder, "fine") as store:
+        asyncio.run(migrate(store))
+        with store.session("fine") as session:
+            asyncio.run(_copied(session, board_store.database))
+            yield session
+
+
+async def _copied(session: Session, database: str) -> None:
+    for table in TABLES:
+        keys = "SELECT partition_key, sorting_key FROM system.tables WHERE database = {database:String} AND name = "
+        found = await session.query(f"{keys}{{table:String}}", {"database": database, "table": table})
+        ((partition, order),) = found.result_rows
+        await session.command(
+            f"CREATE TABLE fine_{table} ENGINE = MergeTree PARTITION BY {partition} ORDER BY ({order})"
+            f" SETTINGS index_granularity = 64 AS SELECT * FROM {database}.{table}"
+        )
+        await session.command(f"OPTIMIZE TABLE fine_{table} FINAL")
+
+
+async def estimated(session: Session, sql: str) -> int:
+    """Raw events that ClickHouse means to look at."""
+    fine = re.sub(rf"\bFROM ({'|'.join(TABLES)})\b", r"FROM fine_\1", sql)
+    rows = (await session.query(f"EXPLAIN ESTIMATE {fine}")).result_rows
+    return sum(row[3] for row in rows if row[1] == "fine_usage_events")
+
+
+def panels() -> list[Statement]:
+    return [found for found in statements() if found.kind not in ("variable", "annotation", "alert")]
+
+
+def test_only_lists_of_calls_and_single_people_read_raw_events_throughout(fine: Session) -> None:
+    case = CASES[0]
+    window = f"occurred_at >= toDateTime({case.start.timestamp():.0f}, 'UTC')"
+
+    async def found() -> tuple[int, dict[tuple[str, str], int]]:
+        ((events,),) = (await fine.query(f"SELECT count() FROM fine_usage_events WHERE {window}")).result_rows
+        asked = {(found.board, found.place): expand(found.sql, case.request(found)) for found in panels()}
+        return events, {place: await estimated(fine, sql) for place, sql in asked.items()}
+
+    events, read = asyncio.run(found())
+    much = {place for place, rows in read.items() if rows > 2 * ENDS * events and place[0] != ONE_PERSONS_MODELS}
+    assert much | {("user", "Recent calls A")} == LISTS_OF_CALLS
+
+
+def test_an_estimate_of_a_whole_window_is_seen(fine: Session) -> None:
+    """The measure itself."""
+    assert asyncio.run(estimated(fine, "SELECT sum(cost) FROM usage_events")) > 10_000

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from spendmeter_clickhouse import Session
 from spendmeter_stream.block import Coordinates
 
-_COLUMNS = ["incarnation", "topic_partition", "start_offset", "end_offset", "generation", "written_at"]
+_COLUMNS = ["incarnation", "topic_partition", "start_offset", "end_offset", "generation"]
 _LATEST = """
     SELECT start_offset, argMax(end_offset, (generation, written_at))
     FROM ingest_chunks
@@ -34,7 +33,6 @@ async def write_intent(session: Session, coordinates: Coordinates, offsets: Offs
         offsets.start,
         offsets.end,
         generation,
-        datetime.now(UTC),
     )
     await session.insert("ingest_chunks", [row], _COLUMNS)
 

@@ -33,6 +33,9 @@ PARTITION_STOPPED = Gauge(
 )
 NEWEST_EVENT = Gauge("spendmeter_newest_event_timestamp_seconds", "When the newest stored event occurred.")
 REPLAYED_CHUNKS = Counter("spendmeter_replayed_chunks", "Open chunks of an earlier owner that were replayed.")
+ROWS_PUT_BACK = Counter(
+    "spendmeter_rows_put_back", "Rows that a killed store remembered without having them, and that were put back."
+)
 DIRECTORY_ENTRIES = Counter("spendmeter_directory_entries", "Directory records read.", ["outcome"])
 ROLLUP_DRIFT = Gauge(
     "spendmeter_rollup_drift",

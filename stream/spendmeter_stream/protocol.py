@@ -17,6 +17,7 @@ import pyarrow as pa
 from spendmeter_clickhouse import Session
 from spendmeter_events.event import UsageEvent
 from spendmeter_stream.block import Coordinates
+from spendmeter_stream.confirm import confirm
 from spendmeter_stream.dead_letters import DeadLetters, DeadLetterSource
 from spendmeter_stream.dedup import SeenIds, not_yet_stored, stored_at
 from spendmeter_stream.fence import Fence
@@ -35,6 +36,7 @@ EXACTLY_ONCE: Final = {
     "optimize_on_insert": 0,
 }
 STEPS: Final = ("validate", "dead_letter", "dedup", "build", "intent", "fence", "gate", "insert")
+"""Of every chunk; "confirm" follows where the insert was not acknowledged at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Guarantees:
     fence: bool = True
     token: bool = True
     view_dedup: bool = True
+    confirm: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,8 @@ class ChunkProtocol:
     reached: Callable[[str], None] | None = None
     """Called with `before:STEP` and `after:STEP`. The fault harness kills the process there."""
     _gate: Gate = field(init=False)
+    _sent: int = field(init=False, default=0)
+    """How often the block was sent."""
 
     def __post_init__(self) -> None:
         self._gate = Gate(store=self.store, coordinates=self.coordinates, fence=self.fence)
@@ -118,8 +123,12 @@ class ChunkProtocol:
         # 5. No command replaces rollups while we insert, and we insert nothing while one does.
         await self._step("gate", lambda: self._gate.pass_through(chunk.offsets.start, replay=chunk.replay))
         # 6. A retry sends the same rows and token: what landed is skipped, what did not is completed, views included.
+        self._sent = 0
         await self._step("insert", lambda: self._insert(chunk, block))
-        # 7. The next chunk's fence closes this one.
+        # 7. A store that was killed meanwhile may know the token and not have the rows.
+        if self.guarantees.confirm and (chunk.replay or self._sent > 1):
+            await self._step("confirm", lambda: confirm(self.store, block, self.coordinates, chunk.offsets))
+        # 8. The next chunk's fence closes this one.
         self.seen.add((event.event_id, event.occurred_at) for event in events)
         return outcome
 
@@ -154,6 +163,7 @@ class ChunkProtocol:
         await write_intent(self.store, self.coordinates, chunk.offsets, generation=generation)
 
     async def _insert(self, chunk: Chunk, block: pa.Table) -> None:
+        self._sent += 1
         settings = dict(EXACTLY_ONCE)
         if not self.guarantees.view_dedup:
             settings["deduplicate_blocks_in_dependent_materialized_views"] = 0

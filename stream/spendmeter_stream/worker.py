@@ -22,10 +22,12 @@ from spendmeter_stream.pricing import PriceBookWatcher
 from spendmeter_stream.protocol import Guarantees
 from spendmeter_stream.retry import until_it_works
 from spendmeter_stream.settings import StreamSettings
+from spendmeter_stream.settle import settle_open_doubts
 from spendmeter_stream.verify import check_drift, closed_days
 
 _REFRESH_SECONDS: Final = 30.0
 _DRIFT_SECONDS: Final = 900.0
+_SETTLE_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ def create_worker(
     app.service(ingest)  # type: ignore[arg-type]  # takes an instance as well
     _follow_directory(app, directory)
     _watch_drift(app, store.session("drift"))
+    _settle_doubts(app, store.session("doubts"), settings)
     if web:
         _show_metrics(app)
     return Worker(app, ingest, directory, prices)
@@ -126,6 +129,13 @@ def _watch_drift(app: faust.App, session: Session) -> None:
             metrics.ROLLUP_DRIFT.set(0)
             return
         await until_it_works("drift", lambda: check_drift(session, days=closed_days(datetime.now(UTC))))
+
+
+def _settle_doubts(app: faust.App, session: Session, settings: StreamSettings) -> None:
+    @app.timer(_SETTLE_SECONDS)  # type: ignore[untyped-decorator]
+    async def settle() -> None:
+        if app.is_leader():
+            await until_it_works("settle", lambda: settle_open_doubts(session, settings))
 
 
 def _show_metrics(app: faust.App) -> None:

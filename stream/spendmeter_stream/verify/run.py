@@ -71,6 +71,15 @@ async def verify(
     )
 
 
+async def differing_days(session: Session, rows: Mapping[date, int], around: Surroundings) -> tuple[list[date], bool]:
+    """Days on which a rollup differs from raw events, and whether that is certain.
+
+    :param rows: day → events, of the days to compare.
+    """
+    found, settled = await _settled(session, await compare(session, rows), rows, around)
+    return [result.day for result in found], settled
+
+
 async def look_again(
     session: Session, found: Sequence[DayResult], rows: Mapping[date, int]
 ) -> tuple[list[DayResult], bool]:

@@ -64,6 +64,17 @@ class ClickHouseHttp(BrokerProcess):
             raise
         self._child = None
 
+    def die_at_the_next_rename(self) -> None:
+        """The next part that is written dies with its server, its token written down and the part not in its place."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/_die_at_rename", method="POST")
+        urllib.request.urlopen(request, timeout=_CONTROL_TIMEOUT_S).close()
+
+    def wait_until_dead(self) -> None:
+        """Returns when the kernel has killed it."""
+        assert self._child is not None
+        self._child.wait(_STOP_TIMEOUT_S)
+        self._child = None
+
     def running(self) -> bool:
         """Whether the child lives."""
         return self._child is not None and self._child.poll() is None

@@ -19,6 +19,7 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from tests.support.clickhouse_http.die_at_rename import die_at_the_next_rename
 from tests.support.clickhouse_http.engine import Engine, Result
 from tests.support.clickhouse_http.errors import SESSION_IS_LOCKED, ServerError
 from tests.support.clickhouse_http.faults import Fault, FaultPlan
@@ -46,6 +47,7 @@ class Server:
         app = web.Application(client_max_size=_MAX_BODY_BYTES)
         app.router.add_get("/ping", _ok)
         app.router.add_route("*", "/_faults", self.control)
+        app.router.add_post("/_die_at_rename", _die_at_rename)
         app.router.add_route("*", "/", self.handle)
         app.on_cleanup.append(self._close)
         return app
@@ -155,6 +157,11 @@ def _hang_up(request: web.Request) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
+
+
+async def _die_at_rename(_: web.Request) -> web.Response:
+    die_at_the_next_rename()
+    return web.json_response(None)
 
 
 async def _ok(_: web.Request) -> web.Response:

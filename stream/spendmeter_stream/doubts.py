@@ -1,0 +1,57 @@
+"""Chunks that a killed store may have left out of a rollup, and how the leading worker settles them.
+
+Raw events are whole when a doubt is raised (`confirm.py`). A rollup keeps no coordinates, so it can only be compared
+with raw events; where it differs, its month is made anew from them, while ingest goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spendmeter_clickhouse import Session
+from spendmeter_stream.block import Coordinates
+from spendmeter_stream.intents import OffsetRange
+
+log = logging.getLogger(__name__)
+
+_COLUMNS: Final = ["doubt_id", "happened", "incarnation", "topic_partition", "start_offset", "end_offset", "days"]
+_OPEN: Final = """
+    SELECT doubt_id, groupUniqArrayArray(days)
+    FROM ingest_doubts
+    GROUP BY doubt_id
+    HAVING countIf(happened = 'settled') = 0"""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A chunk whose rows may be missing in some rollup, and the UTC days of its events."""
+
+    doubt_id: UUID
+    days: frozenset[date]
+
+
+async def raise_doubt(
+    session: Session, coordinates: Coordinates, offsets: OffsetRange, occurred_at: pa.ChunkedArray[Any]
+) -> None:
+    """Write down that the chunk's days must be compared."""
+    days = pc.unique(occurred_at.cast(pa.date32(), safe=False)).to_pylist()
+    where = (coordinates.incarnation, coordinates.partition, offsets.start, offsets.end)
+    await session.insert("ingest_doubts", [(uuid4(), "raised", *where, days)], _COLUMNS)
+
+
+async def open_doubts(session: Session) -> list[Doubt]:
+    """What nobody has settled yet."""
+    return [Doubt(doubt_id, frozenset(days)) for doubt_id, days in (await session.query(_OPEN)).result_rows]
+
+
+async def end_doubts(session: Session, doubts: list[Doubt]) -> None:
+    """Write down that the rollups of their days agree with raw events."""
+    rows: list[tuple[Any, ...]] = [(doubt.doubt_id, "settled", "", 0, 0, 0, []) for doubt in doubts]
+    await session.insert("ingest_doubts", rows, _COLUMNS)

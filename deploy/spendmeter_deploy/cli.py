@@ -9,13 +9,13 @@ import typer
 from rich.console import Console
 
 from spendmeter_clickhouse import Store, StoreSettings, migrate
-from spendmeter_deploy import dlq_commands, fx_commands, prices_commands, rollups_commands
+from spendmeter_deploy import apikey_commands, dlq_commands, fx_commands, prices_commands, rollups_commands
 from spendmeter_deploy.demo import DemoOptions, run_demo
 from spendmeter_deploy.embedded import embedded_stack, until_told_to_stop
 from spendmeter_deploy.greeting import introduce
 from spendmeter_deploy.replay_command import replay_command
 from spendmeter_deploy.reprice_command import reprice_command
-from spendmeter_deploy.running import configure_logs, run
+from spendmeter_deploy.running import configure_logs, log_as_json, run
 from spendmeter_deploy.serving import serve_forever, work_forever
 from spendmeter_deploy.settings import StackSettings
 from spendmeter_deploy.verify_commands import verify_command
@@ -27,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(dlq_commands.app, name="dlq", help="List, look into and replay dead letters.")
+app.add_typer(apikey_commands.app, name="apikey", help="Create, list and revoke keys for the query service.")
 app.add_typer(fx_commands.app, name="fx", help="Import and list currency rates.")
 app.add_typer(prices_commands.app, name="prices", help="Check, compare and seed the price book.")
 app.add_typer(rollups_commands.app, name="rollups", help="Repair rollups from raw events.")
@@ -58,6 +59,7 @@ def demo(
 @app.command()
 def up(data_dir: DataDir = None, port: Port = None) -> None:
     """Run the embedded stack: broker, store, worker and query service."""
+    log_as_json()
     run(_up(_settings(data_dir, port)))
 
 
@@ -75,6 +77,7 @@ def migrate_() -> None:
 @app.command()
 def worker() -> None:
     """Run a worker against SPENDMETER_BOOTSTRAP and SPENDMETER_STORE_DSN."""
+    log_as_json()
     run(work_forever())
 
 
@@ -84,6 +87,7 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8080,
 ) -> None:
     """Run the query service against SPENDMETER_STORE_DSN."""
+    log_as_json()
     run(serve_forever(host, port))
 
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from spendmeter_clickhouse import StoreError
 from spendmeter_deploy.errors import StartError
 from spendmeter_events.errors import SpendmeterError
+from spendmeter_rollups.logs import JsonFormatter
 from spendmeter_stream.errors import StreamError
 from spendmeter_stream.pricing import PriceBookError
 
@@ -51,6 +52,13 @@ def configure_logs(*, verbose: bool) -> None:
     )
     for room in ("spendmeter_events", "spendmeter_stream", "spendmeter_rollups", "spendmeter_deploy"):
         logging.getLogger(room).setLevel(logging.DEBUG if verbose else logging.WARNING)
+
+
+def log_as_json() -> None:
+    """One JSON object a line from now on, a line for each request among them: for processes that serve."""
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(JsonFormatter())
+    logging.getLogger("spendmeter.http").setLevel(logging.INFO)
 
 
 async def _cancelled_by_sigterm(work: Coroutine[Any, Any, T]) -> T:

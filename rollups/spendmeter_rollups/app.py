@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
+from starlette.middleware.cors import CORSMiddleware
 from starlette_compress import CompressMiddleware
 
 from spendmeter_clickhouse import Store
+from spendmeter_rollups.api_keys import ApiKeys
 from spendmeter_rollups.auth import AdminKey, Authenticator
 from spendmeter_rollups.cache import AnswerCache
 from spendmeter_rollups.metrics import ServiceMetrics
 from spendmeter_rollups.middleware import Observed
+from spendmeter_rollups.oidc import OidcTokens
 from spendmeter_rollups.problems import install_problems
+from spendmeter_rollups.rate_limit import RateLimit
 from spendmeter_rollups.reader import Reader
-from spendmeter_rollups.routes import budgets, export, filters, health, rates, usage
+from spendmeter_rollups.routes import audit, budgets, export, filters, health, rates, usage
 from spendmeter_rollups.service import Service, utc_now
 from spendmeter_rollups.settings import ServiceSettings
 
@@ -32,15 +36,16 @@ def create_app(
 ) -> FastAPI:
     """An app over `store`, which must be migrated. Its metrics go to `registry`.
 
-    :param authenticators: asked after the key of `settings`.
+    :param authenticators: asked after the key and the issuer of `settings`, and the stored API keys.
     """
     registry = registry or CollectorRegistry()
-    admin = [AdminKey(settings.admin_key)] if settings.admin_key else []
+    reader = Reader(store.reader(), settings)
     service = Service(
-        reader=Reader(store, settings),
+        reader=reader,
         writer=store.session("service"),
         settings=settings,
-        authenticators=(*admin, *authenticators),
+        authenticators=(*_authenticators(reader, settings, clock), *authenticators),
+        rate_limit=RateLimit(per_minute=settings.requests_per_minute),
         cache=AnswerCache(seconds=settings.answer_cache_seconds),
         clock=clock,
     )
@@ -66,7 +71,26 @@ def create_app(
     app.include_router(filters.router)
     app.include_router(budgets.router)
     app.include_router(rates.router)
+    app.include_router(audit.router)
     app.include_router(health.router)
     app.add_middleware(CompressMiddleware, minimum_size=1000)
+    if settings.allowed_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.allowed_origins, allow_headers=["Authorization"])
     app.add_middleware(Observed, metrics=ServiceMetrics(registry))
     return app
+
+
+def _authenticators(
+    reader: Reader, settings: ServiceSettings, clock: Callable[[], datetime]
+) -> Iterator[Authenticator]:
+    if settings.admin_key:
+        yield AdminKey(settings.admin_key)
+    yield ApiKeys(reader.session, clock=clock)
+    if settings.oidc_issuer:
+        yield OidcTokens(
+            issuer=settings.oidc_issuer,
+            audience=settings.oidc_audience,
+            algorithms=settings.pinned_algorithms,
+            org_claim=settings.oidc_org_claim,
+            scope_claim=settings.oidc_scope_claim,
+        )

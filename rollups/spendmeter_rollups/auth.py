@@ -1,7 +1,7 @@
 """Who asks, and what that credential may see.
 
 An authenticator turns a bearer token into a `Credential`, or says it does not know it. The service asks its
-authenticators in turn, so API keys and JWTs come beside the administrator's key without touching a route.
+authenticators in turn: the administrator's key, API keys (`api_keys`), tokens of an OIDC issuer (`oidc`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,17 @@ PLATFORM_WRITE: Final = "platform:write"
 """Define budgets and currency rates."""
 ORG_READ: Final = "org:read"
 """One org: the credential's own, whatever is asked."""
+SCOPES: Final = (PLATFORM_READ, PLATFORM_WRITE, ORG_READ)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one credential may use up. 0 is the service's own limit."""
+
+    requests_per_minute: int = 0
+    query_seconds: int = 0
+    query_memory_bytes: int = 0
+    query_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +40,7 @@ class Credential:
     name: str
     scopes: frozenset[str]
     org_id: str | None = None
+    limits: Limits = Limits()
 
     def visible_orgs(self) -> tuple[str, ...] | None:
         """The orgs this caller may see; None means every one. Raises `Problem` where it may see none."""

@@ -14,6 +14,7 @@ from spendmeter_rollups.metrics import ServiceMetrics
 
 log = logging.getLogger("spendmeter.http")
 
+_WATCHED: Final = ("/healthz", "/readyz", "/metrics")
 _REQUEST_ID: Final = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 
 
@@ -31,6 +32,7 @@ class Observed:
             return
         began = time.perf_counter()
         request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
         status = 500
 
         async def observed(message: Message) -> None:
@@ -50,7 +52,9 @@ class Observed:
         route = getattr(scope.get("route"), "path", "unmatched")
         self._metrics.requests.labels(scope["method"], route, str(status)).inc()
         self._metrics.seconds.labels(route).observe(seconds)
-        log.info(
+        # Who watches the service asks every few seconds, and says nothing about its use.
+        log.log(
+            logging.DEBUG if route in _WATCHED else logging.INFO,
             "request",
             extra={
                 "request_id": request_id,

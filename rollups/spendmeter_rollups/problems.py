@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from spendmeter_clickhouse import StoreError, StoreUnreachableError
 
 MEDIA_TYPE: Final = "application/problem+json"
-_LIMIT_ERRORS: Final = ("TIMEOUT_EXCEEDED", "MEMORY_LIMIT_EXCEEDED", "TOO_MANY_ROWS", "TOO_MANY_BYTES")
+_LIMIT_ERRORS: Final = ("TIMEOUT_EXCEEDED", "TOO_SLOW", "MEMORY_LIMIT_EXCEEDED", "TOO_MANY_ROWS", "TOO_MANY_BYTES")
 
 
 class Fault(BaseModel):

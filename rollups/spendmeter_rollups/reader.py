@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
-from spendmeter_clickhouse import Store
+from spendmeter_clickhouse import Session
+from spendmeter_rollups.auth import Limits
 from spendmeter_rollups.queries.query import Query
 from spendmeter_rollups.settings import ServiceSettings
 
 Row = dict[str, Any]
+_SERVICE: Final = Limits()
 
 
 class Reader:
     """Runs queries in the read-only login's threads, within limits."""
 
-    def __init__(self, store: Store, settings: ServiceSettings) -> None:
-        self.session = store.reader()
+    def __init__(self, session: Session, settings: ServiceSettings, limits: Limits = _SERVICE) -> None:
+        self.session = session
+        self._settings = settings
         self._limits = {
-            "max_execution_time": settings.query_timeout_seconds,
-            "max_memory_usage": settings.query_memory_bytes,
+            "max_execution_time": limits.query_seconds or settings.query_timeout_seconds,
+            "max_memory_usage": limits.query_memory_bytes or settings.query_memory_bytes,
+            "max_rows_to_read": limits.query_rows or settings.query_rows,
         }
+
+    def within(self, limits: Limits) -> Reader:
+        """The same reader, for a credential with limits of its own."""
+        return self if limits == _SERVICE else Reader(self.session, self._settings, limits)
 
     async def rows(self, query: Query) -> list[Row]:
         """All rows of an answer, by column name. Raises `StoreError`."""

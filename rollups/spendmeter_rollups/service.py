@@ -17,12 +17,13 @@ from spendmeter_rollups.auth import Authenticator, Credential, authenticate
 from spendmeter_rollups.cache import AnswerCache, Cached
 from spendmeter_rollups.params import ScopeParams
 from spendmeter_rollups.queries.lookups import event_span
+from spendmeter_rollups.rate_limit import RateLimit
 from spendmeter_rollups.rates import find_rate
 from spendmeter_rollups.reader import Reader
 from spendmeter_rollups.scope import Scope, Span, resolve
 from spendmeter_rollups.settings import ServiceSettings
 
-_bearer: Final = HTTPBearer(auto_error=False, description="an API key")
+_bearer: Final = HTTPBearer(auto_error=False, description="an API key, or a token of the OIDC issuer")
 
 # What moves with the clock alone says nothing about whether the figures changed.
 _CLOCKED: Final[dict[str, Any]] = {
@@ -47,6 +48,7 @@ class Service:
     """The writing login, for definitions (rates, budgets, keys); never for usage."""
     settings: ServiceSettings
     authenticators: Sequence[Authenticator]
+    rate_limit: RateLimit
     cache: AnswerCache
     clock: Callable[[], datetime] = utc_now
 
@@ -75,8 +77,10 @@ async def credential_of(
     service: Annotated[Service, Depends(service_of)],
     token: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Credential:
-    """Who asks. Raises `Problem` (401)."""
-    return await authenticate(service.authenticators, token.credentials if token else None)
+    """Who asks. Raises `Problem`: 401, or 429 for one that asks too often."""
+    credential = await authenticate(service.authenticators, token.credentials if token else None)
+    await service.rate_limit.count(credential)
+    return credential
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,16 @@ class Exchange:
     service: Annotated[Service, Depends(service_of)]
     credential: Annotated[Credential, Depends(credential_of)]
 
+    @property
+    def reader(self) -> Reader:
+        """Reads within this credential's limits."""
+        return self.service.reader.within(self.credential.limits)
+
+    @property
+    def request_id(self) -> str:
+        """The id that the log and the answer's header name."""
+        return str(self.request.state.request_id)
+
     async def scope(self, params: ScopeParams) -> Scope:
         """What `params` mean for this caller now. Raises `Problem`."""
         return await self.service.scope(params, self.credential)
@@ -95,9 +109,18 @@ class Exchange:
         """The computed answer, or a recent one to the same question; 304 where the asker has the same figures."""
 
         async def fresh() -> Cached:
-            return _encode(await compute(self.service.reader, await self.scope(params)))
+            return await self._computed(params, compute)
 
-        cached = await self.service.cache.get(self._question(), fresh)
+        return self._respond(await self.service.cache.get(self._question(), fresh))
+
+    async def unkept(self, params: ScopeParams, compute: Callable[[Reader, Scope], Awaitable[Answer]]) -> Response:
+        """Like `answer`, but computed for every request: for what is recorded each time that it is read."""
+        return self._respond(await self._computed(params, compute))
+
+    async def _computed(self, params: ScopeParams, compute: Callable[[Reader, Scope], Awaitable[Answer]]) -> Cached:
+        return _encode(await compute(self.reader, await self.scope(params)))
+
+    def _respond(self, cached: Cached) -> Response:
         headers = {"ETag": cached.etag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
         if cached.etag in self.request.headers.get("if-none-match", "").split(", "):
             return Response(status_code=304, headers=headers)

@@ -24,7 +24,9 @@ def service(
     """A client that sends the administrator's key; the service's clock stands still at `now`."""
     app = create_app(
         store=store,
-        settings=ServiceSettings(admin_key=ADMIN_KEY, **{"answer_cache_seconds": 0, **settings}),
+        settings=ServiceSettings(
+            admin_key=ADMIN_KEY, **{"answer_cache_seconds": 0, "requests_per_minute": 0, **settings}
+        ),
         authenticators=authenticators,
         clock=lambda: now,
     )

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -37,17 +38,18 @@ class RunningStack:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        # A file, for a pipe that nobody reads would stop a stack that logs each request.
+        self._output = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115 - it lives as long as the stack
         self.process = subprocess.Popen(
             [*COMMAND, "up", "--data-dir", str(folder), "--port", "0"],
             env={**os.environ, "SPENDMETER_ADMIN_KEY": KEY},
-            stdout=subprocess.PIPE,
+            stdout=self._output,
             stderr=subprocess.STDOUT,
-            text=True,
         )
         self.note: dict[str, Any] = {}
         wait_until(lambda: self._announced() or self.process.poll() is not None)
         if self.process.poll() is not None:
-            raise AssertionError(f"`up` ended: {self.process.communicate()[0]}")
+            raise AssertionError(f"`up` ended: {self._said()}")
 
     def _announced(self) -> bool:
         try:
@@ -79,7 +81,12 @@ class RunningStack:
     def stop(self, number: int = signal.SIGTERM) -> str:
         """Tell it to stop; returns what it printed."""
         self.process.send_signal(number)
-        return self.process.communicate(timeout=_PATIENCE)[0]
+        self.process.wait(timeout=_PATIENCE)
+        return self._said()
+
+    def _said(self) -> str:
+        self._output.seek(0)
+        return self._output.read()
 
 
 @contextmanager

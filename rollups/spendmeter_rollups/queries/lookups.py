@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
 from typing import Final
 
 from spendmeter_rollups.dimensions import EVENTS
 from spendmeter_rollups.planner import Piece
-from spendmeter_rollups.queries.query import Query
+from spendmeter_rollups.queries.query import Query, milliseconds
 from spendmeter_rollups.queries.sums import Sums, sums
 
 _LABELS: Final = {
@@ -81,6 +81,24 @@ def values(what: Sums, pieces: Sequence[Piece], *, search: str, limit: int) -> Q
         f"ORDER BY requests DESC, {', '.join(what.columns)}\nLIMIT {{row_limit:UInt64}}"
     )
     return Query(sql, {**inner.parameters, "search": search, "row_limit": limit})
+
+
+def audited(filters: Mapping[str, Sequence[str]], *, before: datetime | None, limit: int) -> Query:
+    """Rows of the audit log, newest first. `filters` by column: org_id, user_id, actor."""
+    strange = filters.keys() - {"org_id", "user_id", "actor"}
+    if strange:
+        raise ValueError(f"not a column to filter by: {', '.join(sorted(strange))}")
+    parameters: dict[str, object] = {f"only_{column}": list(values) for column, values in filters.items()}
+    conditions = [f"{column} IN {{only_{column}:Array(String)}}" for column in filters]
+    if before is not None:
+        parameters["before_ms"] = milliseconds(before.astimezone(UTC))
+        conditions.append("at < fromUnixTimestamp64Milli({before_ms:Int64}, 'UTC')")
+    where = f"WHERE {' AND '.join(conditions)}\n" if conditions else ""
+    sql = (
+        "SELECT at, request_id, actor, action, org_id, user_id\n"
+        f"FROM audit_log\n{where}ORDER BY at DESC, request_id DESC\nLIMIT {{row_limit:UInt64}}"
+    )
+    return Query(sql, {**parameters, "row_limit": limit})
 
 
 def rate_in_force(currency: str, on: date) -> Query:

@@ -27,14 +27,14 @@ router = APIRouter(
 async def get_events_csv(params: Annotated[LogParams, Query()], exchange: ExchangeDep) -> StreamingResponse:
     """Every call of the window, newest first."""
     scope = await exchange.scope(params)
-    return await _streamed(export_events(exchange.service.reader, scope, params=params))
+    return await _streamed(export_events(exchange.reader, scope, params=params))
 
 
 @router.get("/timeseries")
 async def get_timeseries_csv(params: Annotated[SeriesParams, Query()], exchange: ExchangeDep) -> StreamingResponse:
     """Usage over time, whole or by a dimension."""
     scope = await exchange.scope(params)
-    return await _streamed(export_timeseries(exchange.service.reader, scope, params=params))
+    return await _streamed(export_timeseries(exchange.reader, scope, params=params))
 
 
 @router.get("/{dimension}", responses=UNKNOWN)
@@ -44,7 +44,7 @@ async def get_breakdown_csv(
     """Every row of a breakdown, by key."""
     cut = find_dimension(dimension)
     scope = await exchange.scope(params)
-    return await _streamed(export_breakdown(exchange.service.reader, scope, dimension=cut))
+    return await _streamed(export_breakdown(exchange.reader, scope, dimension=cut))
 
 
 async def _streamed(export: Export) -> StreamingResponse:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
+from spendmeter_rollups.audit import record_read
 from spendmeter_rollups.breakdown import BreakdownAnswer, BreakdownParams, breakdown, find_dimension
 from spendmeter_rollups.failures import ErrorsAnswer, ErrorsParams, errors
 from spendmeter_rollups.heatmap import HeatmapAnswer, heatmap
@@ -16,6 +17,8 @@ from spendmeter_rollups.month_end import ProjectionAnswer, projection
 from spendmeter_rollups.params import ScopeParams, Value
 from spendmeter_rollups.problems import ProblemAnswer
 from spendmeter_rollups.prompt_cache import CacheAnswer, prompt_cache
+from spendmeter_rollups.reader import Reader
+from spendmeter_rollups.scope import Scope
 from spendmeter_rollups.service import ExchangeDep
 from spendmeter_rollups.summary import SummaryAnswer, summary
 from spendmeter_rollups.timeseries import GranularityParams, SeriesAnswer, SeriesParams, timeseries
@@ -29,6 +32,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         (401, "no known key"),
         (403, "not this credential's"),
         (422, "a parameter that cannot be used"),
+        (429, "this credential asks too often"),
         (503, "the store does not answer, or not within its limits"),
     )
 }
@@ -94,5 +98,12 @@ async def get_events(params: Annotated[EventsParams, Query()], exchange: Exchang
 
 @router.get("/users/{user_id}", response_model=UserAnswer, responses=UNKNOWN)
 async def get_user(user_id: UserId, params: Annotated[UserParams, Query()], exchange: ExchangeDep) -> Response:
-    """One user: identity, totals, features, daily trend and recent calls."""
-    return await exchange.answer(params, partial(user_page, user_id=user_id, params=params))
+    """One user: identity, totals, features, daily trend and recent calls. The audit log says who read it."""
+
+    async def recorded(reader: Reader, scope: Scope) -> UserAnswer:
+        answer = await user_page(reader, scope, user_id=user_id, params=params)
+        # Before the answer leaves: a read that cannot be recorded is not made.
+        await record_read(exchange, org_id=answer.user.org_id, user_id=user_id)
+        return answer
+
+    return await exchange.unkept(params, recorded)

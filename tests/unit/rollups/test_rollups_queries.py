@@ -232,3 +232,20 @@ def test_nothing_outside_the_list_becomes_sql() -> None:
         Sums(("1; DROP TABLE x",), ("cost",), {})
     with pytest.raises(KeyError):
         ranked_sums(Sums(("role",), ("cost",), {}), plan(DAYS, columns=(), measures=()), order_by="1", limit=1)
+
+
+def test_the_audit_log_is_filtered_by_its_own_columns_alone() -> None:
+    before = datetime(2026, 11, 2, tzinfo=UTC)
+    query = lookups.audited({"org_id": ("acme",), "actor": ("admin' --",)}, before=before, limit=100)
+    assert query.sql == snapshot("""\
+SELECT at, request_id, actor, action, org_id, user_id
+FROM audit_log
+WHERE org_id IN {only_org_id:Array(String)} AND actor IN {only_actor:Array(String)} AND at < fromUnixTimestamp64Milli({before_ms:Int64}, 'UTC')
+ORDER BY at DESC, request_id DESC
+LIMIT {row_limit:UInt64}\
+""")
+    assert query.parameters == snapshot(
+        {"only_org_id": ["acme"], "only_actor": ["admin' --"], "before_ms": 1793577600000, "row_limit": 100}
+    )
+    with pytest.raises(ValueError, match="request_id"):
+        lookups.audited({"request_id": ("x",)}, before=None, limit=1)

@@ -1,0 +1,19 @@
+"""`/v1/audit`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from spendmeter_rollups.audit import AuditAnswer, AuditParams, audit
+from spendmeter_rollups.routes.usage import PROBLEMS
+from spendmeter_rollups.service import ExchangeDep
+
+router = APIRouter(prefix="/v1/audit", tags=["audit"], responses=PROBLEMS)
+
+
+@router.get("")
+async def get_audit(params: Annotated[AuditParams, Query()], exchange: ExchangeDep) -> AuditAnswer:
+    """Who read which user's page, newest first."""
+    return await audit(exchange, params)

@@ -8,6 +8,7 @@ from typing import Final
 from grafana.build.board import dumped
 from grafana.build.boards import (
     agents,
+    budgets,
     cache,
     classes,
     errors,
@@ -37,6 +38,7 @@ _BOARDS: Final = (
     cache,
     heatmap,
     log,
+    budgets,
     pipeline,
 )
 

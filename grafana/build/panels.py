@@ -89,8 +89,12 @@ def panel(
     options: Json | None = None,
     links: Sequence[Json] | None = None,
     transformations: Sequence[Json] = (),
+    time_from: str | None = None,
 ) -> Json:
-    """Any panel. `size` is (columns of 24, rows of 30 pixels). Without `links` there is one to what is behind it."""
+    """Any panel. `size` is (columns of 24, rows of 30 pixels). Without `links` there is one to what is behind it.
+
+    :param time_from: the panel's own range up to now, in place of a relative one of the board.
+    """
     source = targets[0]["datasource"]
     if links is None:
         links = [calls() if source == CLICKHOUSE else from_pipeline()]
@@ -105,6 +109,7 @@ def panel(
         "transformations": list(transformations),
         "fieldConfig": {"defaults": field, "overrides": list(overrides)},
         "options": options or {},
+        **({} if time_from is None else {"timeFrom": time_from, "hideTimeOverride": True}),
     }
 
 

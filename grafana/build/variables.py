@@ -13,6 +13,7 @@ from spendmeter_rollups.dimensions import FILTERS
 
 ALL: Final = {"text": ["All"], "value": ["$__all"], "selected": True}
 _ON_RANGE: Final = 2
+_HIDDEN: Final = 2
 _LABELS: Final = {
     "org": "School",
     "role": "Role",
@@ -125,13 +126,18 @@ def choice(name: str, label: str, description: str, values: tuple[str, ...]) -> 
     }
 
 
-def standard(*, single: tuple[str, ...] = ()) -> list[Json]:
-    """What every ClickHouse board has, in the order of its bar. Filters in `single` take exactly one value."""
+def standard(*, single: tuple[str, ...] = (), hidden: tuple[str, ...] = ()) -> list[Json]:
+    """What every ClickHouse board has, in the order of its bar.
+
+    :param single: filters that take exactly one value.
+    :param hidden: what does nothing on this board, and is only kept for the next.
+    """
     steps = ("auto", "hour", "day", "week", "month")
     grain = "Width of a bar. auto: up to 7 days hour, up to 90 day, up to 365 week, else month"
-    return [
+    found = [
         datasource("datasource", "Data source", "grafana-clickhouse-datasource", "spendmeter-clickhouse"),
         currency(),
         choice("granularity", "Granularity", grain, steps),
         *(filter_variable(name, single=name in single) for name in FILTERS),
     ]
+    return [{**each, "hide": _HIDDEN} if each["name"] in hidden else each for each in found]

@@ -14,7 +14,7 @@ from spendmeter_clickhouse import Session, Store
 from tests.gate.cases import Case, stored
 from tests.gate.macros import expand
 from tests.gate.statements import statements
-from tests.support.board_store import NOW, QUOTED_ORG, QUOTED_USER
+from tests.support.board_store import BUDGETS, NOW, QUOTED_ORG, QUOTED_USER
 from tests.support.service import answer, service
 
 Row = dict[str, Any]
@@ -233,3 +233,21 @@ def test_the_log_lists_the_same_calls(session: Session, client: TestClient, case
         (datetime.fromisoformat(event["occurred_at"]).timestamp(), event["request_id"], close(event["cost"]))
         for event in body["rows"]
     ]
+
+
+def test_budgets_of_this_month(session: Session, client: TestClient) -> None:
+    board = {
+        tuple(plain(row[f"{column}_value"]) for column in ("org_id", "user_id", "feature")): row
+        for row in shown(session, CASES[0], "budgets", "Use of this month's budgets A")
+    }
+    service = answer(client, "/v1/budgets", limit=100)["budgets"]
+    assert len(service) == len(board) == len(BUDGETS)
+    assert sum(row["Spent USD"] > 0 for row in board.values()) == len(BUDGETS) - 1
+    for budget in service:
+        row = board[budget["org_id"], budget["user_id"], budget["feature"]]
+        assert (row["Month"], row["Time zone"]) == (budget["month"]["month"], budget["month"]["tz"])
+        assert row["Used"] == (None if budget["used_share"] is None else pytest.approx(budget["used_share"], abs=1e-6))
+        if budget["currency"]:
+            rate = float(budget["currency"]["per_usd"])
+            assert row["Spent USD"] * rate == close(budget["spent"])
+            assert row["Monthly USD"] * rate == close(budget["amount"])

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 import pytest
 
@@ -26,6 +27,17 @@ DAYS: Final = 75
 QUOTED_ORG: Final = 'd\'Arc-\\new "school"'
 QUOTED_USER: Final = "O'Brien\\table"
 STUDENT: Final = Standing("student", "9'A", "B\\s")
+
+BUDGETS: Final = (
+    ("org", "sunrise-delhi", "", "", 2_000, "INR"),
+    ("org", "everest-kathmandu", "", "", 4, "USD"),
+    ("org", QUOTED_ORG, "", "", 1, "EUR"),
+    ("user", QUOTED_ORG, QUOTED_USER, "", 1, "USD"),
+    ("feature", "", "", "chat", 20, "USD"),
+    ("feature", QUOTED_ORG, "", "ask'me", 1, "XAU"),
+    ("user", "sunrise-delhi", "nobody yet", "", 1, "USD"),
+)
+"""(scope, org, user, feature, amount, currency): in three time zones, one without a rate, one without any usage."""
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +70,10 @@ async def _odd(session: Session) -> None:
     rates = [("INR", date(2026, 9, 1), 88.5), ("INR", date(2026, 11, 1), 89.25), ("EUR", date(2026, 9, 1), 0.86)]
     rows = [(code, day, rate, "a bank", NOW) for code, day, rate in rates]
     await session.insert("fx_rates", rows, ["currency", "rate_date", "per_usd", "source", "updated_at"])
+    budgets = [(UUID(int=number), *budget, False, NOW) for number, budget in enumerate(BUDGETS, 1)]
+    gone = (UUID(int=99), "org", "lakeside-pokhara", "", "", 1, "USD", True, NOW)
+    columns = ("budget_id", "scope", "org_id", "user_id", "feature", "amount", "currency", "deleted", "updated_at")
+    await session.insert("budgets", [*budgets, gone], list(columns))
 
 
 def _odd_events() -> list[UsageEvent]:

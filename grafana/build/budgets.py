@@ -36,16 +36,15 @@ def _offset(moment: str) -> str:
     return f"(toUnixTimestamp(toDateTime(toString({moment}, tz), 'UTC')) - toUnixTimestamp({moment}))"
 
 
-def _budgets() -> str:
+def _budgets(*, chosen: bool = True) -> str:
     """A row for each budget: its month [m0, m1), and its amount in USD (null without a rate)."""
     zone = "dictGetOrDefault('org_directory', 'timezone', tuple(toString(budget.org_id)), '')"
-    chosen = "\n    AND ".join(
-        ["NOT deleted", *(condition(name, column, "budget") for name, column in _FILTERS.items())]
-    )
+    filters = [condition(name, column, "budget") for name, column in _FILTERS.items()]
+    where = "\n    AND ".join(["NOT deleted", *(filters if chosen else ())])
     found = (
         "SELECT budget_id, scope, org_id, user_id, feature,\n"
         "    toFloat64(budget.amount) / if(currency = 'USD', 1, nullIf(rates[currency], 0)) AS cap,\n"
-        f"    if({zone} = '', 'UTC', {zone}) AS tz\n  FROM budgets AS budget FINAL\n  WHERE {chosen}"
+        f"    if({zone} = '', 'UTC', {zone}) AS tz\n  FROM budgets AS budget FINAL\n  WHERE {where}"
     )
     months = (
         "SELECT *, toStartOfMonth(toDateTime(toString(asof, tz), 'UTC'), 'UTC') AS month,\n"
@@ -63,10 +62,10 @@ def _ends(moment: str) -> str:
     return f"({' OR '.join([*around, f'{moment} >= today0'])}) AND {moment} < until"
 
 
-def _spent() -> str:
+def _spent(budgets: str) -> str:
     """Cost by org (and, once more, by none), person, feature and `start` of a day (whole) or a quarter of an hour."""
     paid, cost = "key_source = 'platform'", "toFloat64(sum(cost)) AS spent"
-    people = f"(org_id, user_id) IN (SELECT org_id, user_id FROM (\n{_budgets()}\n) WHERE scope = 'user')"
+    people = f"(org_id, user_id) IN (SELECT org_id, user_id FROM (\n{budgets}\n) WHERE scope = 'user')"
     quarter = "toStartOfFifteenMinutes(event.occurred_at)"
     whole, ends = "bucket >= old0 AND bucket < today0", _ends("bucket")
     parts = [
@@ -86,18 +85,22 @@ def _spent() -> str:
     return f"SELECT {columns} FROM (\n  {union}\n  ) AS each ARRAY JOIN arrayDistinct([org_id, '']) AS of_org"
 
 
-def used() -> str:
-    """A row for each budget with `spent` (USD) of its month so far, and `gone`, the share of the month that is over."""
+def used(*, chosen: bool = True) -> str:
+    """A row for each budget with `spent` (USD) of its month so far, and `gone`, the share of the month that is over.
+
+    :param chosen: only budgets that the board's filters choose.
+    """
     counted = (
         "(budget.feature = '' OR budget.feature = use.feature) AND use.start >= budget.m0\n"
         "    AND (use.whole = 1 OR use.start >= today0 OR toStartOfDay(use.start, 'UTC') < budget.m0)"
     )
     kept = ("budget_id", "scope", "org_id", "user_id", "feature", "cap", "tz", "month", "m0", "m1")
     columns = ", ".join(f"budget.{name} AS {name}" for name in kept)
+    budgets = _budgets(chosen=chosen)
     return (
         f"SELECT {columns},\n  sumIf(use.spent, {counted}) AS spent,\n"
         "  dateDiff('second', budget.m0, asof) / dateDiff('second', budget.m0, budget.m1) AS gone\n"
-        f"FROM (\n{_budgets()}\n) AS budget\nLEFT JOIN (\n{_spent()}\n) AS use\n"
+        f"FROM (\n{budgets}\n) AS budget\nLEFT JOIN (\n{_spent(budgets)}\n) AS use\n"
         "ON budget.org_id = use.of_org AND budget.user_id = use.user_id\n"
         f"GROUP BY {', '.join(f'budget.{name}' for name in kept)}"
     )
@@ -140,3 +143,22 @@ def figures() -> str:
         'countIf(use.cap IS NULL) AS "Without a rate"',
     ]
     return with_names(f"SELECT {', '.join(columns)}\nFROM (\n{used()}\n) AS use", **_NAMES)
+
+
+def used_shares() -> str:
+    """For an alert: (scope, org, key, spent ÷ budget)."""
+    return _for_alert("use.spent / use.cap")
+
+
+def paces() -> str:
+    """For an alert: (scope, org, key, what the month comes to at this pace ÷ budget), 0 in its first tenth."""
+    return _for_alert("if(use.gone < 0.1, 0, use.spent / use.gone / use.cap)")
+
+
+def _for_alert(value: str) -> str:
+    key = "multiIf(use.scope = 'user', use.user_id, use.scope = 'feature', use.feature, '')"
+    labels = f"toString(use.scope) AS scope, use.org_id AS org, {key} AS key"
+    tail = "WHERE use.cap > 0\nORDER BY value DESC\nLIMIT 1000"
+    found = f"SELECT {labels}, assumeNotNull({value}) AS value\nFROM (\n{used(chosen=False)}\n) AS use\n{tail}"
+    # Without a browser there is no zone: the day of the rates is UTC's.
+    return with_names(found, **_NAMES, zone="'UTC'")

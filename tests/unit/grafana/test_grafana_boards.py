@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from grafana.build import alerts
 from grafana.build.all import FOLDER, rendered
 
 from spendmeter_rollups.dimensions import FILTERS
@@ -43,6 +44,7 @@ def variables(board: Json) -> dict[str, Json]:
 def test_the_files_are_what_the_source_makes() -> None:
     """`make boards` mends this."""
     assert {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")} == rendered()
+    assert alerts.PATH.read_text(encoding="utf-8") == alerts.rendered()
 
 
 def test_the_boards_are_those_that_were_asked_for() -> None:

@@ -22,6 +22,8 @@ _PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 _EVENTS = 100_000
 _ROUNDS = 3
 _FRESHNESS_SECONDS = 30
+_PROTOCOL_ROUNDS = 5
+_TRICKLE_SECONDS = 40
 
 
 def ingest() -> str:
@@ -45,6 +47,45 @@ def ingest() -> str:
         "Drain a filled topic of 4 partitions into an empty store: same records, validation, pricing and insert.\n"
         f"Median of {_ROUNDS} rounds in turn; the worker over plain Faust, round by round: {ratios}.\n\n"
         f"| carrier | events/s | ratio |\n|---|---:|---|\n{table}"
+    )
+
+
+def protocol() -> str:
+    """The worker with every guarantee against the same without any, in turn."""
+    carriers = ["worker", "unguarded"]
+    rates: dict[str, list[float]] = {carrier: [] for carrier in carriers}
+    for _ in range(_PROTOCOL_ROUNDS):
+        for carrier in carriers:
+            rates[carrier].append(_child("benchmarks.ingest", carrier, str(_EVENTS))["per_second"])
+        # Whoever came first comes second next time: what warms up or slows down meets both.
+        carriers.reverse()
+    kept = [a / b for a, b in zip(rates["worker"], rates["unguarded"], strict=True)]
+    rows = [
+        ("with every step", f"{median(rates['worker']):,.0f}"),
+        ("without deduplication, intent, fence, tokens and confirmation", f"{median(rates['unguarded']):,.0f}"),
+        ("kept, median of the rounds", f"{median(kept):.0%}"),
+    ]
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows)
+    return (
+        f"What exactly-once costs: {_EVENTS:,} events drain from 4 partitions into an empty store, {_PROTOCOL_ROUNDS}"
+        f" rounds in turn. Round by round it keeps {', '.join(f'{ratio:.0%}' for ratio in kept)}.\n\n"
+        f"| | events/s |\n|---|---:|\n{table}"
+    )
+
+
+def partitions() -> str:
+    """Few and many partitions under the same trickle."""
+    found = {width: _child("benchmarks.partitions", str(width), str(_TRICKLE_SECONDS)) for width in (4, 16, 64)}
+    rows = "\n".join(
+        f"| {width} | {it['inserts_per_second']:.1f} | {it['late_p95']:.1f} s | {it['shown_p95']:.1f} s"
+        f" | {it['peak_mib']:,.0f} MiB |"
+        for width, it in found.items()
+    )
+    return (
+        f"50 events/s over all partitions for {_TRICKLE_SECONDS} s, one worker with its default settings. The interval"
+        " stretches, so that inserts keep to `chunks_per_second`; lag shows what that costs.\n\n"
+        "| partitions | inserts/s | from the event to its chunk, p95 | `lag_seconds`, p95 | peak memory |\n"
+        f"|---:|---:|---:|---:|---:|\n{rows}"
     )
 
 
@@ -72,6 +113,8 @@ def freshness() -> str:
 
 SECTIONS: dict[str, tuple[str, Callable[[], str]]] = {
     "ingest": ("Ingest", ingest),
+    "protocol": ("The cost of the protocol", protocol),
+    "partitions": ("Many partitions", partitions),
     "demo": ("The demo", seeding),
     "freshness": ("Freshness", freshness),
 }

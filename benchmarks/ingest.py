@@ -35,7 +35,7 @@ from spendmeter_stream.validate import validate
 from spendmeter_stream.worker import create_worker
 
 _END = datetime(2026, 11, 1, tzinfo=UTC)
-_UNGUARDED = Guarantees(dedup=False, intent=False, fence=False, token=False, view_dedup=False)
+_UNGUARDED = Guarantees(dedup=False, intent=False, fence=False, token=False, view_dedup=False, confirm=False)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ from spendmeter_stream.settings import StreamSettings
 _FETCH_BYTES: Final = 2 * 2**20
 _BUFFER_BYTES: Final = 256 * 2**20
 """Raw records held at once, over all partitions of this worker."""
+_LAG_SECONDS: Final = 1.0
+"""How often lag is exported while no chunk ends."""
 _CHUNKS_AT_ONCE: Final = 3
 """One in the making, one in the store, one on its way: more would hold memory and gain nothing on few cores."""
 
@@ -99,6 +101,11 @@ class Ingest(mode.Service):
         await self._producer.stop()
         self._session.close()
         self._cpu.shutdown()
+
+    @mode.Service.timer(_LAG_SECONDS)
+    async def _report_lag(self) -> None:
+        for task in self._partitions.values():
+            task.report_lag()
 
     def caught_up(self) -> bool:
         """Whether all that the broker has for our partitions is stored."""

@@ -57,6 +57,8 @@ class PartitionTask:
         self._position = 0
         self._open = False
         self._bad_in_a_row = 0
+        self._oldest = 0.0
+        """When the oldest record that we know of and have not stored was produced, in seconds since 1970."""
         self._task = asyncio.create_task(self._run(), name=f"partition-{partition.partition}")
 
     async def stop(self, *, timeout: float) -> None:
@@ -88,7 +90,8 @@ class PartitionTask:
                 # A fault of ours. The chunk stays open, so trying it again from its start is safe.
                 log.exception("partition %s failed; again in %s s", label, _RESTART_SECONDS)
                 await asyncio.wait([asyncio.create_task(self._stopping.wait())], timeout=_RESTART_SECONDS)
-        metrics.PARTITION_STOPPED.labels(label).set(0)
+        for gauge in (metrics.PARTITION_STOPPED, metrics.LAG_RECORDS, metrics.LAG_SECONDS):
+            gauge.labels(label).set(0)
 
     async def _work(self) -> None:
         protocol = await until_it_works("recall", self._prepare)
@@ -151,6 +154,7 @@ class PartitionTask:
             batch = await self._poll(min(wait, _POLL_SECONDS), self._limits.records - len(records))
             if batch and not records:
                 deadline = self._pacing.deadline(time.monotonic())
+                self._oldest = batch[0].timestamp / 1000
             records += batch
             size += sum(len(record.value or b"") for record in batch)
         return records, "size"
@@ -174,15 +178,16 @@ class PartitionTask:
         metrics.CHUNKS.labels(reason).inc()
         metrics.CHUNK_RECORDS.observe(len(chunk.records))
         metrics.count_outcome(outcome.stored, outcome.duplicates, [why.code for why in outcome.rejected])
-        self._report_lag(chunk)
+        self._oldest = chunk.records[-1].timestamp / 1000 if chunk.records else time.time()
+        self.report_lag()
         self._watch_bad_records(chunk, outcome)
 
-    def _report_lag(self, chunk: Chunk) -> None:
+    def report_lag(self) -> None:
+        """Export how much is not yet stored, and since when. Called after each chunk, and now and then between."""
         label = str(self._partition.partition)
         behind = max(0, (self._consumer.highwater(self._partition) or 0) - self._position)
-        oldest = chunk.records[-1].timestamp / 1000 if behind and chunk.records else time.time()
         metrics.LAG_RECORDS.labels(label).set(behind)
-        metrics.LAG_SECONDS.labels(label).set(max(0.0, time.time() - oldest))
+        metrics.LAG_SECONDS.labels(label).set(max(0.0, time.time() - self._oldest) if behind and self._oldest else 0.0)
 
     def _watch_bad_records(self, chunk: Chunk, outcome: Outcome) -> None:
         if len(outcome.rejected) < len(chunk.records):

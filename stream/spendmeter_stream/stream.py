@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from spendmeter_events.topics import USAGE
+from spendmeter_stream.coordinator import wait_for_named_brokers
 from spendmeter_stream.incarnation import find_incarnation
 from spendmeter_stream.settings import StreamSettings
 
@@ -28,6 +29,7 @@ async def open_stream(settings: StreamSettings) -> AsyncIterator[Stream]:
 
     :raises SetupError: the life of the topic has no name; :raises KafkaError: no broker answers, or has no usage topic.
     """
+    wait_for_named_brokers()
     incarnation = await find_incarnation(settings)
     # A consumer, because not every broker answers the admin request for a group's offsets.
     consumer = AIOKafkaConsumer(**settings.client_options(), group_id=settings.group, enable_auto_commit=False)

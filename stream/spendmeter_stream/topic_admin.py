@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from spendmeter_events.topics import topic_specs
 from spendmeter_stream.errors import SetupError
+
+APP: Final = "spendmeter-worker"
+"""The name of the Faust app, and so of its consumer group."""
+LEADER: Final = f"{APP}-__assignor-__leader"
+"""Whoever is assigned the one partition of this topic leads. Faust would have the broker create it by itself, which
+most brokers are told not to do; and without it nobody leads."""
 
 
 async def ensure_topics(client_options: dict[str, Any], *, usage_partitions: int, replication: int = 1) -> None:
@@ -23,6 +29,7 @@ async def ensure_topics(client_options: dict[str, Any], *, usage_partitions: int
             NewTopic(spec.name, spec.partitions, replication, topic_configs=spec.config)
             for spec in topic_specs(usage_partitions=usage_partitions)
         ]
+        wanted.append(NewTopic(LEADER, 1, replication))
         answer = await admin.create_topics(wanted)
     finally:
         await admin.close()

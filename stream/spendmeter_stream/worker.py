@@ -14,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from spendmeter_clickhouse import Session, Store
 from spendmeter_events.topics import DIRECTORY
 from spendmeter_stream import metrics
+from spendmeter_stream.coordinator import wait_for_named_brokers
 from spendmeter_stream.directory import Directory
 from spendmeter_stream.incarnation import find_incarnation
 from spendmeter_stream.ingest import Ingest
@@ -23,6 +24,7 @@ from spendmeter_stream.protocol import Guarantees
 from spendmeter_stream.retry import until_it_works
 from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.settle import settle_open_doubts
+from spendmeter_stream.topic_admin import APP
 from spendmeter_stream.verify import check_drift, closed_days
 
 _REFRESH_SECONDS: Final = 30.0
@@ -53,7 +55,8 @@ def create_worker(
     :param web: serve `/metrics` on the worker's own port; False where another service shows the metrics.
     :raises PriceBookError: the price book cannot be used.
     """
-    app = faust.App("spendmeter-worker", **_faust_options(settings, web=web))
+    wait_for_named_brokers()
+    app = faust.App(APP, **_faust_options(settings, web=web))
     directory = Directory(session=store.session("directory"))
     prices = PriceBookWatcher(directory=settings.prices_path)
     ingest = Ingest(

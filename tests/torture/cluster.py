@@ -22,6 +22,7 @@ from aiokafka.errors import KafkaError
 from spendmeter_clickhouse import Session, Store, StoreSettings, migrate
 from spendmeter_events import KafkaConnection
 from spendmeter_events.topics import USAGE
+from spendmeter_stream.coordinator import wait_for_named_brokers
 from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.topic_admin import ensure_topics
 from tests.support.kafka.process import BrokerProcess
@@ -196,8 +197,7 @@ class Cluster:
             if time.monotonic() > deadline:
                 raise StuckError(f"committed {committed} of {dict(self.feeder.ends)}")
             await asyncio.sleep(0.3)
-            # After an outage aiokafka may know no broker at all, and says so by an assertion.
-            with contextlib.suppress(KafkaError, AssertionError):
+            with contextlib.suppress(KafkaError):
                 committed = await self._committed()
 
     async def _committed(self) -> dict[int, int]:
@@ -220,6 +220,7 @@ async def cluster(
     """Topics and tables made, producer connected; workers are killed at the end. Broker and store are the caller's."""
     made = Cluster(folder=folder, dsn=dsn, connection=connection, partitions=partitions, ledger=ledger)
     options = made.settings.client_options()
+    wait_for_named_brokers()
     await ensure_topics(options, usage_partitions=partitions)
     producer = AIOKafkaProducer(**{**options, "request_timeout_ms": 5000}, acks="all")
     with made.store:

@@ -1,0 +1,24 @@
+"""A cluster that names no broker is an outage, not a fault of ours."""
+
+from __future__ import annotations
+
+import pytest
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
+
+from spendmeter_stream.coordinator import _lookup, wait_for_named_brokers
+from spendmeter_stream.retry import OUTAGES
+
+
+async def test_a_client_that_knows_no_broker_is_told_to_ask_again() -> None:
+    client = AIOKafkaClient(bootstrap_servers="127.0.0.1:1")
+    client.cluster._bootstrap_brokers = {}
+    # The premise, as long as aiokafka is like this.
+    with pytest.raises(AssertionError):
+        await _lookup(client, 0, "group")
+    wait_for_named_brokers()
+    with pytest.raises(GroupCoordinatorNotAvailableError) as raised:
+        await client.coordinator_lookup(0, "group")
+    assert raised.value.retriable
+    assert isinstance(raised.value, OUTAGES)
+    await client.close()

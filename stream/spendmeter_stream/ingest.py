@@ -104,8 +104,10 @@ class Ingest(mode.Service):
 
     @mode.Service.timer(_LAG_SECONDS)
     async def _report_lag(self) -> None:
-        for task in self._partitions.values():
-            task.report_lag()
+        ours = self._consumer.assignment()
+        for partition, task in self._partitions.items():
+            if partition in ours:
+                task.report_lag()
 
     def caught_up(self) -> bool:
         """Whether all that the broker has for our partitions is stored."""
@@ -185,6 +187,8 @@ def _count_gaps(events: Sequence[UsageEvent], block: pa.Table, directory: Direct
     metrics.UNKNOWN_USERS.inc(
         sum(event.user_id is not None and (event.org_id, event.user_id) not in directory.users for event in events)
     )
+    calls = block.group_by(["provider", "status"]).aggregate([([], "count_all")]).to_pylist()
+    metrics.count_calls({(row["provider"], row["status"]): row["count_all"] for row in calls})
     metrics.NEWEST_EVENT.set(pc.max(block["occurred_at"]).as_py().timestamp())
     if pc.any(pc.not_equal(pc.list_value_length(block["unpriced_units"]), pa.scalar(0))).as_py():
         for row in block.select(["provider", "model", "unpriced_units"]).to_pylist():

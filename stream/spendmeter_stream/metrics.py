@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from prometheus_client import Counter, Gauge, Histogram
 
 EVENTS = Counter(
@@ -11,6 +13,7 @@ DEAD_LETTERS = Counter("spendmeter_dead_letters", "Records that were dead-letter
 UNPRICED = Counter(
     "spendmeter_unpriced_events", "Events with a used unit that has no rate.", ["provider", "model", "unit"]
 )
+CALLS = Counter("spendmeter_calls", "Calls stored, by outcome.", ["provider", "status"])
 UNKNOWN_ORGS = Counter("spendmeter_unknown_orgs", "Events of an org that the directory does not know.")
 UNKNOWN_USERS = Counter("spendmeter_unknown_users", "Events of a user that the directory does not know.")
 CHUNKS = Counter("spendmeter_chunks", "Chunks stored, by why they were closed.", ["reason"])
@@ -42,6 +45,8 @@ ROLLUP_DRIFT = Gauge(
     "Differences between raw events and rollups at the last check; 0 is the only good value.",
 )
 
+_MAX_PROVIDERS = 100
+_providers: set[str] = set()
 _MAX_MODELS = 500
 _models: set[tuple[str, str]] = set()
 
@@ -62,3 +67,13 @@ def count_unpriced(provider: str, model: str, unit: str) -> None:
             provider, model = "other", "other"
         _models.add((provider, model))
     UNPRICED.labels(provider, model, unit).inc()
+
+
+def count_calls(calls: Mapping[tuple[str, str], int]) -> None:
+    """(provider, status) → calls of one block. Providers come from emitters, so past a bound they share one label."""
+    for (provider, status), number in calls.items():
+        if provider not in _providers:
+            if len(_providers) >= _MAX_PROVIDERS:
+                provider = "other"
+            _providers.add(provider)
+        CALLS.labels(provider, status).inc(number)

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from spendmeter_stream import metrics
 from spendmeter_stream.errors import PartitionLostError, PartitionStoppedError
 from spendmeter_stream.intents import OffsetRange, open_intent
+from spendmeter_stream.lag import Lag
 from spendmeter_stream.pacing import Pacing
 from spendmeter_stream.protocol import Chunk, ChunkProtocol, Outcome
 from spendmeter_stream.retry import until_it_works
@@ -57,8 +58,8 @@ class PartitionTask:
         self._position = 0
         self._open = False
         self._bad_in_a_row = 0
-        self._oldest = 0.0
-        """When the oldest record that we know of and have not stored was produced, in seconds since 1970."""
+        self._resumed = False
+        self._lag = Lag(partition=partition.partition)
         self._task = asyncio.create_task(self._run(), name=f"partition-{partition.partition}")
 
     async def stop(self, *, timeout: float) -> None:
@@ -68,6 +69,12 @@ class PartitionTask:
         if not done:
             self._task.cancel()
             await asyncio.wait([self._task])
+        self._lag.hide()
+
+    def report_lag(self) -> None:
+        """Export how far behind this partition is now, whatever its task is doing."""
+        if self._resumed:
+            self._lag.report((self._consumer.highwater(self._partition) or 0) - self._position)
 
     def caught_up(self) -> bool:
         """Whether everything that the broker has is stored."""
@@ -90,12 +97,12 @@ class PartitionTask:
                 # A fault of ours. The chunk stays open, so trying it again from its start is safe.
                 log.exception("partition %s failed; again in %s s", label, _RESTART_SECONDS)
                 await asyncio.wait([asyncio.create_task(self._stopping.wait())], timeout=_RESTART_SECONDS)
-        for gauge in (metrics.PARTITION_STOPPED, metrics.LAG_RECORDS, metrics.LAG_SECONDS):
-            gauge.labels(label).set(0)
+        metrics.PARTITION_STOPPED.labels(label).set(0)
 
     async def _work(self) -> None:
         protocol = await until_it_works("recall", self._prepare)
         await self._resume(protocol)
+        self._resumed = True
         while not self._stopping.is_set():
             records, reason = await self._collect()
             if records:
@@ -154,7 +161,7 @@ class PartitionTask:
             batch = await self._poll(min(wait, _POLL_SECONDS), self._limits.records - len(records))
             if batch and not records:
                 deadline = self._pacing.deadline(time.monotonic())
-                self._oldest = batch[0].timestamp / 1000
+                self._lag.begin(batch[0].timestamp / 1000)
             records += batch
             size += sum(len(record.value or b"") for record in batch)
         return records, "size"
@@ -171,23 +178,17 @@ class PartitionTask:
             # Chunks that a command holds keep their slots. Waiting for one with our last chunk open, we would be
             # waited for by the same command.
             await self._close(protocol)
+        self._lag.begin(chunk.records[0].timestamp / 1000 if chunk.records else time.time())
         async with self._slots:
             outcome = await protocol.run(chunk)
         self._position = chunk.offsets.end
+        self._lag.end(chunk.records[-1].timestamp / 1000 if chunk.records else time.time())
         self._open = True
         metrics.CHUNKS.labels(reason).inc()
         metrics.CHUNK_RECORDS.observe(len(chunk.records))
         metrics.count_outcome(outcome.stored, outcome.duplicates, [why.code for why in outcome.rejected])
-        self._oldest = chunk.records[-1].timestamp / 1000 if chunk.records else time.time()
         self.report_lag()
         self._watch_bad_records(chunk, outcome)
-
-    def report_lag(self) -> None:
-        """Export how much is not yet stored, and since when. Called after each chunk, and now and then between."""
-        label = str(self._partition.partition)
-        behind = max(0, (self._consumer.highwater(self._partition) or 0) - self._position)
-        metrics.LAG_RECORDS.labels(label).set(behind)
-        metrics.LAG_SECONDS.labels(label).set(max(0.0, time.time() - self._oldest) if behind and self._oldest else 0.0)
 
     def _watch_bad_records(self, chunk: Chunk, outcome: Outcome) -> None:
         if len(outcome.rejected) < len(chunk.records):

@@ -16,6 +16,7 @@ from spendmeter_events.topics import DIRECTORY
 from spendmeter_stream import metrics
 from spendmeter_stream.coordinator import wait_for_named_brokers
 from spendmeter_stream.directory import Directory
+from spendmeter_stream.guard import SpendGuard
 from spendmeter_stream.incarnation import find_incarnation
 from spendmeter_stream.ingest import Ingest
 from spendmeter_stream.price_topic import PriceFeed
@@ -71,6 +72,8 @@ def create_worker(
     # In this order: the ingest starts when the rows of the topic are in force.
     app.service(PriceFeed(watcher=prices, client_options=settings.client_options()))  # type: ignore[arg-type]
     app.service(ingest)  # type: ignore[arg-type]  # takes an instance as well
+    guard = SpendGuard(settings=settings, session=store.session("guard"), leads=app.is_leader)
+    app.service(guard)  # type: ignore[arg-type]
     _follow_directory(app, directory)
     _watch_drift(app, store.session("drift"))
     _settle_doubts(app, store.session("doubts"), settings)

@@ -1,0 +1,123 @@
+"""What the guard exports. docs/metrics.md, "Spend guard", explains each; a test holds the two together.
+
+Rows come and go with what the store holds, and their number is bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from spendmeter_clickhouse.budgets import BudgetScope
+from spendmeter_stream.guard.burn import BudgetState, judge_budgets
+from spendmeter_stream.guard.findings import spike_scores
+from spendmeter_stream.guard.spike import expected
+from spendmeter_stream.guard.values import TOTAL, Key, Reading, Spend
+
+OTHER: Final = "other"
+MOST_BUDGETS: Final = 50
+MOST_SPENDERS: Final = 25
+"""Of each scope: as many budgets, as many who spend most in the hour, as many in the month."""
+
+_KEY: Final = ["scope", "org", "key"]
+SPEND = Gauge("spendmeter_spend_usd", "Spend of the window that ends now.", [*_KEY, "window"])
+EXPECTED = Gauge("spendmeter_spend_expected_usd", "Usual spend of this hour, from the last 14 days.", _KEY)
+SCORE = Gauge("spendmeter_spend_spike_score", "Robust standard deviations of the last hour above the usual.", _KEY)
+BUDGET = Gauge("spendmeter_budget_usd", "Budget of the current calendar month.", _KEY)
+USED = Gauge("spendmeter_budget_used_ratio", "Spend of the month to date over the budget.", _KEY)
+BURN = Gauge(
+    "spendmeter_budget_burn_ratio", "Spend of the window over the budget's even share of it.", [*_KEY, "window"]
+)
+NOT_JUDGED = Gauge("spendmeter_budgets_not_judged", "Budgets in a currency that has no rate.")
+LAST_RUN = Gauge("spendmeter_spend_guard_last_run_timestamp_seconds", "When the guard last ran to its end.")
+RUN_SECONDS = Histogram(
+    "spendmeter_spend_guard_run_seconds",
+    "Time of one run of the guard.",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+ALERTS = Counter("spendmeter_spend_guard_alerts", "Alerts published.", ["kind", "scope"])
+WEBHOOKS = Counter("spendmeter_spend_guard_webhooks", "Alerts for the webhook, by what became of them.", ["outcome"])
+
+Rows = dict[tuple[str, ...], float]
+
+
+class Shown:
+    """The rows that are exported now. Rows change in place, so that no scrape finds an empty table."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Gauge, set[tuple[str, ...]]] = {}
+
+    def show(self, reading: Reading, *, floor: float) -> None:
+        """Export `reading`."""
+        states, unknown = judge_budgets(reading)
+        keys = shown_keys(reading, states)
+        spikes = {key: value for key, value in spike_scores(reading, floor=floor).items() if key in keys}
+        shown_states = [state for state in states if state.key in keys]
+        self._replace(SPEND, _spend_rows(reading, keys))
+        self._replace(EXPECTED, {_labels(key): expected(reading.baselines[key].same_hours) for key in spikes})
+        self._replace(SCORE, {_labels(key): value for key, value in spikes.items()})
+        self._replace(BUDGET, {_labels(state.key): float(state.usd) for state in shown_states})
+        self._replace(USED, {_labels(state.key): state.used for state in shown_states})
+        self._replace(BURN, _burn_rows(shown_states))
+        NOT_JUDGED.set(len(unknown))
+
+    def hide(self) -> None:
+        """Take everything back: another worker leads now, and says it."""
+        for gauge in list(self._rows):
+            self._replace(gauge, {})
+        NOT_JUDGED.set(0)
+
+    def _replace(self, gauge: Gauge, rows: Rows) -> None:
+        for labels, value in rows.items():
+            gauge.labels(*labels).set(value)
+        for labels in self._rows.get(gauge, set()) - rows.keys():
+            gauge.remove(*labels)
+        self._rows[gauge] = set(rows)
+
+
+def shown_keys(reading: Reading, states: Iterable[BudgetState]) -> set[Key]:
+    """Whose rows are exported: those most used of the budgets, and who spends most in the hour and in the month."""
+    keys: set[Key] = set()
+    by_use = sorted(
+        (state for state in states if state.key.name != OTHER or state.key.org_id),
+        key=lambda state: state.used,
+        reverse=True,
+    )
+    # A feature that is named like the row of the rest is part of it.
+    spent = [key for key in reading.spend if key not in (TOTAL, Key("feature", "", OTHER))]
+    scopes: tuple[BudgetScope, ...] = ("org", "user", "feature")
+    for scope in scopes:
+        mine = [key for key in spent if key.scope == scope]
+        keys.update([state.key for state in by_use if state.key.scope == scope][:MOST_BUDGETS])
+        keys.update(sorted(mine, key=lambda key: reading.spend[key].hour, reverse=True)[:MOST_SPENDERS])
+        keys.update(sorted(mine, key=lambda key: reading.spend[key].month, reverse=True)[:MOST_SPENDERS])
+    return keys
+
+
+def _spend_rows(reading: Reading, keys: Iterable[Key]) -> Rows:
+    rows: Rows = {}
+    rest: dict[str, Mapping[str, Decimal]] = dict.fromkeys(("org", "user", "feature"), _total(reading))
+    for key in keys:
+        windows = reading.spend_of(key).windows()
+        rows |= {(*_labels(key), window): float(value) for window, value in windows.items()}
+        # A feature of one org is part of the same feature of all.
+        if key.scope != "feature" or not key.org_id:
+            rest[key.scope] = {window: rest[key.scope][window] - value for window, value in windows.items()}
+    for scope, left in rest.items():
+        rows |= {(scope, "", OTHER, window): max(0.0, float(value)) for window, value in left.items()}
+    return rows
+
+
+def _total(reading: Reading) -> Mapping[str, Decimal]:
+    return {str(window): value for window, value in reading.spend.get(TOTAL, Spend()).windows().items()}
+
+
+def _burn_rows(states: Iterable[BudgetState]) -> Rows:
+    return {(*_labels(state.key), window): ratio for state in states for window, ratio in state.burn.items()}
+
+
+def _labels(key: Key) -> tuple[str, ...]:
+    return key.scope, key.org_id, key.name

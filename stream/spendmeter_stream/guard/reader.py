@@ -1,0 +1,166 @@
+"""Reads what the guard needs from the store, as of a moment. What changes once a quarter or once a day is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from spendmeter_clickhouse import Session
+from spendmeter_clickhouse.budgets import Budget, calendar_month, list_budgets, org_zones
+from spendmeter_stream.guard import queries
+from spendmeter_stream.guard.values import TOTAL, Baseline, Key, Reading, Spend
+
+_MOST: Final = 2000
+"""Rows of one scope that are read beyond those with a budget. Whoever is left out spends less than all of them."""
+_QUARTER: Final = timedelta(minutes=15)
+_UTC: Final = ZoneInfo("UTC")
+
+_DAYS: Final = {"days": queries.SAME_HOURS}
+_BUSY: Final = {"days": queries.BUSY_DAYS, "rank": queries.BUSY_RANK}
+
+Hours = dict[Key, list[float]]
+
+
+class Reader:
+    """One session with the store, and the baselines of this quarter of an hour."""
+
+    def __init__(self, *, session: Session, floor: float) -> None:
+        self._session = session
+        self._floor = floor
+        self._busy_of: datetime | None = None
+        self._busy: dict[Key, float] = {}
+        self._hours_of: datetime | None = None
+        self._hours: Hours = {}
+        self._users: dict[Key, Baseline] = {}
+
+    async def read(self, now: datetime) -> Reading:
+        """Everything a decision at `now` depends on. Raises `StoreError`."""
+        now = now.astimezone(UTC)
+        budgets = await list_budgets(self._session)
+        zones = await org_zones(self._session)
+        rates = await self._session.query(queries.RATES, {"today": now.date()})
+        spend = await self._spend(now, budgets, zones)
+        return Reading(
+            at=now,
+            spend=spend,
+            baselines=await self._baselines(now, spend),
+            budgets=budgets,
+            rates={row[0]: row[1] for row in rates.result_rows},
+            zones=zones,
+        )
+
+    async def _spend(self, now: datetime, budgets: Sequence[Budget], zones: Mapping[str, ZoneInfo]) -> dict[Key, Spend]:
+        most = _MOST + len(budgets)
+        edges = {"quarter": now - _QUARTER, "hour": now - timedelta(hours=1), "six_hours": now - timedelta(hours=6)}
+        recent = await self._rows(queries.RECENT, {**edges, "now": now, "most": most})
+        months = {**_months(now, zones.values()), "now": now, "most": most}
+        month = {key: row[0] for key, row in (await self._rows(queries.MONTH, months)).items()}
+        month |= {key: row[0] for key, row in (await self._rows(queries.MONTH_OF_USERS, months)).items()}
+        nothing = (Decimal(0), Decimal(0), Decimal(0))
+        spend: dict[Key, Spend] = {}
+        for key in recent.keys() | month.keys():
+            quarter, hour, six_hours = recent.get(key, nothing)
+            spend[key] = Spend(quarter, hour, six_hours, month.get(key, Decimal(0)))
+        return spend
+
+    async def _baselines(self, now: datetime, spend: Mapping[Key, Spend]) -> dict[Key, Baseline]:
+        await self._refresh(now)
+        keys = {key for key in spend if key.scope != "user" and key != TOTAL} | self._hours.keys()
+        found = {key: Baseline(self._same_hours(key), self._busy_of_key(key)) for key in keys}
+        # Below half the floor no score of a person matters, and there are many people.
+        users = [key for key, spent in spend.items() if key.scope == "user" and float(spent.hour) * 2 > self._floor]
+        await self._look_at_users([key for key in users if key not in self._users], now)
+        return found | {key: self._users[key] for key in users}
+
+    async def _refresh(self, now: datetime) -> None:
+        """Once a day what is busy, once a quarter what is usual."""
+        today = datetime.combine(now.date(), time.min, UTC)
+        if self._busy_of != today:
+            busy = await self._rows(queries.BUSY_HOURS, {"today": today, **_BUSY})
+            self._busy, self._busy_of = {key: float(row[0]) for key, row in busy.items()}, today
+        quarter = _quarter(now)
+        if self._hours_of != quarter:
+            hours = await self._session.query(queries.SAME_HOUR, {"end": _end(quarter), **_DAYS})
+            self._hours, self._users = _by_day(hours.result_rows), {}
+            self._hours_of = quarter
+
+    async def _look_at_users(self, users: Sequence[Key], now: datetime) -> None:
+        if not users:
+            return
+        quarter = _quarter(now)
+        names = {"users": sorted({key.name for key in users})}
+        hours = {"hours": _hours(quarter), "end": _end(quarter), **_DAYS}
+        rows = await self._session.query(queries.SAME_HOUR_OF_USERS, {**names, **hours})
+        today = datetime.combine(now.date(), time.min, UTC)
+        busy = await self._rows(queries.BUSY_DAYS_OF_USERS, {**names, "today": today, **_BUSY})
+        found = _by_day(rows.result_rows)
+        for key in users:
+            own = float(busy[key][0]) if key in busy else 0.0
+            same = tuple(found.get(key, [0.0] * queries.SAME_HOURS))
+            self._users[key] = Baseline(same, max(own, self._busy_of_key(key)))
+
+    def _same_hours(self, key: Key) -> tuple[float, ...]:
+        return tuple(self._hours.get(key, [0.0] * queries.SAME_HOURS))
+
+    def _busy_of_key(self, key: Key) -> float:
+        """The key's own, or its surroundings' if that is more; the platform's for an org that has no past."""
+        everyone = self._busy.get(TOTAL, 0.0)
+        if not key.org_id:
+            return max(self._busy.get(key, 0.0), everyone)
+        org = self._busy.get(Key("org", key.org_id, key.org_id), 0.0)
+        return max(self._busy.get(key, 0.0), org or everyone)
+
+    async def _rows(self, sql: str, parameters: Mapping[str, Any]) -> dict[Key, tuple[Any, ...]]:
+        """Rows of (scope, org_id, name, values …) by key."""
+        answer = await self._session.query(sql, parameters)
+        return {_key(*row[:3]): tuple(row[3:]) for row in answer.result_rows}
+
+
+def _key(scope: str, org_id: str, name: str) -> Key:
+    if scope == "all":
+        return TOTAL
+    if scope == "org":
+        return Key("org", org_id, org_id)
+    return Key("user" if scope == "user" else "feature", org_id, name)
+
+
+def _by_day(rows: Iterable[Sequence[Any]]) -> Hours:
+    """Rows of (scope, org_id, name, days ago, USD) → key → USD by days ago, from 1 on."""
+    found: Hours = {}
+    for scope, org_id, name, days_ago, cost in rows:
+        hours = found.setdefault(_key(scope, org_id, name), [0.0] * queries.SAME_HOURS)
+        hours[int(days_ago) - 1] = float(cost)
+    return found
+
+
+def _months(now: datetime, zones: Iterable[ZoneInfo]) -> dict[str, Any]:
+    """When the month around `now` began by each zone, and the UTC days that no daily rollup can answer for."""
+    starts = {zone.key: calendar_month(now, zone)[0] for zone in {*zones, _UTC}}
+    edges = sorted({datetime.combine(moment.date(), time.min, UTC) for moment in (*starts.values(), now)})
+    return {
+        "zones": list(starts),
+        "starts": list(starts.values()),
+        "utc_start": starts["UTC"],
+        "first": edges[0],
+        "edges": edges,
+        "edge_hours": [day + timedelta(hours=hour) for day in edges for hour in range(24)],
+    }
+
+
+def _quarter(now: datetime) -> datetime:
+    """The end of the quarter of an hour in which `now` lies."""
+    return now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0) + _QUARTER
+
+
+def _end(quarter: datetime) -> int:
+    return int(quarter.timestamp())
+
+
+def _hours(quarter: datetime) -> list[datetime]:
+    """The whole hours that the hour before `quarter` touches on each of the days before: the sorting key."""
+    top = quarter.replace(minute=0)
+    touched = [top - timedelta(hours=1)] + ([top] if quarter.minute else [])
+    return [hour - timedelta(days=day) for day in range(1, queries.SAME_HOURS + 1) for hour in touched]

@@ -1,0 +1,22 @@
+-- The hour (by the UTC clock) of rank `rank` among the dearest of the `days` whole UTC days before `today`.
+SELECT
+    scope,
+    org_id,
+    name,
+    arrayElement(arrayReverseSort(groupArray(hour_cost)), {rank:UInt8}) AS busy
+FROM
+(
+    SELECT
+        multiIf(grouping(org_id) = 0 AND grouping(feature) = 0, 'feature', grouping(org_id) = 0, 'org',
+            grouping(feature) = 0, 'feature', 'all') AS scope,
+        org_id,
+        feature AS name,
+        event.bucket,
+        sum(event.cost) AS hour_cost
+    FROM usage_hourly AS event
+    WHERE event.bucket >= {today:DateTime('UTC')} - toIntervalDay({days:Int64}) AND event.bucket < {today:DateTime('UTC')}
+        AND event.key_source = 'platform'
+    GROUP BY GROUPING SETS ((org_id, bucket), (org_id, feature, bucket), (feature, bucket), (bucket))
+)
+GROUP BY scope, org_id, name
+HAVING busy > 0

@@ -1,0 +1,14 @@
+-- The same for some people, from raw events; `hours` are the whole hours that it touches, for the sorting key.
+SELECT
+    'user' AS scope,
+    org_id,
+    user_id AS name,
+    intDiv({end:Int64} - 1 - toInt64(toUnixTimestamp(event.occurred_at)), 86400) AS days_ago,
+    sum(event.cost) AS hour_cost
+FROM usage_events AS event
+WHERE toStartOfHour(event.occurred_at) IN {hours:Array(DateTime('UTC'))}
+    AND ({end:Int64} - 1 - toInt64(toUnixTimestamp(event.occurred_at))) % 86400 < 3600
+    AND days_ago BETWEEN 1 AND {days:Int64}
+    AND user_id IN {users:Array(String)}
+    AND event.key_source = 'platform'
+GROUP BY org_id, user_id, days_ago

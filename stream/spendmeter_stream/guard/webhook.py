@@ -1,0 +1,105 @@
+"""Alerts to an HTTP endpoint: signed, retried, and out of everybody's way. docs/alerts.md shows how to check one.
+
+Alerts wait in a bounded queue; a dead endpoint costs the oldest of them, and never a moment of anything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+import aiohttp
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from spendmeter_events.alert import SpendAlert
+from spendmeter_stream.guard import metrics
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS: Final = 6
+SIGNATURE: Final = "Spendmeter-Signature"
+ALERT_ID: Final = "Spendmeter-Alert-Id"
+_WAITING: Final = 1000
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
+
+
+class RefusedError(Exception):
+    """The endpoint answered, and not with success."""
+
+
+def sign(body: bytes, *, secret: str, timestamp: int) -> str:
+    """The signature header: `t=<Unix seconds>,v1=<hex HMAC-SHA256 of "<t>.<body>">`.
+
+    The time is signed too, so that a caught request cannot be sent again later.
+    """
+    digest = hmac.new(secret.encode(), b"%d." % timestamp + body, hashlib.sha256).hexdigest()
+    return f"t={timestamp},v1={digest}"
+
+
+class Webhook:
+    """Posts alerts in order, one at a time."""
+
+    def __init__(self, *, url: str, secret: str, pause: float = 1.0) -> None:
+        """`pause`: seconds, at most, before the second attempt; they double from one attempt to the next."""
+        self._url = url
+        self._secret = secret
+        self._pause = pause
+        self._waiting: deque[SpendAlert] = deque()
+        self._more = asyncio.Event()
+
+    def put(self, alerts: Iterable[SpendAlert]) -> None:
+        """Deliver `alerts` when their turn comes."""
+        for alert in alerts:
+            if len(self._waiting) >= _WAITING:
+                self._waiting.popleft()
+                metrics.WEBHOOKS.labels("failed").inc()
+            self._waiting.append(alert)
+        self._more.set()
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        async with aiohttp.ClientSession(timeout=_TIMEOUT) as client:
+            while True:
+                await self._more.wait()
+                while self._waiting:
+                    await self._deliver(client, self._waiting.popleft())
+                self._more.clear()
+
+    async def _deliver(self, client: aiohttp.ClientSession, alert: SpendAlert) -> None:
+        async def once() -> None:
+            await self._post(client, alert)
+
+        retrying = AsyncRetrying(
+            wait=wait_random_exponential(multiplier=self._pause, max=60),
+            stop=stop_after_attempt(ATTEMPTS),
+            retry=retry_if_exception_type((RefusedError, aiohttp.ClientError, TimeoutError, OSError)),
+            reraise=True,
+        )
+        try:
+            await retrying(once)
+        except Exception as error:
+            # Whatever it is, the next alert deserves its own attempts. The URL may carry a token: it is not logged.
+            log.warning("alert %s was not delivered: %s %s", alert.alert_id, type(error).__name__, _said(error))
+            metrics.WEBHOOKS.labels("failed").inc()
+        else:
+            metrics.WEBHOOKS.labels("delivered").inc()
+
+    async def _post(self, client: aiohttp.ClientSession, alert: SpendAlert) -> None:
+        body = alert.to_json()
+        headers = {"Content-Type": "application/json", ALERT_ID: str(alert.alert_id)}
+        if self._secret:
+            headers[SIGNATURE] = sign(body, secret=self._secret, timestamp=int(time.time()))
+        # A redirect could lead anywhere, with the alert and its signature.
+        async with client.post(self._url, data=body, headers=headers, allow_redirects=False) as answer:
+            if not 200 <= answer.status < 300:
+                raise RefusedError(f"status {answer.status}")
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, RefusedError) else ""

@@ -114,6 +114,9 @@ def test_the_figures_of_the_overview(session: Session, client: TestClient, case:
             expected["completion_tokens"],
             expected["cached_tokens"],
         )
+        if which == -1:
+            busiest = shown(session, case, "overview", "Most active user A")
+            assert [row["Calls"] for row in busiest] == [expected["most_active_user"]["requests"]]
         for share in ("p50", "p95", "p99"):
             assert found[share] == pytest.approx(expected[f"{share}_latency_ms"], abs=0.1)
 

@@ -17,22 +17,24 @@ _KINDS = (
 
 
 def build() -> Json:
-    """A table of each kind with its trend, and the agents over time."""
-    panels = [
-        over_time(
-            "Cost by agent",
-            "The ten agents that cost most in the range; the rest together as other.",
-            [series(sql.by(sql.shown("usage.agent_id"), sql.drawn("cost"), ("agent_id",), ("cost",)))],
-            links=[link("Calls of this agent", "log", agent=SERIES)],
-        ),
-        *(_table(column, label, meaning) for column, label, meaning in _KINDS),
-    ]
+    """Each kind over time, and in a table with its trend."""
+    panels = [panel for kind in _KINDS for panel in (_over_time(*kind), _table(*kind))]
     return board(
         "agents",
         "Agents, tasks, configurations",
         "Which agents, tasks and configurations spend what, and how that went over the range.",
         panels,
         variables=standard(),
+    )
+
+
+def _over_time(column: str, label: str, meaning: str) -> Json:
+    name = label.lower()
+    return over_time(
+        f"Cost by {name}",
+        f"{meaning} The ten that cost most in the range; the rest together as other.",
+        [series(sql.by(sql.shown(f"usage.{column}"), sql.drawn("cost"), (column,), ("cost",)))],
+        links=[link(f"Calls of this {name}", "log", **{name: SERIES})],
     )
 
 

@@ -13,7 +13,7 @@ from grafana.build.panels import Json, currency_units, over_time, override, pane
 from grafana.build.usage import usage
 from grafana.build.variables import standard
 
-from spendmeter_rollups.dimensions import COMPONENTS
+from spendmeter_rollups.dimensions import COMPONENTS, TOKENS
 
 _MODEL = ("provider", "model")
 _NAME = "concat(usage.provider, ' / ', usage.model)"
@@ -31,7 +31,20 @@ def build() -> Json:
             links=[link("Calls of this model", "log", model=SERIES)],
         ),
         _models(),
+        over_time(
+            "Tokens by model",
+            "All tokens of the ten models that used most in the range; the rest together as other.",
+            [series(sql.by("usage.model", f"{sql.tokens()} AS tokens", ("model",), TOKENS, ranked_by=sql.tokens()))],
+            defaults={"displayName": "${__field.labels.name}"},
+            links=[link("Calls of this model", "log", model=SERIES)],
+        ),
         row("Providers"),
+        over_time(
+            "Cost by provider",
+            "The ten providers that cost most in the range; the rest together as other. A click opens its errors.",
+            [series(sql.by("usage.provider", sql.drawn("cost"), ("provider",), ("cost",)))],
+            links=[link("Errors of this provider", "errors", provider=SERIES)],
+        ),
         shown(
             "Providers",
             "Who was paid, or would have been for calls on a school's own keys.",

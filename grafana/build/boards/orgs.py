@@ -5,6 +5,7 @@ from __future__ import annotations
 from grafana.build import sql
 from grafana.build.board import board, new_prices
 from grafana.build.breakdown import breakdown, shown, to
+from grafana.build.links import SERIES, link
 from grafana.build.panels import Json, donut, over_time, rows, series
 from grafana.build.usage import usage
 from grafana.build.variables import standard
@@ -20,6 +21,12 @@ def build() -> Json:
             [series(by_name)],
         ),
         _schools(),
+        over_time(
+            "Cost by role over time",
+            "What each role cost. A click lists the people of the role.",
+            [series(sql.by(sql.shown("usage.role"), sql.drawn("cost"), ("role",), ("cost",)))],
+            links=[link("Users of this role", "users", role=SERIES)],
+        ),
         _roles(),
         _share_of_roles(),
     ]

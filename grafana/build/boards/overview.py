@@ -55,6 +55,7 @@ def _figures() -> list[Json]:
         _calls(),
         _tokens(),
         _users(),
+        _busiest(),
         _latency(),
     ]
 
@@ -88,7 +89,7 @@ def _tokens() -> Json:
         "Tokens",
         "Prompt tokens include those read from and written to a cache, and audio; completions include reasoning.",
         series(sql.compared(columns, (), TOKENS)),
-        size=(12, 4),
+        size=(10, 4),
         change="same_as_value",
     )
 
@@ -100,8 +101,27 @@ def _users() -> Json:
         "Users",
         "People who made at least one call. Calls without a person belong to system, which is none.",
         series(sql.compared(columns, ("org_id", "user_id"), ("requests",))),
-        size=(4, 4),
+        size=(3, 4),
         change="same_as_value",
+    )
+
+
+def _busiest() -> Json:
+    person = ("org_id", "user_id")
+    columns = [
+        f"concat({sql.user_name()}, ' · ', {sql.org_name()}) AS \"Most active user\"",
+        f'{sql.total("requests")} AS "Calls"',
+        *(sql.value_of(name) for name in person),
+    ]
+    tail = "WHERE usage.user_id != 'system'\nGROUP BY usage.org_id, usage.user_id\nHAVING \"Calls\" > 0"
+    first = 'ORDER BY "Calls" DESC, usage.org_id, usage.user_id\nLIMIT 1'
+    return stat(
+        "Most active user",
+        "The person who made most calls. A click opens the person.",
+        rows(sql.select(columns, usage(person, ("requests",)), f"{tail}\n{first}")),
+        size=(5, 4),
+        fields="/^(Most active user|Calls)$/",
+        links=[link("Open this person", "user", org=field("org_id_value"), user=field("user_id_value"))],
     )
 
 
@@ -110,7 +130,7 @@ def _latency() -> Json:
         "Latency",
         "Half, 95 % and 99 % of the calls were answered within this time.",
         series(latency.compared()),
-        size=(8, 4),
+        size=(6, 4),
         unit="ms",
         change="inverted",
     )

@@ -1,21 +1,23 @@
 """The fault harness can fail: leave out any one step of the protocol, and the oracle finds a difference.
 
-Each scenario is made so that exactly this step stands between the fault and a wrong sum. It also runs with every
-step in place, where the same fault must do no harm; otherwise the difference would prove nothing.
+Each scenario is made so that exactly this step stands between the fault and a wrong sum. It is played with every
+step in place as well, where the same fault must do no harm; otherwise the difference would prove nothing. The plays
+of one scenario run side by side, each on a broker and a database of its own, because they mostly wait for sessions.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.support.clickhouse_http.process import ClickHouseHttp
 from tests.support.kafka.tansu import Tansu
-from tests.torture.cluster import Cluster, cluster, eventually
+from tests.torture.cluster import Cluster, Worker, cluster, eventually
 from tests.torture.ledger import Ledger
 from tests.torture.oracle import differences
 
@@ -23,109 +25,115 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SMALL, LARGE = 10, 40
 """Limits of chunks: a worker that takes over cuts its chunks elsewhere than the one before."""
+# Tansu holds every join open for the whole rebalance timeout, and a frozen worker's partitions for its session.
+QUICK = {"session_timeout_ms": 3000, "rebalance_timeout_ms": 1000}
+
+Scenario = Callable[["Play"], Awaitable[None]]
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tansu]:
-    """Restarted by each test, which takes milliseconds, so that each has a topic of its own."""
-    made = Tansu(folder=tmp_path_factory.mktemp("torture"))
-    yield made
-    made.kill()
+@dataclass(frozen=True)
+class Play:
+    """One cluster of one partition, and the steps that its workers leave out."""
+
+    running: Cluster
+    without: list[str]
+
+    def worker(self, *, records: int, patience: float = 2.0) -> Worker:
+        """A further worker, not yet started."""
+        return self.running.worker(chunk_records=records, stop_timeout_seconds=patience, without=self.without, **QUICK)
 
 
-@asynccontextmanager
-async def one_partition(
-    broker: Tansu, store: ClickHouseHttp, folder: Path, *, retry_share: float = 0.0
-) -> AsyncIterator[Cluster]:
-    broker.kill()
-    broker.start()
-    ledger = Ledger(seed=1, retry_share=retry_share, bad_share=0.0)
-    dsn = store.dsn_of(folder.name.replace("-", "_"))
-    async with cluster(folder=folder, dsn=dsn, connection=broker.connection, partitions=1, ledger=ledger) as made:
-        yield made
+class Stage:
+    """Plays a scenario with every step, and without one or another, side by side."""
+
+    def __init__(self, *, store: ClickHouseHttp, folder: Path) -> None:
+        self._store = store
+        self._folder = folder
+
+    async def proves(self, *steps: str, scenario: Scenario, retry_share: float = 0.0) -> None:
+        """With every step there is no difference; without any one of `steps` there is one."""
+        plays = [[], *([step] for step in steps)]
+        whole, *lacking = await asyncio.gather(*(self._play(scenario, without, retry_share) for without in plays))
+        assert whole == []
+        assert all(lacking), dict(zip(steps, lacking, strict=True))
+
+    async def _play(self, scenario: Scenario, without: list[str], retry_share: float) -> list[str]:
+        async with self._cluster("_".join(["without", *without]), retry_share) as running:
+            await scenario(Play(running, without))
+            await running.settled()
+            await running.stop_workers()
+            return await differences(running.session, running.ledger)
+
+    @asynccontextmanager
+    async def _cluster(self, name: str, retry_share: float) -> AsyncIterator[Cluster]:
+        folder = self._folder / name
+        folder.mkdir()
+        broker = Tansu(folder=folder)
+        ledger = Ledger(seed=1, retry_share=retry_share, bad_share=0.0)
+        dsn = self._store.dsn_of(f"{self._folder.name}_{name}".replace("-", "_"))
+        await asyncio.to_thread(broker.start)
+        try:
+            async with cluster(
+                folder=folder, dsn=dsn, connection=broker.connection, partitions=1, ledger=ledger
+            ) as running:
+                yield running
+        finally:
+            broker.kill()
 
 
-async def outcome(running: Cluster) -> list[str]:
-    """What the oracle says when everything is committed and every worker has gone."""
-    await running.settled()
-    await running.stop_workers()
-    return await differences(running.session, running.ledger)
+@pytest.fixture
+def stage(clickhouse_http: ClickHouseHttp, tmp_path: Path) -> Stage:
+    return Stage(store=clickhouse_http, folder=tmp_path)
 
 
-async def zombie(running: Cluster, *, at: str, without: list[str]) -> list[str]:
+def zombie(at: str) -> Scenario:
     """One worker freezes at `at`; another takes its partition over and finishes all; then the first goes on."""
-    # With time to finish what it has begun when it is told to stop.
-    frozen = running.worker(chunk_records=SMALL, stop_timeout_seconds=30.0, without=without)
-    frozen.order(at, hits=1, action="STOP")
-    await running.feeder.feed(SMALL)
-    frozen.start()
-    await eventually("the first worker froze", frozen.obeyed)
-    # More to read, so that an heir who may cut anew does cut elsewhere.
-    await running.feeder.feed(LARGE)
-    heir = running.worker(chunk_records=LARGE, without=without)
-    heir.start()
-    await running.settled()
-    frozen.thaw()
-    return await outcome(running)
 
-
-def proves(step: str) -> pytest.MarkDecorator:
-    """With every step there is no difference; without `step` there is one."""
-    return pytest.mark.parametrize("without", [[], [step]], ids=["with every step", f"without {step}"])
-
-
-@proves("dedup")
-async def test_a_clients_second_copy_needs_dedup(
-    broker: Tansu, clickhouse_http: ClickHouseHttp, tmp_path: Path, without: list[str]
-) -> None:
-    async with one_partition(broker, clickhouse_http, tmp_path, retry_share=0.5) as running:
-        running.worker(chunk_records=SMALL, without=without).start()
-        for _ in range(6):
-            await running.feeder.feed(LARGE)
-        found = await outcome(running)
-    assert bool(found) == bool(without), found
-
-
-@proves("intent")
-async def test_a_takeover_needs_the_intent_to_know_where_the_block_ends(
-    broker: Tansu, clickhouse_http: ClickHouseHttp, tmp_path: Path, without: list[str]
-) -> None:
-    async with one_partition(broker, clickhouse_http, tmp_path) as running:
-        found = await zombie(running, at="before:insert", without=without)
-    assert bool(found) == bool(without), found
-
-
-@proves("fence")
-async def test_a_zombie_that_has_not_begun_needs_the_fence(
-    broker: Tansu, clickhouse_http: ClickHouseHttp, tmp_path: Path, without: list[str]
-) -> None:
-    async with one_partition(broker, clickhouse_http, tmp_path) as running:
-        found = await zombie(running, at="before:intent", without=without)
-    assert bool(found) == bool(without), found
-
-
-@proves("token")
-async def test_a_zombie_whose_chunk_was_replayed_needs_the_token(
-    broker: Tansu, clickhouse_http: ClickHouseHttp, tmp_path: Path, without: list[str]
-) -> None:
-    # The zombie's rows and the replay's differ in `ingested_at`, so ClickHouse's own checksum does not know them.
-    async with one_partition(broker, clickhouse_http, tmp_path) as running:
-        found = await zombie(running, at="before:insert", without=without)
-    assert bool(found) == bool(without), found
-
-
-@proves("view_dedup")
-async def test_an_insert_that_reached_raw_but_not_every_rollup_needs_deduplication_in_views(
-    broker: Tansu, clickhouse_http: ClickHouseHttp, tmp_path: Path, without: list[str]
-) -> None:
-    async with one_partition(broker, clickhouse_http, tmp_path) as running:
-        await running.session.command("ALTER TABLE usage_hourly ADD CONSTRAINT broken CHECK requests = 0")
+    async def play(it: Play) -> None:
+        running = it.running
+        # With time to finish what it has begun when it is told to stop.
+        frozen = it.worker(records=SMALL, patience=30.0)
+        frozen.order(at, hits=1, action="STOP")
+        await running.feeder.feed(SMALL)
+        frozen.start()
+        await eventually("the first worker froze", frozen.obeyed)
+        # More to read, so that an heir who may cut anew does cut elsewhere.
         await running.feeder.feed(LARGE)
-        running.worker(without=without).start()
-        await until_raw_has(running, LARGE)
-        await running.session.command("ALTER TABLE usage_hourly DROP CONSTRAINT broken")
-        found = await outcome(running)
-    assert bool(found) == bool(without), found
+        it.worker(records=LARGE).start()
+        await running.settled()
+        frozen.thaw()
+
+    return play
+
+
+async def test_a_clients_second_copy_needs_dedup(stage: Stage) -> None:
+    async def second_copies(it: Play) -> None:
+        it.worker(records=SMALL).start()
+        for _ in range(6):
+            await it.running.feeder.feed(LARGE)
+
+    await stage.proves("dedup", scenario=second_copies, retry_share=0.5)
+
+
+async def test_a_zombie_that_has_not_begun_needs_the_fence(stage: Stage) -> None:
+    await stage.proves("fence", scenario=zombie("before:intent"))
+
+
+async def test_a_zombie_whose_chunk_was_taken_over_needs_the_intent_and_the_token(stage: Stage) -> None:
+    """The intent, to know where the block ends. The token, because the zombie's rows and the replay's differ in
+    `ingested_at`, so that ClickHouse's own checksum does not know them."""
+    await stage.proves("intent", "token", scenario=zombie("before:insert"))
+
+
+async def test_an_insert_that_reached_raw_but_not_every_rollup_needs_deduplication_in_views(stage: Stage) -> None:
+    async def half_landed(it: Play) -> None:
+        await it.running.session.command("ALTER TABLE usage_hourly ADD CONSTRAINT broken CHECK requests = 0")
+        await it.running.feeder.feed(LARGE)
+        it.worker(records=LARGE).start()
+        await until_raw_has(it.running, LARGE)
+        await it.running.session.command("ALTER TABLE usage_hourly DROP CONSTRAINT broken")
+
+    await stage.proves("view_dedup", scenario=half_landed)
 
 
 async def until_raw_has(running: Cluster, rows: int) -> None:

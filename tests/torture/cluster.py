@@ -23,6 +23,7 @@ from spendmeter_clickhouse import Session, Store, StoreSettings, migrate
 from spendmeter_events import KafkaConnection
 from spendmeter_events.topics import USAGE
 from spendmeter_stream.coordinator import wait_for_named_brokers
+from spendmeter_stream.doubts import open_doubts
 from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.topic_admin import ensure_topics
 from tests.support.kafka.process import BrokerProcess
@@ -36,7 +37,7 @@ _REPOSITORY: Final = Path(__file__).parents[2]
 # Short, so that a frozen worker loses its partitions within seconds, and small, so that there are many chunks.
 STREAM: Final[dict[str, Any]] = {
     "session_timeout_ms": 4000,
-    "rebalance_timeout_ms": 5000,
+    "rebalance_timeout_ms": 3000,
     "stop_timeout_seconds": 2.0,
     "chunk_records": 60,
     "chunk_interval_ms": 200,
@@ -187,7 +188,7 @@ class Cluster:
         await asyncio.gather(*(asyncio.to_thread(worker.stop) for worker in self.workers))
 
     async def settled(self) -> None:
-        """Return when the group has committed everything that was produced, so that no chunk is open.
+        """Return when the group has committed everything that was produced, so that no chunk is open or in doubt.
 
         :raises StuckError: it never does.
         """
@@ -199,6 +200,11 @@ class Cluster:
             await asyncio.sleep(0.3)
             with contextlib.suppress(KafkaError):
                 committed = await self._committed()
+        # The leader settles those that a killed store may have torn.
+        while doubts := await open_doubts(self.session):
+            if time.monotonic() > deadline:
+                raise StuckError(f"{len(doubts)} chunks stay in doubt")
+            await asyncio.sleep(0.3)
 
     async def _committed(self) -> dict[int, int]:
         # The settings' own timeout: a broker that was frozen or killed leaves connections that never answer.

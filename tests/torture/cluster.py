@@ -26,7 +26,7 @@ from spendmeter_stream.coordinator import wait_for_named_brokers
 from spendmeter_stream.doubts import open_doubts
 from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.topic_admin import ensure_topics
-from tests.support.kafka.process import BrokerProcess
+from tests.support.kafka.process import BrokerProcess, with_path
 from tests.torture.ledger import Ledger, Record
 from tests.torture.worker_process import ORDERS, Job
 
@@ -75,7 +75,7 @@ class Worker(BrokerProcess):
         super().__init__(
             command=[sys.executable, "-m", module, str(folder), json.dumps(asdict(job))],
             log=self.log,
-            env={"PYTHONPATH": str(_REPOSITORY), "TZ": "UTC"},
+            env={"PYTHONPATH": with_path(_REPOSITORY), "TZ": "UTC"},
         )
 
     def running(self) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from tests.support.clickhouse_http.faults import Fault, Kind
-from tests.support.kafka.process import BrokerProcess, free_port, wait_for_port
+from tests.support.kafka.process import BrokerProcess, free_port, wait_for_port, with_path
 
 USERS: Final = {"spendmeter": "p@ss/word:1", "reader": "reads only"}
 """Passwords that a DSN must quote. `reader` cannot write."""
@@ -35,7 +35,7 @@ class ClickHouseHttp(BrokerProcess):
         super().__init__(
             command=[sys.executable, "-m", module, "--folder", str(folder), "--port", str(self.port)],
             log=folder / "clickhouse-http.log",
-            env={"PYTHONPATH": str(_REPOSITORY), "CLICKHOUSE_HTTP_USERS": json.dumps(USERS), "TZ": TIMEZONE},
+            env={"PYTHONPATH": with_path(_REPOSITORY), "CLICKHOUSE_HTTP_USERS": json.dumps(USERS), "TZ": TIMEZONE},
         )
 
     @property

@@ -26,6 +26,11 @@ def free_port() -> int:
         return port
 
 
+def with_path(folder: Path) -> str:
+    """PYTHONPATH of a child that imports from `folder`, and all else from where this process does."""
+    return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 class BrokerProcess:
     """Runs `command`, output into `log`. `start` may follow `kill`, with the same port and folders."""
 

@@ -109,7 +109,7 @@ def zombie(at: str) -> Scenario:
 async def test_a_clients_second_copy_needs_dedup(stage: Stage) -> None:
     async def second_copies(it: Play) -> None:
         it.worker(records=SMALL).start()
-        for _ in range(6):
+        for _ in range(3):
             await it.running.feeder.feed(LARGE)
 
     await stage.proves("dedup", scenario=second_copies, retry_share=0.5)

@@ -40,6 +40,7 @@ class Faults:
             "zombie": self._zombie,
             "store_fault": self._store_fault,
             "store_kill": self._store_kill,
+            "store_torn": self._store_torn,
             "half_landed": self._half_landed,
             "broker_freeze": self._broker_freeze,
             "broker_kill": self._broker_kill,
@@ -86,6 +87,16 @@ class Faults:
         await asyncio.sleep(_OUTAGE_S)
         await asyncio.to_thread(self._store.start)
         return "store kill -9"
+
+    async def _store_torn(self, _: Fault) -> str:
+        """The kernel kills the store at the rename of a part, whose token may be written down already."""
+        # It may die of another's insert before it has answered.
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(self._store.die_at_the_next_rename)
+        await asyncio.to_thread(self._store.wait_until_dead)
+        await asyncio.sleep(_OUTAGE_S)
+        await asyncio.to_thread(self._store.start)
+        return "store killed at a rename"
 
     async def _half_landed(self, fault: Fault) -> str:
         """One rollup refuses rows for a while: raw events and other rollups have them already."""

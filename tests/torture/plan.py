@@ -13,7 +13,15 @@ from tests.support.clickhouse_http.faults import Kind as StoreFault
 T = TypeVar("T")
 
 Kind = Literal[
-    "kill", "zombie", "store_fault", "store_kill", "half_landed", "broker_freeze", "broker_kill", "rebalance_storm"
+    "kill",
+    "zombie",
+    "store_fault",
+    "store_kill",
+    "store_torn",
+    "half_landed",
+    "broker_freeze",
+    "broker_kill",
+    "rebalance_storm",
 ]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 POINTS: Final = tuple(f"{when}:{step}" for step in STEPS for when in ("before", "after"))

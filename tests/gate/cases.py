@@ -85,13 +85,10 @@ CASES: Final = (
         },
     ),
     Case(
-        "nothing chosen, five hours", NOW - timedelta(hours=5, minutes=3), NOW, "Asia/Calcutta", {"org": [], "user": []}
-    ),
-    Case(
-        "values that are not there",
-        _local("2026-11-19T00:00+00:00"),
+        "nothing chosen, a value that is not there, five hours",
+        NOW - timedelta(hours=5, minutes=3),
         NOW,
-        "utc",
-        {"org": [stored("nobody'\\")], "currency": "XAU"},
+        "Asia/Calcutta",
+        {"org": [], "user": [], "feature": [stored("nobody'\\")], "currency": "XAU"},
     ),
 )

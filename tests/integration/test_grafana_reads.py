@@ -15,7 +15,6 @@ from tests.gate.macros import expand
 from tests.gate.statements import Statement, statements
 from tests.support.store import open_store
 
-TABLES = ("usage_events", "usage_15m", "usage_hourly", "usage_daily", "user_daily", "latency_daily")
 LISTS_OF_CALLS = {("log", "Calls A"), ("errors", "Recent errors A"), ("user", "Recent calls A")}
 ONE_PERSONS_MODELS = "user"
 """The board on which every panel is filtered by a person, which no rollup keeps beside all else."""
@@ -25,7 +24,7 @@ ENDS = 0.05
 
 @pytest.fixture(scope="module")
 def fine(board_store: Store, store_folder: Path) -> Iterator[Session]:
-    """The board's tables in small granules, so that what the primary key spares is seen on few rows."""
+    """The boards' raw events in small granules, so that what the primary key spares is seen on few rows."""
     with open_store(store_folder, "fine") as store:
         asyncio.run(migrate(store))
         with store.session("fine") as session:
@@ -34,22 +33,22 @@ def fine(board_store: Store, store_folder: Path) -> Iterator[Session]:
 
 
 async def _copied(session: Session, database: str) -> None:
-    for table in TABLES:
-        keys = "SELECT partition_key, sorting_key FROM system.tables WHERE database = {database:String} AND name = "
-        found = await session.query(f"{keys}{{table:String}}", {"database": database, "table": table})
-        ((partition, order),) = found.result_rows
-        await session.command(
-            f"CREATE TABLE fine_{table} ENGINE = MergeTree PARTITION BY {partition} ORDER BY ({order})"
-            f" SETTINGS index_granularity = 64 AS SELECT * FROM {database}.{table}"
-        )
-        await session.command(f"OPTIMIZE TABLE fine_{table} FINAL")
+    keys = (
+        "SELECT partition_key, sorting_key FROM system.tables WHERE database = {name:String} AND name = 'usage_events'"
+    )
+    ((partition, order),) = (await session.query(keys, {"name": database})).result_rows
+    await session.command(
+        f"CREATE TABLE fine_events ENGINE = MergeTree PARTITION BY {partition} ORDER BY ({order})"
+        f" SETTINGS index_granularity = 64 AS SELECT * FROM {database}.usage_events"
+    )
+    await session.command("OPTIMIZE TABLE fine_events FINAL")
 
 
 async def estimated(session: Session, sql: str) -> int:
     """Raw events that ClickHouse means to look at."""
-    fine = re.sub(rf"\bFROM ({'|'.join(TABLES)})\b", r"FROM fine_\1", sql)
+    fine = re.sub(r"\bFROM usage_events\b", "FROM fine_events", sql)
     rows = (await session.query(f"EXPLAIN ESTIMATE {fine}")).result_rows
-    return sum(row[3] for row in rows if row[1] == "fine_usage_events")
+    return sum(row[3] for row in rows if row[1] == "fine_events")
 
 
 def panels() -> list[Statement]:
@@ -61,7 +60,7 @@ def test_only_lists_of_calls_and_single_people_read_raw_events_throughout(fine: 
     window = f"occurred_at >= toDateTime({case.start.timestamp():.0f}, 'UTC')"
 
     async def found() -> tuple[int, dict[tuple[str, str], int]]:
-        ((events,),) = (await fine.query(f"SELECT count() FROM fine_usage_events WHERE {window}")).result_rows
+        ((events,),) = (await fine.query(f"SELECT count() FROM fine_events WHERE {window}")).result_rows
         asked = {(found.board, found.place): expand(found.sql, case.request(found)) for found in panels()}
         return events, {place: await estimated(fine, sql) for place, sql in asked.items()}
 

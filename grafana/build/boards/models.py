@@ -24,21 +24,45 @@ def build() -> Json:
     panels = [
         _top(),
         _efficiency(),
+        *_over_time(),
+        _models(),
+        row("Providers"),
+        *_providers(),
+        row("Latency"),
+        _latency(),
+        _latency_by_model(),
+    ]
+    return board(
+        "models",
+        "Models",
+        "Which models cost how much, for which tokens, and how fast they answer.",
+        panels,
+        variables=standard(),
+        annotations=[new_prices()],
+    )
+
+
+def _over_time() -> list[Json]:
+    tokens = sql.by("usage.model", f"{sql.tokens()} AS tokens", ("model",), TOKENS, ranked_by=sql.tokens())
+    return [
         over_time(
             "Cost by model",
             "The ten models that cost most in the range; the rest together as other. A click opens its calls.",
             [series(sql.by("usage.model", sql.drawn("cost"), ("model",), ("cost",)))],
             links=[link("Calls of this model", "log", model=SERIES)],
         ),
-        _models(),
         over_time(
             "Tokens by model",
             "All tokens of the ten models that used most in the range; the rest together as other.",
-            [series(sql.by("usage.model", f"{sql.tokens()} AS tokens", ("model",), TOKENS, ranked_by=sql.tokens()))],
+            [series(tokens)],
             defaults={"displayName": "${__field.labels.name}"},
             links=[link("Calls of this model", "log", model=SERIES)],
         ),
-        row("Providers"),
+    ]
+
+
+def _providers() -> list[Json]:
+    return [
         over_time(
             "Cost by provider",
             "The ten providers that cost most in the range; the rest together as other. A click opens its errors.",
@@ -53,18 +77,7 @@ def build() -> Json:
             link={"Provider": to("Errors of this provider", "errors", "provider")},
             size=(24, 9),
         ),
-        row("Latency"),
-        _latency(),
-        _latency_by_model(),
     ]
-    return board(
-        "models",
-        "Models",
-        "Which models cost how much, for which tokens, and how fast they answer.",
-        panels,
-        variables=standard(),
-        annotations=[new_prices()],
-    )
 
 
 def _top() -> Json:

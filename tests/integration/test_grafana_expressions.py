@@ -1,0 +1,41 @@
+"""The Pipeline board's expressions are ones that Prometheus reads."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.gate.statements import boards
+
+EXPRESSIONS = [
+    target["expr"]
+    for board in boards()
+    for panel in board["panels"]
+    for target in panel.get("targets", ())
+    if "expr" in target
+]
+
+
+@pytest.mark.promtool
+def test_prometheus_reads_every_expression(tmp_path: Path) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        if os.environ.get("SPENDMETER_REQUIRE_ALL") == "1":
+            pytest.fail("promtool is not installed (Debian package prometheus)", pytrace=False)
+        pytest.skip("promtool is not installed (Debian package prometheus)")
+    rules = [
+        {"record": f"board:expression:{number}", "expr": expression.replace("$__rate_interval", "1m")}
+        for number, expression in enumerate(EXPRESSIONS)
+    ]
+    file = tmp_path / "rules.yml"
+    file.write_text(yaml.dump({"groups": [{"name": "board", "rules": rules}]}))
+    done = subprocess.run(
+        [promtool, "check", "rules", str(file)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(EXPRESSIONS)} rules found" in done.stdout

@@ -1,6 +1,7 @@
 """`make bench`: run the measurements, write each one's section of docs/benchmarks.md.
 
-`make bench ARGS="ingest demo"` runs some of them; the other sections stay as they are.
+`make bench ARGS="ingest demo"` runs some of them; the other sections stay as they are. `make bench ARGS="query --events
+1000000"` tries the query service on less than its 1, 10 and 100 million events, and writes nothing.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from benchmarks import demo
+from benchmarks.query_section import section
 
 _PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 _EVENTS = 100_000
@@ -24,6 +26,7 @@ _ROUNDS = 3
 _FRESHNESS_SECONDS = 30
 _PROTOCOL_ROUNDS = 5
 _TRICKLE_SECONDS = 40
+_SIZES = (10**6, 10**7, 10**8)
 
 
 def ingest() -> str:
@@ -111,18 +114,24 @@ def freshness() -> str:
     )
 
 
+def query(sizes: Sequence[int] = _SIZES) -> str:
+    """Every endpoint over generated events, beside the same on raw events, at each size."""
+    return section([_child("benchmarks.query", str(size), timeout=7200) for size in sizes])
+
+
 SECTIONS: dict[str, tuple[str, Callable[[], str]]] = {
     "ingest": ("Ingest", ingest),
     "protocol": ("The cost of the protocol", protocol),
     "partitions": ("Many partitions", partitions),
     "demo": ("The demo", seeding),
     "freshness": ("Freshness", freshness),
+    "query": ("The query service", query),
 }
 
 
-def _child(module: str, *arguments: str) -> dict[str, Any]:
+def _child(module: str, *arguments: str, timeout: float = 1200) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, text=True, check=True, timeout=1200
+        [sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, text=True, check=True, timeout=timeout
     )
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return found
@@ -153,4 +162,8 @@ def main(names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    names, _, sizes = " ".join(sys.argv[1:]).partition("--events")
+    if sizes:
+        print(query([int(size) for size in sizes.split()]))
+    else:
+        main(names.split())

@@ -246,10 +246,18 @@ def test_amounts_at_the_rate_in_force_at_the_end_of_the_window(client: TestClien
 
 def test_every_answer_says_how_fresh_it_is(client: TestClient) -> None:
     """Row B5."""
-    body = answer(client, "/v1/usage/heatmap")
-    assert body["freshness"]["as_of"] == "2026-11-22T09:00:00.005000Z"
-    assert body["freshness"]["newest_event_at"] == "2026-11-21T10:00:00Z"
-    assert body["freshness"]["lag_seconds"] == (NOW - BASE - timedelta(days=1)).total_seconds()
+    paths = client.get("/openapi.json").json()["paths"]
+    asked = [path for path, item in paths.items() if "get" in item and path.startswith(("/v1/usage", "/v1/filters"))]
+    named = {"{dimension}": "model", "{user_id}": "ann"}
+    for path in (*asked, "/v1/budgets"):
+        if "/export/" in path:
+            continue
+        for name, value in named.items():
+            path = path.replace(name, value)
+        fresh = answer(client, path)["freshness"]
+        assert fresh["as_of"] == "2026-11-22T09:00:00.005000Z", path
+        assert fresh["newest_event_at"] == "2026-11-21T10:00:00Z"
+        assert fresh["lag_seconds"] == (NOW - BASE - timedelta(days=1)).total_seconds()
 
 
 def test_an_unknown_preset_means_thirty_days(client: TestClient) -> None:

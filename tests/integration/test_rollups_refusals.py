@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
@@ -172,3 +175,32 @@ def test_sql_in_a_filter_is_only_a_strange_value(client: TestClient, path: str, 
             assert body["totals"].get("requests", 0) == 0
     whole = client.get("/v1/usage/summary", params={"preset": "7d"}).json()
     assert whole["totals"]["requests"] == 1
+
+
+def stored(store: Store) -> list[tuple[Any, ...]]:
+    """What is in every table that the service can write or read."""
+    tables = ("usage_events", "usage_daily", "budgets", "api_keys", "fx_rates", "orgs", "users")
+    counts = " UNION ALL ".join(f"SELECT '{table}' AS name, count() FROM {table}" for table in tables)
+    with store.session("counts") as session:
+        return sorted(asyncio.run(session.query(counts)).result_rows)
+
+
+@pytest.mark.slow
+def test_sql_in_any_parameter_of_any_operation_changes_nothing(client: TestClient, store: Store) -> None:
+    """Each is a value, or is refused with its name; the tables stay as they were, and so do the answers."""
+    before, whole = stored(store), client.get("/v1/usage/summary", params={"preset": "7d"}).json()["totals"]
+    asked = 0
+    for path, item in client.get("/openapi.json").json()["paths"].items():
+        if "get" not in item or not path.startswith("/v1/"):
+            continue
+        for parameter in item["get"].get("parameters", []):
+            for text in INJECTIONS[:3]:
+                in_path = parameter["in"] == "path"
+                named = {name: "model" if name == "dimension" else "ann" for name in re.findall(r"{(\w+)}", path)}
+                url = path.format(**named | ({parameter["name"]: quote(text, safe="")} if in_path else {}))
+                response = client.get(url, params={} if in_path else {parameter["name"]: text})
+                assert response.status_code in (200, 404, 422), (url, parameter["name"], text, response.text)
+                asked += 1
+    assert asked > 500
+    assert stored(store) == before
+    assert client.get("/v1/usage/summary", params={"preset": "7d"}).json()["totals"] == whole

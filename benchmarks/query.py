@@ -1,0 +1,215 @@
+"""How fast the query service answers over generated events, beside the same endpoints on raw events.
+
+Run one size as a process of its own: `python -m benchmarks.query EVENTS`. It prints one line of JSON. The app is asked
+in process, without a socket, by clients that each wait for their answer; nothing is answered from its cache. "Raw" is
+the same app whose planner knows no rollup: every answer is compared, so that what is faster is also the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import httpx
+import psutil
+
+from benchmarks.query_events import NOW, fill
+from spendmeter_clickhouse import Store, StoreSettings
+from spendmeter_rollups import ServiceSettings, create_app, planner
+
+KEY: Final = "the bench's key"
+ENDPOINTS: Final = (
+    "usage/summary",
+    "usage/timeseries",
+    "usage/timeseries?group_by=model",
+    "usage/timeseries?tz=Asia/Kolkata",
+    "usage/breakdown/org",
+    "usage/breakdown/user",
+    "usage/breakdown/role",
+    "usage/breakdown/class",
+    "usage/breakdown/feature",
+    "usage/breakdown/agent",
+    "usage/breakdown/provider",
+    "usage/breakdown/model",
+    "usage/breakdown/key_source",
+    "usage/models",
+    "usage/heatmap",
+    "usage/projection",
+    "usage/cache",
+    "usage/errors",
+    "usage/users/user-7",
+    "usage/events",
+    "filters/model?q=model",
+    "filters/user?q=user-7",
+    "budgets",
+)
+BREAKDOWNS: Final = tuple(path for path in ENDPOINTS if "/breakdown/" in path)
+_NOT_ROLLED_UP: Final = ("usage/events",)
+"""Read the log itself: there is nothing to compare."""
+_BUDGETS: Final = (
+    *({"scope": "org", "org_id": f"org-{number}", "amount": "1000"} for number in range(20)),
+    *({"scope": "feature", "feature": f"feature-{number}", "amount": "1000"} for number in range(10)),
+)
+_CLIENTS: Final = 8
+_EXPORTED: Final = 10_000_000
+
+Client = httpx.AsyncClient
+
+
+def quantile(seconds: list[float], share: float) -> float:
+    """In milliseconds; the slowest of so few that no other is above."""
+    ordered = sorted(seconds)
+    return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+@asynccontextmanager
+async def client_of(store: Store) -> AsyncIterator[Client]:
+    """A client of an app with neither cache nor limit."""
+    settings = ServiceSettings(
+        admin_key=KEY,
+        answer_cache_seconds=0,
+        requests_per_minute=0,
+        query_timeout_seconds=600,
+        query_memory_bytes=8 * 2**30,
+    )
+    transport = httpx.ASGITransport(create_app(store=store, settings=settings, clock=lambda: NOW))
+    headers = {"Authorization": f"Bearer {KEY}"}
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://bench/v1/", headers=headers, timeout=900
+    ) as client:
+        yield client
+
+
+async def timed(client: Client, path: str) -> tuple[float, Any]:
+    """Seconds and the answer."""
+    began = time.perf_counter()
+    response = await client.get(path)
+    seconds = time.perf_counter() - began
+    response.raise_for_status()
+    return seconds, response.json()
+
+
+async def one(client: Client, path: str, times: int) -> list[float]:
+    """One client, one request after the other."""
+    return [(await timed(client, path))[0] for _ in range(times)]
+
+
+async def many(client: Client, path: str, times: int) -> list[float]:
+    """Several clients at once."""
+    found = await asyncio.gather(*(one(client, path, times) for _ in range(_CLIENTS)))
+    return [seconds for each in found for seconds in each]
+
+
+async def on_raw(client: Client, path: str, times: int) -> tuple[list[float], Any]:
+    """The same endpoint with a planner that knows no rollup."""
+    known = planner.FAMILIES
+    planner.FAMILIES = ()  # type: ignore[misc]
+    try:
+        found = [await timed(client, path) for _ in range(times)]
+    finally:
+        planner.FAMILIES = known  # type: ignore[misc]
+    return [seconds for seconds, _ in found], found[-1][1]
+
+
+async def endpoint(client: Client, path: str, *, times: int) -> dict[str, float | None]:
+    """Latencies in ms; raises where the two answers differ."""
+    _, answer = await timed(client, path)
+    alone = await one(client, path, times)
+    crowd = await many(client, path, max(2, times // 5))
+    found: dict[str, float | None] = {
+        **{f"one_p{share}": quantile(alone, share / 100) for share in (50, 95, 99)},
+        **{f"many_p{share}": quantile(crowd, share / 100) for share in (50, 95, 99)},
+        "raw": None,
+    }
+    if path not in _NOT_ROLLED_UP:
+        raw, same = await on_raw(client, path, 2)
+        assert same == answer, f"{path}: raw events say something else"
+        found["raw"] = 1000 * min(raw)
+    return found
+
+
+async def export(client: Client, events: int) -> dict[str, float]:
+    """The log as CSV: rows a second, and the process's memory in MiB early on and at the end."""
+    process, rows, early, began = psutil.Process(), 0, 0.0, time.perf_counter()
+    app: Any = client._transport.app  # type: ignore[attr-defined]
+    # The client of a test would keep the whole body: the app is called as a server calls it.
+    async for chunk in _body(app, "/v1/usage/export/events", b"preset=all"):
+        rows += chunk.count(b"\r\n")
+        if not early and rows > events // 20:
+            early = process.memory_info().rss / 2**20
+    return {
+        "rows": rows - 1,
+        "per_second": rows / (time.perf_counter() - began),
+        "early_mib": early,
+        "end_mib": process.memory_info().rss / 2**20,
+    }
+
+
+async def _body(app: Any, path: str, query: bytes) -> AsyncIterator[bytes]:
+    chunks: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=1)
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        return {}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.body":
+            await chunks.put(message.get("body", b""))
+            if not message.get("more_body"):
+                await chunks.put(None)
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query,
+        "headers": [(b"authorization", f"Bearer {KEY}".encode())],
+    }
+    asking = asyncio.create_task(app(scope, receive, send))
+    while (chunk := await chunks.get()) is not None:
+        yield chunk
+    await asking
+
+
+async def measure(events: int, folder: str) -> dict[str, Any]:
+    """Fill a store, ask every endpoint, export the log."""
+    with Store(StoreSettings(store_dsn=f"chdb://{folder}/store")) as store:
+        seconds = await fill(store, events)
+        with store.session("size") as session:
+            sizes = await session.query(
+                "SELECT table, sum(rows), sum(bytes_on_disk) FROM system.parts WHERE active"
+                " AND database = {database:String} AND table LIKE '%\\_%' GROUP BY table ORDER BY table",
+                {"database": store.database},
+            )
+        async with client_of(store) as client:
+            for body in _BUDGETS:
+                (await client.post("budgets", json=body)).raise_for_status()
+            times = 50 if events <= 10**7 else 30
+            found = {path: await endpoint(client, path, times=times) for path in ENDPOINTS}
+            exported = await export(client, events) if events <= _EXPORTED else None
+    return {
+        "events": events,
+        "fill_seconds": seconds,
+        "tables": {table: [rows, size] for table, rows, size in sizes.result_rows if rows},
+        "endpoints": found,
+        "export": exported,
+    }
+
+
+def main(events: int) -> None:
+    """Measure one size on a folder that is gone afterwards."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(asyncio.run(measure(events, folder))))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

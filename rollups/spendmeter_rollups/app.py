@@ -18,7 +18,7 @@ from spendmeter_rollups.cache import AnswerCache
 from spendmeter_rollups.metrics import ServiceMetrics
 from spendmeter_rollups.middleware import Observed
 from spendmeter_rollups.oidc import OidcTokens
-from spendmeter_rollups.problems import install_problems
+from spendmeter_rollups.problems import describe_problems, install_problems
 from spendmeter_rollups.rate_limit import RateLimit
 from spendmeter_rollups.reader import Reader
 from spendmeter_rollups.routes import audit, budgets, export, filters, health, rates, usage
@@ -74,6 +74,7 @@ def create_app(
     app.include_router(audit.router)
     app.include_router(health.router)
     app.add_middleware(CompressMiddleware, minimum_size=1000)
+    describe_problems(app)
     if settings.allowed_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.allowed_origins, allow_headers=["Authorization"])
     app.add_middleware(Observed, metrics=ServiceMetrics(registry))

@@ -110,6 +110,22 @@ def install_problems(app: FastAPI) -> None:
     app.add_exception_handler(StoreError, _on_store)
 
 
+def describe_problems(app: FastAPI) -> None:
+    """Give every problem its media type in the OpenAPI document, which knows of JSON alone."""
+    written = app.openapi
+
+    def described() -> dict[str, Any]:
+        document = written()
+        operations = [operation for item in document["paths"].values() for operation in item.values()]
+        for answer in (answer for operation in operations for answer in operation["responses"].values()):
+            schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+            if schema.get("$ref", "").endswith("/ProblemAnswer"):
+                answer["content"] = {MEDIA_TYPE: {"schema": schema}}
+        return document
+
+    app.openapi = described  # type: ignore[method-assign]
+
+
 def _fault(parameter: str, detail: str, allowed: Sequence[str] | None) -> Fault:
     return Fault(parameter=parameter, detail=detail, allowed=None if allowed is None else list(allowed))
 

@@ -163,7 +163,7 @@ INJECTIONS = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("text", INJECTIONS)
+@pytest.mark.parametrize("text", INJECTIONS[::4])
 def test_sql_in_a_filter_is_only_a_strange_value(client: TestClient, path: str, text: str) -> None:
     for name in ("org", "feature", "user"):
         response = client.get(path, params={name: text, "preset": "7d"})
@@ -194,13 +194,13 @@ def test_sql_in_any_parameter_of_any_operation_changes_nothing(client: TestClien
         if "get" not in item or not path.startswith("/v1/"):
             continue
         for parameter in item["get"].get("parameters", []):
-            for text in INJECTIONS[:3]:
+            for text in INJECTIONS[:2]:
                 in_path = parameter["in"] == "path"
                 named = {name: "model" if name == "dimension" else "ann" for name in re.findall(r"{(\w+)}", path)}
                 url = path.format(**named | ({parameter["name"]: quote(text, safe="")} if in_path else {}))
                 response = client.get(url, params={} if in_path else {parameter["name"]: text})
                 assert response.status_code in (200, 404, 422), (url, parameter["name"], text, response.text)
                 asked += 1
-    assert asked > 500
+    assert asked > 300
     assert stored(store) == before
     assert client.get("/v1/usage/summary", params={"preset": "7d"}).json()["totals"] == whole

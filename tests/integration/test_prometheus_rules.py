@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,22 +10,16 @@ from typing import Any
 import pytest
 import yaml
 
+from spendmeter_stream.guard.burn import NEARLY_USED, burn_pairs
+from spendmeter_stream.guard.findings import BURN_SCORE
+from spendmeter_stream.guard.spike import SPIKE_SCORE
+from tests.support.alerting import tool
+
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 RULES = sorted((PROMETHEUS / "rules").glob("*.yml"))
 CASES = sorted((PROMETHEUS / "tests").glob("*.test.yml"))
 RUNBOOKS = ROOT / "docs" / "runbooks"
-
-
-def tool(name: str) -> str:
-    """The path of `name`; without it the test is skipped, or fails where everything is required."""
-    path = shutil.which(name)
-    if path is None:
-        missing = f"{name} is not installed (Debian packages prometheus and prometheus-alertmanager)"
-        if os.environ.get("SPENDMETER_REQUIRE_ALL") == "1":
-            pytest.fail(missing, pytrace=False)
-        pytest.skip(missing)
-    return path
 
 
 def run(*command: str) -> str:
@@ -110,3 +102,19 @@ def test_rules_read_only_metrics_that_are_documented() -> None:
         recorded = re.sub(r"\w*:\w+(:\w+)?", "", rule["expr"])
         for name in re.findall(r"spendmeter_\w+", recorded):
             assert re.sub(r"_(bucket|sum|count)$", "", name) in documented, f"{name} in {rule.get('alert')}"
+
+
+def test_rules_and_spend_guard_have_the_same_limits() -> None:
+    expressions = {alert["alert"]: alert["expr"] for alert in alerts()}
+
+    def limits(alert: str) -> set[float]:
+        return {float(number) for number in re.findall(r">=? ([\d.]+)", expressions[alert])}
+
+    for name, org, user in zip(
+        ("BudgetBurnFast", "BudgetBurnSlow"), burn_pairs("org"), burn_pairs("user"), strict=True
+    ):
+        assert limits(name) == {org.ratio, user.ratio, BURN_SCORE}
+        assert set(re.findall(r'window="(\w+)"', expressions[name])) == {org.long, org.short}
+    assert limits("SpendSpike") == {SPIKE_SCORE}
+    assert limits("BudgetNearlyUsed") == {NEARLY_USED}
+    assert limits("BudgetUsedUp") == {1}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
 
 from spendmeter_clickhouse import Session, Store
 from spendmeter_events import UsageEvent
-from spendmeter_events.traffic import directory, generate
+from spendmeter_events.traffic import Call, directory, generate
 from spendmeter_stream.block import Coordinates, build_block
 from spendmeter_stream.directory import Directory
 from spendmeter_stream.pricing import PriceBook
@@ -25,18 +26,22 @@ async def _fill(session: Session, *, days: float, end: datetime, seed: int, scal
     await known.apply([entry.model_dump_json().encode() for entry in directory(seed)])
     for name in ("org_directory", "user_directory"):
         await session.command(f"SYSTEM RELOAD DICTIONARY {name}")
+    await store_calls(session, generate(seed=seed, days=days, end=end, scale=scale), known=known, name="demo")
+
+
+async def store_calls(session: Session, calls: Iterator[Call], *, known: Directory, name: str) -> None:
+    """Price `calls` and insert them as a worker would; `name` keeps their coordinates apart from others'."""
     book = PriceBook.load()
     offset = 0
-    calls = generate(seed=seed, days=days, end=end, scale=scale)
     while chunk := list(islice(calls, 20_000)):
         events = [UsageEvent.model_validate_json(value) for _, value in chunk]
         block = build_block(
             events,
             range(offset, offset + len(events)),
-            coordinates=Coordinates("demo", 0),
+            coordinates=Coordinates(name, 0),
             book=book,
             users=known.users,
-            ingested_at=end,
+            ingested_at=events[-1].occurred_at,
         )
         await session.insert_arrow("usage_events", block, settings={"optimize_on_insert": 0})
         offset += len(events)

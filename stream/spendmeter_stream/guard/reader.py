@@ -1,4 +1,4 @@
-"""Reads what the guard needs from the store, as of a moment. What changes once a quarter or once a day is kept."""
+"""Reads what the guard needs from the store, as of a moment. What is usual is kept for a quarter of an hour."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from spendmeter_stream.guard.values import TOTAL, Baseline, Key, Reading, Spend
 _MOST: Final = 2000
 """Rows of one scope that are read beyond those with a budget. Whoever is left out spends less than all of them."""
 _QUARTER: Final = timedelta(minutes=15)
+_NOTHING: Final = (Decimal(0),) * 4
 _UTC: Final = ZoneInfo("UTC")
 
 _DAYS: Final = {"days": queries.SAME_HOURS}
@@ -30,7 +31,6 @@ class Reader:
     def __init__(self, *, session: Session, floor: float) -> None:
         self._session = session
         self._floor = floor
-        self._busy_of: datetime | None = None
         self._busy: dict[Key, float] = {}
         self._hours_of: datetime | None = None
         self._hours: Hours = {}
@@ -54,16 +54,21 @@ class Reader:
 
     async def _spend(self, now: datetime, budgets: Sequence[Budget], zones: Mapping[str, ZoneInfo]) -> dict[Key, Spend]:
         most = _MOST + len(budgets)
-        edges = {"quarter": now - _QUARTER, "hour": now - timedelta(hours=1), "six_hours": now - timedelta(hours=6)}
+        edges = {
+            "current": _quarter(now) - _QUARTER,
+            "quarter": now - _QUARTER,
+            "hour": now - timedelta(hours=1),
+            "six_hours": now - timedelta(hours=6),
+        }
         recent = await self._rows(queries.RECENT, {**edges, "now": now, "most": most})
-        months = {**_months(now, zones.values()), "now": now, "most": most}
-        month = {key: row[0] for key, row in (await self._rows(queries.MONTH, months)).items()}
-        month |= {key: row[0] for key, row in (await self._rows(queries.MONTH_OF_USERS, months)).items()}
-        nothing = (Decimal(0), Decimal(0), Decimal(0))
+        months = {**_months(now, zones.values()), "now": now, "current": edges["current"], "most": most}
+        closed = await self._rows(queries.MONTH, months)
+        users = await self._rows(queries.MONTH_OF_USERS, months)
         spend: dict[Key, Spend] = {}
-        for key in recent.keys() | month.keys():
-            quarter, hour, six_hours = recent.get(key, nothing)
-            spend[key] = Spend(quarter, hour, six_hours, month.get(key, Decimal(0)))
+        for key in recent.keys() | closed.keys() | users.keys():
+            quarter, hour, six_hours, current = recent.get(key, _NOTHING)
+            month = users.get(key, _NOTHING)[0] if key.scope == "user" else closed.get(key, _NOTHING)[0] + current
+            spend[key] = Spend(quarter, hour, six_hours, month)
         return spend
 
     async def _baselines(self, now: datetime, spend: Mapping[Key, Spend]) -> dict[Key, Baseline]:
@@ -76,16 +81,16 @@ class Reader:
         return found | {key: self._users[key] for key in users}
 
     async def _refresh(self, now: datetime) -> None:
-        """Once a day what is busy, once a quarter what is usual."""
-        today = datetime.combine(now.date(), time.min, UTC)
-        if self._busy_of != today:
-            busy = await self._rows(queries.BUSY_HOURS, {"today": today, **_BUSY})
-            self._busy, self._busy_of = {key: float(row[0]) for key, row in busy.items()}, today
+        """Once a quarter what is usual and what is busy; no longer, for the past may be imported at any time."""
         quarter = _quarter(now)
-        if self._hours_of != quarter:
-            hours = await self._session.query(queries.SAME_HOUR, {"end": _end(quarter), **_DAYS})
-            self._hours, self._users = _by_day(hours.result_rows), {}
-            self._hours_of = quarter
+        if self._hours_of == quarter:
+            return
+        today = datetime.combine(now.date(), time.min, UTC)
+        busy = await self._rows(queries.BUSY_HOURS, {"today": today, **_BUSY})
+        hours = await self._session.query(queries.SAME_HOUR, {"end": _end(quarter), **_DAYS})
+        self._busy = {key: float(row[0]) for key, row in busy.items()}
+        self._hours, self._users = _by_day(hours.result_rows), {}
+        self._hours_of = quarter
 
     async def _look_at_users(self, users: Sequence[Key], now: datetime) -> None:
         if not users:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
-from spendmeter_events.alert import SpendAlert
+from spendmeter_events.alert import BudgetLine, SpendAlert
 from spendmeter_stream.guard.alerts import REPEAT, Memory, to_alert
-from spendmeter_stream.guard.findings import Finding, find
+from spendmeter_stream.guard.burn import burn_pairs
+from spendmeter_stream.guard.findings import BURN_SCORE, Finding, find
+from spendmeter_stream.guard.spike import SPIKE_SCORE
 from tests.support.spend import ACME, ANN, NOW, budget, reading, spend, usual
 
+PAGE = Path(__file__).parents[3] / "docs" / "alerts.md"
 MINUTE = timedelta(minutes=1)
 SPIKE = Finding(
     kind="spike", severity="critical", key=ANN, window="1h", spend=Decimal(30), limit=13.0, expected=1.5, score=9.25
@@ -125,3 +130,16 @@ def test_an_alert_about_a_budget_names_it() -> None:
 def test_a_later_versions_field_is_no_reason_to_forget_an_alert() -> None:
     record = json.loads(to_alert(SPIKE, at=NOW, since=NOW).to_json()) | {"invented_later": 1}
     assert SpendAlert.model_validate_json(json.dumps(record)).key == "ann"
+
+
+def test_every_field_is_explained() -> None:
+    explained = set(re.findall(r"`(\w+)`", PAGE.read_text()))
+    assert set(SpendAlert.model_fields) | set(BudgetLine.model_fields) <= explained
+
+
+def test_the_limits_are_those_of_the_page() -> None:
+    page = PAGE.read_text()
+    assert f"score is above {SPIKE_SCORE:g} |" in page
+    assert page.count(f"score is above {BURN_SCORE:g} |") == 2
+    for pair in burn_pairs("org"):
+        assert f"more than {pair.ratio:g} times too fast" in page

@@ -1,5 +1,6 @@
--- Spend of the calendar month to date: by the clock of each org, and by UTC over all orgs. A month begins in the middle
--- of a UTC day: whole days come from the daily rollup, the days of `edges` (where a month begins, and today) from quarters.
+-- Spend of the calendar month until the quarter at `current` began: by the clock of each org, and by UTC over all orgs. A
+-- month begins in the middle of a UTC day: whole days come from the daily rollup, the days of `edges` (where a month
+-- begins, and today) from quarters.
 SELECT
     multiIf(grouping(org_id) = 0 AND grouping(feature) = 0, 'feature', grouping(org_id) = 0, 'org',
         grouping(feature) = 0, 'feature', 'all') AS scope,
@@ -13,14 +14,14 @@ FROM
         transform(dictGetOrDefault('org_directory', 'timezone', tuple(org_id), ''),
             {zones:Array(String)}, {starts:Array(DateTime('UTC'))}, {utc_start:DateTime('UTC')}) AS month_start
     FROM usage_daily AS event
-    WHERE event.bucket >= {first:DateTime('UTC')} AND event.bucket < {now:DateTime64(3, 'UTC')}
+    WHERE event.bucket >= {first:DateTime('UTC')} AND event.bucket < {current:DateTime('UTC')}
         AND event.bucket NOT IN {edges:Array(DateTime('UTC'))} AND event.key_source = 'platform'
     UNION ALL
     SELECT org_id, feature, event.bucket AS bucket, event.cost AS cost,
         transform(dictGetOrDefault('org_directory', 'timezone', tuple(org_id), ''),
             {zones:Array(String)}, {starts:Array(DateTime('UTC'))}, {utc_start:DateTime('UTC')}) AS month_start
     FROM usage_15m AS event
-    WHERE event.bucket >= {first:DateTime('UTC')} AND event.bucket < {now:DateTime64(3, 'UTC')}
+    WHERE event.bucket >= {first:DateTime('UTC')} AND event.bucket < {current:DateTime('UTC')}
         AND toStartOfDay(event.bucket) IN {edges:Array(DateTime('UTC'))} AND event.key_source = 'platform'
 ) AS part
 GROUP BY GROUPING SETS ((org_id), (org_id, feature), (feature), ())

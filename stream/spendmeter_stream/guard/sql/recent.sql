@@ -1,12 +1,14 @@
--- Spend of the last quarter of an hour, hour and six hours. Raw events, because a person has no rollup below a day:
--- the sorting key finds the six hours. Up to `most` rows of a scope: users with a budget first, then by spend.
+-- Spend of the last 15 minutes, hour and six hours, and since the quarter at `current` began. Raw events, because a person
+-- has no rollup below a day: the sorting key finds the six hours. Up to `most` rows of a scope: users with a budget first,
+-- then by spend.
 SELECT
     multiIf(grouping(user_id) = 0, 'user', grouping(feature) = 0, 'feature', grouping(org_id) = 0, 'org', 'all') AS scope,
     org_id,
     if(scope = 'user', user_id, feature) AS name,
     sumIf(event.cost, event.occurred_at >= {quarter:DateTime64(3, 'UTC')}) AS quarter_cost,
     sumIf(event.cost, event.occurred_at >= {hour:DateTime64(3, 'UTC')}) AS hour_cost,
-    sum(event.cost) AS six_hours_cost
+    sum(event.cost) AS six_hours_cost,
+    sumIf(event.cost, event.occurred_at >= {current:DateTime64(3, 'UTC')}) AS current_cost
 FROM usage_events AS event
 WHERE event.occurred_at >= {six_hours:DateTime64(3, 'UTC')}
     AND event.occurred_at < {now:DateTime64(3, 'UTC')}

@@ -1,0 +1,157 @@
+"""Prometheus and Alertmanager as `deploy/prometheus` configures them; only addresses and waits are a test's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from tests.support.stack import wait_until
+
+CONFIGURATION = Path(__file__).parents[2] / "deploy" / "prometheus"
+
+
+def tool(*names: str) -> str:
+    """The path of the first of `names` that is installed; without any the test is skipped, or fails where everything
+    is required."""
+    for name in names:
+        if path := shutil.which(name):
+            return path
+    missing = f"{names[0]} is not installed (Debian packages prometheus and prometheus-alertmanager)"
+    if os.environ.get("SPENDMETER_REQUIRE_ALL") == "1":
+        pytest.fail(missing, pytrace=False)
+    pytest.skip(missing)
+
+
+@dataclass
+class Pager:
+    """Every receiver of the example: alerts by the path that they were sent to."""
+
+    url: str
+    alerts: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def got(self, path: str, **labels: str) -> list[dict[str, Any]]:
+        """The alerts sent to `path` that have these labels."""
+        return [alert for alert in self.alerts.get(path, []) if labels.items() <= alert["labels"].items()]
+
+
+@contextmanager
+def pager() -> Iterator[Pager]:
+    """An HTTP server that takes Alertmanager's posts."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            found.alerts.setdefault(self.path, []).extend(body["alerts"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    found = Pager(f"127.0.0.1:{server.server_address[1]}")
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield found
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def alertmanager(folder: Path, receivers: str) -> Iterator[str]:
+    """The example's Alertmanager: its address. `receivers` is the address that stands for every receiver's."""
+    configuration = yaml.safe_load((CONFIGURATION / "alertmanager.yml").read_text())
+    for receiver in configuration["receivers"]:
+        for webhook in receiver["webhook_configs"]:
+            webhook["url"] = f"http://{receivers}{urlsplit(webhook['url']).path}"
+    configuration["route"] |= {"group_wait": "0s", "group_interval": "1s"}
+    address = free_address()
+    with _running(
+        tool("prometheus-alertmanager", "alertmanager"),
+        _write(folder / "alertmanager.yml", configuration),
+        f"--storage.path={folder / 'alertmanager'}",
+        f"--web.listen-address={address}",
+        "--cluster.listen-address=",
+        log=folder / "alertmanager.log",
+        ready=f"http://{address}/-/ready",
+    ):
+        yield address
+
+
+@contextmanager
+def prometheus(folder: Path, target: str, alerts_to: str) -> Iterator[str]:
+    """The example's Prometheus with every rule, scraping `target` each second: its URL."""
+    configuration = yaml.safe_load((CONFIGURATION / "prometheus.yml").read_text())
+    configuration["global"] |= {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    configuration["rule_files"] = [str(CONFIGURATION / path) for path in configuration["rule_files"]]
+    # The embedded stack is one process: there is no worker on a port of its own.
+    (job,) = (job for job in configuration["scrape_configs"] if job["job_name"] == "spendmeter-service")
+    configuration["scrape_configs"] = [job]
+    job["static_configs"] = [{"targets": [target]}]
+    configuration["alerting"]["alertmanagers"] = [{"static_configs": [{"targets": [alerts_to]}]}]
+    address = free_address()
+    with _running(
+        tool("prometheus"),
+        _write(folder / "prometheus.yml", configuration),
+        f"--storage.tsdb.path={folder / 'prometheus'}",
+        f"--web.listen-address={address}",
+        log=folder / "prometheus.log",
+        ready=f"http://{address}/-/ready",
+    ):
+        yield f"http://{address}"
+
+
+def free_address() -> str:
+    """An address that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return f"127.0.0.1:{found.getsockname()[1]}"
+
+
+def ask(url: str) -> Any:
+    """What Prometheus' API answers."""
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return json.loads(answer.read())["data"]
+
+
+def _write(path: Path, configuration: Any) -> str:
+    path.write_text(yaml.safe_dump(configuration))
+    return f"--config.file={path}"
+
+
+@contextmanager
+def _running(*command: str, log: Path, ready: str) -> Iterator[None]:
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            wait_until(lambda: process.poll() is not None or _answers(ready))
+            assert process.poll() is None, log.read_text()
+            yield
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5):
+            return True
+    except OSError:
+        return False

@@ -17,19 +17,21 @@ from spendmeter_stream.verify.run import Surroundings, differing_days
 log = logging.getLogger(__name__)
 
 
-async def settle_open_doubts(session: Session, settings: StreamSettings) -> None:
-    """Settle what can be settled now; what another command holds up is left for the next call.
+async def settle_open_doubts(session: Session, settings: StreamSettings) -> bool:
+    """Settle what can be settled now; False where something is in the way, and it has to be tried later.
 
     :raises StoreError: the store failed; :raises KafkaError: no broker answers. Call it again.
     """
     doubts = await open_doubts(session)
     if not doubts:
-        return
+        return True
     async with open_stream(settings) as stream:
         try:
             await settle(session, doubts, stream)
         except (HoldError, RebuildError) as error:
             log.warning("%d chunks may be missing in a rollup, and are looked at later: %s", len(doubts), error)
+            return False
+    return True
 
 
 async def settle(session: Session, doubts: list[Doubt], stream: Stream) -> list[date]:

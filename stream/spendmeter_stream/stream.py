@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import UnknownTopicOrPartitionError
 
 from spendmeter_events.topics import USAGE
 from spendmeter_stream.coordinator import wait_for_named_brokers
@@ -40,8 +41,11 @@ async def open_stream(settings: StreamSettings) -> AsyncIterator[Stream]:
         return {partition: offset for partition, offset in found.items() if offset is not None}
 
     try:
-        await consumer.topics()
-        consumer.assign([TopicPartition(USAGE, number) for number in consumer.partitions_for_topic(USAGE) or ()])
+        # Of a topic that it does not follow a consumer learns nothing by itself.
+        partitions = (await consumer._client.fetch_all_metadata()).partitions_for_topic(USAGE)
+        if not partitions:
+            raise UnknownTopicOrPartitionError(USAGE)
+        consumer.assign([TopicPartition(USAGE, number) for number in partitions])
         yield Stream(incarnation=incarnation, committed=committed)
     finally:
         await consumer.stop()

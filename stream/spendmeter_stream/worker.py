@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ from spendmeter_stream.verify import check_drift, closed_days
 _REFRESH_SECONDS: Final = 30.0
 _DRIFT_SECONDS: Final = 900.0
 _SETTLE_SECONDS: Final = 10.0
+_SETTLE_AGAIN_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +140,16 @@ def _watch_drift(app: faust.App, session: Session) -> None:
 
 
 def _settle_doubts(app: faust.App, session: Session, settings: StreamSettings) -> None:
+    not_before = 0.0
+
     @app.timer(_SETTLE_SECONDS)  # type: ignore[untyped-decorator]
     async def settle() -> None:
-        if app.is_leader():
-            await until_it_works("settle", lambda: settle_open_doubts(session, settings))
+        nonlocal not_before
+        if not app.is_leader() or time.monotonic() < not_before:
+            return
+        if not await until_it_works("settle", lambda: settle_open_doubts(session, settings)):
+            # Each attempt may hold the ingest, which must have its turn in between.
+            not_before = time.monotonic() + _SETTLE_AGAIN_SECONDS
 
 
 def _show_metrics(app: faust.App) -> None:

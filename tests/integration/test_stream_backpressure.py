@@ -14,8 +14,9 @@ from prometheus_client import REGISTRY
 from spendmeter_clickhouse import Store, StoreSettings, migrate
 from spendmeter_events.topics import USAGE_DLQ
 from spendmeter_stream.ingest import _BUFFER_BYTES
-from spendmeter_stream.stream import open_stream
+from spendmeter_stream.stream import Stream, open_stream
 from spendmeter_stream.topic_admin import ensure_topics
+from spendmeter_stream.worker import Worker
 from tests.support.clickhouse_http.process import ClickHouseHttp
 from tests.support.kafka.apache import ApacheKafka
 from tests.support.kafka.topic import admin_client, read_topic
@@ -100,6 +101,18 @@ def lag_seconds() -> list[float]:
     return [metric("spendmeter_consumer_lag_seconds", partition=str(number)) for number in range(64)]
 
 
+async def closed(worker: Worker, stream: Stream) -> dict[int, int]:
+    """What the group has committed, once that is all there is."""
+    consumer = worker.ingest._consumer
+    for _ in range(600):
+        ends = {tp.partition: consumer.highwater(tp) for tp in worker.ingest._partitions}
+        committed = dict(await stream.committed())
+        if committed == {partition: end for partition, end in ends.items() if end}:
+            return committed
+        await asyncio.sleep(0.1)
+    raise AssertionError("a chunk stays open")
+
+
 @pytest.mark.kafka
 async def test_a_missing_dead_letter_topic_blocks_the_commit(kafka: ApacheKafka, store: Store) -> None:
     """Nothing behind a bad record is counted or committed until its dead letter is safe; then all goes on."""
@@ -114,7 +127,7 @@ async def test_a_missing_dead_letter_topic_blocks_the_commit(kafka: ApacheKafka,
     async with working(settings, store, reached=reached) as worker, open_stream(settings) as stream:
         async with admin_client(kafka.connection) as admin:
             await admin.delete_topics([USAGE_DLQ])
-        before = await stream.committed()
+        before = await closed(worker, stream)
         known = metric("spendmeter_events_total", outcome="dead_letter")
         # One partition, so that good records lie behind the bad one.
         behind = [replace(it, key=bad.key) for it in of("behind", range(5))]
@@ -125,6 +138,7 @@ async def test_a_missing_dead_letter_topic_blocks_the_commit(kafka: ApacheKafka,
         assert metric("spendmeter_events_total", outcome="dead_letter") == known
         await ensure_topics(settings.client_options(), usage_partitions=4)
         await until(worker.ingest.caught_up, attempts=9000)
+        assert sum((await closed(worker, stream)).values()) == sum(before.values()) + 6
         # A key that is not the event's own makes the others dead letters, too.
         letters = await read_topic(kafka.connection, USAGE_DLQ, count=6)
     assert {(it.value, it.key) for it in letters} >= {(bad.value, bad.key)}

@@ -75,8 +75,14 @@ async def test_a_chunk_waits_at_the_gate_until_the_hold_is_over(scene: Scene) ->
 
 async def test_a_hold_is_granted_while_a_chunk_waits_for_another(scene: Scene) -> None:
     owner = await scene.next_owner()
+
+    async def take_and_close() -> None:
+        # It may pass between the two holds, and the second then waits for it to be closed.
+        await owner.take(20)
+        await owner.close()
+
     async with hold_ingest(scene.session, scene.group.stream(), reason="first", seconds=60):
-        chunk = asyncio.create_task(owner.take(20))
+        chunk = asyncio.create_task(take_and_close())
         await until_held(scene, 2)
     async with hold_ingest(scene.session, scene.group.stream(), reason="second", seconds=60):
         assert (await stored(scene)) == (20 if chunk.done() else 10)

@@ -122,7 +122,7 @@ async def endpoint(client: Client, path: str, *, times: int) -> dict[str, float 
     """Latencies in ms; raises where the two answers differ."""
     _, answer = await timed(client, path)
     alone = await one(client, path, times)
-    crowd = await many(client, path, max(2, times // 5))
+    crowd = await many(client, path, max(2, times // 10))
     found: dict[str, float | None] = {
         **{f"one_p{share}": quantile(alone, share / 100) for share in (50, 95, 99)},
         **{f"many_p{share}": quantile(crowd, share / 100) for share in (50, 95, 99)},

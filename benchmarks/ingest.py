@@ -118,7 +118,6 @@ async def plain_faust(topic: FilledTopic) -> float:
             good = validate(records, now=datetime.now(UTC), max_future=timedelta(hours=1))
             block = build_block(
                 good.events,
-                good.offsets,
                 coordinates=Coordinates("bench", 0),
                 book=book,
                 users={},

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spendmeter_events.event import SYSTEM_USER, UsageEvent
+from spendmeter_events.event import SYSTEM_USER
 from spendmeter_stream.directory import UNKNOWN, Standing
 from spendmeter_stream.pricing import PriceBook, price_chunk
+from spendmeter_stream.wire import Events, WireEvent
 
 USD: Final = pa.decimal128(38, 12)
 _MILLISECONDS: Final = pa.timestamp("ms", "UTC")
@@ -29,6 +31,10 @@ _COUNTS: Final = (
 )  # fmt: skip
 
 
+_NAMES: Final = WireEvent.__struct_fields__
+_values = attrgetter(*_NAMES)
+
+
 @dataclass(frozen=True, slots=True)
 class Coordinates:
     """Where a chunk's events came from: the life of the topic and the partition."""
@@ -38,8 +44,7 @@ class Coordinates:
 
 
 def build_block(
-    events: Sequence[UsageEvent],
-    offsets: Sequence[int],
+    events: Events,
     *,
     coordinates: Coordinates,
     book: PriceBook,
@@ -47,23 +52,21 @@ def build_block(
     ingested_at: datetime,
 ) -> pa.Table:
     """One row of `usage_events` for each event, in order. Costs are USD with 12 decimals."""
-    rows = [event.__dict__ for event in events]
-    columns: dict[str, Any] = {name: [row[name] for row in rows] for name in UsageEvent.model_fields}
-    occurred_at = pa.array(columns["occurred_at"], pa.timestamp("us", "UTC")).cast(_MILLISECONDS, safe=False)
+    columns: dict[str, Any] = dict(zip(_NAMES, _turned(map(_values, events.fields), len(_NAMES)), strict=True))
+    occurred_at = pa.array(events.occurred_at_ms).cast(_MILLISECONDS)
     counts = {name: np.array(columns[name], dtype=np.int64) for name in _COUNTS}
     audio_ms = np.rint(np.array(columns["audio_seconds"], dtype=np.float64) * 1000).astype(np.int64)
     user_ids = [user_id or SYSTEM_USER for user_id in columns["user_id"]]
-    standings = [users.get(pair, UNKNOWN) for pair in zip(columns["org_id"], user_ids, strict=True)]
     size = len(events)
     block: dict[str, pa.Array[Any]] = {
-        "event_id": pa.array([event_id.bytes for event_id in columns["event_id"]], pa.binary(16)),
+        "event_id": pa.Array.from_buffers(pa.binary(16), size, [None, pa.py_buffer(b"".join(events.keys))]),
         "occurred_at": occurred_at,
         "user_id": pa.array(user_ids, pa.string()),
         **_text(columns),
-        **_standing(standings),
+        **_standing(columns["org_id"], user_ids, users),
         **{name: pa.array(values.view(np.uint64)) for name, values in counts.items()},
         "audio_seconds": thousandths(audio_ms),
-        **_price(book, columns, counts, occurred_at, audio_ms),
+        **_price(book, columns, counts, events.occurred_at_ms, audio_ms),
         "provider_cost": _provider_cost(columns["provider_cost_usd"]),
         "latency_ms": pa.array(columns["latency_ms"], pa.uint32()),
         "ttft_ms": pa.array(columns["ttft_ms"], pa.uint32()),
@@ -71,8 +74,8 @@ def build_block(
         "tags": pa.array([list(tags.items()) for tags in columns["tags"]], pa.map_(pa.string(), pa.string())),
         "incarnation": _repeat(coordinates.incarnation, size),
         "topic_partition": pa.array(np.full(size, coordinates.partition, dtype=np.uint32)),
-        "topic_offset": pa.array(np.array(offsets, dtype=np.uint64)),
-        "ingested_at": pa.array([ingested_at] * size, pa.timestamp("us", "UTC")).cast(_MILLISECONDS, safe=False),
+        "topic_offset": pa.array(np.array(events.offsets, dtype=np.uint64)),
+        "ingested_at": pa.array(np.full(size, ingested_at.timestamp() * 1000, dtype=np.int64)).cast(_MILLISECONDS),
     }
     return pa.table(block)
 
@@ -88,25 +91,31 @@ def _text(columns: Mapping[str, Any]) -> dict[str, pa.Array[Any]]:
     return {name: pa.array(columns[name], pa.string()) for name in _TEXT}
 
 
-def _standing(standings: Sequence[Standing]) -> dict[str, pa.Array[Any]]:
-    return {
-        name: pa.array([standing[index] for standing in standings], pa.string())
-        for index, name in enumerate(Standing._fields)
-    }
+def _standing(
+    org_ids: Sequence[str], user_ids: Sequence[str], users: Mapping[tuple[str, str], Standing]
+) -> dict[str, pa.Array[Any]]:
+    standings = [users.get(pair, UNKNOWN) for pair in zip(org_ids, user_ids, strict=True)]
+    values = _turned(standings, len(Standing._fields))
+    return {name: pa.array(each, pa.string()) for name, each in zip(Standing._fields, values, strict=True)}
+
+
+def _turned(rows: Iterable[tuple[Any, ...]], width: int) -> list[tuple[Any, ...]]:
+    """Rows of `width` values each as that many columns."""
+    return list(zip(*rows, strict=True)) or [()] * width
 
 
 def _price(
     book: PriceBook,
     columns: Mapping[str, Any],
     counts: Mapping[str, Any],
-    occurred_at: pa.Array[Any],
+    occurred_at_ms: np.ndarray[Any, np.dtype[np.int64]],
     audio_ms: np.ndarray[Any, np.dtype[np.int64]],
 ) -> dict[str, pa.Array[Any]]:
     usage = {
         **{name: columns[name] for name in ("provider", "model", "org_id", "service_tier", "region", "tags")},
         **counts,
         "audio_milliseconds": audio_ms,
-        "occurred_at_ms": occurred_at.cast(pa.int64()).to_numpy(),
+        "occurred_at_ms": occurred_at_ms,
     }
     return price_chunk(book, usage)
 

@@ -6,23 +6,24 @@ and events older than that span, are looked up in the store.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from rbloom import Bloom
 
 from spendmeter_clickhouse import Session
-from spendmeter_events.event import UsageEvent
 from spendmeter_stream.block import Coordinates
-from spendmeter_stream.validate import Validated
+from spendmeter_stream.wire import Events
 
 _FALSE_POSITIVES: Final = 0.00001
-BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
+BEGINNING: Final = -(2**62)
+"""Before every moment, in Unix ms."""
+_HOUR_MS: Final = 3_600_000
 
 _IDS_A_QUERY: Final = 3000
 """Over HTTP ClickHouse refuses a parameter above 128 KiB; an id in an array takes 39 bytes."""
@@ -69,64 +70,64 @@ class _Generation:
 
 
 class SeenIds:
-    """What one partition remembers: every id stored since `since`."""
+    """What one partition remembers: every id stored since `since`, in Unix ms."""
 
     def __init__(self, *, capacity: int) -> None:
         self._capacity = capacity
         self._generations = [_Generation(capacity)]
         self.since = BEGINNING
 
-    def add(self, events: Iterable[tuple[UUID, datetime]]) -> None:
+    def add(self, events: Events) -> None:
         """Remember stored events."""
-        for event_id, occurred_at in events:
+        start = 0
+        while start < len(events):
             generation = self._generations[-1]
             if generation.room == 0:
                 generation = self._turn()
-            generation.room -= 1
-            generation.newest = max(generation.newest, occurred_at)
-            generation.filter.add(event_id.bytes)
+            end = min(len(events), start + generation.room)
+            self.fill(events.keys[start:end], int(events.occurred_at_ms[start:end].max()))
+            start = end
 
-    def fill(self, keys: Sequence[bytes], newest: datetime) -> None:
-        """Remember as many stored ids as the capacity at once, the newest of them of `newest`."""
+    def fill(self, keys: Sequence[bytes], newest: int) -> None:
+        """Remember stored ids, no more than there is room for, the newest of them of `newest`."""
         generation = self._generations[-1]
         generation.filter.update(keys)
         generation.room -= len(keys)
-        generation.newest = newest
+        generation.newest = max(generation.newest, newest)
 
-    def surely_new(self, event_id: UUID, occurred_at: datetime) -> bool:
-        """True only where no stored event can have this id."""
-        if occurred_at < self.since:
-            return False
-        key = event_id.bytes
-        return not any(key in generation.filter for generation in self._generations)
+    def doubtful(self, events: Events) -> list[int]:
+        """The rows of `events` that may be stored already; of the others, surely none is."""
+        hits: set[int] = set(np.flatnonzero(events.occurred_at_ms < self.since).tolist())
+        for generation in self._generations:
+            known = generation.filter
+            hits.update([row for row, key in enumerate(events.keys) if key in known])
+        return sorted(hits)
 
     def _turn(self) -> _Generation:
         """Begin a new generation; past two, the oldest is forgotten, and with it the time that it covered."""
         if len(self._generations) == 2:
-            self.since = max(self.since, self._generations.pop(0).newest + timedelta(milliseconds=1))
+            self.since = max(self.since, self._generations.pop(0).newest + 1)
         self._generations.append(_Generation(self._capacity))
         return self._generations[-1]
 
 
-def not_yet_stored(
-    validated: Validated, stored: Mapping[UUID, StoredAt], *, ours: Coordinates | None
-) -> tuple[list[UsageEvent], list[int]]:
-    """The events to insert, with their offsets: each id once, and none that is stored already.
+def not_yet_stored(events: Events, stored: Mapping[bytes, StoredAt], *, ours: Coordinates | None) -> Events:
+    """The events to insert: each id once, and none that is stored already.
 
     :param ours: in a replay our own coordinates, whose events stay; None drops whatever is stored.
     """
-    events: list[UsageEvent] = []
-    offsets: list[int] = []
-    met: set[UUID] = set()
-    for event, offset in zip(validated.events, validated.offsets, strict=True):
-        where = stored.get(event.event_id)
-        own = ours is not None and where == StoredAt(ours.incarnation, ours.partition, offset)
-        if event.event_id in met or not (where is None or own):
+    if not stored and len(set(events.keys)) == len(events):
+        return events
+    rows: list[int] = []
+    met: set[bytes] = set()
+    for row, key in enumerate(events.keys):
+        where = stored.get(key)
+        own = ours is not None and where == StoredAt(ours.incarnation, ours.partition, events.offsets[row])
+        if key in met or not (where is None or own):
             continue
-        met.add(event.event_id)
-        events.append(event)
-        offsets.append(offset)
-    return events, offsets
+        met.add(key)
+        rows.append(row)
+    return events.take(rows)
 
 
 async def recall(session: Session, *, partition: int, width: int, capacity: int) -> SeenIds:
@@ -142,26 +143,31 @@ async def recall(session: Session, *, partition: int, width: int, capacity: int)
 def _remembered(rows: pa.Table, capacity: int) -> SeenIds:
     seen = SeenIds(capacity=capacity)
     if rows.num_rows:
-        moments: dict[str, Any] = pc.min_max(rows["occurred_at"]).as_py()  # type: ignore[assignment]
+        moments: dict[str, Any] = pc.min_max(rows["occurred_at"].cast(pa.int64())).as_py()  # type: ignore[assignment]
         keys: list[Any] = rows["id"].to_pylist()
         seen.fill(keys, moments["max"])
         if rows.num_rows == capacity:
             # Others of the oldest moment may have been left out, so only what follows it is whole.
-            seen.since = moments["min"] + timedelta(milliseconds=1)
+            seen.since = moments["min"] + 1
     return seen
 
 
-async def stored_at(session: Session, events: Sequence[UsageEvent]) -> dict[UUID, StoredAt]:
-    """Where those of `events` that are stored came from.
+async def stored_at(session: Session, events: Events) -> dict[bytes, StoredAt]:
+    """Where those of `events` that are stored came from, by key.
 
     An event is found under its id within an hour of its time: a client that stamps each attempt anew means one event.
     """
-    found: dict[UUID, StoredAt] = {}
+    found: dict[bytes, StoredAt] = {}
+    hours = (events.occurred_at_ms // _HOUR_MS * 3600).tolist()
     # In the order of the table's key, so that each query reads granules of its own.
-    keys = sorted((int(event.occurred_at.timestamp()) // 3600 * 3600, event.event_id) for event in events)
+    keys = sorted(zip(hours, map(_uuid, events.keys), strict=True))
     for start in range(0, len(keys), _IDS_A_QUERY):
         batch = keys[start : start + _IDS_A_QUERY]
         parameters = {"hours": [hour for hour, _ in batch], "ids": [event_id for _, event_id in batch]}
         rows = await session.query(_STORED, parameters)
-        found.update((event_id, StoredAt(*where)) for event_id, *where in rows.result_rows)
+        found.update((event_id.bytes, StoredAt(*where)) for event_id, *where in rows.result_rows)
     return found
+
+
+def _uuid(key: bytes) -> UUID:
+    return UUID(bytes=key)

@@ -6,6 +6,7 @@ Faust hands events to agents one by one, which costs more than all work on them;
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,6 @@ import pyarrow.compute as pc
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from spendmeter_clickhouse import Store
-from spendmeter_events.event import UsageEvent
 from spendmeter_events.topics import USAGE
 from spendmeter_stream import metrics
 from spendmeter_stream.block import Coordinates, build_block
@@ -32,6 +32,7 @@ from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.protocol import ChunkProtocol, Guarantees
 from spendmeter_stream.retry import until_it_works
 from spendmeter_stream.settings import StreamSettings
+from spendmeter_stream.wire import Events
 
 _FETCH_BYTES: Final = 2 * 2**20
 _BUFFER_BYTES: Final = 256 * 2**20
@@ -153,10 +154,9 @@ class Ingest(mode.Service):
             reached=self._reached,
         )
 
-    def _build(self, events: Sequence[UsageEvent], offsets: Sequence[int], coordinates: Coordinates) -> pa.Table:
+    def _build(self, events: Events, coordinates: Coordinates) -> pa.Table:
         block = build_block(
             events,
-            offsets,
             coordinates=coordinates,
             book=self._book(),
             users=self._directory.users,
@@ -181,11 +181,13 @@ class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         self._ingest.assign(list(assigned))
 
 
-def _count_gaps(events: Sequence[UsageEvent], block: pa.Table, directory: Directory) -> None:
+def _count_gaps(events: Events, block: pa.Table, directory: Directory) -> None:
     """Count what was stored as it came: unknown orgs, unknown users, units without a rate."""
-    metrics.UNKNOWN_ORGS.inc(sum(event.org_id not in directory.orgs for event in events))
+    orgs = Counter(event.org_id for event in events.fields)
+    users = Counter((event.org_id, event.user_id) for event in events.fields)
+    metrics.UNKNOWN_ORGS.inc(sum(count for org, count in orgs.items() if org not in directory.orgs))
     metrics.UNKNOWN_USERS.inc(
-        sum(event.user_id is not None and (event.org_id, event.user_id) not in directory.users for event in events)
+        sum(count for pair, count in users.items() if pair[1] is not None and pair not in directory.users)
     )
     calls = block.group_by(["provider", "status"]).aggregate([([], "count_all")]).to_pylist()
     metrics.count_calls({(row["provider"], row["status"]): row["count_all"] for row in calls})

@@ -15,7 +15,6 @@ from typing import Final, TypeVar
 import pyarrow as pa
 
 from spendmeter_clickhouse import Session
-from spendmeter_events.event import UsageEvent
 from spendmeter_stream.block import Coordinates
 from spendmeter_stream.confirm import confirm
 from spendmeter_stream.dead_letters import DeadLetters, DeadLetterSource
@@ -26,6 +25,7 @@ from spendmeter_stream.intents import OffsetRange, write_intent
 from spendmeter_stream.replay import with_landed_rows
 from spendmeter_stream.retry import until_it_works
 from spendmeter_stream.validate import Rejected, Validated, validate
+from spendmeter_stream.wire import Events
 
 T = TypeVar("T")
 
@@ -67,7 +67,6 @@ class Outcome:
     stored: int
     duplicates: int
     rejected: list[Rejected]
-    newest: datetime | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,7 +79,7 @@ class ChunkProtocol:
     store: Session
     dead_letters: DeadLetters
     cpu: Executor
-    build: Callable[[Sequence[UsageEvent], Sequence[int], Coordinates], pa.Table]
+    build: Callable[[Events, Coordinates], pa.Table]
     max_future: timedelta
     guarantees: Guarantees = field(default_factory=Guarantees)
     reached: Callable[[str], None] | None = None
@@ -102,19 +101,18 @@ class ChunkProtocol:
         if validated.rejected:
             await self._step("dead_letter", lambda: self._dead_letter(chunk, validated.rejected))
         # 2. No event is in the store under other coordinates, or twice in this chunk.
-        events, offsets = await self._step("dedup", lambda: self._dedup(chunk, validated))
+        events = await self._step("dedup", lambda: self._dedup(chunk, validated.events))
         outcome = Outcome(
             stored=len(events),
             duplicates=len(validated.events) - len(events),
             rejected=validated.rejected,
-            newest=max((event.occurred_at for event in events), default=None),
         )
-        if not events:
+        if not len(events):
             # Nothing to insert, so nothing to replay: the chunk is closed at once.
             await self._step("fence", lambda: self.fence.commit(chunk.offsets.end))
             return outcome
         # 3. Whoever owns the partition after this knows where the block ends, and rows that landed stay as they are.
-        block = await self._step("build", lambda: self._build(chunk, events, offsets))
+        block = await self._step("build", lambda: self._build(chunk, events))
         if self.guarantees.intent:
             await self._step("intent", lambda: self._write_intent(chunk))
         # 4. The group's coordinator refuses a stale generation: a zombie stops here, before it inserts.
@@ -129,7 +127,7 @@ class ChunkProtocol:
         if self.guarantees.confirm and (chunk.replay or self._sent > 1):
             await self._step("confirm", lambda: confirm(self.store, block, self.coordinates, chunk.offsets))
         # 8. The next chunk's fence closes this one.
-        self.seen.add((event.event_id, event.occurred_at) for event in events)
+        self.seen.add(events)
         return outcome
 
     async def _validate(self, chunk: Chunk) -> Validated:
@@ -140,20 +138,18 @@ class ChunkProtocol:
         records = {record.offset: record for record in chunk.records}
         await self.dead_letters.send([(records[why.offset], why) for why in rejected])
 
-    async def _dedup(self, chunk: Chunk, validated: Validated) -> tuple[list[UsageEvent], list[int]]:
+    async def _dedup(self, chunk: Chunk, events: Events) -> Events:
         if not self.guarantees.dedup:
-            return validated.events, validated.offsets
-        doubtful = await self._off_loop(
-            lambda: [e for e in validated.events if not self.seen.surely_new(e.event_id, e.occurred_at)]
-        )
-        stored = await stored_at(self.store, doubtful)
+            return events
+        doubtful = await self._off_loop(lambda: self.seen.doubtful(events))
+        stored = await stored_at(self.store, events.take(doubtful)) if doubtful else {}
         # Our own replay keeps what it stored itself, so that the block is the same; a normal chunk drops it:
         # the group was moved back by hand, and its token may be forgotten.
         ours = self.coordinates if chunk.replay else None
-        return not_yet_stored(validated, stored, ours=ours)
+        return await self._off_loop(lambda: not_yet_stored(events, stored, ours=ours))
 
-    async def _build(self, chunk: Chunk, events: Sequence[UsageEvent], offsets: Sequence[int]) -> pa.Table:
-        block = await self._off_loop(lambda: self.build(events, offsets, self.coordinates))
+    async def _build(self, chunk: Chunk, events: Events) -> pa.Table:
+        block = await self._off_loop(lambda: self.build(events, self.coordinates))
         if chunk.replay:
             block = await with_landed_rows(self.store, block, self.coordinates, chunk.offsets)
         return block

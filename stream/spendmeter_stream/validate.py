@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
-from pydantic import TypeAdapter, ValidationError
+import numpy as np
+from pydantic import ValidationError
 
 from spendmeter_events.event import MAX_EVENT_BYTES, UsageEvent
+from spendmeter_stream.wire import Events, Int64, WireEvent, moments, of_their_keys, read
 
 EARLIEST: Final = datetime(2020, 1, 1, tzinfo=UTC)
 """No model that we price answered before; an earlier moment is a broken clock or a wrong unit."""
-_BATCH: Final = 500
-"""Events validated in one call. The interpreter lock is held for about 5 ms, so heartbeats get their turn."""
-
-_events = TypeAdapter(list[UsageEvent])
 
 
 class Record(Protocol):
@@ -41,10 +39,9 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """`events[i]` came from `offsets[i]`; every record is in one of the two lists."""
+    """Every record is in one of the two, both in the order of the offsets."""
 
-    events: list[UsageEvent]
-    offsets: list[int]
+    events: Events
     rejected: list[Rejected]
 
 
@@ -53,31 +50,51 @@ def validate(records: Sequence[Record], *, now: datetime, max_future: timedelta)
 
     :param now: the worker's clock, UTC; an event may be `max_future` ahead of it.
     """
-    result = Validated([], [], [])
-    latest = now + max_future
-    for start in range(0, len(records), _BATCH):
-        batch = records[start : start + _BATCH]
-        events = _all_at_once(batch)
-        pairs = zip(batch, events if events is not None else map(_one, batch), strict=True)
-        _sort_out(pairs, latest, result)
-    return result
+    events: list[WireEvent | None] = [read(record.key, record.value) for record in records]
+    occurred_at = np.zeros(len(records), np.int64)
+    _settle_quickly(records, events, occurred_at)
+    rejected = _settle_slowly(records, events, occurred_at)
+    rejected |= _out_of_range(records, events, occurred_at, latest=now + max_future)
+    rows = [row for row in range(len(records)) if row not in rejected]
+    # A good event has its id as the record's key.
+    keys: list[bytes] = [record.key for record in records]  # type: ignore[misc]
+    everything = Events(events, keys, occurred_at, [record.offset for record in records])  # type: ignore[arg-type]
+    return Validated(everything.take(rows), [rejected[row] for row in sorted(rejected)])
 
 
-def _all_at_once(batch: Sequence[Record]) -> list[UsageEvent] | None:
-    """All events of `batch` by one call of the parser, or None where any record needs a closer look.
+def _settle_quickly(records: Sequence[Record], events: list[WireEvent | None], occurred_at: Int64) -> None:
+    """Fill in the moments of the events that are plainly good; of the others, leave nothing."""
+    found = [(row, event) for row, event in enumerate(events) if event is not None]
+    if not found:
+        return
+    rows = [row for row, _ in found]
+    plain = [event for _, event in found]
+    occurred_at[rows], good = moments(plain)
+    good &= of_their_keys(plain, [records[row].key or b"" for row in rows])
+    for place in np.flatnonzero(~good):
+        events[rows[place]] = None
 
-    The records are joined by a comma and a line break. No record can hide in its neighbour: a string cannot
-    span a raw line break, a key cannot begin with a brace, and the contract has no field that is a list.
-    So as many events as records means one event a record.
-    """
-    values = [record.value for record in batch]
-    if not all(value and len(value) <= MAX_EVENT_BYTES and value[0] == 0x7B and value[-1] == 0x7D for value in values):
-        return None
-    try:
-        events = _events.validate_json(b"[" + b",\n".join(values) + b"]")  # type: ignore[arg-type]
-    except ValidationError:
-        return None
-    return events if len(events) == len(batch) else None
+
+def _settle_slowly(
+    records: Sequence[Record], events: list[WireEvent | None], occurred_at: Int64
+) -> dict[int, Rejected]:
+    """Let the contract judge the records without an event; returns those it refuses, by row."""
+    rejected: dict[int, Rejected] = {}
+    judged: list[tuple[int, UsageEvent]] = []
+    for row, event in enumerate(events):
+        if event is None:
+            verdict = _one(records[row])
+            if isinstance(verdict, Rejected):
+                rejected[row] = verdict
+            else:
+                judged.append((row, verdict))
+    if judged:
+        rows = [row for row, _ in judged]
+        read_slowly = Events.of([event for _, event in judged])
+        occurred_at[rows] = read_slowly.occurred_at_ms
+        for row, fields in zip(rows, read_slowly.fields, strict=True):
+            events[row] = fields
+    return rejected
 
 
 def _one(record: Record) -> UsageEvent | Rejected:
@@ -87,9 +104,12 @@ def _one(record: Record) -> UsageEvent | Rejected:
     if len(value) > MAX_EVENT_BYTES:
         return Rejected(record.offset, "too_large", f"{len(value)} bytes; an event has {MAX_EVENT_BYTES} at most")
     try:
-        return UsageEvent.model_validate_json(value)
+        event = UsageEvent.model_validate_json(value)
     except ValidationError as error:
         return Rejected(record.offset, *_reason(error))
+    if record.key != event.event_id.bytes:
+        return Rejected(record.offset, "key_mismatch", "the record's key must be the 16 bytes of event_id")
+    return event
 
 
 def _reason(error: ValidationError) -> tuple[str, str]:
@@ -109,22 +129,14 @@ def _reason(error: ValidationError) -> tuple[str, str]:
             return "invalid_field", f"{field}: {first['msg']}"[:300] + more
 
 
-def _sort_out(pairs: Iterable[tuple[Record, UsageEvent | Rejected]], latest: datetime, result: Validated) -> None:
-    for record, event in pairs:
-        if isinstance(event, Rejected):
-            result.rejected.append(event)
-        elif record.key != event.event_id.bytes:
-            result.rejected.append(
-                Rejected(record.offset, "key_mismatch", "the record's key must be the 16 bytes of event_id")
-            )
-        elif not EARLIEST <= event.occurred_at <= latest:
-            result.rejected.append(
-                Rejected(
-                    record.offset,
-                    "occurred_at_out_of_range",
-                    f"occurred_at must lie between {EARLIEST:%Y-%m-%d} and {latest:%Y-%m-%dT%H:%M:%SZ}",
-                )
-            )
-        else:
-            result.events.append(event)
-            result.offsets.append(record.offset)
+def _out_of_range(
+    records: Sequence[Record], events: Sequence[WireEvent | None], occurred_at: Int64, *, latest: datetime
+) -> dict[int, Rejected]:
+    bounds = [int(moment.timestamp() * 1000) for moment in (EARLIEST, latest)]
+    outside = np.flatnonzero((occurred_at < bounds[0]) | (occurred_at > bounds[1]))
+    message = f"occurred_at must lie between {EARLIEST:%Y-%m-%d} and {latest:%Y-%m-%dT%H:%M:%SZ}"
+    return {
+        row: Rejected(records[row].offset, "occurred_at_out_of_range", message)
+        for row in outside.tolist()
+        if events[row] is not None
+    }

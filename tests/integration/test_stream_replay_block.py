@@ -12,6 +12,7 @@ from spendmeter_stream.intents import OffsetRange
 from spendmeter_stream.pricing import PriceBookWatcher
 from spendmeter_stream.protocol import EXACTLY_ONCE, insert_token
 from spendmeter_stream.replay import with_landed_rows
+from spendmeter_stream.wire import Events
 from tests.support.records import event
 
 _HERE = Coordinates("a-life", 3)
@@ -22,8 +23,7 @@ def block_of(offsets: OffsetRange) -> pa.Table:
     """Events of three months, in turn."""
     numbers = range(offsets.start, offsets.end)
     return build_block(
-        [event(number, occurred_at=_MONTHS[number % 3]) for number in numbers],
-        list(numbers),
+        Events.of([event(number, occurred_at=_MONTHS[number % 3]) for number in numbers], numbers),
         coordinates=_HERE,
         book=PriceBookWatcher(directory=None).book,
         users={},

@@ -16,6 +16,7 @@ from spendmeter_events import UsageEvent
 from spendmeter_stream.block import Coordinates, build_block
 from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.protocol import EXACTLY_ONCE
+from spendmeter_stream.wire import Events
 from tests.support.records import event
 
 HERE: Final = Coordinates("life-1", 0)
@@ -81,8 +82,7 @@ def block_of(
 ) -> pa.Table:
     """The block that a worker inserts, its events at consecutive offsets."""
     return build_block(
-        events,
-        range(first_offset, first_offset + len(events)),
+        Events.of(events, range(first_offset, first_offset + len(events))),
         coordinates=coordinates,
         book=book or packaged_book(),
         users=users or {},

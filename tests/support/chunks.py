@@ -15,7 +15,6 @@ from typing import Any, cast
 import pyarrow as pa
 
 from spendmeter_clickhouse import Session, Store
-from spendmeter_events import UsageEvent
 from spendmeter_stream.block import Coordinates, build_block
 from spendmeter_stream.dead_letters import DeadLetters
 from spendmeter_stream.dedup import recall
@@ -27,6 +26,7 @@ from spendmeter_stream.protocol import Chunk, ChunkProtocol, Outcome
 from spendmeter_stream.rebuild import Rebuilt, rebuild
 from spendmeter_stream.stream import Stream
 from spendmeter_stream.verify.compare import Days, compare, days_with_rows
+from spendmeter_stream.wire import Events
 from tests.support.records import FakeRecord, record
 
 BOOK = PriceBook.load()
@@ -167,8 +167,8 @@ class FrozenOwner:
             assert self._go.wait(60), "never thawed"
 
 
-def _build(events: Sequence[UsageEvent], offsets: Sequence[int], coordinates: Coordinates) -> pa.Table:
-    return build_block(events, offsets, coordinates=coordinates, book=BOOK, users={}, ingested_at=datetime.now(UTC))
+def _build(events: Events, coordinates: Coordinates) -> pa.Table:
+    return build_block(events, coordinates=coordinates, book=BOOK, users={}, ingested_at=datetime.now(UTC))
 
 
 class Scene:

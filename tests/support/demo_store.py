@@ -13,6 +13,7 @@ from spendmeter_events.traffic import Call, directory, generate
 from spendmeter_stream.block import Coordinates, build_block
 from spendmeter_stream.directory import Directory
 from spendmeter_stream.pricing import PriceBook
+from spendmeter_stream.wire import Events
 
 
 def fill_with_demo(store: Store, *, days: float, end: datetime, seed: int = 1, scale: float = 1) -> None:
@@ -36,8 +37,7 @@ async def store_calls(session: Session, calls: Iterator[Call], *, known: Directo
     while chunk := list(islice(calls, 20_000)):
         events = [UsageEvent.model_validate_json(value) for _, value in chunk]
         block = build_block(
-            events,
-            range(offset, offset + len(events)),
+            Events.of(events, range(offset, offset + len(events))),
             coordinates=Coordinates(name, 0),
             book=book,
             users=known.users,

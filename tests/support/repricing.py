@@ -12,6 +12,7 @@ from spendmeter_stream.block import Coordinates, build_block
 from spendmeter_stream.directory import Standing
 from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.reprice.reading import COSTS, COUNTERS
+from spendmeter_stream.wire import Events
 from tests.support.records import event
 
 ROLLUPS = ("usage_15m", "usage_hourly", "usage_daily", "user_daily")
@@ -54,8 +55,7 @@ def calls(count: int = 240, *, seed: int = 1) -> list[UsageEvent]:
 
 def block(events: list[UsageEvent], book: PriceBook) -> Any:
     return build_block(
-        events,
-        range(len(events)),
+        Events.of(events),
         coordinates=Coordinates("life", 0),
         book=book,
         users={("a", "u1"): Standing("student", "7", "A")},

@@ -15,6 +15,7 @@ from spendmeter_events import UsageEvent
 from spendmeter_stream.block import Coordinates, build_block
 from spendmeter_stream.directory import Standing
 from spendmeter_stream.pricing import PriceBook
+from spendmeter_stream.wire import Events
 from tests.support.records import event
 
 TABLE = Path(__file__).parents[3] / "clickhouse" / "migrations" / "0001_usage_events.sql"
@@ -28,8 +29,7 @@ def book() -> PriceBook:
 
 def build(book: PriceBook, *events: UsageEvent, users: dict[tuple[str, str], Standing] | None = None) -> pa.Table:
     return build_block(
-        events,
-        range(100, 100 + len(events)),
+        Events.of(events, range(100, 100 + len(events))),
         coordinates=Coordinates("life-1", 3),
         book=book,
         users=users or {},

@@ -10,44 +10,48 @@ from hypothesis import strategies as st
 
 from spendmeter_stream.block import Coordinates
 from spendmeter_stream.dedup import SeenIds, StoredAt, not_yet_stored
-from spendmeter_stream.validate import Validated
+from spendmeter_stream.wire import Events
 from tests.support.records import event
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 HERE = Coordinates("life-1", 3)
 
 
-def stored(*numbers: int) -> list[tuple[UUID, datetime]]:
-    return [(UUID(int=number), START + timedelta(minutes=number)) for number in numbers]
+def at(number: int, moment: datetime) -> Events:
+    return Events.of([event(number).model_copy(update={"occurred_at": moment})])
+
+
+def stored(*numbers: int) -> Events:
+    events = [event(number) for number in numbers]
+    return Events.of([e.model_copy(update={"occurred_at": START + timedelta(minutes=e.event_id.int)}) for e in events])
 
 
 def test_an_empty_memory_calls_everything_new() -> None:
-    assert SeenIds(capacity=1000).surely_new(UUID(int=1), START)
+    assert SeenIds(capacity=1000).doubtful(at(1, START)) == []
 
 
 @given(st.sets(st.integers(1, 10**6), min_size=1, max_size=200), st.integers(1, 50))
 def test_no_stored_id_is_ever_surely_new(numbers: set[int], capacity: int) -> None:
     """However many ids are forgotten for lack of room, the time that they covered is given up with them."""
     seen = SeenIds(capacity=capacity)
-    for event_id, occurred_at in stored(*numbers):
-        seen.add([(event_id, occurred_at)])
-    assert not any(seen.surely_new(event_id, occurred_at) for event_id, occurred_at in stored(*numbers))
+    for number in numbers:
+        seen.add(stored(number))
+    assert seen.doubtful(stored(*numbers)) == list(range(len(numbers)))
 
 
 def test_what_is_forgotten_moves_the_span_forward() -> None:
     seen = SeenIds(capacity=10)
     seen.add(stored(*range(1, 31)))
-    assert seen.since == START + timedelta(minutes=10, milliseconds=1)
-    assert not seen.surely_new(UUID(int=99), START)
-    assert seen.surely_new(UUID(int=99), START + timedelta(hours=2))
+    assert seen.since == (START + timedelta(minutes=10)).timestamp() * 1000 + 1
+    assert seen.doubtful(at(99, START)) == [0]
+    assert seen.doubtful(at(99, START + timedelta(hours=2))) == []
 
 
 def offsets_kept(numbers: list[int], where: dict[int, StoredAt], *, replay: bool = False) -> list[int]:
-    validated = Validated([event(number) for number in numbers], list(range(len(numbers))), [])
-    known = {UUID(int=number): at for number, at in where.items()}
-    events, offsets = not_yet_stored(validated, known, ours=HERE if replay else None)
-    assert [e.event_id.int for e in events] == [numbers[offset] for offset in offsets]
-    return offsets
+    known = {UUID(int=number).bytes: at for number, at in where.items()}
+    events = not_yet_stored(Events.of([event(number) for number in numbers]), known, ours=HERE if replay else None)
+    assert [int.from_bytes(key) for key in events.keys] == [numbers[offset] for offset in events.offsets]
+    return events.offsets
 
 
 def test_a_repeat_inside_the_chunk_goes_in_once() -> None:

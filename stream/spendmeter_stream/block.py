@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -31,8 +31,7 @@ _COUNTS: Final = (
 )  # fmt: skip
 
 
-_NAMES: Final = WireEvent.__struct_fields__
-_values = attrgetter(*_NAMES)
+_VALUES: Final = {name: attrgetter(name) for name in WireEvent.__struct_fields__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ def build_block(
     ingested_at: datetime,
 ) -> pa.Table:
     """One row of `usage_events` for each event, in order. Costs are USD with 12 decimals."""
-    columns: dict[str, Any] = dict(zip(_NAMES, _turned(map(_values, events.fields), len(_NAMES)), strict=True))
+    columns: dict[str, Any] = {name: list(map(value, events.fields)) for name, value in _VALUES.items()}
     occurred_at = pa.array(events.occurred_at_ms).cast(_MILLISECONDS)
     counts = {name: np.array(columns[name], dtype=np.int64) for name in _COUNTS}
     audio_ms = np.rint(np.array(columns["audio_seconds"], dtype=np.float64) * 1000).astype(np.int64)
@@ -95,13 +94,10 @@ def _standing(
     org_ids: Sequence[str], user_ids: Sequence[str], users: Mapping[tuple[str, str], Standing]
 ) -> dict[str, pa.Array[Any]]:
     standings = [users.get(pair, UNKNOWN) for pair in zip(org_ids, user_ids, strict=True)]
-    values = _turned(standings, len(Standing._fields))
-    return {name: pa.array(each, pa.string()) for name, each in zip(Standing._fields, values, strict=True)}
-
-
-def _turned(rows: Iterable[tuple[Any, ...]], width: int) -> list[tuple[Any, ...]]:
-    """Rows of `width` values each as that many columns."""
-    return list(zip(*rows, strict=True)) or [()] * width
+    return {
+        name: pa.array([standing[index] for standing in standings], pa.string())
+        for index, name in enumerate(Standing._fields)
+    }
 
 
 def _price(

@@ -6,6 +6,7 @@ Faust hands events to agents one by one, which costs more than all work on them;
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -72,6 +73,7 @@ class Ingest(mode.Service):
 
     async def on_start(self) -> None:
         """Open what the chunks need, then join the group."""
+        settle_heap()
         self._cpu = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute")
         self._session = self._store.session("ingest", size=_CHUNKS_AT_ONCE)
         self._incarnation = await self._find_incarnation()
@@ -164,6 +166,17 @@ class Ingest(mode.Service):
         )
         _count_gaps(events, block, self._directory)
         return block
+
+
+def settle_heap() -> None:
+    """Spare what is loaded by now from every later collection, and collect less often.
+
+    A chunk makes and drops 100,000 objects, none in a cycle. With Python's defaults, that has the price book and all
+    modules walked through several times a second, for a quarter of the time that a chunk takes.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
 
 
 class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]

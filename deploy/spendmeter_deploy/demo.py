@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -75,15 +77,29 @@ async def _seed(stack: EmbeddedStack, traffic: Traffic, console: Console) -> Non
         console.print(f"{stack.folder.path} is seeded up to this hour.", style="dim")
         return
     await _introduce_everyone(stack, traffic.seed)
-    started = time.monotonic()
-    sent = await _emit(stack, traffic, console)
-    if not await stack.caught_up(timeout=600):
-        raise StartError("the worker did not catch up with the traffic in 10 minutes; see the log above")
+    async with _merged_afterwards(stack):
+        sent, started = await _emit(stack, traffic, console)
+        if not await stack.caught_up(timeout=600):
+            raise StartError("the worker did not catch up with the traffic in 10 minutes; see the log above")
     seconds = time.monotonic() - started
     console.print(
         f"{sent:,} events of {traffic.days:.4g} days emitted, priced and stored in {seconds:.1f} s"
         f" ([bold]{sent / seconds:,.0f} events/s[/])"
     )
+
+
+@contextlib.asynccontextmanager
+async def _merged_afterwards(stack: EmbeddedStack) -> AsyncIterator[None]:
+    """Let the store merge parts when the load is over, as is usual for a bulk load: once, and not again and again.
+
+    The demo makes some twenty parts a month and table; ClickHouse slows inserts down at a thousand.
+    """
+    with stack.store.session("merges") as session:
+        await session.command("SYSTEM STOP MERGES")
+        try:
+            yield
+        finally:
+            await session.command("SYSTEM START MERGES")
 
 
 async def _introduce_everyone(stack: EmbeddedStack, seed: int) -> None:
@@ -96,7 +112,8 @@ async def _introduce_everyone(stack: EmbeddedStack, seed: int) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _emit(stack: EmbeddedStack, traffic: Traffic, console: Console) -> int:
+async def _emit(stack: EmbeddedStack, traffic: Traffic, console: Console) -> tuple[int, float]:
+    """How many events were sent, and when the first one was (monotonic seconds)."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "spendmeter_deploy.emit_demo"),
@@ -105,12 +122,13 @@ async def _emit(stack: EmbeddedStack, traffic: Traffic, console: Console) -> int
     )
     if process.stdout is None:
         raise RuntimeError("the emitter was started without its pipe")
-    sent = 0
+    sent, started = 0, 0.0
     try:
         with _progress(console) as bar:
             task = bar.add_task("emit", total=None, sent=0)
             async for line in process.stdout:
                 sent = int(line)
+                started = started or time.monotonic()
                 bar.update(task, sent=sent)
         if await process.wait() != 0:
             raise StartError("the demo's emitter failed; its words are above")
@@ -118,7 +136,7 @@ async def _emit(stack: EmbeddedStack, traffic: Traffic, console: Console) -> int
         if process.returncode is None:
             process.kill()
             await process.wait()
-    return sent
+    return sent, started
 
 
 def _this_hour() -> datetime:

@@ -146,7 +146,7 @@ class _Server(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def _served(app: object, listener: socket.socket) -> AsyncIterator[None]:
-    server = _Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5))  # type: ignore[arg-type]
+    server = _Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=5))  # type: ignore[arg-type]
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.01)

@@ -6,6 +6,7 @@ It prints how many events it has sent, a number a line, and ends when the broker
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from datetime import datetime
 from typing import Final
@@ -21,6 +22,7 @@ async def emit(connection: KafkaConnection, *, seed: int, days: float, end: date
     """Publish the traffic; returns how many events were sent."""
     sent = 0
     async with UsageProducer(connection=connection) as producer:
+        print(0, flush=True)  # noqa: T201 - the demo's clock starts here, after this process has loaded
         for key, value in generate(seed=seed, days=days, end=end):
             await producer.put_encoded(key, value)
             sent += 1
@@ -35,6 +37,8 @@ async def emit(connection: KafkaConnection, *, seed: int, days: float, end: date
 def main() -> None:
     """Read the four arguments and emit."""
     bootstrap, seed, days, end = sys.argv[1:]
+    # Thousands of records wait at any time, none in a cycle: looking for cycles took a fifth of this process's time.
+    gc.disable()
     connection = KafkaConnection(bootstrap_servers=bootstrap)
     asyncio.run(emit(connection, seed=int(seed), days=float(days), end=datetime.fromisoformat(end)))
 

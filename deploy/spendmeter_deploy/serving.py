@@ -47,7 +47,12 @@ async def serve_forever(host: str, port: int) -> None:
                 " set SPENDMETER_OIDC_ISSUER, or set SPENDMETER_ADMIN_KEY to a long random string"
             )
         config = uvicorn.Config(
-            create_app(store=store, settings=settings), host=host, port=port, log_config=None, access_log=False
+            create_app(store=store, settings=settings),
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            ws="none",
         )
         await uvicorn.Server(config).serve()
 

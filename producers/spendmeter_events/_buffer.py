@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 
 class Record(NamedTuple):
@@ -15,11 +15,13 @@ class Record(NamedTuple):
     key: bytes
     value: bytes
     timestamp_ms: int
+    size: int
+    """Bytes of key and value: asked for at each step, counted once."""
 
-    @property
-    def size(self) -> int:
-        """Bytes of key and value."""
-        return len(self.key) + len(self.value)
+    @classmethod
+    def of(cls, key: bytes, value: bytes, *, timestamp_ms: int) -> Self:
+        """A record of these bytes."""
+        return cls(key, value, timestamp_ms, len(key) + len(value))
 
 
 class Buffer:

@@ -6,12 +6,14 @@ a retry by producer id and sequence number, so a retry must be the same batch.
 
 from __future__ import annotations
 
+import struct
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.codec import lz4_encode
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
+from aiokafka.record.util import calc_crc32c
 
 from spendmeter_events._buffer import Record
 from spendmeter_events._link import ProducerId
@@ -19,13 +21,32 @@ from spendmeter_events._link import ProducerId
 _MAGIC: Final = 2
 _ANONYMOUS: Final = ProducerId(-1, -1)
 _NO_LIMIT: Final = 2**31 - 1
-_murmur2 = DefaultPartitioner()
+_LZ4_LEVEL: Final = 1
+
+# The fields of a batch before its records: base offset, length, leader epoch, magic, CRC-32C of all that follows it,
+# attributes (codec in the lowest bits), last offset delta, two timestamps, producer id, epoch and sequence, count.
+_HEADER: Final = struct.Struct(">qiibIhiqqqhii")
+_LENGTH, _CRC, _ATTRIBUTES = 1, 4, 5
+_AFTER_LENGTH, _AFTER_CRC = 12, 21
+
+_WORDS: Final = struct.Struct("<4I")
+_M: Final = 0x5BD1E995
+_SEED: Final = 0x9747B28C ^ 16
+_32_BITS: Final = 0xFFFFFFFF
 
 
 def partition_of(key: bytes, partitions: list[int]) -> int:
-    """Where any Kafka client's default partitioner puts this key (murmur2, as the Java client)."""
-    partition: int = _murmur2(key, partitions, partitions)
-    return partition
+    """Where any Kafka client's default partitioner puts this key of 16 bytes (murmur2, as the Java client).
+
+    Like aiokafka's, which takes keys of any length byte by byte, and four times as long.
+    """
+    digest = _SEED
+    for word in _WORDS.unpack(key):
+        word = word * _M & _32_BITS
+        digest = digest * _M & _32_BITS ^ (word ^ word >> 24) * _M & _32_BITS
+    digest = (digest ^ digest >> 13) * _M & _32_BITS
+    digest ^= digest >> 15
+    return partitions[(digest & 0x7FFFFFFF) % len(partitions)]
 
 
 @dataclass(slots=True)
@@ -99,7 +120,7 @@ def build_batch(records: list[Record], *, producer: ProducerId | None, sequence:
     number, epoch = producer or _ANONYMOUS
     builder = DefaultRecordBatchBuilder(
         magic=_MAGIC,
-        compression_type=DefaultRecordBatch.CODEC_LZ4,
+        compression_type=DefaultRecordBatch.CODEC_NONE,
         is_transactional=0,
         producer_id=number,
         producer_epoch=epoch,
@@ -108,4 +129,18 @@ def build_batch(records: list[Record], *, producer: ProducerId | None, sequence:
     )
     for offset, record in enumerate(records):
         builder.append(offset, record.timestamp_ms, record.key, record.value, [])
-    return bytes(builder.build())
+    return _compressed(builder.build())
+
+
+def _compressed(plain: bytearray) -> bytes:
+    """The batch with its records as one lz4 frame.
+
+    aiokafka itself compresses at level 9: ten times the processor time for a sixth fewer bytes.
+    """
+    records: bytes = lz4_encode(bytes(memoryview(plain)[_HEADER.size :]), level=_LZ4_LEVEL)
+    head = list(_HEADER.unpack_from(plain))
+    head[_LENGTH] = _HEADER.size - _AFTER_LENGTH + len(records)
+    head[_ATTRIBUTES] |= DefaultRecordBatch.CODEC_LZ4
+    covered = _HEADER.pack(*head)[_AFTER_CRC:] + records
+    head[_CRC] = calc_crc32c(covered)
+    return _HEADER.pack(*head)[:_AFTER_CRC] + covered

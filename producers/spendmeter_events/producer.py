@@ -99,7 +99,9 @@ class UsageProducer:
 
     async def put_encoded(self, key: bytes, value: bytes) -> None:
         """`put` for a source that makes `UsageEvent.key` and `UsageEvent.to_json()` itself. Raises like it."""
-        await self._put(Record(key, value, time.time_ns() // 1_000_000))
+        if len(key) != 16:
+            raise EventRefused(f"a key of {len(key)} bytes; it must be the 16 bytes of event_id")
+        await self._put(Record.of(key, value, timestamp_ms=time.time_ns() // 1_000_000))
 
     async def _put(self, record: Record) -> None:
         if len(record.value) > MAX_EVENT_BYTES:
@@ -241,4 +243,4 @@ class UsageProducer:
 def _encode(event: UsageEvent) -> Record:
     if not isinstance(event, UsageEvent):
         raise TypeError(f"{type(event).__name__} is not a UsageEvent")
-    return Record(event.key, event.to_json(), time.time_ns() // 1_000_000)
+    return Record.of(event.key, event.to_json(), timestamp_ms=time.time_ns() // 1_000_000)

@@ -24,7 +24,7 @@ class ServiceSettings(BaseSettings):
     """How many stored rows one query may read."""
     requests_per_minute: int = Field(default=1200, ge=0)
     """Of one credential, in one process. 0 sets no limit."""
-    answer_cache_seconds: float = Field(default=2.0, ge=0, le=300)
+    answer_cache_seconds: float = Field(default=1.0, ge=0, le=300)
     """How long the same question from the same credential gets the same answer. 0 turns it off."""
     cors_origins: str = ""
     """Origins whose pages may ask, separated by commas. Empty: none."""

@@ -57,7 +57,7 @@ class StreamSettings(KafkaSettings):
     """Where a worker of its own shows `/metrics`."""
     incarnation: str = ""
     """The life of the usage topic. Empty: the id that Kafka gave the topic."""
-    chunk_records: int = Field(default=10_000, ge=1, le=100_000)
+    chunk_records: int = Field(default=30_000, ge=1, le=100_000)
     chunk_interval_ms: int = Field(default=500, ge=10, le=60_000)
     chunks_per_second: float = Field(default=8.0, gt=0, le=1000)
     """How many chunks a worker closes by time: the more partitions, the longer each waits for its turn,

@@ -16,6 +16,7 @@ from spendmeter_clickhouse.budgets import Budget, write_budget
 from spendmeter_events import UsageEvent
 from spendmeter_stream.block import Coordinates, build_block
 from spendmeter_stream.pricing import PriceBook
+from spendmeter_stream.wire import Events
 from tests.gate.cases import Case
 from tests.gate.macros import expand
 from tests.gate.statements import rules, statements
@@ -57,7 +58,7 @@ async def stored(session: Session, fields: Sequence[dict[str, Any]], *, first: i
     events: list[UsageEvent] = [event(first + number, **changes) for number, changes in enumerate(fields)]
     where = Coordinates("alerts", 0)
     book, offsets = PriceBook.load(), range(first, first + len(events))
-    block = build_block(events, offsets, coordinates=where, book=book, users={}, ingested_at=NOW)
+    block = build_block(Events.of(events, offsets), coordinates=where, book=book, users={}, ingested_at=NOW)
     await session.insert_arrow("usage_events", block)
 
 

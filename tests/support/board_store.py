@@ -16,6 +16,7 @@ from spendmeter_events import UsageEvent
 from spendmeter_stream.block import Coordinates, build_block
 from spendmeter_stream.directory import Standing
 from spendmeter_stream.pricing import PriceBook
+from spendmeter_stream.wire import Events
 from tests.support.demo_store import fill_with_demo
 from tests.support.records import event
 from tests.support.store import open_store
@@ -59,8 +60,7 @@ def fill(store: Store) -> None:
 async def _odd(session: Session) -> None:
     events = list(_odd_events())
     block = build_block(
-        events,
-        range(len(events)),
+        Events.of(events),
         coordinates=Coordinates("odd", 0),
         book=PriceBook.load(),
         users={(QUOTED_ORG, QUOTED_USER): STUDENT},

@@ -12,7 +12,7 @@ from spendmeter_events._buffer import Buffer, Record
 
 
 def _record(number: int, size: int = 10) -> Record:
-    return Record(number.to_bytes(4), b"x" * (size - 4), 0)
+    return Record.of(number.to_bytes(4), b"x" * (size - 4), timestamp_ms=0)
 
 
 def test_buffer_turns_the_newest_away_when_full() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import demo
+from benchmarks import demo, pricing
 from benchmarks.query_section import section
 
 _PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
@@ -104,6 +104,11 @@ def seeding() -> str:
     return "| the demo | |\n|---|---:|\n" + "\n".join(f"| {name} | {value} |" for name, value in rows)
 
 
+def prices() -> str:
+    """Pricing by itself, beside `genai_prices`."""
+    return "| pricing | |\n|---|---:|\n" + "\n".join(f"| {name} | {value} |" for name, value in pricing.run())
+
+
 def freshness() -> str:
     """emit() to visible in the summary."""
     found = _child("benchmarks.freshness", str(_FRESHNESS_SECONDS))
@@ -144,6 +149,7 @@ SECTIONS: dict[str, tuple[str, Callable[[], str]]] = {
     "partitions": ("Many partitions", partitions),
     "demo": ("The demo", seeding),
     "freshness": ("Freshness", freshness),
+    "pricing": ("Pricing", prices),
     "query": ("The query service", query),
     "incidents": ("False alarms and incidents", incidents),
 }

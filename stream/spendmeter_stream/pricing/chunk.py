@@ -50,13 +50,10 @@ def price_chunk(book: PriceBook, columns: Mapping[str, Any]) -> dict[str, Column
 
 def _cards(book: PriceBook, columns: Mapping[str, Any], counts: Int64) -> Int64:
     """The card number of each event."""
-    kinds: dict[CallKind, int] = {}
-    codes = np.fromiter(
-        (kinds.setdefault(kind, len(kinds)) for kind in _kinds(book, columns, counts)),
-        np.int64,
-        counts.shape[1],
-    )
-    timelines = [book.timeline(kind) for kind in kinds]
+    kinds = _kinds(book, columns, counts)
+    numbers = {kind: number for number, kind in enumerate(dict.fromkeys(kinds))}
+    codes = np.fromiter(map(numbers.__getitem__, kinds), np.int64, len(kinds))
+    timelines = [book.timeline(CallKind._make(kind)) for kind in numbers]
     constant = np.array([-1 if each.constant is None else each.constant for each in timelines], np.int64)
     cards = constant[codes] if len(timelines) else codes
     varying = np.flatnonzero(constant < 0)
@@ -65,29 +62,19 @@ def _cards(book: PriceBook, columns: Mapping[str, Any], counts: Int64) -> Int64:
     return cards
 
 
-def _kinds(book: PriceBook, columns: Mapping[str, Any], counts: Int64) -> list[CallKind]:
+def _kinds(book: PriceBook, columns: Mapping[str, Any], counts: Int64) -> list[tuple[Any, ...]]:
+    """The fields of each event's `CallKind`, as a plain tuple: few kinds are distinct, and only those need names."""
     orgs: Sequence[str] = [""] * counts.shape[1]
     if book.orgs:
         orgs = [org if org in book.orgs else "" for org in columns["org_id"]]
-    kinds = list(
-        map(
-            CallKind._make,
-            zip(
-                columns["provider"],
-                columns["model"],
-                columns["service_tier"],
-                columns["region"],
-                orgs,
-                [()] * counts.shape[1],
-                strict=True,
-            ),
-        )
-    )
+    unqualified: list[tuple[()]] = [()] * counts.shape[1]
+    texts = (columns[name] for name in ("provider", "model", "service_tier", "region"))
+    kinds: list[tuple[Any, ...]] = list(zip(*texts, orgs, unqualified, strict=True))
     tags = columns["tags"]
     qualified = counts[UNIT_INDEX["images"]] + counts[UNIT_INDEX["tool_calls"]] > 0
     for row in np.flatnonzero(qualified).tolist():
         if found := tuple((tag, tags[row][tag].lower()) for tag in QUALIFIERS if tag in tags[row]):
-            kinds[row] = kinds[row]._replace(qualifiers=found)
+            kinds[row] = (*kinds[row][:-1], found)
     return kinds
 
 

@@ -1,17 +1,18 @@
 """Reading price files: TOML with the line of every block and key, so that a fault can name its place.
 
-`tomllib` keeps no positions. A block header and a key each begin a line, so the lines are found beside it.
+`tomli` keeps no positions. A block header and a key each begin a line, so the lines are found beside it.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
+
+import tomli
 
 from spendmeter_stream.pricing.rows import Fault, Place
 
@@ -58,7 +59,7 @@ def read_documents(directory: Path) -> tuple[list[Document], list[Fault]]:
         name = file.relative_to(directory).as_posix()
         try:
             documents.append(parse_document(file.read_text("utf-8"), name, layer))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, DocumentError) as error:
+        except (tomli.TOMLDecodeError, UnicodeDecodeError, DocumentError) as error:
             faults.append(Fault(Place(name, _line_of(error)), str(error)))
     return documents, faults
 
@@ -73,10 +74,10 @@ def _line_of(error: Exception) -> int:
 
 
 def parse_document(text: str, name: str, layer: int) -> Document:
-    """Raises `tomllib.TOMLDecodeError`, or `DocumentError` for multi-line strings (they hide the lines)."""
+    """Raises `tomli.TOMLDecodeError`, or `DocumentError` for multi-line strings (they hide the lines)."""
     if '"""' in text or "'''" in text:
         raise DocumentError("multi-line strings are not used in price files")
-    data = tomllib.loads(text, parse_float=Decimal)
+    data = tomli.loads(text, parse_float=Decimal)
     head_lines, blocks = _lines(text)
     prices, multipliers = data.pop("price", []), data.pop("multiplier", [])
     if not (_is_tables(prices) and _is_tables(multipliers)):

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from spendmeter_clickhouse.api_keys import ApiKey, digest_of, generate_key, list_keys, revoke_key, store_key
+from spendmeter_clickhouse.scopes import ORG_READ, PLATFORM_READ, PLATFORM_WRITE
 from spendmeter_deploy.offline_store import offline_store
 from spendmeter_deploy.running import refuse, run
-from spendmeter_rollups.auth import ORG_READ, PLATFORM_READ, PLATFORM_WRITE
 
 app = typer.Typer(help="Keys for the query service: create, list and revoke them.", no_args_is_help=True)
 

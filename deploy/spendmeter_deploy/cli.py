@@ -1,4 +1,7 @@
-"""The `spendmeter` command: each verb in a few lines, its work in a module of the same name."""
+"""The `spendmeter` command: each verb in a few lines, its work in a module of the same name.
+
+What only one verb needs is imported by that verb: worker, query service and broker take seconds to load.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,9 @@ from rich.console import Console
 
 from spendmeter_clickhouse import Store, StoreSettings, migrate
 from spendmeter_deploy import apikey_commands, dlq_commands, fx_commands, prices_commands, rollups_commands
-from spendmeter_deploy.demo import DemoOptions, run_demo
-from spendmeter_deploy.embedded import embedded_stack, until_told_to_stop
-from spendmeter_deploy.greeting import introduce
 from spendmeter_deploy.replay_command import replay_command
 from spendmeter_deploy.reprice_command import reprice_command
 from spendmeter_deploy.running import configure_logs, log_as_json, run
-from spendmeter_deploy.serving import serve_forever, work_forever
 from spendmeter_deploy.settings import StackSettings
 from spendmeter_deploy.verify_commands import verify_command
 
@@ -53,6 +52,8 @@ def demo(
     exit_: Annotated[bool, typer.Option("--exit", help="End after the summary.")] = False,
 ) -> None:
     """Seed believable traffic through the real pipeline, show a summary, and serve it."""
+    from spendmeter_deploy.demo import DemoOptions, run_demo
+
     run(run_demo(_settings(data_dir, port), DemoOptions(days=days, seed=seed, exit=exit_)))
 
 
@@ -77,6 +78,8 @@ def migrate_() -> None:
 @app.command()
 def worker() -> None:
     """Run a worker against SPENDMETER_BOOTSTRAP and SPENDMETER_STORE_DSN."""
+    from spendmeter_deploy.serving import work_forever
+
     log_as_json()
     run(work_forever())
 
@@ -87,6 +90,8 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8080,
 ) -> None:
     """Run the query service against SPENDMETER_STORE_DSN."""
+    from spendmeter_deploy.serving import serve_forever
+
     log_as_json()
     run(serve_forever(host, port))
 
@@ -102,6 +107,9 @@ def _settings(data_dir: Path | None, port: int | None) -> StackSettings:
 
 
 async def _up(settings: StackSettings) -> None:
+    from spendmeter_deploy.embedded import embedded_stack, until_told_to_stop
+    from spendmeter_deploy.greeting import introduce
+
     async with embedded_stack(settings) as stack:
         introduce(stack, Console())
         await until_told_to_stop(stack)

@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from spendmeter_clickhouse import StoreError
 from spendmeter_deploy.errors import StartError
 from spendmeter_events.errors import SpendmeterError
-from spendmeter_rollups.logs import JsonFormatter
 from spendmeter_stream.errors import StreamError
 from spendmeter_stream.pricing import PriceBookError
 
@@ -56,6 +55,9 @@ def configure_logs(*, verbose: bool) -> None:
 
 def log_as_json() -> None:
     """One JSON object a line from now on, a line for each request among them: for processes that serve."""
+    # Not at the top: every verb imports this module, and few need the query service.
+    from spendmeter_rollups.logs import JsonFormatter
+
     for handler in logging.getLogger().handlers:
         handler.setFormatter(JsonFormatter())
     logging.getLogger("spendmeter.http").setLevel(logging.INFO)

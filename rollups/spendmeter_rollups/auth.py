@@ -10,17 +10,10 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
+from spendmeter_clickhouse.scopes import ORG_READ, PLATFORM_READ, PLATFORM_WRITE
 from spendmeter_rollups.problems import forbidden, unauthorized
-
-PLATFORM_READ: Final = "platform:read"
-"""Every org."""
-PLATFORM_WRITE: Final = "platform:write"
-"""Define budgets and currency rates."""
-ORG_READ: Final = "org:read"
-"""One org: the credential's own, whatever is asked."""
-SCOPES: Final = (PLATFORM_READ, PLATFORM_WRITE, ORG_READ)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,8 @@ import jwt
 from jwt import PyJWKClient
 from jwt.exceptions import PyJWKClientConnectionError, PyJWTError
 
-from spendmeter_rollups.auth import SCOPES, Credential
+from spendmeter_clickhouse.scopes import SCOPES
+from spendmeter_rollups.auth import Credential
 from spendmeter_rollups.problems import Problem
 
 log = logging.getLogger(__name__)

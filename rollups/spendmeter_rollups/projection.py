@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.special import stdtrit
 
 MIN_POINTS: Final = 7
 CONFIDENCE: Final = 0.8
@@ -56,6 +55,9 @@ def forecast(points: Sequence[float], *, spent: float, ahead: Sequence[float], w
     future = np.column_stack((np.ones(len(weight)), np.asarray(ahead, dtype=float)))
     combined = weight @ future
     spread = variance * float(combined @ inverse @ combined + weight.sum())
+    # Loading it takes longer than the rest of the service; only projections need it.
+    from scipy.special import stdtrit
+
     margin = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * spread**0.5
     projected = spent + float(combined @ coefficients)
     return Forecast(

@@ -15,8 +15,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from spendmeter_clickhouse import Store
+from spendmeter_clickhouse.scopes import ORG_READ
 from spendmeter_rollups import Credential, ServiceSettings
-from spendmeter_rollups.auth import ORG_READ
 from spendmeter_rollups.dimensions import DIMENSIONS
 from spendmeter_rollups.export import PORTION, export_events
 from spendmeter_rollups.log import LogParams

@@ -15,8 +15,8 @@ import zstandard
 from fastapi.testclient import TestClient
 
 from spendmeter_clickhouse import Store
+from spendmeter_clickhouse.scopes import ORG_READ, PLATFORM_READ
 from spendmeter_rollups import Credential
-from spendmeter_rollups.auth import ORG_READ, PLATFORM_READ
 from spendmeter_rollups.logs import JsonFormatter
 from tests.support.service import answer, service
 from tests.support.usage import insert_usage, usage_row

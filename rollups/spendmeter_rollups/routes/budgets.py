@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from spendmeter_rollups.auth import PLATFORM_WRITE
+from spendmeter_clickhouse.scopes import PLATFORM_WRITE
 from spendmeter_rollups.budgets import (
     BudgetAnswer,
     BudgetBody,

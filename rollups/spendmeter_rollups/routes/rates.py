@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
-from spendmeter_rollups.auth import PLATFORM_WRITE
+from spendmeter_clickhouse.scopes import PLATFORM_WRITE
 from spendmeter_rollups.rates import RateAnswer, RateBody, write_rate
 from spendmeter_rollups.routes.usage import PROBLEMS
 from spendmeter_rollups.service import CredentialDep, ServiceDep

@@ -1,5 +1,7 @@
 """Fixtures that any test may ask for by name."""
 
+from hypothesis import HealthCheck, settings
+
 from tests.support.board_store import board_store
 from tests.support.brokers import broker, fresh_tansu, kafka, tansu
 from tests.support.clickhouse_http.fixtures import (
@@ -29,3 +31,7 @@ __all__ = [
     "store_folder",
     "tansu",
 ]
+
+# A busy machine is not a fault of the code: hypothesis has clocks of its own, and here they may not fail a test.
+settings.register_profile("spendmeter", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("spendmeter")

@@ -189,8 +189,8 @@ def test_memory_does_not_grow_with_the_rows(store: Store) -> None:
     async def peaks() -> list[int]:
         with store.session("many") as session:
             await session.command(_MANY_CALLS, {"count": MANY})
-        reader = Reader(store, ServiceSettings())
-        return [await peak(reader, calls) for calls in (MANY // 6, MANY)]
+            reader = Reader(session, ServiceSettings())
+            return [await peak(reader, calls) for calls in (MANY // 6, MANY)]
 
     few, many = asyncio.run(peaks())
     assert many < 1.5 * few

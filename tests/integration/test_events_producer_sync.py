@@ -38,7 +38,8 @@ def _run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-W", "error", "-c", _PRELUDE + textwrap.dedent(script), *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        # Only keeps a broken script from hanging: twenty forks beside busy threads take a while on a busy machine.
+        timeout=600,
     )
     assert ended.returncode == 0, ended.stderr
     return ended

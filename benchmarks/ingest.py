@@ -21,6 +21,7 @@ from typing import Any
 
 import faust
 
+from benchmarks.waiting import until
 from spendmeter_clickhouse import Store, StoreSettings, migrate
 from spendmeter_deploy.broker import TansuBroker
 from spendmeter_events import UsageProducer
@@ -77,14 +78,22 @@ async def stored(store: Store) -> int:
 async def drain(topic: FilledTopic, app: faust.App) -> float:
     """Seconds from the first stored event to the last, and so without the time to start and join the group."""
     await app.start()
-    while (first := await stored(topic.store)) == 0:  # noqa: ASYNC110
-        await asyncio.sleep(0.02)
-    started, before = time.perf_counter(), first
-    while (now := await stored(topic.store)) < topic.events:  # noqa: ASYNC110
-        await asyncio.sleep(0.1)
+    before = 0
+
+    async def begun() -> bool:
+        nonlocal before
+        before = await stored(topic.store)
+        return before > 0
+
+    async def done() -> bool:
+        return await stored(topic.store) >= topic.events
+
+    await until(begun, every=0.02)
+    started = time.perf_counter()
+    await until(done, every=0.1)
     seconds = time.perf_counter() - started
     await app.stop()
-    return (now - before) / seconds
+    return (topic.events - before) / seconds
 
 
 async def worker(topic: FilledTopic, guarantees: Guarantees) -> float:

@@ -14,6 +14,7 @@ from statistics import quantiles
 
 from prometheus_client import REGISTRY
 
+from benchmarks.waiting import until
 from spendmeter_clickhouse import Store, StoreSettings, migrate
 from spendmeter_deploy.broker import TansuBroker
 from spendmeter_events import UsageProducer
@@ -82,13 +83,11 @@ async def measure(width: int, seconds: int) -> dict[str, float]:
 async def _run(settings: StreamSettings, store: Store, seconds: int) -> dict[str, float]:
     worker = create_worker(settings=settings, store=store, web=False)
     await worker.app.start()
-    while not worker.ingest.caught_up():  # noqa: ASYNC110
-        await asyncio.sleep(0.1)
+    await until(worker.ingest.caught_up, every=0.1)
     before = sum(_samples("spendmeter_chunks_total").values())
     shown = await trickle(settings, seconds)
     chunks = sum(_samples("spendmeter_chunks_total").values()) - before
-    while not worker.ingest.caught_up():  # noqa: ASYNC110
-        await asyncio.sleep(0.1)
+    await until(worker.ingest.caught_up, every=0.1)
     with store.session("count") as session:
         ((late, events),) = (await session.query(f"SELECT {_LATE}, count() FROM usage_events")).result_rows
     await worker.app.stop()

@@ -6,12 +6,12 @@ The views would give the same rollups with every insert, in many small pieces th
 
 from __future__ import annotations
 
-import asyncio
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from benchmarks.waiting import until
 from spendmeter_clickhouse import Session, Store, migrate
 
 DAYS: Final = 90
@@ -67,8 +67,11 @@ def _of_days(select: str, day: date, days: int) -> str:
 
 async def _settle(session: Session) -> None:
     """Let the merges end that the inserts began: a store of 90 days has no day of small parts but the last."""
-    while (await session.query("SELECT count() FROM system.merges")).result_rows[0][0]:  # noqa: ASYNC110
-        await asyncio.sleep(1)
+
+    async def merged() -> bool:
+        return (await session.query("SELECT count() FROM system.merges")).result_rows == [(0,)]
+
+    await until(merged, every=1)
 
 
 def _filled(sql: str, **values: object) -> str:

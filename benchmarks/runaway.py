@@ -15,6 +15,7 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer
 from prometheus_client import REGISTRY
 
+from benchmarks.waiting import until
 from spendmeter_deploy.embedded import EmbeddedStack, embedded_stack
 from spendmeter_deploy.settings import StackSettings
 from spendmeter_events import UsageEvent, UsageProducer
@@ -31,8 +32,7 @@ async def measure() -> dict[str, float]:
     """Seconds from the first call to the alert, on an embedded stack with default settings."""
     with tempfile.TemporaryDirectory() as folder:
         async with embedded_stack(StackSettings(data_dir=Path(folder), port=0)) as stack:
-            while not REGISTRY.get_sample_value(_LAST_RUN):  # noqa: ASYNC110 - the guard has no event for it
-                await asyncio.sleep(0.1)
+            await until(lambda: bool(REGISTRY.get_sample_value(_LAST_RUN)), every=0.1)
             emitting = asyncio.create_task(_emit(stack))
             started = time.perf_counter()
             in_metrics, in_topic = await asyncio.gather(_metrics(), _topic(stack))
@@ -52,8 +52,11 @@ async def _emit(stack: EmbeddedStack) -> None:
 
 async def _metrics() -> float:
     labels = {"scope": "org", "org": _ORG, "key": _ORG}
-    while (REGISTRY.get_sample_value("spendmeter_spend_spike_score", labels) or 0.0) <= SPIKE_SCORE:  # noqa: ASYNC110
-        await asyncio.sleep(0.05)
+
+    def noticed() -> bool:
+        return (REGISTRY.get_sample_value("spendmeter_spend_spike_score", labels) or 0.0) > SPIKE_SCORE
+
+    await until(noticed, every=0.05)
     return time.perf_counter()
 
 

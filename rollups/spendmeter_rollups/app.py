@@ -39,8 +39,38 @@ def create_app(
     :param authenticators: asked after the key and the issuer of `settings`, and the stored API keys.
     """
     registry = registry or CollectorRegistry()
+    app = FastAPI(
+        title="Spendmeter",
+        description="Who spends what on which LLM feature.",
+        version="1",
+        lifespan=_lifespan,
+        redoc_url=None,
+    )
+    app.state.service = _service(store, settings, authenticators, clock)
+    app.state.registry = registry
+    install_problems(app)
+    for room in (usage, export, filters, budgets, rates, audit, health):
+        app.include_router(room.router)
+    describe_problems(app)
+    app.add_middleware(CompressMiddleware, minimum_size=1000)
+    if settings.allowed_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.allowed_origins, allow_headers=["Authorization"])
+    app.add_middleware(Observed, metrics=ServiceMetrics(registry))
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    app.state.service.reader.close()
+    app.state.service.writer.close()
+
+
+def _service(
+    store: Store, settings: ServiceSettings, authenticators: Sequence[Authenticator], clock: Callable[[], datetime]
+) -> Service:
     reader = Reader(store.reader(), settings)
-    service = Service(
+    return Service(
         reader=reader,
         writer=store.session("service"),
         settings=settings,
@@ -49,36 +79,6 @@ def create_app(
         cache=AnswerCache(seconds=settings.answer_cache_seconds),
         clock=clock,
     )
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        service.reader.close()
-        service.writer.close()
-
-    app = FastAPI(
-        title="Spendmeter",
-        description="Who spends what on which LLM feature.",
-        version="1",
-        lifespan=lifespan,
-        redoc_url=None,
-    )
-    app.state.service = service
-    app.state.registry = registry
-    install_problems(app)
-    app.include_router(usage.router)
-    app.include_router(export.router)
-    app.include_router(filters.router)
-    app.include_router(budgets.router)
-    app.include_router(rates.router)
-    app.include_router(audit.router)
-    app.include_router(health.router)
-    app.add_middleware(CompressMiddleware, minimum_size=1000)
-    describe_problems(app)
-    if settings.allowed_origins:
-        app.add_middleware(CORSMiddleware, allow_origins=settings.allowed_origins, allow_headers=["Authorization"])
-    app.add_middleware(Observed, metrics=ServiceMetrics(registry))
-    return app
 
 
 def _authenticators(

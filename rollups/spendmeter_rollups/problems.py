@@ -104,10 +104,10 @@ def forbidden(detail: str, *, parameter: str | None = None) -> Problem:
 
 def install_problems(app: FastAPI) -> None:
     """Make every error of `app` a problem answer."""
-    app.add_exception_handler(Problem, _on_problem)
-    app.add_exception_handler(RequestValidationError, _on_invalid)
-    app.add_exception_handler(HTTPException, _on_http)
-    app.add_exception_handler(StoreError, _on_store)
+    app.exception_handler(Problem)(_on_problem)
+    app.exception_handler(RequestValidationError)(_on_invalid)
+    app.exception_handler(HTTPException)(_on_http)
+    app.exception_handler(StoreError)(_on_store)
 
 
 def describe_problems(app: FastAPI) -> None:
@@ -144,19 +144,16 @@ def render(request: Request, problem: Problem) -> JSONResponse:
     return JSONResponse(body, status_code=problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 
-async def _on_problem(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, Problem)  # noqa: S101 - registered for this type alone
+async def _on_problem(request: Request, error: Problem) -> JSONResponse:
     return render(request, error)
 
 
-async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)  # noqa: S101
+async def _on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
     faults = [_validation_fault(request, item) for item in error.errors()]
     return render(request, invalid_parameters(faults))
 
 
-async def _on_http(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)  # noqa: S101
+async def _on_http(request: Request, error: HTTPException) -> JSONResponse:
     kind = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "http-error")
     problem = Problem(
         status=error.status_code,
@@ -168,7 +165,7 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
     return render(request, problem)
 
 
-async def _on_store(request: Request, error: Exception) -> JSONResponse:
+async def _on_store(request: Request, error: StoreError) -> JSONResponse:
     text = str(error)
     if isinstance(error, StoreUnreachableError):
         kind, detail = "store-unreachable", "The store does not answer. Try again in a moment."

@@ -19,7 +19,7 @@ from spendmeter_clickhouse import Session, StoreError
 from spendmeter_stream import metrics
 from spendmeter_stream.block import Coordinates
 from spendmeter_stream.doubts import raise_doubt
-from spendmeter_stream.intents import OffsetRange
+from spendmeter_stream.intents import OffsetRange, insert_token
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class _Sent:
         self._session = session
         self._block = block
         self._parameters = _parameters(block, coordinates, offsets)
-        self._token = f"{coordinates.incarnation}:{coordinates.partition}:{offsets.start}-{offsets.end}"
+        self._token = insert_token(coordinates, offsets)
         # The same for every owner of the chunk, so that a zombie and the next owner work on one table, of which the
         # rows can be moved only once.
         self._table = f"usage_events_repair_{blake2b(self._token.encode(), digest_size=16).hexdigest()}"

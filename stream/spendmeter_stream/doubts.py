@@ -6,7 +6,6 @@ with raw events; where it differs, its month is made anew from them, while inges
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -18,8 +17,6 @@ import pyarrow.compute as pc
 from spendmeter_clickhouse import Session
 from spendmeter_stream.block import Coordinates
 from spendmeter_stream.intents import OffsetRange
-
-log = logging.getLogger(__name__)
 
 _COLUMNS: Final = ["doubt_id", "happened", "incarnation", "topic_partition", "start_offset", "end_offset", "days"]
 _OPEN: Final = """

@@ -25,6 +25,11 @@ class OffsetRange:
     end: int
 
 
+def insert_token(coordinates: Coordinates, offsets: OffsetRange) -> str:
+    """The name under which ClickHouse remembers a block."""
+    return f"{coordinates.incarnation}:{coordinates.partition}:{offsets.start}-{offsets.end}"
+
+
 async def write_intent(session: Session, coordinates: Coordinates, offsets: OffsetRange, *, generation: int) -> None:
     """Write down that the block of `offsets` is about to be inserted by this generation of the group."""
     row = (

@@ -21,7 +21,7 @@ from spendmeter_stream.dead_letters import DeadLetters, DeadLetterSource
 from spendmeter_stream.dedup import SeenIds, not_yet_stored, stored_at
 from spendmeter_stream.fence import Fence
 from spendmeter_stream.gate import Gate
-from spendmeter_stream.intents import OffsetRange, write_intent
+from spendmeter_stream.intents import OffsetRange, insert_token, write_intent
 from spendmeter_stream.replay import with_landed_rows
 from spendmeter_stream.retry import until_it_works
 from spendmeter_stream.validate import Rejected, Validated, validate
@@ -179,8 +179,3 @@ class ChunkProtocol:
     async def _off_loop(self, function: Callable[[], T]) -> T:
         # The thread takes the interpreter lock from the loop, but gives it back every few milliseconds.
         return await asyncio.get_running_loop().run_in_executor(self.cpu, function)
-
-
-def insert_token(coordinates: Coordinates, offsets: OffsetRange) -> str:
-    """The name under which ClickHouse remembers a block."""
-    return f"{coordinates.incarnation}:{coordinates.partition}:{offsets.start}-{offsets.end}"

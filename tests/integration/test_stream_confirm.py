@@ -16,8 +16,8 @@ from spendmeter_clickhouse import Session, Store, StoreSettings, migrate
 from spendmeter_stream.block import Coordinates
 from spendmeter_stream.confirm import confirm
 from spendmeter_stream.doubts import open_doubts
-from spendmeter_stream.intents import OffsetRange, write_intent
-from spendmeter_stream.protocol import Guarantees, insert_token
+from spendmeter_stream.intents import OffsetRange, insert_token, write_intent
+from spendmeter_stream.protocol import Guarantees
 from spendmeter_stream.settle import settle
 from spendmeter_stream.verify.compare import Days, compare, days_with_rows
 from tests.support.blocks import (
@@ -38,20 +38,13 @@ _RANGE = OffsetRange(0, 100)
 _lives = itertools.count(1)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseHttp]:
-    server = ClickHouseHttp(folder=tmp_path_factory.mktemp("killed"))
-    server.start()
-    try:
-        yield server
-    finally:
-        server.kill()
+@pytest.fixture
+def server(clickhouse_http: ClickHouseHttp) -> ClickHouseHttp:
+    return clickhouse_http
 
 
 @pytest.fixture
 async def session(server: ClickHouseHttp) -> AsyncIterator[Session]:
-    if not server.running():
-        server.start()
     with Store(StoreSettings(store_dsn=server.dsn)) as store:
         await migrate(store)
         session = store.session("test", size=2)

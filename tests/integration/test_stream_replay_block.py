@@ -8,9 +8,9 @@ import pyarrow as pa
 
 from spendmeter_clickhouse import Store
 from spendmeter_stream.block import Coordinates, build_block
-from spendmeter_stream.intents import OffsetRange
+from spendmeter_stream.intents import OffsetRange, insert_token
 from spendmeter_stream.pricing import PriceBookWatcher
-from spendmeter_stream.protocol import EXACTLY_ONCE, insert_token
+from spendmeter_stream.protocol import EXACTLY_ONCE
 from spendmeter_stream.replay import with_landed_rows
 from spendmeter_stream.wire import Events
 from tests.support.records import event

@@ -15,7 +15,6 @@ from aiokafka.errors import (
     OutOfOrderSequenceNumber,
     UnknownError,
 )
-from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.record.default_records import DefaultRecordBatch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +22,6 @@ from hypothesis import strategies as st
 from spendmeter_events import DropReason, ProducerSettings
 from spendmeter_events._buffer import Buffer, Record
 from spendmeter_events._delivery import Delivery, back_off
-from spendmeter_events._lanes import build_batch, partition_of
 from spendmeter_events._link import ProducerId
 from spendmeter_events._losses import Losses
 from spendmeter_events._verdict import Verdict, error_for, verdict
@@ -116,30 +114,6 @@ async def test_acknowledged_events_leave_the_buffer() -> None:
 
     assert sorted(link.stored) == values
     assert (bench.delivery.sent, bench.buffer.bytes, bench.buffer.waiting_bytes) == (500, 0, 0)
-
-
-@given(st.binary(min_size=16, max_size=16), st.integers(1, 1024))
-def test_key_decides_partition_as_every_kafka_client_does(key: bytes, width: int) -> None:
-    """Given aiokafka's own partitioner, which agrees with the Java client's, then ours agrees."""
-    partitions = list(range(width))
-    assert partition_of(key, partitions) == DefaultPartitioner()(key, partitions, partitions)
-
-
-@given(st.lists(st.binary(min_size=1, max_size=2000), min_size=1, max_size=50), st.none() | st.integers(0, 2**31 - 1))
-def test_a_batch_is_one_that_any_kafka_client_reads(values: list[bytes], sequence: int | None) -> None:
-    """Given aiokafka's own reader, then checksum, producer and records are those that went in."""
-    records = [Record.of(bytes(16), value, timestamp_ms=1_700_000_000_000 + n) for n, value in enumerate(values)]
-    producer = None if sequence is None else ProducerId(7, 3)
-    payload = build_batch(records, producer=producer, sequence=sequence or 0)
-    batch = DefaultRecordBatch(payload)
-    assert batch.validate_crc()
-    assert batch.compression_type == DefaultRecordBatch.CODEC_LZ4
-    assert (batch.producer_id, batch.producer_epoch, batch.base_sequence) == (
-        (-1, -1, -1) if sequence is None else (7, 3, sequence)
-    )
-    assert [(r.offset, r.timestamp, r.key, r.value) for r in batch] == [
-        (n, record.timestamp_ms, record.key, record.value) for n, record in enumerate(records)
-    ]
 
 
 async def test_one_oversized_record_costs_only_itself() -> None:

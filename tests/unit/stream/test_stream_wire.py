@@ -60,6 +60,14 @@ def _quick(value: bytes) -> WireEvent | None:
     return found
 
 
+def _contract_accepts(value: bytes) -> bool:
+    try:
+        UsageEvent.model_validate_json(value)
+    except ValidationError:
+        return False
+    return True
+
+
 @settings(max_examples=2000, deadline=None)
 @given(_CHANGES)
 @example({"occurred_at": "2026-11-02T23:59:59.9999999Z"})
@@ -108,8 +116,7 @@ def test_it_has_the_fields_and_defaults_of_the_contract() -> None:
 def test_no_field_may_be_missing_or_null_unless_the_contract_says_so(name: str) -> None:
     for fields in ({**event_fields(1), name: None}, {k: v for k, v in event_fields(1).items() if k != name}):
         value = json.dumps(fields).encode()
-        if _quick(value) is not None:
-            UsageEvent.model_validate_json(value)
+        assert _quick(value) is None or _contract_accepts(value)
 
 
 def test_a_key_of_another_event_is_seen() -> None:

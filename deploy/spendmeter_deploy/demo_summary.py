@@ -33,7 +33,7 @@ async def _get(client: aiohttp.ClientSession, view: str) -> dict[str, Any]:
 
 
 def _totals(summary: dict[str, Any]) -> Table:
-    totals, change = summary["totals"], summary["change"] or {}
+    totals = summary["totals"]
     table = Table(title="The last 90 days", title_justify="left", title_style="bold", show_header=False)
     table.add_column(style="dim")
     table.add_column(justify="right")
@@ -52,8 +52,6 @@ def _totals(summary: dict[str, Any]) -> Table:
     )
     for name, value in rows:
         table.add_row(name, value)
-    if change.get("cost") is not None:
-        table.add_row("cost against the 90 days before", f"{change['cost']:+.1%}")
     return table
 
 

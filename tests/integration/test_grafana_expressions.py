@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 import yaml
 
 from tests.gate.statements import boards
+from tests.support.alerting import tool
 
 EXPRESSIONS = [
     target["expr"]
@@ -23,11 +22,7 @@ EXPRESSIONS = [
 
 @pytest.mark.promtool
 def test_prometheus_reads_every_expression(tmp_path: Path) -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        if os.environ.get("SPENDMETER_REQUIRE_ALL") == "1":
-            pytest.fail("promtool is not installed (Debian package prometheus)", pytrace=False)
-        pytest.skip("promtool is not installed (Debian package prometheus)")
+    promtool = tool("promtool")
     rules = [
         {"record": f"board:expression:{number}", "expr": expression.replace("$__rate_interval", "1m")}
         for number, expression in enumerate(EXPRESSIONS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Container
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,9 +36,11 @@ async def letters_of(settings: StreamSettings) -> list[DeadLetter]:
     return [letter async for letter in dead_letters(settings)]
 
 
-async def until_dead(settings: StreamSettings, number: int) -> list[DeadLetter]:
+async def until_dead(
+    settings: StreamSettings, number: int, keys: Container[bytes | None] | None = None
+) -> list[DeadLetter]:
     for _ in range(200):
-        letters = await letters_of(settings)
+        letters = [it for it in await letters_of(settings) if keys is None or it.key in keys]
         if len(letters) >= number:
             break
         await asyncio.sleep(0.05)
@@ -62,22 +65,26 @@ async def test_an_event_counts_once_its_reason_is_gone_and_only_once(broker: Any
     # Ids of its own on each broker, because both runs share the store.
     first = {"tansu": 9001, "kafka": 9006}[broker.name]
     records = [ahead(number, org) for number in range(first, first + 5)]
-    before = len(await _there(settings))
-    async with working(strict, store):
+    # The broker is shared: a new group reads what other tests left, and buries their bad records once more.
+    keys = {it.key for it in records}
+    await ensure_topics(settings.client_options(), usage_partitions=settings.usage_partitions)
+    async with working(strict, store) as worker:
         await publish(broker.connection, records)
-        await until_dead(settings, before + 5)
+        await until_dead(settings, 5, keys)
+        await until(worker.ingest.caught_up)
     assert await count(store, org) == 0
     plan = ReplayPlan(filter=Filter(code="occurred_at_out_of_range"), per_second=1000)
     async with working(settings, store) as worker:
         outcome = await replay_dead_letters(settings, plan)
         assert outcome.sent == 5
         await _stored(store, org, 5)
+        await until(worker.ingest.caught_up)
         known = duplicates()
         await replay_dead_letters(settings, plan)
         await until(lambda: duplicates() == known + 5)
         await until(worker.ingest.caught_up)
     assert await count(store, org) == 5
-    assert len(await letters_of(settings)) == before + 5
+    assert len([it for it in await letters_of(settings) if it.key in keys]) == 5
 
 
 async def test_an_event_that_was_stored_meanwhile_adds_nothing(fresh_tansu: Any, store: Store) -> None:
@@ -170,11 +177,6 @@ async def test_an_empty_topic_and_a_missing_one(fresh_tansu: Any, monkeypatch: p
     monkeypatch.setattr("spendmeter_stream.dlq.reading._SILENT_POLLS", 2)
     with pytest.raises(SetupError, match="cannot be read to its end"):
         await letters_of(settings)
-
-
-async def _there(settings: StreamSettings) -> list[DeadLetter]:
-    await ensure_topics(settings.client_options(), usage_partitions=settings.usage_partitions)
-    return await letters_of(settings)
 
 
 async def _stored(store: Store, org: str, events: int) -> None:

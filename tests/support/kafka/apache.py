@@ -1,6 +1,7 @@
 """Apache Kafka itself: one KRaft node, broker and controller in one small JVM, on loopback ports.
 
-It has two listeners for clients, plain and SASL/SCRAM over TLS, so that one broker serves both kinds of test.
+It has two listeners for clients, plain and SASL/SCRAM over TLS, so that one broker serves both kinds of test. One that
+is `guarded` lets a SASL user do only what an ACL allows; whoever comes by the plain listener may do all, as its admin.
 """
 
 from __future__ import annotations
@@ -8,9 +9,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import os
+import shlex
 import subprocess
 import uuid
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -37,20 +42,23 @@ class ApacheKafka(BrokerProcess):
 
     name = "kafka"
 
-    def __init__(self, *, folder: Path) -> None:
+    def __init__(self, *, folder: Path, users: Sequence[str] = (SCRAM_USER,), guarded: bool = False) -> None:
         self.port, self.secure_port, controller_port = free_port(), free_port(), free_port()
         jars = kafka_jars()
         certificates = make_certificates(folder)
         properties = folder / "server.properties"
-        properties.write_text(_properties(folder, certificates.server, self.port, self.secure_port, controller_port))
+        written = _properties(folder, certificates.server, self.port, self.secure_port, controller_port)
+        properties.write_text(written + (_GUARDED if guarded else ""))
         logging = folder / "log4j2.properties"
         logging.write_text(_LOG4J2)
         java = ["java", *_JVM, f"-Dlog4j2.configurationFile={logging}", "-cp", f"{jars}/*"]
         self._format = [
             *(*java, "kafka.tools.StorageTool", "format", "--config", str(properties)),
             *("--cluster-id", base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()),
-            *("--add-scram", f"SCRAM-SHA-512=[name={SCRAM_USER},password={SCRAM_PASSWORD}]"),
         ]
+        for user in users:
+            self._format += ["--add-scram", f"SCRAM-SHA-512=[name={user},password={SCRAM_PASSWORD}]"]
+        self._java, self._folder = java, folder
         self._formatted = False
         super().__init__(command=[*java, "kafka.Kafka", str(properties)], log=folder / "kafka.log")
         self.connection = KafkaConnection(bootstrap_servers=f"127.0.0.1:{self.port}")
@@ -58,10 +66,25 @@ class ApacheKafka(BrokerProcess):
             bootstrap_servers=f"127.0.0.1:{self.secure_port}",
             security_protocol="SASL_SSL",
             sasl_mechanism="SCRAM-SHA-512",
-            sasl_username=SCRAM_USER,
+            sasl_username=users[0],
             sasl_password=SCRAM_PASSWORD,
             ssl_cafile=str(certificates.authority),
         )
+
+    def connection_of(self, user: str) -> KafkaConnection:
+        """A user's own way in, through SASL/SCRAM over TLS."""
+        return replace(self.secure_connection, sasl_username=user)
+
+    def as_admin(self, *command: str) -> None:
+        """Run a command with Kafka's own `kafka-acls.sh` on its PATH, and this broker as its last arguments."""
+        tools = self._folder / "bin"
+        tools.mkdir(exist_ok=True)
+        tool = tools / "kafka-acls.sh"
+        tool.write_text(f'#!/bin/sh\nexec {shlex.join([*self._java, "org.apache.kafka.tools.AclCommand"])} "$@"\n')
+        tool.chmod(0o755)
+        env = {**os.environ, "PATH": os.pathsep.join([str(tools), os.environ["PATH"]])}
+        full = [*command, "--bootstrap-server", f"127.0.0.1:{self.port}"]
+        subprocess.run(full, check=True, env=env, stdin=subprocess.DEVNULL, timeout=300)
 
     def start(self) -> None:
         """Returns when an admin client is answered (about five seconds)."""
@@ -120,6 +143,12 @@ share.coordinator.state.topic.num.partitions=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 log.cleaner.dedupe.buffer.size=4194304
+"""
+
+
+_GUARDED: Final = """\
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
 """
 
 

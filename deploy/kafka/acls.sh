@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# What each of Spendmeter's Kafka users may do, and nothing else.
+#   acls.sh --bootstrap-server HOST:PORT --command-config ADMIN.properties
+# All arguments go to kafka-acls.sh, which must be on the PATH. Running it again changes nothing.
+#
+#   spendmeter-emitter   services that publish their calls
+#   spendmeter-worker    `spendmeter worker`; Create on its own topics, so that it makes what is missing
+#   spendmeter-operator  `spendmeter dlq`, `spendmeter replay`
+set -euo pipefail
+
+allow() {
+  local principal=$1 operations=() operation
+  for operation in $2; do operations+=(--operation "$operation"); done
+  shift 2
+  kafka-acls.sh "${connection[@]}" --add --force --allow-principal "User:$principal" "${operations[@]}" "$@" >/dev/null
+  echo "acls: $principal may ${operations[*]//--operation/} on ${*//--/}"
+}
+
+connection=("$@")
+usage=(--topic spendmeter.usage.v1)
+dead=(--topic spendmeter.usage.dlq.v1)
+directory=(--topic spendmeter.directory.v1)
+prices=(--topic spendmeter.prices.v1)
+alerts=(--topic spendmeter.alerts.v1)
+leader=(--topic spendmeter-worker-__assignor-__leader)
+groups=(--group spendmeter-ingest --group spendmeter-worker)
+
+allow spendmeter-emitter "Describe Write" "${usage[@]}" "${directory[@]}"
+
+allow spendmeter-worker "Create Describe Read" "${usage[@]}" "${directory[@]}" "${prices[@]}" "${leader[@]}"
+allow spendmeter-worker "Create Describe Write" "${dead[@]}" "${alerts[@]}"
+allow spendmeter-worker "Describe Read" "${groups[@]}"
+
+allow spendmeter-operator "Describe Read" "${dead[@]}"
+allow spendmeter-operator "Describe Write" "${usage[@]}"

@@ -4,6 +4,9 @@ BIN := .venv/bin
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 ROOMS := producers clickhouse stream rollups deploy
+# Most tests wait for brokers and stores, so three at once fill two cores. A file's tests stay together, for they share
+# its stack; long files come first.
+JOBS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format boards gate bench torture lock clean
@@ -36,7 +39,7 @@ demo: $(RUNTIME) ## 90 days of traffic through the real pipeline, then serve it
 	$(BIN)/spendmeter demo $(ARGS)
 
 test: $(DEV) ## all tests (unit, integration, e2e)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(DEV) ## formatting, lint, types, known holes in dependencies
 	$(BIN)/ruff format --check .

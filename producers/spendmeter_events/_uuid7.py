@@ -14,6 +14,16 @@ _lock = threading.Lock()
 _last = 0
 
 
+def _forget_lock() -> None:
+    """In a child just forked: a thread that held the lock in the parent is not there to give it back."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_lock)
+
+
 def uuid7() -> UUID:
     """A new id: 48 bits of Unix milliseconds, 12 bits of sub-millisecond time, 62 random bits."""
     global _last

@@ -1,0 +1,26 @@
+"""Event ids: they sort by time, and a forked process makes its own at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from spendmeter_events import _uuid7
+from spendmeter_events._uuid7 import uuid7
+
+
+def test_ids_increase_and_are_of_version_7() -> None:
+    ids = [uuid7() for _ in range(10_000)]
+    assert ids == sorted(set(ids))
+    assert {made.version for made in ids} == {7}
+
+
+def test_a_forked_child_does_not_wait_for_a_thread_that_it_lacks() -> None:
+    """Given a thread of the parent inside `uuid7` at the moment of the fork, then the child has a lock of its own."""
+    with _uuid7._lock:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(30)  # ends a child that waits for ever
+            uuid7()
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0

@@ -56,7 +56,7 @@ async def test_heartbeats_flow_while_an_insert_takes_longer_than_the_session(
         member, generation = coordinator.member_id, coordinator.generation
         clickhouse_http.faults.add("delay", match="INSERT INTO usage_events", seconds=5, count=2)
         await publish(broker.connection, of(org, range(40)))
-        await until(lambda: clickhouse_http.faults.fired() == ["delay", "delay"], attempts=6000)
+        await until(lambda: clickhouse_http.faults.fired() == ["delay", "delay"], attempts=18000)
         await publish(broker.connection, of(org, range(30, 60)))
         await _stored(slow_store, org, 60)
         # A session that ended would have cost the membership, or at least the generation.
@@ -93,7 +93,7 @@ async def test_many_quiet_partitions_make_few_inserts_and_say_how_late_they_are(
         assert chunks <= rate * (time.monotonic() - started) + 1
         # 60-odd partitions take turns, eight a second: most of them waited for seconds, and it shows.
         assert late > 2
-        await until(lambda: not any(lag_seconds()), attempts=6000)
+        await until(lambda: not any(lag_seconds()), attempts=18000)
     assert await count(store, "many") == 150
 
 
@@ -137,7 +137,7 @@ async def test_a_missing_dead_letter_topic_blocks_the_commit(kafka: ApacheKafka,
         assert await stream.committed() == before
         assert metric("spendmeter_events_total", outcome="dead_letter") == known
         await ensure_topics(settings.client_options(), usage_partitions=4)
-        await until(worker.ingest.caught_up, attempts=9000)
+        await until(worker.ingest.caught_up, attempts=18000)
         assert sum((await closed(worker, stream)).values()) == sum(before.values()) + 6
         # A key that is not the event's own makes the others dead letters, too.
         letters = await read_topic(kafka.connection, USAGE_DLQ, count=6)

@@ -100,7 +100,7 @@ async def test_the_directory_stamps_events_and_names_orgs(fresh_tansu: Any, stor
     async with working(settings, store) as worker:
         async with DirectoryPublisher(connection=settings.connection()) as directory:
             await directory.publish(school, pupil)
-        await until(lambda: ("known", "user-1") in worker.directory.users, attempts=6000)
+        await until(lambda: ("known", "user-1") in worker.directory.users, attempts=18000)
         await publish(fresh_tansu.connection, of("known", range(2)))
         await arrived(store, "known", 2)
     with store.session("test") as session:
@@ -117,7 +117,7 @@ async def test_too_many_bad_records_hold_the_partition(fresh_tansu: Any, store: 
     broken = [replace(record(1), value=b"other") for _ in range(200)]
     async with working(settings, store):
         await publish(fresh_tansu.connection, broken)
-        await until(lambda: stopped_partitions() == 1, attempts=6000)
+        await until(lambda: stopped_partitions() == 1, attempts=18000)
         held = metric("spendmeter_dead_letters_total", code="not_json")
         await publish(fresh_tansu.connection, [*of("others", range(40)), *broken])
         await asyncio.sleep(1)
@@ -147,9 +147,9 @@ async def test_an_outage_of_the_store_is_waited_out(
 
         monkeypatch.setattr(session, "insert_arrow", insert_and_lose_the_answer)
         await publish(fresh_tansu.connection, of("outage", range(30)))
-        await until(worker.ingest.caught_up, attempts=6000)
+        await until(worker.ingest.caught_up, attempts=18000)
         await arrived(store, "outage", 30)
-        await until(lambda: next(failures, None) is None, attempts=6000)
+        await until(lambda: next(failures, None) is None, attempts=18000)
     assert await scalar(store, "SELECT sum(requests) FROM usage_daily WHERE org_id = 'outage'") == 30
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 KEY = "a-key-for-tests-only"
 COMMAND = [sys.executable, "-m", "spendmeter_deploy.cli"]
-_PATIENCE = 120.0
+_PATIENCE = 400.0
 
 
 def spendmeter(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:

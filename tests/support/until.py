@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 
-async def until(condition: Callable[[], bool], *, attempts: int = 3000, pause_s: float = 0.01) -> None:
+async def until(condition: Callable[[], bool], *, attempts: int = 9000, pause_s: float = 0.01) -> None:
     """Returns when `condition()` is true; `AssertionError` after `attempts` looks."""
     for _ in range(attempts):
         if condition():

@@ -33,7 +33,7 @@ async def working(settings: StreamSettings, store: Store, **options: Any) -> Asy
     worker = create_worker(settings=settings, store=store, web=False, **options)
     await worker.app.start()
     try:
-        await until(worker.ingest.caught_up, attempts=6000)
+        await until(worker.ingest.caught_up, attempts=18000)
         yield worker
     finally:
         await worker.app.stop()

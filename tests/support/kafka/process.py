@@ -80,7 +80,7 @@ class BrokerProcess:
             self._child = None
 
 
-def wait_for_port(process: BrokerProcess, port: int, *, attempts: int = 600) -> None:
+def wait_for_port(process: BrokerProcess, port: int, *, attempts: int = 3000) -> None:
     """Returns when something listens on the loopback port; `attempts` are 50 ms apart."""
     for _ in range(attempts):
         process.fail_if_dead()

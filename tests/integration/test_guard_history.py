@@ -28,7 +28,8 @@ ZONES = {"sunrise-delhi": "Asia/Kolkata", "lakeside-pokhara": "Asia/Kathmandu", 
 
 @pytest.fixture(scope="module")
 def session(store: Store) -> Iterator[Session]:
-    fill_with_demo(store, days=18, end=END, seed=7)
+    # A third of the traffic is as bursty, and fills in a third of the time; the benchmark looks at all of it.
+    fill_with_demo(store, days=18, end=END, seed=7, scale=0.3)
     with store.session("guard") as session:
         yield session
 
@@ -74,18 +75,38 @@ def busiest(reading: Reading) -> list[Key]:
 @pytest.mark.parametrize(
     "now",
     [
-        # October in New York and by UTC, November in India and Nepal.
+        # October in New York and by UTC, November in India and Nepal: for an hour, and since ten minutes ago.
         datetime(2026, 10, 31, 19, 47, 13, tzinfo=UTC),
+        datetime(2026, 10, 31, 18, 40, tzinfo=UTC),
+        # What is over ends on the day before.
+        datetime(2026, 11, 2, 0, 4, 59, tzinfo=UTC),
         datetime(2026, 11, 1, 3, 10, tzinfo=UTC),
         datetime(2026, 11, 2, 9, 15, tzinfo=UTC),
     ],
 )
 async def test_a_reading_equals_the_raw_events(session: Session, now: datetime) -> None:
-    reading = await Reader(session=session, floor=0.02).read(now)
+    reader = Reader(session=session, floor=0.02)
+    # Mostly in the same quarter of an hour: the second look takes what the first found of it.
+    await reader.read(now - timedelta(minutes=2))
+    reading = await reader.read(now)
     zones = reading.zones
     for key in busiest(reading):
         expected = await sums(session, key, spans(now, zones.get(key.org_id, ZoneInfo("UTC"))))
         assert reading.spend.get(key, Spend()).windows() == expected, key
+
+
+async def test_what_arrives_late_counts_at_once_or_from_the_next_quarter_on(session: Session) -> None:
+    now = datetime(2026, 10, 20, 9, 16, tzinfo=UTC)
+    reader, late = Reader(session=session, floor=2.0), Key("org", "late", "late")
+    assert (await reader.read(now)).spend_of(late) == Spend()
+    await session.command(
+        "INSERT INTO usage_events (event_id, occurred_at, org_id, user_id, feature, key_source, cost) VALUES"
+        " (generateUUIDv4(), '2026-10-20 08:20:00', 'late', 'u', 'chat', 'platform', 2),"
+        " (generateUUIDv4(), '2026-10-20 05:00:00', 'late', 'u', 'chat', 'platform', 3)"
+    )
+    two, five = Decimal(2), Decimal(5)
+    assert (await reader.read(now + timedelta(seconds=10))).spend_of(late) == Spend(Decimal(0), two, two, two)
+    assert (await reader.read(now + timedelta(minutes=14))).spend_of(late) == Spend(Decimal(0), Decimal(0), five, five)
 
 
 async def test_what_is_usual_equals_the_raw_events(session: Session) -> None:

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
-from decimal import Decimal
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from spendmeter_clickhouse import Session
-from spendmeter_clickhouse.budgets import Budget, calendar_month, list_budgets, org_zones
+from spendmeter_clickhouse.budgets import list_budgets, org_zones
 from spendmeter_stream.guard import queries
+from spendmeter_stream.guard.rows import quarter_end, rows_by_key, to_key
+from spendmeter_stream.guard.spending import Spending
 from spendmeter_stream.guard.values import TOTAL, Baseline, Key, Reading, Spend
-
-_MOST: Final = 2000
-"""Rows of one scope that are read beyond those with a budget. Whoever is left out spends less than all of them."""
-_QUARTER: Final = timedelta(minutes=15)
-_NOTHING: Final = (Decimal(0),) * 4
-_UTC: Final = ZoneInfo("UTC")
 
 _DAYS: Final = {"days": queries.SAME_HOURS}
 _BUSY: Final = {"days": queries.BUSY_DAYS, "rank": queries.BUSY_RANK}
@@ -30,6 +24,7 @@ class Reader:
 
     def __init__(self, *, session: Session, floor: float) -> None:
         self._session = session
+        self._spending = Spending(session=session)
         self._floor = floor
         self._busy: dict[Key, float] = {}
         self._hours_of: datetime | None = None
@@ -42,7 +37,7 @@ class Reader:
         budgets = await list_budgets(self._session)
         zones = await org_zones(self._session)
         rates = await self._session.query(queries.RATES, {"today": now.date()})
-        spend = await self._spend(now, budgets, zones)
+        spend = await self._spending.read(now, budgets=budgets, zones=zones)
         return Reading(
             at=now,
             spend=spend,
@@ -51,25 +46,6 @@ class Reader:
             rates={row[0]: row[1] for row in rates.result_rows},
             zones=zones,
         )
-
-    async def _spend(self, now: datetime, budgets: Sequence[Budget], zones: Mapping[str, ZoneInfo]) -> dict[Key, Spend]:
-        most = _MOST + len(budgets)
-        edges = {
-            "current": _quarter(now) - _QUARTER,
-            "quarter": now - _QUARTER,
-            "hour": now - timedelta(hours=1),
-            "six_hours": now - timedelta(hours=6),
-        }
-        recent = await self._rows(queries.RECENT, {**edges, "now": now, "most": most})
-        months = {**_months(now, zones.values()), "now": now, "current": edges["current"], "most": most}
-        closed = await self._rows(queries.MONTH, months)
-        users = await self._rows(queries.MONTH_OF_USERS, months)
-        spend: dict[Key, Spend] = {}
-        for key in recent.keys() | closed.keys() | users.keys():
-            quarter, hour, six_hours, current = recent.get(key, _NOTHING)
-            month = users.get(key, _NOTHING)[0] if key.scope == "user" else closed.get(key, _NOTHING)[0] + current
-            spend[key] = Spend(quarter, hour, six_hours, month)
-        return spend
 
     async def _baselines(self, now: datetime, spend: Mapping[Key, Spend]) -> dict[Key, Baseline]:
         await self._refresh(now)
@@ -82,11 +58,11 @@ class Reader:
 
     async def _refresh(self, now: datetime) -> None:
         """Once a quarter what is usual and what is busy; no longer, for the past may be imported at any time."""
-        quarter = _quarter(now)
+        quarter = quarter_end(now)
         if self._hours_of == quarter:
             return
         today = datetime.combine(now.date(), time.min, UTC)
-        busy = await self._rows(queries.BUSY_HOURS, {"today": today, **_BUSY})
+        busy = await rows_by_key(self._session, queries.BUSY_HOURS, {"today": today, **_BUSY})
         hours = await self._session.query(queries.SAME_HOUR, {"end": _end(quarter), **_DAYS})
         self._busy = {key: float(row[0]) for key, row in busy.items()}
         self._hours, self._users = _by_day(hours.result_rows), {}
@@ -95,12 +71,12 @@ class Reader:
     async def _look_at_users(self, users: Sequence[Key], now: datetime) -> None:
         if not users:
             return
-        quarter = _quarter(now)
+        quarter = quarter_end(now)
         names = {"users": sorted({key.name for key in users})}
         hours = {"hours": _hours(quarter), "end": _end(quarter), **_DAYS}
         rows = await self._session.query(queries.SAME_HOUR_OF_USERS, {**names, **hours})
         today = datetime.combine(now.date(), time.min, UTC)
-        busy = await self._rows(queries.BUSY_DAYS_OF_USERS, {**names, "today": today, **_BUSY})
+        busy = await rows_by_key(self._session, queries.BUSY_DAYS_OF_USERS, {**names, "today": today, **_BUSY})
         found = _by_day(rows.result_rows)
         for key in users:
             own = float(busy[key][0]) if key in busy else 0.0
@@ -118,46 +94,14 @@ class Reader:
         org = self._busy.get(Key("org", key.org_id, key.org_id), 0.0)
         return max(self._busy.get(key, 0.0), org or everyone)
 
-    async def _rows(self, sql: str, parameters: Mapping[str, Any]) -> dict[Key, tuple[Any, ...]]:
-        """Rows of (scope, org_id, name, values …) by key."""
-        answer = await self._session.query(sql, parameters)
-        return {_key(*row[:3]): tuple(row[3:]) for row in answer.result_rows}
-
-
-def _key(scope: str, org_id: str, name: str) -> Key:
-    if scope == "all":
-        return TOTAL
-    if scope == "org":
-        return Key("org", org_id, org_id)
-    return Key("user" if scope == "user" else "feature", org_id, name)
-
 
 def _by_day(rows: Iterable[Sequence[Any]]) -> Hours:
     """Rows of (scope, org_id, name, days ago, USD) → key → USD by days ago, from 1 on."""
     found: Hours = {}
     for scope, org_id, name, days_ago, cost in rows:
-        hours = found.setdefault(_key(scope, org_id, name), [0.0] * queries.SAME_HOURS)
+        hours = found.setdefault(to_key(scope, org_id, name), [0.0] * queries.SAME_HOURS)
         hours[int(days_ago) - 1] = float(cost)
     return found
-
-
-def _months(now: datetime, zones: Iterable[ZoneInfo]) -> dict[str, Any]:
-    """When the month around `now` began by each zone, and the UTC days that no daily rollup can answer for."""
-    starts = {zone.key: calendar_month(now, zone)[0] for zone in {*zones, _UTC}}
-    edges = sorted({datetime.combine(moment.date(), time.min, UTC) for moment in (*starts.values(), now)})
-    return {
-        "zones": list(starts),
-        "starts": list(starts.values()),
-        "utc_start": starts["UTC"],
-        "first": edges[0],
-        "edges": edges,
-        "edge_hours": [day + timedelta(hours=hour) for day in edges for hour in range(24)],
-    }
-
-
-def _quarter(now: datetime) -> datetime:
-    """The end of the quarter of an hour in which `now` lies."""
-    return now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0) + _QUARTER
 
 
 def _end(quarter: datetime) -> int:

@@ -1,4 +1,4 @@
--- Spend of the calendar month until the quarter at `current` began: by the clock of each org, and by UTC over all orgs. A
+-- Spend of the calendar month until `current` (a quarter's edge): by the clock of each org, and by UTC over all orgs. A
 -- month begins in the middle of a UTC day: whole days come from the daily rollup, the days of `edges` (where a month
 -- begins, and today) from quarters.
 SELECT

@@ -1,5 +1,4 @@
--- Spend of the calendar month to date for people: whole days from their daily rollup, the days of `edges` (as hours, the
--- sorting key) from events.
+-- The same for people: whole days from their daily rollup, the days of `edges` (as hours, the sorting key) from events.
 SELECT
     'user' AS scope,
     org_id,
@@ -11,7 +10,7 @@ FROM
     FROM user_daily AS event
     WHERE event.bucket >= transform(dictGetOrDefault('org_directory', 'timezone', tuple(org_id), ''),
             {zones:Array(String)}, {starts:Array(DateTime('UTC'))}, {utc_start:DateTime('UTC')})
-        AND event.bucket >= {first:DateTime('UTC')} AND event.bucket < {now:DateTime64(3, 'UTC')}
+        AND event.bucket >= {first:DateTime('UTC')} AND event.bucket < {current:DateTime('UTC')}
         AND event.bucket NOT IN {edges:Array(DateTime('UTC'))} AND event.key_source = 'platform'
     UNION ALL
     SELECT org_id, user_id, event.cost AS cost
@@ -19,7 +18,7 @@ FROM
     WHERE toStartOfHour(event.occurred_at) IN {edge_hours:Array(DateTime('UTC'))}
         AND event.occurred_at >= transform(dictGetOrDefault('org_directory', 'timezone', tuple(org_id), ''),
             {zones:Array(String)}, {starts:Array(DateTime('UTC'))}, {utc_start:DateTime('UTC')})
-        AND event.occurred_at < {now:DateTime64(3, 'UTC')} AND event.key_source = 'platform'
+        AND event.occurred_at < {current:DateTime('UTC')} AND event.key_source = 'platform'
 ) AS part
 GROUP BY org_id, user_id
 HAVING month_cost != 0

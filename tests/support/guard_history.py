@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 from uuid import uuid4
@@ -30,7 +30,7 @@ def moments(first: datetime, last: datetime, *, every: timedelta) -> Iterator[da
         first += every
 
 
-async def findings(session: Session, at: Iterator[datetime]) -> list[tuple[datetime, Finding]]:
+async def findings(session: Session, at: Iterable[datetime]) -> list[tuple[datetime, Finding]]:
     """Everything that the guard would have found at each of the moments, which ascend."""
     reader = Reader(session=session, floor=FLOOR)
     return [(moment, finding) for moment in at for finding in find(await reader.read(moment), floor=FLOOR)]

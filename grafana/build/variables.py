@@ -14,6 +14,10 @@ from spendmeter_rollups.dimensions import FILTERS
 ALL: Final = {"text": ["All"], "value": ["$__all"], "selected": True}
 _ON_RANGE: Final = 2
 _HIDDEN: Final = 2
+_ABOUT: Final = {
+    "key_source": "Who paid: the platform, or the school by a key of its own (byok)",
+    "user": "People with usage in the range, most calls first; system is what nobody asked for",
+}
 _LABELS: Final = {
     "org": "School",
     "role": "Role",
@@ -46,7 +50,7 @@ def _values(sql: str, *, name: str, label: str, description: str, **more: Any) -
 
 
 def values_of(column: str, *, within_org: bool = False) -> str:
-    """Values and texts of a filter: those with usage in the window, most requests first.
+    """Values and texts of a filter: those with usage in the window, most calls first.
 
     A thousand are listed; any other can be typed.
 
@@ -77,7 +81,7 @@ def filter_variable(name: str, *, single: bool = False) -> Json:
 
 
 def more_filters() -> list[Json]:
-    """What the log filters by besides, most requests first."""
+    """What the log filters by besides, most calls first."""
     return [_several(name, name.capitalize(), column) for name, column in LOG_FILTERS.items()]
 
 
@@ -86,7 +90,7 @@ def _several(name: str, label: str, column: str) -> Json:
         values_of(column),
         name=name,
         label=label,
-        description=f"{label}s with usage in the range, most requests first",
+        description=_ABOUT.get(name, f"{label}s with usage in the range, most calls first"),
         allowCustomValue=True,
         multi=True,
         includeAll=True,
@@ -133,7 +137,7 @@ def standard(*, single: tuple[str, ...] = (), hidden: tuple[str, ...] = ()) -> l
     :param hidden: what does nothing on this board, and is only kept for the next.
     """
     steps = ("auto", "hour", "day", "week", "month")
-    grain = "Width of a bar. auto: up to 7 days hour, up to 90 day, up to 365 week, else month"
+    grain = "Width of a bar. auto: hours for up to 7 days, days for up to 90, weeks for up to 365, else months"
     found = [
         datasource("datasource", "Data source", "grafana-clickhouse-datasource", "spendmeter-clickhouse"),
         currency(),

@@ -22,8 +22,10 @@ def build() -> Json:
         *_events(),
         row("Chunks and steps"),
         *_chunks(),
-        row("Query service and spend guard"),
+        row("Query service"),
         *_service(),
+        row("Spend guard"),
+        *_spend(),
     ]
     return board(
         "pipeline",
@@ -88,7 +90,7 @@ def _stat(
 
 def _lines(title: str, description: str, *targets: Json, unit: str, **more: Any) -> Json:
     settings: dict[str, Any] = {"size": (12, 9), "style": "line", "stacked": False, "calcs": ("lastNotNull", "max")}
-    return over_time(title, description, targets, unit=unit, empty=_QUIET, **{**settings, **more})
+    return over_time(title, description, targets, unit=unit, **{"empty": _QUIET, **settings, **more})
 
 
 def _events() -> list[Json]:
@@ -118,6 +120,7 @@ def _events() -> list[Json]:
             "Records refused in each interval, by reason.",
             promql("sum by (code) (increase(spendmeter_dead_letters_total[$__rate_interval]))", "{{code}}"),
             unit="short",
+            empty="No record was refused",
             style="bars",
             stacked=True,
         ),
@@ -129,6 +132,7 @@ def _events() -> list[Json]:
                 "{{provider}} {{model}}: {{unit}}",
             ),
             unit="short",
+            empty="Every unit that was used has a rate",
             style="bars",
             stacked=True,
         ),
@@ -182,18 +186,21 @@ def _chunks() -> list[Json]:
             "Attempts in each interval that failed and were made again: the store or the broker is away.",
             promql("sum by (step) (increase(spendmeter_retries_total[$__rate_interval]))", "{{step}}"),
             unit="short",
+            empty="Nothing had to be tried again",
             style="bars",
             stacked=True,
         ),
         _lines(
             "Replayed chunks and directory",
-            "Chunks replayed for an earlier owner, and directory records read, in each interval.",
+            "Chunks replayed for an earlier owner, rows put back that a killed store had lost, and directory records "
+            "read, in each interval.",
             promql("sum(increase(spendmeter_replayed_chunks_total[$__rate_interval]))", "replayed chunks"),
             promql(
                 "sum by (outcome) (increase(spendmeter_directory_entries_total[$__rate_interval]))",
                 "directory {{outcome}}",
                 "B",
             ),
+            promql("sum(increase(spendmeter_rows_put_back_total[$__rate_interval]))", "rows put back", "C"),
             unit="short",
         ),
     ]
@@ -215,16 +222,61 @@ def _service() -> list[Json]:
             promql(_quantile(0.95, "spendmeter_http_request_seconds", by="route"), "{{route}}"),
             unit="s",
         ),
+    ]
+
+
+def _spend() -> list[Json]:
+    return [
+        _lines(
+            "Spend of the last hour",
+            "USD without calls on schools' own keys: the ten schools that spend most.",
+            promql('topk(10, max by (key) (spendmeter_spend_usd{scope="org", window="1h"}))', "{{key}}"),
+            unit="currencyUSD",
+            empty="Nothing was spent in the last hour, or the spend guard does not run",
+        ),
+        _lines(
+            "Failed calls by provider",
+            "Share of the calls of the interval that failed.",
+            promql(
+                f'sum by (provider) (rate(spendmeter_calls_total{{status="error"}}{_RATE}))'
+                f" / sum by (provider) (rate(spendmeter_calls_total{_RATE}))",
+                "{{provider}}",
+            ),
+            unit="percentunit",
+            empty="No call failed",
+        ),
         _lines(
             "Budgets burnt too fast",
             "Burn ratios above 1: at 1 a budget lasts exactly until the month's end.",
-            promql('topk(10, spendmeter_budget_burn_ratio{window="1h"} > 1)', "{{scope}} {{key}}"),
+            promql('topk(10, spendmeter_budget_burn_ratio{window="1h"} > 1)', "{{scope}} {{key}} {{org}}"),
             unit="none",
+            empty="No budget burns faster than it lasts",
         ),
         _lines(
             "Unusual spend",
-            "Robust standard deviations above the same hour of the last 14 days.",
-            promql("topk(10, spendmeter_spend_spike_score > 3)", "{{scope}} {{key}}"),
+            "Robust standard deviations above the same hour of the last 14 days; an alert is told above 6.",
+            promql("topk(10, spendmeter_spend_spike_score > 3)", "{{scope}} {{key}} {{org}}"),
             unit="none",
+            empty="No spend is unusual",
+        ),
+        _lines(
+            "Alerts told",
+            "By the spend guard, in each interval.",
+            promql(
+                "sum by (kind, scope) (increase(spendmeter_spend_guard_alerts_total[$__rate_interval]))",
+                "{{kind}} of {{scope}}",
+            ),
+            unit="short",
+            style="bars",
+            stacked=True,
+            empty="No alert was told",
+        ),
+        _lines(
+            "The guard's looks",
+            "Age of the newest look that ended, and the time that 95 % of the looks take.",
+            promql("time() - max(spendmeter_spend_guard_last_run_timestamp_seconds > 0)", "age"),
+            promql(_quantile(0.95, "spendmeter_spend_guard_run_seconds"), "p95", "B"),
+            unit="s",
+            empty="The spend guard has not looked yet",
         ),
     ]

@@ -29,6 +29,7 @@ def emit_runaway(bootstrap: str) -> None:
 
 
 @pytest.mark.promtool
+@pytest.mark.timeout(900)
 def test_a_runaway_reaches_the_pager_of_the_platform_and_of_the_org(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,7 @@ TABLE = re.compile(r"(?<=<!-- gate -->\n).*?(?=\n<!-- end of gate -->)", re.DOTA
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_every_statement_answers_in_the_shape_its_panel_needs(board_store: Store) -> None:
     report = run(board_store)
     assert report.failures == []

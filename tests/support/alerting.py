@@ -127,7 +127,7 @@ def free_address() -> str:
 
 def ask(url: str) -> Any:
     """What Prometheus' API answers."""
-    with urllib.request.urlopen(url, timeout=30) as answer:
+    with urllib.request.urlopen(url, timeout=120) as answer:
         return json.loads(answer.read())["data"]
 
 
@@ -151,7 +151,7 @@ def _running(*command: str, log: Path, ready: str) -> Iterator[None]:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5):
+        with urllib.request.urlopen(url, timeout=30):
             return True
     except OSError:
         return False

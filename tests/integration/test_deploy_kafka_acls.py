@@ -12,13 +12,14 @@ from aiokafka.errors import TopicAuthorizationFailedError
 
 from spendmeter_clickhouse import Store
 from spendmeter_events import DirectoryPublisher, OrgEntry
-from spendmeter_events.topics import DIRECTORY, USAGE, USAGE_DLQ, topic_specs
+from spendmeter_events.topics import ALERTS, DIRECTORY, USAGE, USAGE_DLQ, topic_specs
 from spendmeter_stream.dlq import Filter, ReplayPlan, dead_letters, replay_dead_letters
 from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.topic_admin import LEADER, ensure_topics
 from tests.support.brokers import do_without
 from tests.support.kafka.apache import ApacheKafka
 from tests.support.kafka.jars import KafkaUnavailable
+from tests.support.kafka.topic import admin_client
 from tests.support.records import record
 from tests.support.until import until
 from tests.support.worker import count, publish, stream_settings, working
@@ -85,7 +86,7 @@ async def test_a_worker_that_may_not_create_topics_starts_where_they_are(guarded
 
 @pytest.mark.parametrize(
     ("user", "topic"),
-    [(EMITTER, USAGE), (EMITTER, USAGE_DLQ), (WORKER, USAGE_DLQ), (OPERATOR, USAGE), (OPERATOR, DIRECTORY)],
+    [(EMITTER, USAGE), (EMITTER, DIRECTORY), (WORKER, USAGE_DLQ), (WORKER, ALERTS), (OPERATOR, USAGE)],
 )
 async def test_nobody_reads_what_is_not_theirs(guarded: ApacheKafka, user: str, topic: str) -> None:
     await ensure_topics(stream_settings(guarded.connection).client_options(), usage_partitions=2)
@@ -97,3 +98,11 @@ async def test_nobody_reads_what_is_not_theirs(guarded: ApacheKafka, user: str, 
             await consumer.getone()
     finally:
         await consumer.stop()
+
+
+@pytest.mark.parametrize(("user", "topic"), [(EMITTER, USAGE_DLQ), (EMITTER, ALERTS), (OPERATOR, DIRECTORY)])
+async def test_nobody_sees_what_they_have_no_business_with(guarded: ApacheKafka, user: str, topic: str) -> None:
+    await ensure_topics(stream_settings(guarded.connection).client_options(), usage_partitions=2)
+    async with admin_client(guarded.connection_of(user)) as admin:
+        (answer,) = await admin.describe_topics([topic])
+    assert answer["error_code"] == TopicAuthorizationFailedError.errno

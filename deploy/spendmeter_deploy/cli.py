@@ -5,8 +5,10 @@ What only one verb needs is imported by that verb: worker, query service and bro
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -15,9 +17,11 @@ from spendmeter_clickhouse import Store, StoreSettings, migrate
 from spendmeter_deploy import apikey_commands, dlq_commands, fx_commands, prices_commands, rollups_commands
 from spendmeter_deploy.replay_command import replay_command
 from spendmeter_deploy.reprice_command import reprice_command
-from spendmeter_deploy.running import configure_logs, log_as_json, run
+from spendmeter_deploy.running import configure_logs, log_as_json, refuse, run
 from spendmeter_deploy.settings import StackSettings
 from spendmeter_deploy.verify_commands import verify_command
+
+CHECKOUT: Final = Path(__file__).parents[2]
 
 app = typer.Typer(
     help="Who spends what on which LLM feature: Kafka events into exact, priced ClickHouse rollups.",
@@ -94,6 +98,15 @@ def serve(
 
     log_as_json()
     run(serve_forever(host, port))
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def bench(what: Annotated[list[str] | None, typer.Argument(help="Which measurements; all, if none.")] = None) -> None:
+    """Measure, and write docs/benchmarks.md: `make bench`, in a checkout that has what developers need."""
+    if not (CHECKOUT / "benchmarks").is_dir():
+        raise refuse("the benchmarks are in the repository, not in the package: clone it and run `make bench`")
+    command = [sys.executable, "-m", "benchmarks", *(what or ())]
+    raise typer.Exit(subprocess.run(command, cwd=CHECKOUT).returncode)  # noqa: S603 - our own module
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import date
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -56,7 +57,7 @@ async def confirm(session: Session, block: pa.Table, coordinates: Coordinates, o
     if missing.num_rows:
         await chunk.put_back(missing)
     await chunk.drop_repair_table()
-    await raise_doubt(session, coordinates, offsets, block["occurred_at"])
+    await raise_doubt(session, coordinates, offsets, days=_days(block))
     return missing.num_rows
 
 
@@ -120,6 +121,11 @@ def _parameters(block: pa.Table, coordinates: Coordinates, offsets: OffsetRange)
         "earliest": moments["min"],
         "latest": moments["max"],
     }
+
+
+def _days(rows: pa.Table) -> Sequence[date]:
+    found: list[Any] = pc.unique(rows["occurred_at"].cast(pa.date32(), safe=False)).to_pylist()
+    return found
 
 
 def _months(rows: pa.Table) -> Sequence[int]:

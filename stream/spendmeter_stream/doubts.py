@@ -1,18 +1,16 @@
-"""Chunks that a killed store may have left out of a rollup, and how the leading worker settles them.
+"""Blocks that a killed store may have left out of a rollup, or counted there and nowhere else; they are settled later.
 
-Raw events are whole when a doubt is raised (`confirm.py`). A rollup keeps no coordinates, so it can only be compared
-with raw events; where it differs, its month is made anew from them, while ingest goes on.
+Raw events are whole when a doubt is raised (`confirm.py`, `reprice/run.py`). A rollup keeps no coordinates, so it can
+only be compared with raw events; where it differs, its month is made anew from them (`settle.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 from uuid import UUID, uuid4
-
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from spendmeter_clickhouse import Session
 from spendmeter_stream.block import Coordinates
@@ -28,19 +26,18 @@ _OPEN: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A chunk whose rows may be missing in some rollup, and the UTC days of its events."""
+    """A block of which some rollup may not say what raw events say, and the UTC days of its events."""
 
     doubt_id: UUID
     days: frozenset[date]
 
 
 async def raise_doubt(
-    session: Session, coordinates: Coordinates, offsets: OffsetRange, occurred_at: pa.ChunkedArray[Any]
+    session: Session, coordinates: Coordinates, offsets: OffsetRange, *, days: Iterable[date]
 ) -> None:
-    """Write down that the chunk's days must be compared."""
-    days = pc.unique(occurred_at.cast(pa.date32(), safe=False)).to_pylist()
+    """Write down that these UTC days of the block at `coordinates` must be compared."""
     where = (coordinates.incarnation, coordinates.partition, offsets.start, offsets.end)
-    await session.insert("ingest_doubts", [(uuid4(), "raised", *where, days)], _COLUMNS)
+    await session.insert("ingest_doubts", [(uuid4(), "raised", *where, sorted(days))], _COLUMNS)
 
 
 async def open_doubts(session: Session) -> list[Doubt]:

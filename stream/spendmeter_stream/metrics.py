@@ -44,6 +44,10 @@ ROLLUP_DRIFT = Gauge(
     "spendmeter_rollup_drift",
     "Differences between raw events and rollups at the last check; 0 is the only good value.",
 )
+ROLLUP_DOUBTS = Gauge("spendmeter_rollup_doubts", "Blocks in doubt after a kill of the store, not yet settled.")
+MONTHS_MENDED = Counter(
+    "spendmeter_rollup_months_mended", "Months whose rollups were made anew because a killed store had lost rows."
+)
 
 _MAX_PROVIDERS = 100
 _providers: set[str] = set()

@@ -6,6 +6,7 @@ import logging
 from datetime import date
 
 from spendmeter_clickhouse import Session
+from spendmeter_stream import metrics
 from spendmeter_stream.doubts import Doubt, end_doubts, open_doubts
 from spendmeter_stream.errors import HoldError, RebuildError
 from spendmeter_stream.rebuild import rebuild
@@ -23,14 +24,16 @@ async def settle_open_doubts(session: Session, settings: StreamSettings) -> bool
     :raises StoreError: the store failed; :raises KafkaError: no broker answers. Call it again.
     """
     doubts = await open_doubts(session)
+    metrics.ROLLUP_DOUBTS.set(len(doubts))
     if not doubts:
         return True
     async with open_stream(settings) as stream:
         try:
             await settle(session, doubts, stream)
         except (HoldError, RebuildError) as error:
-            log.warning("%d chunks may be missing in a rollup, and are looked at later: %s", len(doubts), error)
+            log.warning("%d blocks are in doubt, and are looked at later: %s", len(doubts), error)
             return False
+    metrics.ROLLUP_DOUBTS.set(0)
     return True
 
 
@@ -49,5 +52,6 @@ async def settle(session: Session, doubts: list[Doubt], stream: Stream) -> list[
     for month in months:
         log.warning("a killed store lost rollup rows of %s: made anew from raw events", f"{month:%Y-%m}")
         await rebuild(session, month, stream=stream)
+        metrics.MONTHS_MENDED.inc()
     await end_doubts(session, doubts)
     return months

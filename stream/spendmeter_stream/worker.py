@@ -145,7 +145,10 @@ def _settle_doubts(app: faust.App, session: Session, settings: StreamSettings) -
     @app.timer(_SETTLE_SECONDS)  # type: ignore[untyped-decorator]
     async def settle() -> None:
         nonlocal not_before
-        if not app.is_leader() or time.monotonic() < not_before:
+        if not app.is_leader():
+            metrics.ROLLUP_DOUBTS.set(0)
+            return
+        if time.monotonic() < not_before:
             return
         if not await until_it_works("settle", lambda: settle_open_doubts(session, settings)):
             # Each attempt may hold the ingest, which must have its turn in between.

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import shutil
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -32,6 +30,7 @@ from tests.support.blocks import (
 )
 from tests.support.chunks import Group, Owner
 from tests.support.clickhouse_http.process import ClickHouseHttp
+from tests.support.lost_parts import lose
 from tests.support.records import record
 
 _RANGE = OffsetRange(0, 100)
@@ -63,23 +62,6 @@ def here() -> Coordinates:
 def cpu() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(1) as threads:
         yield threads
-
-
-async def lose(server: ClickHouseHttp, session: Session, parts: Collection[tuple[int, str, str]]) -> None:
-    """Leave the disk as a SIGKILL between a token and its rename does: the log knows the part, its folder is a draft.
-
-    :param parts: number of the insert, table, month.
-    """
-    sql = """
-        SELECT table, partition, groupArray(path)
-        FROM (SELECT * FROM system.parts WHERE active AND database = currentDatabase() ORDER BY min_block_number)
-        GROUP BY table, partition"""
-    paths = {(table, month): found for table, month, found in (await session.query(sql)).result_rows}
-    server.kill()
-    for number, table, month in parts:
-        part = Path(paths[table, month][number])
-        shutil.move(part, part.with_name(f"tmp_insert_{part.name}"))
-    server.start()
 
 
 def token_of(here: Coordinates) -> str:

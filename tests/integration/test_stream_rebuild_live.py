@@ -9,7 +9,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-import pyarrow as pa
 import pytest
 
 from spendmeter_clickhouse import Session, Store
@@ -63,7 +62,7 @@ class Producing:
 
 
 async def test_rebuilding_while_events_come_in_loses_nothing(fresh_tansu: Any, store: Store, session: Session) -> None:
-    settings = stream_settings(fresh_tansu.connection, session_timeout_ms=3000)
+    settings = stream_settings(fresh_tansu.connection)
     async with working(settings, store) as worker, open_stream(settings) as stream:
         producing = Producing(settings)
         around = Surroundings(stream=stream)
@@ -125,9 +124,11 @@ async def test_the_leader_exports_the_drift_of_closed_days_and_settles_doubts(
     async with working(stream_settings(fresh_tansu.connection), store):
         await until(lambda: metrics.ROLLUP_DRIFT._value.get() == 1)
         # As the owner of a chunk does whose store was killed: the leader compares its days, and mends the rollup.
-        moments = pa.chunked_array([pa.array([yesterday], pa.timestamp("ms", "UTC"))])
-        await raise_doubt(session, Coordinates("life", 0), OffsetRange(0, 1), moments)
+        mended = metrics.MONTHS_MENDED._value.get()
+        await raise_doubt(session, Coordinates("life", 0), OffsetRange(0, 1), days=days)
         await until(lambda: metrics.ROLLUP_DRIFT._value.get() == 0)
+        await until(lambda: metrics.ROLLUP_DOUBTS._value.get() == 0)
+        assert metrics.MONTHS_MENDED._value.get() == mended + 1
 
 
 async def test_a_repricing_and_a_rebuild_keep_out_of_each_others_way(

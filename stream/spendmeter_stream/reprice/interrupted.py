@@ -52,7 +52,7 @@ async def landed_rows(session: Session, block: Block) -> pa.Table:
 async def surely_remembered(session: Session, begun_at: datetime) -> bool:
     """Whether ClickHouse must still know the token of a block: it forgets after 10,000 others.
 
-    A block that is sent again under a forgotten token would be counted twice, so doubt means no.
+    A block that is sent again under a forgotten token would be counted twice, so where it is not sure it means no.
     """
     answer = await session.query(_BLOCKS_SINCE, {"since": begun_at})
     return bool(answer.result_rows[0][0] < _REMEMBERED_BLOCKS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -56,6 +56,11 @@ class Block:
         """The name under which ClickHouse remembers it."""
         return f"{self.origin}:{self.number}"
 
+    def days(self) -> list[date]:
+        """The UTC days that it may touch."""
+        first, last = self.first_hour.date(), self.last_hour.date()
+        return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+
 
 def origin_of(run_id: UUID) -> str:
     """The `incarnation` of the rows of a run."""
@@ -101,6 +106,11 @@ class Lease:
                 )
             await self.session.command(_END, {"run": str(run_id)})
 
+    async def give_up(self) -> None:
+        """Let others begin at once; not while a block of ours may be on its way, which they would look for in vain."""
+        if not any(block.run_id == self.run_id for block, _ in await open_blocks(self.session)):
+            await self.session.command(_END, {"run": str(self.run_id)})
+
 
 @asynccontextmanager
 async def lease(
@@ -120,7 +130,7 @@ async def lease(
     finally:
         # Where the store is gone, the lease simply runs out; what stopped us is the error to show.
         with suppress(StoreError):
-            await session.command(_END, {"run": str(held.run_id)})
+            await held.give_up()
 
 
 async def repricing_until(session: Session) -> datetime | None:

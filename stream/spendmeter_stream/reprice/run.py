@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
@@ -12,6 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spendmeter_clickhouse import Session
+from spendmeter_stream.block import Coordinates
+from spendmeter_stream.doubts import raise_doubt
+from spendmeter_stream.intents import OffsetRange
 from spendmeter_stream.pauses import read_pauses
 from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.reprice.adjusting import Repriced, adjustments, reprice
@@ -21,13 +23,12 @@ from spendmeter_stream.reprice.ledger import Block, Lease, begin_block, end_bloc
 from spendmeter_stream.reprice.reading import read_hours, read_piece
 from spendmeter_stream.reprice.selection import Selection, pieces_of
 
-log = logging.getLogger(__name__)
-
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with how many calls were looked at, and how many there are."""
 
 PIECE_EVENTS: Final = 20_000
 _EXACTLY_ONCE: Final = {"async_insert": 0, "deduplicate_blocks_in_dependent_materialized_views": 1}
+_NO_OFFSETS: Final = OffsetRange(0, 0)
 _PAUSE_SECONDS: Final = 0.5
 
 
@@ -74,12 +75,12 @@ async def complete_interrupted(session: Session) -> int:
     opened = await open_blocks(session)
     for block, begun_at in opened:
         rows = await landed_rows(session, block)
-        # A block is in raw whole or not at all, and reaches the rollups after that: without rows there is nothing
-        # to complete, and its calls are simply repriced anew.
+        # A block is in raw whole or not at all: without rows its calls are simply repriced anew.
         if rows.num_rows and await surely_remembered(session, begun_at):
             await _insert(session, rows, block)
-        elif rows.num_rows:
-            log.warning("block %s was begun too long ago to be completed: run `spendmeter verify`", block.token)
+        # But a store that was killed meanwhile may know the token and lack the rows, in raw or in any rollup, and may
+        # have what we send again for sent: the leading worker compares, when we are done.
+        await raise_doubt(session, Coordinates(block.origin, block.number), _NO_OFFSETS, days=block.days())
         await end_block(session, block)
     return len(opened)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -31,6 +32,24 @@ class ChunkLimits:
 
     records: int
     bytes: int
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """Records of the next chunk, as they come."""
+
+    limits: ChunkLimits
+    records: list[ConsumerRecord] = field(default_factory=list)
+    size: int = 0
+
+    @property
+    def room(self) -> int:
+        """How many more records it may take."""
+        return self.limits.records - len(self.records) if self.size < self.limits.bytes else 0
+
+    def add(self, records: list[ConsumerRecord]) -> None:
+        self.records += records
+        self.size += sum(len(record.value or b"") for record in records)
 
 
 class PartitionTask:
@@ -104,10 +123,11 @@ class PartitionTask:
         await self._resume(protocol)
         self._resumed = True
         while not self._stopping.is_set():
-            records, reason = await self._collect()
-            if records:
-                end = records[-1].offset + 1
-                await self._take(protocol, Chunk(records, OffsetRange(self._position, end)), reason=reason)
+            gathered, reason = await self._collect()
+            if gathered.records:
+                async with self._slot(protocol, gathered):
+                    offsets = OffsetRange(self._position, gathered.records[-1].offset + 1)
+                    await self._take(protocol, Chunk(gathered.records, offsets), reason=reason)
             elif self._open:
                 await self._close(protocol)
         if self._open:
@@ -126,7 +146,9 @@ class PartitionTask:
         records = await self._read_again(intent)
         metrics.REPLAYED_CHUNKS.inc()
         log.info("partition %s: replaying offsets %s", self._partition.partition, intent)
-        await self._take(protocol, Chunk(records, intent, replay=True), reason="replay")
+        self._lag.begin(records[0].timestamp / 1000 if records else time.time())
+        async with self._slots:
+            await self._take(protocol, Chunk(records, intent, replay=True), reason="replay")
         self._consumer.seek(self._partition, intent.end)
 
     async def _committed(self) -> int:
@@ -149,22 +171,41 @@ class PartitionTask:
                 raise PartitionLostError(f"partition {self._partition.partition}: stopped while it resumed")
         return [record for record in records if intent.start <= record.offset < intent.end]
 
-    async def _collect(self) -> tuple[list[ConsumerRecord], str]:
+    async def _collect(self) -> tuple[_Gathered, str]:
         """The next chunk's records: as many as the limits allow, or what came until its deadline."""
-        records: list[ConsumerRecord] = []
-        size = 0
+        gathered = _Gathered(self._limits)
         deadline = time.monotonic() + _POLL_SECONDS
-        while len(records) < self._limits.records and size < self._limits.bytes:
+        while gathered.room > 0:
             wait = deadline - time.monotonic()
             if wait <= 0 or self._stopping.is_set():
-                return records, "time"
-            batch = await self._poll(min(wait, _POLL_SECONDS), self._limits.records - len(records))
-            if batch and not records:
+                return gathered, "time"
+            batch = await self._poll(min(wait, _POLL_SECONDS), gathered.room)
+            if batch and not gathered.records:
                 deadline = self._pacing.deadline(time.monotonic())
                 self._lag.begin(batch[0].timestamp / 1000)
-            records += batch
-            size += sum(len(record.value or b"") for record in batch)
-        return records, "size"
+            gathered.add(batch)
+        return gathered, "size"
+
+    @asynccontextmanager
+    async def _slot(self, protocol: ChunkProtocol, gathered: _Gathered) -> AsyncIterator[None]:
+        """One of the worker's few places for chunks on their way.
+
+        What comes while we wait for it joins the chunk: else it would wait for another round of all partitions.
+        """
+        if self._open and self._slots.locked():
+            # Chunks that a command holds keep their slots. Waiting for one with our last chunk open, we would be
+            # waited for by the same command.
+            await self._close(protocol)
+        slot = asyncio.create_task(self._slots.acquire())
+        try:
+            while gathered.room > 0 and not slot.done() and not self._stopping.is_set():
+                await asyncio.wait([slot], timeout=_POLL_SECONDS)
+                gathered.add(await self._poll(0, gathered.room))
+            await slot
+            yield
+        finally:
+            if not slot.cancel():
+                self._slots.release()
 
     async def _poll(self, seconds: float, limit: int) -> list[ConsumerRecord]:
         batches = await self._consumer.getmany(
@@ -174,13 +215,7 @@ class PartitionTask:
         return records
 
     async def _take(self, protocol: ChunkProtocol, chunk: Chunk, *, reason: str) -> None:
-        if self._open and self._slots.locked():
-            # Chunks that a command holds keep their slots. Waiting for one with our last chunk open, we would be
-            # waited for by the same command.
-            await self._close(protocol)
-        self._lag.begin(chunk.records[0].timestamp / 1000 if chunk.records else time.time())
-        async with self._slots:
-            outcome = await protocol.run(chunk)
+        outcome = await protocol.run(chunk)
         self._position = chunk.offsets.end
         self._lag.end(chunk.records[-1].timestamp / 1000 if chunk.records else time.time())
         self._open = True

@@ -97,6 +97,27 @@ async def test_many_quiet_partitions_make_few_inserts_and_say_how_late_they_are(
     assert await count(store, "many") == 150
 
 
+async def test_a_chunk_that_waits_for_its_place_takes_along_what_comes_meanwhile(
+    fresh_tansu: Any, store: Store
+) -> None:
+    """Else, where the store is slow, each record would wait for two rounds of all partitions."""
+    settings = stream_settings(fresh_tansu.connection, usage_partitions=1)
+    async with working(settings, store) as worker:
+        (task,), slots = worker.ingest._partitions.values(), worker.ingest._slots
+        while not slots.locked():
+            await slots.acquire()
+        chunks = metric("spendmeter_chunks_total", reason="time")
+        await publish(fresh_tansu.connection, of("place", range(1)))
+        await until(lambda: bool(slots._waiters), attempts=6000)
+        await publish(fresh_tansu.connection, of("place", range(1, 30)))
+        # What the broker said of its end came with the records themselves.
+        await until(lambda: worker.ingest._consumer.highwater(task._partition) == 30, attempts=6000)
+        slots.release()
+        await until(worker.ingest.caught_up, attempts=6000)
+        assert metric("spendmeter_chunks_total", reason="time") == chunks + 1
+    assert await count(store, "place") == 30
+
+
 def lag_seconds() -> list[float]:
     return [metric("spendmeter_consumer_lag_seconds", partition=str(number)) for number in range(64)]
 

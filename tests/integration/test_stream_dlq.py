@@ -60,7 +60,7 @@ def duplicates() -> float:
 
 async def test_an_event_counts_once_its_reason_is_gone_and_only_once(broker: Any, store: Store) -> None:
     org = f"dlq-once-{broker.name}".lower()
-    settings = stream_settings(broker.connection, group=f"group-{org}", session_timeout_ms=3000)
+    settings = stream_settings(broker.connection, group=f"group-{org}")
     strict = settings.model_copy(update={"max_future_seconds": 0})
     # Ids of its own on each broker, because both runs share the store.
     first = {"tansu": 9001, "kafka": 9006}[broker.name]
@@ -89,7 +89,7 @@ async def test_an_event_counts_once_its_reason_is_gone_and_only_once(broker: Any
 
 async def test_an_event_that_was_stored_meanwhile_adds_nothing(fresh_tansu: Any, store: Store) -> None:
     """The emitter sent it again by itself after the fault was mended; then somebody replays the dead letters."""
-    settings = stream_settings(fresh_tansu.connection, session_timeout_ms=3000)
+    settings = stream_settings(fresh_tansu.connection)
     strict = settings.model_copy(update={"max_future_seconds": 0})
     event = ahead(9101, "meanwhile")
     async with working(strict, store):
@@ -105,7 +105,7 @@ async def test_an_event_that_was_stored_meanwhile_adds_nothing(fresh_tansu: Any,
 
 
 async def test_what_is_still_bad_comes_back_until_its_attempts_are_used_up(fresh_tansu: Any, store: Store) -> None:
-    settings = stream_settings(fresh_tansu.connection, session_timeout_ms=3000)
+    settings = stream_settings(fresh_tansu.connection)
     plan = ReplayPlan(filter=Filter(), max_attempts=3)
     async with working(settings, store):
         await publish(fresh_tansu.connection, [replace(record(1), value=b"{oops")])
@@ -159,7 +159,7 @@ async def test_filters_limit_and_dry_run(fresh_tansu: Any, store: Store) -> None
 
 
 async def test_a_replay_keeps_to_its_rate(fresh_tansu: Any, store: Store) -> None:
-    settings = stream_settings(fresh_tansu.connection, session_timeout_ms=3000)
+    settings = stream_settings(fresh_tansu.connection)
     async with working(settings, store):
         await publish(fresh_tansu.connection, [replace(record(n), value=b"{oops %d" % n) for n in range(11)])
         await until_dead(settings, 11)
@@ -169,7 +169,7 @@ async def test_a_replay_keeps_to_its_rate(fresh_tansu: Any, store: Store) -> Non
 
 
 async def test_an_empty_topic_and_a_missing_one(fresh_tansu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = stream_settings(fresh_tansu.connection, session_timeout_ms=3000)
+    settings = stream_settings(fresh_tansu.connection)
     await ensure_topics(settings.client_options(), usage_partitions=1)
     assert await letters_of(settings) == []
     assert (await replay_dead_letters(settings, ReplayPlan(filter=Filter()))).sent == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,10 +21,14 @@ from tests.support.until import until
 
 def stream_settings(connection: KafkaConnection, **changes: Any) -> StreamSettings:
     """Settings of a quick worker on a test's broker."""
-    return StreamSettings(
-        bootstrap=connection.bootstrap_servers,
-        **{"rebalance_timeout_ms": 2000, "chunk_interval_ms": 100, "chunks_per_second": 100, **changes},
-    )
+    quick = {
+        # Tansu answers a join after half a session; one much shorter would end while a busy machine looks elsewhere.
+        "session_timeout_ms": 4000,
+        "rebalance_timeout_ms": 2000,
+        "chunk_interval_ms": 100,
+        "chunks_per_second": 100,
+    }
+    return StreamSettings(bootstrap=connection.bootstrap_servers, **{**quick, **changes})
 
 
 @asynccontextmanager
@@ -43,8 +48,8 @@ async def publish(connection: KafkaConnection, records: Sequence[FakeRecord]) ->
     """Records as they are, valid or not, each in the partition that its key asks for."""
     options = connection.client_options()
     async with AIOKafkaProducer(**options, acks="all", max_request_size=8 * 2**20) as producer:
-        for record in records:
-            await producer.send_and_wait(USAGE, record.value, key=record.key, headers=list(record.headers))
+        sent = [await producer.send(USAGE, it.value, key=it.key, headers=list(it.headers)) for it in records]
+        await asyncio.gather(*sent)
 
 
 async def scalar(store: Store, sql: str, **parameters: Any) -> Any:

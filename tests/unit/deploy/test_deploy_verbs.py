@@ -10,7 +10,22 @@ from typer.testing import CliRunner
 
 from spendmeter_deploy import cli
 
-VERBS = "apikey bench demo dlq fx migrate prices replay reprice rollups serve up verify worker".split()
+VERBS = [
+    "apikey",
+    "bench",
+    "demo",
+    "dlq",
+    "fx",
+    "migrate",
+    "prices",
+    "replay",
+    "reprice",
+    "rollups",
+    "serve",
+    "up",
+    "verify",
+    "worker",
+]
 
 
 def test_the_verbs() -> None:

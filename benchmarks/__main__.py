@@ -136,8 +136,8 @@ def incidents() -> str:
     return (
         f"{found['looks']:,} looks of the guard at the demo's 90 days, one every {every}, each as of"
         f" its moment, with {found['budgets']} budgets a quarter above the dearest month:"
-        f" **{len(found['alarms'])} false alarms**. The first look of a quarter of an hour takes {first:.2f} s, those"
-        f" after it {next_ones:.2f} s.\n\n"
+        f" **{len(found['alarms'])} false alarms**. The first look of a quarter of an hour costs {first:.2f} s of a"
+        f" processor, those after it {next_ones:.2f} s.\n\n"
         "Seconds from the first call of an incident to the run, or the evaluation, that notices it, by the clock of the"
         " calls; the guard looks every 10 s, Prometheus scrapes every 15 s. The worker adds about a second.\n\n"
         f"| incident | noticed by | after |\n|---|---|---:|\n{rows}\n\n"

@@ -1,8 +1,11 @@
 """How fast the query service answers over generated events, beside the same endpoints on raw events.
 
-Run one size as a process of its own: `python -m benchmarks.query EVENTS`. It prints one line of JSON. The app is asked
-in process, without a socket, by clients that each wait for their answer; nothing is answered from its cache. "Raw" is
-the same app whose planner knows no rollup: every answer is compared, so that what is faster is also the same.
+Run one size as a process of its own: `python -m benchmarks.query EVENTS`. It prints one line of JSON. With
+SPENDMETER_BENCH_STORES, a folder, what is filled is kept there and used again (10 GB for 100 million events).
+
+The app is asked in process, without a socket, by clients that each wait for their answer; nothing is answered from its
+cache. "Raw" is the same app whose planner knows no rollup: every answer is compared, so that what is faster is also the
+same.
 """
 
 from __future__ import annotations
@@ -10,18 +13,20 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
 
 import httpx
 import psutil
 
-from benchmarks.query_events import NOW, fill
+from benchmarks.query_events import NOW, fill, still
 from spendmeter_clickhouse import Store, StoreSettings
 from spendmeter_rollups import ServiceSettings, create_app, planner
 
@@ -115,7 +120,7 @@ async def on_raw(client: Client, path: str, times: int) -> tuple[list[float], An
     return [seconds for seconds, _ in found], found[-1][1]
 
 
-async def endpoint(client: Client, path: str, *, times: int) -> dict[str, float | None]:
+async def endpoint(client: Client, path: str, *, times: int, raw_times: int) -> dict[str, float | None]:
     """Latencies in ms; raises where the two answers differ."""
     _, answer = await timed(client, path)
     alone = await one(client, path, times)
@@ -126,7 +131,7 @@ async def endpoint(client: Client, path: str, *, times: int) -> dict[str, float 
         "raw": None,
     }
     if path not in _NOT_ROLLED_UP:
-        raw, same = await on_raw(client, path, 2)
+        raw, same = await on_raw(client, path, raw_times)
         assert same == answer, f"{path}: raw events say something else"
         found["raw"] = 1000 * min(raw)
     return found
@@ -178,23 +183,27 @@ async def _body(app: Any, path: str, query: bytes) -> AsyncIterator[bytes]:
 
 async def measure(events: int, folder: str) -> dict[str, Any]:
     """Fill a store, ask every endpoint, export the log."""
+    filled = Path(folder) / "filled"
     with Store(StoreSettings(store_dsn=f"chdb://{folder}/store")) as store:
-        seconds = await fill(store, events)
+        if not filled.exists():
+            await fill(store, events)
+            filled.touch()
         with store.session("size") as session:
+            await still(session)
             sizes = await session.query(
                 "SELECT table, sum(rows), sum(bytes_on_disk) FROM system.parts WHERE active"
                 " AND database = {database:String} AND table LIKE '%\\_%' GROUP BY table ORDER BY table",
                 {"database": store.database},
             )
         async with client_of(store) as client:
-            for body in _BUDGETS:
-                (await client.post("budgets", json=body)).raise_for_status()
-            times = 50 if events <= 10**7 else 30
-            found = {path: await endpoint(client, path, times=times) for path in ENDPOINTS}
+            if not (await timed(client, "budgets"))[1]["budgets"]:
+                for body in _BUDGETS:
+                    (await client.post("budgets", json=body)).raise_for_status()
+            times, raw_times = (50, 2) if events <= 10**7 else (30, 1)
+            found = {path: await endpoint(client, path, times=times, raw_times=raw_times) for path in ENDPOINTS}
             exported = await export(client, events) if events <= _EXPORTED else None
     return {
         "events": events,
-        "fill_seconds": seconds,
         "tables": {table: [rows, size] for table, rows, size in sizes.result_rows if rows},
         "endpoints": found,
         "export": exported,
@@ -202,10 +211,13 @@ async def measure(events: int, folder: str) -> dict[str, Any]:
 
 
 def main(events: int) -> None:
-    """Measure one size on a folder that is gone afterwards."""
+    """Measure one size on a folder that is kept where the environment names one, and else gone afterwards."""
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(asyncio.run(measure(events, folder))))
+    kept = os.environ.get("SPENDMETER_BENCH_STORES")
+    with tempfile.TemporaryDirectory() as passing:
+        folder = Path(kept or passing) / str(events)
+        folder.mkdir(exist_ok=True)
+        print(json.dumps(asyncio.run(measure(events, str(folder)))))
 
 
 if __name__ == "__main__":

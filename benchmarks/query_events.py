@@ -6,12 +6,13 @@ The views would give the same rollups with every insert, in many small pieces th
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Collection
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from benchmarks.waiting import until
 from spendmeter_clickhouse import Session, Store, migrate
 
 DAYS: Final = 90
@@ -19,28 +20,104 @@ START: Final = date(2026, 8, 24)
 NOW: Final = datetime(2026, 11, 22, tzinfo=UTC)
 """The instant after the last event can have happened."""
 _BLOCK: Final = 1_000_000
+_STEPS: Final = 3
+_MADE: Final = 15
+"""Days that are made; the others are these again, later. A user's favourites repeat every three days."""
+_IN_ORDER: Final = "max_threads = 1, max_insert_threads = 1, optimize_on_insert = 0, max_block_size = 65536"
+_ROLLING: Final = (
+    "max_threads = 2, max_insert_threads = 1, optimize_on_insert = 0, min_insert_block_size_bytes = 0, "
+    "min_insert_block_size_rows = 4000000, max_insert_block_size = 4000000"
+)
 _SQL: Final = (Path(__file__).parent / "query_events.sql").read_text()
 
 
 async def fill(store: Store, events: int) -> float:
-    """Make about `events` events over `DAYS` days, and their rollups; returns the seconds it took."""
+    """Make about `events` events over `DAYS` days, and their rollups; returns the seconds it took.
+
+    Raw events are a part a day (or more days, to `_BLOCK` events), and a part of a rollup is some of these steps:
+    what merges would make of many small inserts. So none is left to do, and none disturbs what is measured.
+    """
     began = time.perf_counter()
     await migrate(store)
-    with store.session("fill") as session:
+    per_day = events // DAYS
+    step = min(_MADE, max(1, _BLOCK // per_day))
+    rolled = min(_MADE, step * _STEPS)
+    with store.session("fill", size=2) as session:
         views = await _views(session, store.database)
         for name in views:
             await session.command(f"DROP VIEW {name}")
-        per_day = events // DAYS
-        for first in range(0, per_day * DAYS, _BLOCK):
-            rows = min(_BLOCK, per_day * DAYS - first)
-            await session.command(_filled(_SQL, first=first, rows=rows, per_day=per_day, start=START))
-        step = max(1, _BLOCK // per_day)
-        for number in range(0, DAYS, step):
-            for target, select in views.values():
-                within = _of_days(select, START + timedelta(days=number), min(step, DAYS - number))
-                await session.command(f"INSERT INTO {target} {within}")
-        await _settle(session)
+        await still(session)
+        for target, _ in views.values():
+            # As merges leave them.
+            await session.command(f"ALTER TABLE {target} MODIFY SETTING materialize_projections_on_insert = 1")
+        filled = asyncio.Queue[int]()
+        await asyncio.gather(
+            _raw(session, per_day=per_day, step=step, filled=filled),
+            _roll_up(session, views.values(), step=rolled, filled=filled),
+        )
+        await asyncio.gather(
+            _repeat(session, ["usage_events"], step=step),
+            _repeat(session, [target for target, _ in views.values()], step=rolled),
+        )
     return time.perf_counter() - began
+
+
+async def still(session: Session) -> None:
+    """No merge runs, nor will one before the store is opened again."""
+    await session.command("SYSTEM STOP MERGES")
+
+
+async def _raw(session: Session, *, per_day: int, step: int, filled: asyncio.Queue[int]) -> None:
+    """Insert raw events, day by day; tells `filled` up to which day."""
+    for day in range(0, _MADE, step):
+        days = min(step, _MADE - day)
+        await session.command(
+            _filled(_SQL, first=day * per_day, rows=days * per_day, per_day=per_day, start=START),
+        )
+        filled.put_nowait(day + days)
+
+
+async def _roll_up(
+    session: Session, views: Collection[tuple[str, str]], *, step: int, filled: asyncio.Queue[int]
+) -> None:
+    """Each view's SELECT over `step` days, as soon as these have all their events."""
+    done = 0
+    while done < _MADE:
+        there = await filled.get()
+        days = min(step, _MADE - done)
+        if there < done + days:
+            continue
+        for target, select in views:
+            within = _of_days(select, START + timedelta(days=done), days)
+            await session.command(f"INSERT INTO {target} {within} SETTINGS {_ROLLING}")
+        done += days
+
+
+async def _repeat(session: Session, tables: Collection[str], *, step: int) -> None:
+    """Add each table's first `_MADE` days once more, as often as `DAYS` has room."""
+    for later in range(_MADE, DAYS, _MADE):
+        for day in range(0, _MADE, step):
+            for table in tables:
+                await session.command(_repeated(table, START + timedelta(days=day), min(step, _MADE - day), later))
+
+
+def _repeated(table: str, day: date, days: int, later: int) -> str:
+    raw = table == "usage_events"
+    # Qualified, for the bare name is what it becomes.
+    time = "source.occurred_at" if raw else "source.bucket"
+    moved = {
+        "usage_events": ("occurred_at",),
+        "latency_daily": ("bucket",),
+    }.get(table, ("bucket", "first_seen", "last_seen"))
+    changes = [f"source.{column} + toIntervalDay({later}) AS {column}" for column in moved]
+    if raw:
+        # Ids of their own, in the same order.
+        changes.append(f"reinterpretAsUUID(reinterpretAsUInt128(source.event_id) + {later}) AS event_id")
+    return (
+        f"INSERT INTO {table} SELECT * REPLACE ({', '.join(changes)}) FROM {table} AS source"
+        f" WHERE {time} >= toDateTime('{day} 00:00:00', 'UTC')"
+        f" AND {time} < toDateTime('{day + timedelta(days=days)} 00:00:00', 'UTC') SETTINGS {_IN_ORDER}"
+    )
 
 
 async def _views(session: Session, database: str) -> dict[str, tuple[str, str]]:
@@ -63,15 +140,6 @@ def _of_days(select: str, day: date, days: int) -> str:
     assert group, select
     head = head.replace("WHERE ", f"WHERE {within} AND ", 1) if "WHERE " in head else f"{head}WHERE {within} "
     return f"{head}{group}{tail}"
-
-
-async def _settle(session: Session) -> None:
-    """Let the merges end that the inserts began: a store of 90 days has no day of small parts but the last."""
-
-    async def merged() -> bool:
-        return (await session.query("SELECT count() FROM system.merges")).result_rows == [(0,)]
-
-    await until(merged, every=1)
 
 
 def _filled(sql: str, **values: object) -> str:

@@ -17,7 +17,8 @@ def section(found: list[dict[str, Any]]) -> str:
         (
             "Generated inside the store: 90 days, 200 orgs, 50,000 users, skewed (`benchmarks/query_events.sql`). Every"
             ' endpoint is asked over its default window of 30 days, with no answer kept; latencies in ms. "Raw" is the'
-            " same endpoint with a planner without rollups (the better of two); all pairs of answers were compared.",
+            " same endpoint with a planner without rollups (the better of two; one at 100 million); all pairs of"
+            " answers were compared.",
             _verdict(largest),
             _latencies(largest),
             "How the p95 of one client grows:\n\n" + _growth(found),

@@ -13,7 +13,7 @@ from typing import Final
 from grafana.build.calendar import QUARTER, bucket_start
 from grafana.build.links import MAY_BE_EMPTY
 
-from spendmeter_rollups.dimensions import DAY, EVENTS, FILTERS, HOUR, Rollup
+from spendmeter_rollups.dimensions import BUCKET, DAY, EVENTS, FILTERS, HOUR, Rollup
 from spendmeter_rollups.planner import choose_family
 
 _EVENT_COLUMNS: Final = {
@@ -50,7 +50,8 @@ def usage(
     """
     narrowed = narrowed or {}
     charged = {"key_source"} if "chargeable_cost" in measures else set()
-    family = choose_family({*columns, *narrowed, *charged}, measures)
+    # A board's rows are added up outside, where no projection can answer: its grain would only be a detour.
+    family = [it for it in choose_family({*columns, *narrowed, *charged}, measures) if it.time == BUCKET]
     wanted = tuple(dict.fromkeys((*columns, *measures)))
     coarser: list[Rollup] = []
     parts = []

@@ -11,6 +11,7 @@ from typing import Final
 EVENTS: Final = "usage_events"
 HOUR: Final = 3600
 DAY: Final = 86400
+BUCKET: Final = "rollup.bucket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +120,31 @@ MEASURES: Final = frozenset(TOTAL_MEASURES)
 
 @dataclass(frozen=True, slots=True)
 class Rollup:
-    """One rollup table: a row sums the events of `seconds` from `bucket` on, per combination of `columns`."""
+    """One rollup table: a row sums the events of `seconds` from `time` on, per combination of `columns`.
+
+    `time` is the start of a row's grain: its bucket, or what the key of a projection makes of it.
+    """
 
     table: str
     seconds: int
     columns: frozenset[str]
     measures: frozenset[str] = MEASURES
+    time: str = BUCKET
 
 
 _CALL_COLUMNS = COLUMNS - {"user_id", "class_name", "section"}
 _PERSON_COLUMNS = frozenset(("org_id", "user_id", "role", "class_name", "section", "feature", "key_source"))
 _LATENCY_COLUMNS = frozenset(("org_id", "role", "feature", "provider", "model", "key_source", LATENCY_BIN))
+
+_USER_DAILY = Rollup("user_daily", DAY, _PERSON_COLUMNS)
+# The projection `by_user` of 0015_projections.sql; where a part has none, the same sums come from its rows.
+_BY_USER = Rollup(
+    "user_daily",
+    5 * DAY,
+    _PERSON_COLUMNS - {"feature"},
+    frozenset(ROW_MEASURES),
+    time="toStartOfInterval(rollup.bucket, toIntervalDay(5))",
+)
 
 FAMILIES: Final[tuple[tuple[Rollup, ...], ...]] = (
     (
@@ -137,7 +152,8 @@ FAMILIES: Final[tuple[tuple[Rollup, ...], ...]] = (
         Rollup("usage_hourly", HOUR, _CALL_COLUMNS),
         Rollup("usage_15m", HOUR // 4, _CALL_COLUMNS),
     ),
-    (Rollup("user_daily", DAY, _PERSON_COLUMNS),),
+    (_BY_USER, _USER_DAILY),
+    (_USER_DAILY,),
     (Rollup("latency_daily", DAY, _LATENCY_COLUMNS, frozenset(("latency_requests",))),),
 )
 """Rollups of the same columns, coarsest first. The first family that keeps all that a question needs answers it."""

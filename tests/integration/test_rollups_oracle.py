@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from spendmeter_clickhouse import Store
 from spendmeter_rollups.dimensions import DIMENSIONS
 from tests.support.service import answer, pico, service
-from tests.support.usage import insert_usage
+from tests.support.usage import insert_usage, merge_rollups
 from tests.support.usage_oracle import (
     BEGIN,
     END,
@@ -42,7 +42,13 @@ STUDENTS = ("class", "section")
 
 @pytest.fixture(scope="module")
 def client(store: Store) -> Iterator[TestClient]:
-    insert_usage(store, ROWS)
+    # Projections made from rows, joined projections, and parts that have none yet.
+    for first in range(0, 3000, 750):
+        insert_usage(store, ROWS[first : first + 750])
+        if first:
+            merge_rollups(store)
+    merge_rollups(store)
+    insert_usage(store, ROWS[3000:])
     with service(store, now=END + timedelta(hours=3)) as client:
         yield client
 

@@ -70,6 +70,16 @@ def usage_row(number: int, occurred_at: datetime, **columns: Any) -> dict[str, A
     return row | {"cost": sum((row[part] for part in _COSTS), Decimal(0))}
 
 
+_ROLLUPS = ("usage_15m", "usage_hourly", "usage_daily", "user_daily", "latency_daily")
+
+
+def merge_rollups(store: Store) -> None:
+    """Merge each rollup's parts: merges are what makes projections. Parts with and without are not merged at once."""
+    with store.session("merge") as session:
+        for table in _ROLLUPS:
+            asyncio.run(session.command(f"OPTIMIZE TABLE {table} FINAL"))
+
+
 def insert_usage(store: Store, rows: Iterable[dict[str, Any]]) -> None:
     """Insert rows made by `usage_row`, all with the same columns."""
     found = list(rows)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from spendmeter_rollups.dimensions import COLUMNS
+from spendmeter_rollups.dimensions import BUCKET, COLUMNS
 from spendmeter_rollups.windows import Window
 
 Filters = Mapping[str, tuple[str, ...]]
@@ -38,14 +38,14 @@ def filter_conditions(source: str, filters: Filters, parameters: dict[str, Any])
     return conditions
 
 
-def bucket_within(window: Window, name: str, parameters: dict[str, Any]) -> str:
-    """Rollup rows of `window`, whose ends are whole seconds; adds its ends to `parameters`."""
+def bucket_within(window: Window, name: str, parameters: dict[str, Any], *, time: str = BUCKET) -> str:
+    """Rollup rows whose `time` is in `window`, whose ends are whole seconds; adds its ends to `parameters`."""
     parameters |= {
         f"{name}_start": milliseconds(window.start) // 1000,
         f"{name}_end": milliseconds(window.end) // 1000,
     }
     start, end = (f"toDateTime({{{name}_{side}:UInt32}}, 'UTC')" for side in ("start", "end"))
-    return f"rollup.bucket >= {start} AND rollup.bucket < {end}"
+    return f"{time} >= {start} AND {time} < {end}"
 
 
 def event_within(window: Window, name: str, parameters: dict[str, Any]) -> str:

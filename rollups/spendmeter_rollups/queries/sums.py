@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from spendmeter_events.event import SYSTEM_USER
@@ -155,9 +156,9 @@ def _united(what: Sums, pieces: Sequence[Piece]) -> tuple[str, dict[str, Any]]:
 
 def _piece(what: Sums, piece: Piece, name: str, parameters: dict[str, Any]) -> str:
     source, table, time = (
-        ("rollup", piece.rollup.table, "rollup.bucket") if piece.rollup else ("event", EVENTS, "event.occurred_at")
+        ("rollup", piece.rollup.table, piece.rollup.time) if piece.rollup else ("event", EVENTS, "event.occurred_at")
     )
-    within = bucket_within if piece.rollup else event_within
+    within = partial(bucket_within, time=time) if piece.rollup else event_within
     ranges = [within(window, f"{name}_{number}", parameters) for number, window in enumerate(piece.ranges)]
     chosen = [f"roundDown(toUnixTimestamp({time}), {{edges:Array(UInt32)}}) AS bucket"] if what.edges else []
     chosen += [_column(column, source) for column in what.columns]

@@ -86,6 +86,24 @@ def test_too_many_ranges_fall_back_to_one_aligned_table() -> None:
     assert list(tables(plan(window, columns=[], measures=["cost"], edges=edges))) == ["usage_15m"]
 
 
+def test_users_come_by_five_days_unless_the_feature_matters() -> None:
+    window = Window(at("2026-10-21T00:00Z"), at("2026-11-20T00:00Z"))
+    by_user = plan(window, columns=["org_id", "user_id"], measures=["cost"])
+    assert [(piece.rollup.seconds // 86400 if piece.rollup else 0, piece.ranges) for piece in by_user] == [
+        (5, (Window(at("2026-10-24T00:00Z"), at("2026-11-18T00:00Z")),)),
+        (
+            1,
+            (
+                Window(at("2026-10-21T00:00Z"), at("2026-10-24T00:00Z")),
+                Window(at("2026-11-18T00:00Z"), at("2026-11-20T00:00Z")),
+            ),
+        ),
+    ]
+    assert tables(plan(window, columns=["user_id", "feature"], measures=["cost"])) == {
+        "user_daily": ["10-21 00:00:00..11-20 00:00:00"]
+    }
+
+
 def test_the_person_has_a_table_of_its_own_and_mixtures_are_read_raw() -> None:
     assert choose_family(["org_id", "user_id", "feature"], ["cost"])[0].table == "user_daily"
     assert choose_family(["latency_bin", "org_id"], ["latency_requests"])[0].table == "latency_daily"

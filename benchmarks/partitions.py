@@ -35,7 +35,8 @@ async def trickle(settings: StreamSettings, seconds: int) -> list[float]:
                 await producer.put_encoded(*_event())
             await asyncio.sleep(0.1)
             if tick % 10 == 0:
-                shown.append(max(_samples("spendmeter_consumer_lag_seconds").values()))
+                # Reported once a second, so at first there may be nothing.
+                shown.append(max(_samples("spendmeter_consumer_lag_seconds").values(), default=0.0))
         await producer.flush()
     return shown
 
@@ -83,14 +84,17 @@ async def measure(width: int, seconds: int) -> dict[str, float]:
 async def _run(settings: StreamSettings, store: Store, seconds: int) -> dict[str, float]:
     worker = create_worker(settings=settings, store=store, web=False)
     await worker.app.start()
-    await until(worker.ingest.caught_up, every=0.1)
-    before = sum(_samples("spendmeter_chunks_total").values())
-    shown = await trickle(settings, seconds)
-    chunks = sum(_samples("spendmeter_chunks_total").values()) - before
-    await until(worker.ingest.caught_up, every=0.1)
+    try:
+        await until(worker.ingest.caught_up, every=0.1)
+        before = sum(_samples("spendmeter_chunks_total").values())
+        shown = await trickle(settings, seconds)
+        chunks = sum(_samples("spendmeter_chunks_total").values()) - before
+        await until(worker.ingest.caught_up, every=0.1)
+    finally:
+        # A worker that goes on without its store keeps the process alive for ever.
+        await worker.app.stop()
     with store.session("count") as session:
         ((late, events),) = (await session.query(f"SELECT {_LATE}, count() FROM usage_events")).result_rows
-    await worker.app.stop()
     if events != seconds * _PER_SECOND:
         raise RuntimeError(f"{events} of {seconds * _PER_SECOND} events are stored")
     return {

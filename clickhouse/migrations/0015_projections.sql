@@ -7,6 +7,8 @@
 -- by_task    over all orgs, by who called.
 -- by_user    five days at a time, without the feature; planner.py knows this grain.
 --
+-- needs setting: materialize_projections_on_merge
+--
 -- An insert writes none of them: its first merge does, and later merges join them. Parts without are read whole, so
 -- answers never wait for a merge. 'ignore': rows are only ever added up, so projections of merged rows are those of
 -- the rows before, merged. (Other engines drop rows in a merge, and would have to make theirs anew.)

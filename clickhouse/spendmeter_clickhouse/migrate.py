@@ -2,6 +2,9 @@
 
 ClickHouse has no transactions over DDL, so every statement is written to be harmless when run again
 (`IF NOT EXISTS`), and a migration is recorded when its last statement has run.
+
+A migration that only makes answers quicker may say `-- needs setting: NAME`, a setting of MergeTree tables. A server
+that does not know it yet goes without, and is given it by the first `migrate` after an upgrade.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ _LEDGER = """
     CREATE TABLE IF NOT EXISTS schema_migrations
     (version UInt32, name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3))
     ENGINE = ReplacingMergeTree ORDER BY version"""
+_NEEDS = re.compile(r"^-- needs setting: (\w+)$", re.MULTILINE)
 _NAME = re.compile(r"^(?P<version>\d{4})_(?P<name>[a-z0-9_]+)\.sql$")
 
 
@@ -34,6 +38,11 @@ class Migration:
     def checksum(self) -> str:
         """SHA-256 of the text, in hex."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The settings of MergeTree tables without which a server goes without this migration."""
+        return frozenset(_NEEDS.findall(self.sql))
 
     def statements(self) -> Iterator[str]:
         """The statements, split at semicolons that end a line."""
@@ -99,7 +108,14 @@ async def _pending(session: Session, migrations: Sequence[Migration]) -> list[Mi
             raise MigrationError(
                 f"{version:04}_{name}.sql was edited after it was applied: restore it and add a new one"
             )
-    return [migration for migration in migrations if migration.version not in recorded]
+    pending = [migration for migration in migrations if migration.version not in recorded]
+    settings = await _known_settings(session) if any(migration.needs for migration in pending) else frozenset()
+    return [migration for migration in pending if migration.needs <= settings]
+
+
+async def _known_settings(session: Session) -> frozenset[str]:
+    rows = await session.query("SELECT name FROM system.merge_tree_settings")
+    return frozenset(name for (name,) in rows.result_rows)
 
 
 async def _apply(session: Session, database: str, migration: Migration) -> None:

@@ -76,7 +76,8 @@ class Ingest(mode.Service):
         settle_heap()
         self._cpu = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute")
         self._session = self._store.session("ingest", size=_CHUNKS_AT_ONCE)
-        self._incarnation = await self._find_incarnation()
+        # A topic that was just made is unknown to some brokers for a moment.
+        self._incarnation = await until_it_works("incarnation", self._find_incarnation)
         await until_it_works("directory", self._directory.refresh)
         self._producer = DeadLetters.producer(self._settings.client_options())
         await self._producer.start()

@@ -21,8 +21,7 @@ _FILL_SETTINGS: Final = {
     "max_memory_usage": 4 * 2**30,
     "max_bytes_before_external_group_by": 2**30,
 }
-# A month put in place may never be merged again, and it is merges that give the others their projections.
-_SHADOW_SETTINGS: Final = "non_replicated_deduplication_window = 0, materialize_projections_on_insert = 1"
+_ON_INSERT: Final = "SELECT count() FROM system.merge_tree_settings WHERE name = 'materialize_projections_on_insert'"
 _SOURCE: Final = re.compile(r"\bFROM\s+(?:[\w`]+\.)?`?usage_events`?\s+AS\s+event\b")
 _VIEWS: Final = "SELECT name, as_select FROM system.tables WHERE database = currentDatabase() AND name LIKE '%_view'"
 _COLUMNS: Final = """
@@ -101,10 +100,14 @@ async def shadow_tables(session: Session, pause: UUID) -> AsyncIterator[list[Sha
     shadows = [
         Shadow(rollup, shadow_of(rollup, pause), columns[rollup], _select_of(rollup, views)) for rollup in ROLLUPS
     ]
+    settings = "non_replicated_deduplication_window = 0"
+    if (await session.query(_ON_INSERT)).result_rows[0][0]:
+        # A month put in place may never be merged again, and it is merges that give the others their projections.
+        settings += ", materialize_projections_on_insert = 1"
     try:
         for shadow in shadows:
             await session.command(f"CREATE TABLE {shadow.table} AS {shadow.rollup}")
-            await session.command(f"ALTER TABLE {shadow.table} MODIFY SETTING {_SHADOW_SETTINGS}")
+            await session.command(f"ALTER TABLE {shadow.table} MODIFY SETTING {settings}")
         yield shadows
     finally:
         for shadow in shadows:

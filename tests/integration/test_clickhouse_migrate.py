@@ -85,3 +85,12 @@ async def test_a_refused_statement_is_one_line(any_store: Store) -> None:
     with pytest.raises(StoreError, match="UNKNOWN_TABLE") as caught:
         await any_store.session("test").query("SELECT * FROM nowhere")
     assert "\n" not in str(caught.value)
+
+
+async def test_a_server_goes_without_what_it_does_not_know(fresh: Store, write: Callable[[str, str], Path]) -> None:
+    """Given a migration for a newer server, then it is neither applied nor missed, and others are."""
+    write("0001_one.sql", _table("one"))
+    write("0002_two.sql", "-- needs setting: of_another_century\n" + _table("two"))
+    folder = write("0003_three.sql", "-- needs setting: index_granularity\n" + _table("three"))
+    assert [it.version for it in await migrate(fresh, folder=folder)] == [1, 3]
+    assert await pending_migrations(fresh, folder=folder) == []

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import for_code
+from aiokafka.errors import UnknownTopicOrPartitionError, for_code
 
 from spendmeter_events import KafkaConnection
 
@@ -44,14 +44,17 @@ async def create_topic(
     partitions: int = 1,
     config: Mapping[str, str] | None = None,
 ) -> str:
-    """Creates the topic (by default under a name nobody has) and returns its name."""
+    """Creates the topic (by default under a name nobody has) and returns its name when the broker knows it."""
     name = name or f"test-{uuid4().hex[:12]}"
     async with admin_client(connection) as admin:
         topic = NewTopic(name, partitions, 1, topic_configs=dict(config or {}))
         answer = await admin.create_topics([topic])
-    for _, code, *_ in answer.topic_errors:
-        if code:
-            raise for_code(code)(name)
+        for _, code, *_ in answer.topic_errors:
+            if code:
+                raise for_code(code)(name)
+        # Apache Kafka's broker hears of it from its controller a moment later.
+        while (await admin.describe_topics([name]))[0]["error_code"] == UnknownTopicOrPartitionError.errno:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
     return name
 
 

@@ -46,15 +46,15 @@ async def slow_store(clickhouse_http: ClickHouseHttp) -> AsyncIterator[Store]:
 async def test_heartbeats_flow_while_an_insert_takes_longer_than_the_session(
     broker: Any, slow_store: Store, clickhouse_http: ClickHouseHttp
 ) -> None:
-    """A session of 2 s, an insert of 5 s: the group stays in its generation, and every event is counted once."""
+    """A session of 4 s, an insert of 10 s: the group stays in its generation, and every event is counted once."""
     org = f"slow-{broker.name}"
     settings = stream_settings(
-        broker.connection, group=f"group-{org}", session_timeout_ms=2000, usage_partitions=4, incarnation=org
+        broker.connection, group=f"group-{org}", session_timeout_ms=4000, usage_partitions=4, incarnation=org
     )
     async with working(settings, slow_store) as worker:
         coordinator = worker.ingest._consumer._coordinator
         member, generation = coordinator.member_id, coordinator.generation
-        clickhouse_http.faults.add("delay", match="INSERT INTO usage_events", seconds=5, count=2)
+        clickhouse_http.faults.add("delay", match="INSERT INTO usage_events", seconds=10, count=2)
         await publish(broker.connection, of(org, range(40)))
         await until(lambda: clickhouse_http.faults.fired() == ["delay", "delay"], attempts=18000)
         await publish(broker.connection, of(org, range(30, 60)))
@@ -68,7 +68,7 @@ async def test_heartbeats_flow_while_an_insert_takes_longer_than_the_session(
 
 
 async def _stored(store: Store, org: str, events: int) -> None:
-    for _ in range(600):
+    for _ in range(3000):
         if await count(store, org) >= events:
             return
         await asyncio.sleep(0.1)

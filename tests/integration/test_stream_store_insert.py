@@ -90,23 +90,6 @@ async def test_raw_landed_and_a_view_not(session: Session, broken: str) -> None:
     assert await read_books(session) == books_of(block)
 
 
-async def test_without_deduplication_in_views_a_retry_completes_nothing(session: Session) -> None:
-    # What the setting is for. Should ClickHouse change its default or meaning, this says so.
-    block = block_of(events_around_a_month_boundary(300))
-    off = {"deduplicate_blocks_in_dependent_materialized_views": 0}
-    await session.command("ALTER TABLE user_daily ADD CONSTRAINT refuse CHECK sleepEachRow(0) = 1")
-    # Raw events and rollups are written side by side: only where raw was first has the retry something to skip.
-    for number in range(100):
-        await empty(session)
-        with pytest.raises(StoreError, match="VIOLATED_CONSTRAINT"):
-            await insert_block(session, block, f"t-7-{number}", **off)
-        if "usage_events" in {table for table, _ in await read_books(session)}:
-            break
-    await session.command("ALTER TABLE user_daily DROP CONSTRAINT refuse")
-    await insert_block(session, block, f"t-7-{number}", **off)
-    assert await read_books(session) != books_of(block)
-
-
 async def test_a_retry_beside_the_first_attempt(session: Session) -> None:
     # A client that lost patience sends again while the server still works on the first.
     blocks = [block_of(events_around_a_month_boundary(500, first=1000 * n), first_offset=1000 * n) for n in range(4)]

@@ -204,8 +204,11 @@ class PartitionTask:
             await slot
             yield
         finally:
-            if not slot.cancel():
+            # Who cancels us while we await the slot cancels the waiting as well: then there is nothing to give back.
+            if slot.done() and not slot.cancelled():
                 self._slots.release()
+            else:
+                slot.cancel()
 
     async def _poll(self, seconds: float, limit: int) -> list[ConsumerRecord]:
         batches = await self._consumer.getmany(

@@ -118,6 +118,22 @@ async def test_a_chunk_that_waits_for_its_place_takes_along_what_comes_meanwhile
     assert await count(store, "place") == 30
 
 
+async def test_a_task_that_is_cancelled_gives_back_no_place_that_it_never_had(fresh_tansu: Any, store: Store) -> None:
+    """Else each such partition would let one more chunk at once through to the store, until the worker ends."""
+    settings = stream_settings(fresh_tansu.connection, usage_partitions=1, chunk_records=100)
+    async with working(settings, store) as worker:
+        (task,), slots = worker.ingest._partitions.values(), worker.ingest._slots
+        while not slots.locked():
+            await slots.acquire()
+        await publish(fresh_tansu.connection, of("cancelled", range(100)))
+        # The chunk is full, so nothing but the place is waited for.
+        await until(lambda: bool(slots._waiters))
+        await asyncio.sleep(0.1)
+        task._task.cancel()
+        await asyncio.wait([task._task])
+        assert slots.locked()
+
+
 def lag_seconds() -> list[float]:
     return [metric("spendmeter_consumer_lag_seconds", partition=str(number)) for number in range(64)]
 

@@ -5,6 +5,8 @@ ClickHouse has no transactions over DDL, so every statement is written to be har
 
 A migration that only makes answers quicker may say `-- needs setting: NAME`, a setting of MergeTree tables. A server
 that does not know it yet goes without, and is given it by the first `migrate` after an upgrade.
+
+One that was edited after all, for new stores alone, names its checksum of before: `-- was: SHA256`.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ _LEDGER = """
     (version UInt32, name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3))
     ENGINE = ReplacingMergeTree ORDER BY version"""
 _NEEDS = re.compile(r"^-- needs setting: (\w+)$", re.MULTILINE)
+_WAS = re.compile(r"^-- was: ([0-9a-f]{64})$", re.MULTILINE)
 _NAME = re.compile(r"^(?P<version>\d{4})_(?P<name>[a-z0-9_]+)\.sql$")
 
 
@@ -43,6 +46,11 @@ class Migration:
     def needs(self) -> frozenset[str]:
         """The settings of MergeTree tables without which a server goes without this migration."""
         return frozenset(_NEEDS.findall(self.sql))
+
+    @property
+    def checksums(self) -> frozenset[str]:
+        """Of this text, and of those before it that stores may keep."""
+        return frozenset((self.checksum, *_WAS.findall(self.sql)))
 
     def statements(self) -> Iterator[str]:
         """The statements, split at semicolons that end a line."""
@@ -104,7 +112,7 @@ async def _pending(session: Session, migrations: Sequence[Migration]) -> list[Mi
     for version, (name, checksum) in sorted(recorded.items()):
         if version not in known:
             raise MigrationError(f"{version:04}_{name} was applied but its file is gone: is this an older version?")
-        if known[version].checksum != checksum:
+        if checksum not in known[version].checksums:
             raise MigrationError(
                 f"{version:04}_{name}.sql was edited after it was applied: restore it and add a new one"
             )

@@ -46,6 +46,13 @@ async def test_refuses_an_edited_file(fresh: Store, write: Callable[[str, str], 
         await migrate(fresh, folder=write("0001_a.sql", _table("a") + "-- later\n"))
 
 
+async def test_lets_stores_keep_what_an_edit_names(fresh: Store, write: Callable[[str, str], Path]) -> None:
+    folder = write("0001_a.sql", _table("a"))
+    (first,) = await migrate(fresh, folder=folder)
+    write("0001_a.sql", f"-- was: {first.checksum}\n" + _table("a"))
+    assert await migrate(fresh, folder=folder) == []
+
+
 async def test_refuses_an_older_version(fresh: Store, write: Callable[[str, str], Path]) -> None:
     folder = write("0001_a.sql", _table("a"))
     write("0002_b.sql", _table("b"))

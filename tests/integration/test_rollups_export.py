@@ -90,6 +90,19 @@ def test_the_log_is_the_log(client: TestClient) -> None:
         assert row == {name: cell(value) for name, value in page.items()}
 
 
+@pytest.mark.parametrize("portion", [1, 7, 10, 119, 120])
+@pytest.mark.parametrize("reach", [timedelta(seconds=1), timedelta(minutes=10), timedelta(days=40)])
+def test_a_log_read_in_portions_is_the_same(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, portion: int, reach: timedelta
+) -> None:
+    """Whether a look back finds nothing, just a portion, or more."""
+    whole = export(client, "events")
+    monkeypatch.setattr("spendmeter_rollups.export.PORTION", portion)
+    monkeypatch.setattr("spendmeter_rollups.export._REACH", reach)
+    assert export(client, "events") == whole
+    assert len(whole) == 120
+
+
 @pytest.mark.parametrize("name", DIMENSIONS)
 def test_a_breakdown_has_every_row_of_its_json(client: TestClient, name: str) -> None:
     body = answer(client, f"/v1/usage/breakdown/{name}", limit="1000", org="acme")

@@ -7,6 +7,10 @@
 -- user_daily                             the person, with class and section, the feature used and whose key paid.
 -- latency_daily                          a histogram of latencies, for percentiles.
 -- What no rollup keeps (one person's models, part of a UTC day of a class) is read from usage_events itself.
+--
+-- was: 52e2fa127ac57e1d67a56ffa7e674505ba594be120a54e58a8f78dfa507fe06b
+-- Before, user_daily had granules of 8,192 rows and codecs that are slow in small blocks. Stores that have it so keep it:
+-- their tables of users take longer.
 
 CREATE TABLE IF NOT EXISTS usage_15m
 (
@@ -228,54 +232,56 @@ GROUP BY bucket, org_id, role, feature, action, agent_id, task_id, configuration
     key_source, status, error_type;
 
 -- Sorted by person, so that one person's page reads a few granules. A call without a user belongs to 'system'.
+-- Small granules (and small blocks, 0017) because a table of users reads a hundred of fifty thousand; with the store's
+-- own codec, as the others of this file are as large in small blocks and slower.
 CREATE TABLE IF NOT EXISTS user_daily
 (
-    bucket DateTime('UTC') CODEC(DoubleDelta, ZSTD(1)),
+    bucket DateTime('UTC'),
     org_id LowCardinality(String),
-    user_id String CODEC(ZSTD(1)),
+    user_id String,
     role LowCardinality(String),
     class_name LowCardinality(String),
     section LowCardinality(String),
     feature LowCardinality(String),
     key_source LowCardinality(String),
-    requests SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
-    input_tokens SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
-    cache_read_tokens SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
-    cache_write_5m_tokens SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
-    cache_write_1h_tokens SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
-    output_tokens SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
-    reasoning_tokens SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
-    input_audio_tokens SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
-    output_audio_tokens SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
-    characters SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
-    audio_seconds SimpleAggregateFunction(sum, Decimal(38, 3)) CODEC(ZSTD(1)),
-    images SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
-    tool_calls SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
-    input_cost SimpleAggregateFunction(sum, Decimal(38, 12)) CODEC(ZSTD(1)),
-    cache_read_cost SimpleAggregateFunction(sum, Decimal(38, 12)) CODEC(ZSTD(1)),
-    cache_write_cost SimpleAggregateFunction(sum, Decimal(38, 12)) CODEC(ZSTD(1)),
-    output_cost SimpleAggregateFunction(sum, Decimal(38, 12)) CODEC(ZSTD(1)),
-    audio_cost SimpleAggregateFunction(sum, Decimal(38, 12)) CODEC(ZSTD(1)),
-    unit_cost SimpleAggregateFunction(sum, Decimal(38, 12)) CODEC(ZSTD(1)),
-    cost SimpleAggregateFunction(sum, Decimal(38, 12)) CODEC(ZSTD(1)),
-    cache_savings SimpleAggregateFunction(sum, Decimal(38, 12)) CODEC(ZSTD(1)),
-    provider_cost SimpleAggregateFunction(sum, Decimal(38, 12)) CODEC(ZSTD(1)),
-    provider_cost_requests SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
-    errors SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
-    partial_requests SimpleAggregateFunction(sum, Int64) CODEC(T64, ZSTD(1)),
-    unpriced_requests SimpleAggregateFunction(sum, Int64) CODEC(T64, ZSTD(1)),
-    cache_unpriced_requests SimpleAggregateFunction(sum, Int64) CODEC(T64, ZSTD(1)),
-    latency_sum SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
-    latency_requests SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
-    ttft_sum SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
-    ttft_requests SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
-    first_seen SimpleAggregateFunction(min, DateTime64(3, 'UTC')) CODEC(ZSTD(1)),
-    last_seen SimpleAggregateFunction(max, DateTime64(3, 'UTC')) CODEC(ZSTD(1))
+    requests SimpleAggregateFunction(sum, UInt64),
+    input_tokens SimpleAggregateFunction(sum, UInt64),
+    cache_read_tokens SimpleAggregateFunction(sum, UInt64),
+    cache_write_5m_tokens SimpleAggregateFunction(sum, UInt64),
+    cache_write_1h_tokens SimpleAggregateFunction(sum, UInt64),
+    output_tokens SimpleAggregateFunction(sum, UInt64),
+    reasoning_tokens SimpleAggregateFunction(sum, UInt64),
+    input_audio_tokens SimpleAggregateFunction(sum, UInt64),
+    output_audio_tokens SimpleAggregateFunction(sum, UInt64),
+    characters SimpleAggregateFunction(sum, UInt64),
+    audio_seconds SimpleAggregateFunction(sum, Decimal(38, 3)),
+    images SimpleAggregateFunction(sum, UInt64),
+    tool_calls SimpleAggregateFunction(sum, UInt64),
+    input_cost SimpleAggregateFunction(sum, Decimal(38, 12)),
+    cache_read_cost SimpleAggregateFunction(sum, Decimal(38, 12)),
+    cache_write_cost SimpleAggregateFunction(sum, Decimal(38, 12)),
+    output_cost SimpleAggregateFunction(sum, Decimal(38, 12)),
+    audio_cost SimpleAggregateFunction(sum, Decimal(38, 12)),
+    unit_cost SimpleAggregateFunction(sum, Decimal(38, 12)),
+    cost SimpleAggregateFunction(sum, Decimal(38, 12)),
+    cache_savings SimpleAggregateFunction(sum, Decimal(38, 12)),
+    provider_cost SimpleAggregateFunction(sum, Decimal(38, 12)),
+    provider_cost_requests SimpleAggregateFunction(sum, UInt64),
+    errors SimpleAggregateFunction(sum, UInt64),
+    partial_requests SimpleAggregateFunction(sum, Int64),
+    unpriced_requests SimpleAggregateFunction(sum, Int64),
+    cache_unpriced_requests SimpleAggregateFunction(sum, Int64),
+    latency_sum SimpleAggregateFunction(sum, UInt64),
+    latency_requests SimpleAggregateFunction(sum, UInt64),
+    ttft_sum SimpleAggregateFunction(sum, UInt64),
+    ttft_requests SimpleAggregateFunction(sum, UInt64),
+    first_seen SimpleAggregateFunction(min, DateTime64(3, 'UTC')),
+    last_seen SimpleAggregateFunction(max, DateTime64(3, 'UTC'))
 )
 ENGINE = AggregatingMergeTree
 PARTITION BY toYYYYMM(bucket)
 ORDER BY (org_id, user_id, bucket, feature, key_source, role, class_name, section)
-SETTINGS non_replicated_deduplication_window = 10000;
+SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 1024;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS user_daily_view TO user_daily AS
 SELECT

@@ -15,6 +15,7 @@ from spendmeter_rollups.dimensions import (
     ROW_MEASURES,
     STUDENT_DIMENSIONS,
     STUDENT_ROLE,
+    USERS,
     Dimension,
 )
 from spendmeter_rollups.extras import key_of, row_extras
@@ -25,6 +26,10 @@ from spendmeter_rollups.problems import not_found
 from spendmeter_rollups.queries import sums as queries
 from spendmeter_rollups.reader import Reader, Row
 from spendmeter_rollups.scope import Scope
+from spendmeter_rollups.user_table import keyed_users, ranked_users
+
+Ranking = tuple[list[Row], list[Row]]
+"""The totals of all rows, and the rows from the offset on."""
 
 COUNTS_USERS: Final = ("org", "role", "class", "section", "feature")
 """Where the number of users says something, and one rollup has it."""
@@ -83,16 +88,17 @@ def find_dimension(name: str) -> Dimension:
 async def breakdown(reader: Reader, scope: Scope, *, dimension: Dimension, params: BreakdownParams) -> BreakdownAnswer:
     """Classes and sections count the usage of students only, in their totals too."""
     scope = students_of(scope, dimension)
-    rows, users = await asyncio.gather(_ranked(reader, scope, dimension, params), _users(reader, scope, dimension))
-    totals = figures(add((row for row in rows if row["is_total"]), ROW_MEASURES), scope.rate)
-    found = [row for row in rows if not row["is_total"]]
-    shown = found[params.offset : params.offset + params.limit]
+    ranked = _ranked_users if dimension.name == "user" else _ranked
+    (total, found), users = await asyncio.gather(
+        ranked(reader, scope, dimension, params), _users(reader, scope, dimension)
+    )
+    totals, shown = figures(add(total, ROW_MEASURES), scope.rate), found[: params.limit]
     return BreakdownAnswer(
         **frame(scope),
         dimension=dimension.name,
         rows=await _rows(reader, scope, dimension, shown, users=users, whole=totals["cost"]),
         totals=Figures(**totals),
-        has_more=len(found) > params.offset + params.limit,
+        has_more=len(found) > params.limit,
     )
 
 
@@ -108,8 +114,7 @@ async def all_rows(
     whole = scope.rate.convert(add(total, ("cost",))["cost"])
     after: tuple[str, ...] = ()
     while True:
-        what = scope.sums(dimension.columns, ROW_MEASURES, after=after)
-        found = await reader.rows(queries.keyed_sums(what, scope.pieces(what), limit=portion))
+        found = await _keyed(reader, scope, dimension, after=after, limit=portion)
         yield await _rows(reader, scope, dimension, found, users=users, whole=whole)
         if len(found) < portion:
             return
@@ -121,20 +126,36 @@ def students_of(scope: Scope, dimension: Dimension) -> Scope:
     return scope.narrowed(role=(STUDENT_ROLE,)) if dimension.name in STUDENT_DIMENSIONS else scope
 
 
-async def _ranked(reader: Reader, scope: Scope, dimension: Dimension, params: BreakdownParams) -> list[Row]:
-    what = scope.sums(dimension.columns, ROW_MEASURES)
-    # One row more than is shown tells whether there are more.
-    limit = params.offset + params.limit + 1
-    return await reader.rows(queries.ranked_sums(what, scope.pieces(what), order_by=params.order_by, limit=limit))
+# One row more than is shown tells whether there are more.
+async def _ranked(reader: Reader, scope: Scope, dimension: Dimension, params: BreakdownParams) -> Ranking:
+    what, limit = scope.sums(dimension.columns, ROW_MEASURES), params.offset + params.limit + 1
+    rows = await reader.rows(queries.ranked_sums(what, scope.pieces(what), order_by=params.order_by, limit=limit))
+    return [row for row in rows if row["is_total"]], [row for row in rows if not row["is_total"]][params.offset :]
+
+
+async def _ranked_users(reader: Reader, scope: Scope, dimension: Dimension, params: BreakdownParams) -> Ranking:
+    what = scope.sums((), ROW_MEASURES)
+    return await asyncio.gather(
+        reader.rows(queries.sums(what, scope.pieces(what))),
+        ranked_users(reader, scope, order_by=params.order_by, offset=params.offset, limit=params.limit + 1),
+    )
+
+
+async def _keyed(
+    reader: Reader, scope: Scope, dimension: Dimension, *, after: tuple[str, ...], limit: int
+) -> list[Row]:
+    if dimension.name == "user":
+        return await keyed_users(reader, scope, after=after, limit=limit)
+    what = scope.sums(dimension.columns, ROW_MEASURES, after=after)
+    return await reader.rows(queries.keyed_sums(what, scope.pieces(what), limit=limit))
 
 
 async def _users(reader: Reader, scope: Scope, dimension: Dimension) -> dict[tuple[str, ...], int] | None:
     if dimension.name not in COUNTS_USERS:
         return None
-    what = scope.sums(dimension.columns, ("requests",))
-    people = scope.sums((*dimension.columns, *DIMENSIONS["user"].columns), ("requests",))
-    rows = await reader.rows(queries.unique_users(what, scope.pieces(people)))
-    return {key_of(row, dimension.columns): row["users"] for row in rows}
+    what = scope.sums(dimension.columns, (USERS,))
+    rows = await reader.rows(queries.sums(what, scope.pieces(what)))
+    return {key_of(row, dimension.columns): row[USERS] for row in rows}
 
 
 async def _rows(
@@ -148,7 +169,7 @@ async def _rows(
 ) -> list[BreakdownRow]:
     """Rows as the answer gives them. `whole` is the cost of all, in the scope's currency."""
     keys = [key_of(row, dimension.columns) for row in rows]
-    extras = await row_extras(reader, scope, dimension, keys)
+    extras = await row_extras(reader, scope, dimension, rows)
     return [
         BreakdownRow(
             **_row(row, dimension, scope, whole),

@@ -5,6 +5,7 @@ A column keeps its name from `usage_events` through every rollup into the answer
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -115,7 +116,11 @@ TOTAL_MEASURES: Final = (
 POINT_MEASURES: Final = ("requests", "errors", "cost", *TOKENS, "latency_sum", "latency_requests")
 """What each point of a series carries."""
 
-MEASURES: Final = frozenset(TOTAL_MEASURES)
+USERS: Final = "users"
+"""How many users made a request; `system` is none. A set until all pieces are joined: one user may be in several."""
+
+_ADDED: Final = frozenset(TOTAL_MEASURES)
+MEASURES: Final = _ADDED | {USERS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +133,7 @@ class Rollup:
     table: str
     seconds: int
     columns: frozenset[str]
-    measures: frozenset[str] = MEASURES
+    measures: frozenset[str] = _ADDED
     time: str = BUCKET
 
 
@@ -136,15 +141,17 @@ _CALL_COLUMNS = COLUMNS - {"user_id", "class_name", "section"}
 _PERSON_COLUMNS = frozenset(("org_id", "user_id", "role", "class_name", "section", "feature", "key_source"))
 _LATENCY_COLUMNS = frozenset(("org_id", "role", "feature", "provider", "model", "key_source", LATENCY_BIN))
 
-_USER_DAILY = Rollup("user_daily", DAY, _PERSON_COLUMNS)
-# The projection `by_user` of 0015_projections.sql; where a part has none, the same sums come from its rows.
-_BY_USER = Rollup(
-    "user_daily",
-    5 * DAY,
-    _PERSON_COLUMNS - {"feature"},
-    frozenset(ROW_MEASURES),
-    time="toStartOfInterval(rollup.bucket, toIntervalDay(5))",
-)
+_USER_DAILY = Rollup("user_daily", DAY, _PERSON_COLUMNS, MEASURES)
+
+
+def _five_days(columns: frozenset[str], measures: Iterable[str]) -> Rollup:
+    # A projection of 0017_more_projections.sql; where a part has none, the same sums come from its rows.
+    return Rollup("user_daily", 5 * DAY, columns, frozenset(measures), time="rollup.five_days")
+
+
+_BY_CLASS = _five_days(_PERSON_COLUMNS - {"user_id", "feature"}, (*ROW_MEASURES, USERS))
+_BY_FEATURE = _five_days(frozenset(("feature", "role", "key_source")), (USERS,))
+_BY_PERSON = _five_days(_PERSON_COLUMNS - {"feature"}, ROW_MEASURES)
 
 FAMILIES: Final[tuple[tuple[Rollup, ...], ...]] = (
     (
@@ -152,7 +159,9 @@ FAMILIES: Final[tuple[tuple[Rollup, ...], ...]] = (
         Rollup("usage_hourly", HOUR, _CALL_COLUMNS),
         Rollup("usage_15m", HOUR // 4, _CALL_COLUMNS),
     ),
-    (_BY_USER, _USER_DAILY),
+    (_BY_CLASS, _USER_DAILY),
+    (_BY_FEATURE, _USER_DAILY),
+    (_BY_PERSON, _USER_DAILY),
     (_USER_DAILY,),
     (Rollup("latency_daily", DAY, _LATENCY_COLUMNS, frozenset(("latency_requests",))),),
 )

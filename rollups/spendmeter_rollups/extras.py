@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,46 +21,33 @@ def key_of(row: Row, columns: Sequence[str]) -> Key:
 
 
 async def row_extras(
-    reader: Reader, scope: Scope, dimension: Dimension, keys: Sequence[Key]
+    reader: Reader, scope: Scope, dimension: Dimension, rows: Sequence[Row]
 ) -> dict[Key, dict[str, Any]]:
     """Key → more fields of its row. Reads only what the rows shown need."""
-    if not keys:
+    if not rows:
         return {}
+    keys = [key_of(row, dimension.columns) for row in rows]
     if dimension.name == "org":
         names = {row["org_id"]: row["name"] for row in await reader.rows(lookups.org_names([k[0] for k in keys]))}
         return {key: {"name": names.get(key[0]) or None} for key in keys}
     if dimension.name == "user":
-        return await _users(reader, scope, [(key[0], key[1]) for key in keys])
+        return await _users(reader, rows)
     if dimension.name == "agent":
         return await _sparklines(reader, scope, dimension, keys)
     return {}
 
 
-async def _users(reader: Reader, scope: Scope, people: Sequence[tuple[str, str]]) -> dict[Key, dict[str, Any]]:
-    identities, features = await asyncio.gather(
-        reader.rows(lookups.identities(people)), _top_features(reader, scope, people)
-    )
+async def _users(reader: Reader, rows: Sequence[Row]) -> dict[Key, dict[str, Any]]:
+    features = {(row["org_id"], row["user_id"]): row["top_feature"] or None for row in rows}
     found: dict[Key, dict[str, Any]] = {}
-    for row in identities:
+    for row in await reader.rows(lookups.identities(list(features))):
         key = (row["org_id"], row["user_id"])
         columns = {name: row[name] or None for name in ("org_name", "role", "class_name", "section")}
         found[key] = {
             "name": row["name"] or None,
-            "user": {**columns, "top_feature": features.get(key)},
+            "user": {**columns, "top_feature": features[key]},
         }
     return found
-
-
-async def _top_features(reader: Reader, scope: Scope, people: Sequence[tuple[str, str]]) -> dict[Key, str]:
-    narrowed = scope.narrowed(
-        org_id=tuple(sorted({org for org, _ in people})),
-        user_id=tuple(sorted({user for _, user in people})),
-    )
-    what = narrowed.sums(("org_id", "user_id", "feature"), ("requests",))
-    rows = await reader.rows(queries.sums(what, narrowed.pieces(what)))
-    # The last of equals wins, so that the answer does not depend on the order of rows.
-    ordered = sorted(rows, key=lambda row: (row["requests"], row["feature"]))
-    return {(row["org_id"], row["user_id"]): row["feature"] for row in ordered if row["requests"] > 0}
 
 
 async def _sparklines(

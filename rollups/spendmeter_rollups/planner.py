@@ -17,7 +17,7 @@ from typing import Final
 from spendmeter_rollups.dimensions import FAMILIES, Rollup
 from spendmeter_rollups.windows import Window
 
-MAX_RANGES: Final = 128
+MAX_RANGES: Final = 16
 """More ranges of one table than this cost more to test than a finer table costs to read."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

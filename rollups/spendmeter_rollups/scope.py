@@ -78,9 +78,10 @@ class Scope:
         *,
         edges: Iterable[datetime] = (),
         after: Iterable[str] = (),
+        among: Iterable[tuple[str, ...]] = (),
     ) -> Sums:
         """What to add up for this request."""
-        return Sums(tuple(columns), tuple(measures), self.filters, tuple(edges), tuple(after))
+        return Sums(tuple(columns), tuple(measures), self.filters, tuple(edges), tuple(after), tuple(among))
 
     def pieces(self, what: Sums, *, end: datetime | None = None) -> tuple[Piece, ...]:
         """Where to read `what` from. `end` is the end of a series' last bucket."""

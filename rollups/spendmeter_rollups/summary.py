@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from pydantic import BaseModel, Field
 
 from spendmeter_rollups.answers import Answer, Figures, WindowAnswer, frame
-from spendmeter_rollups.dimensions import DIMENSIONS, TOTAL_MEASURES
+from spendmeter_rollups.dimensions import DIMENSIONS, LATENCY_BIN, TOTAL_MEASURES
 from spendmeter_rollups.figures import add, change, figures
 from spendmeter_rollups.money import Money
 from spendmeter_rollups.percentiles import percentiles
 from spendmeter_rollups.queries import sums as queries
+from spendmeter_rollups.queries.people import busiest_user
 from spendmeter_rollups.reader import Reader, Row
 from spendmeter_rollups.scope import Scope
+from spendmeter_rollups.windows import Window
 
 _SHARES: Final = (0.5, 0.95, 0.99)
 
@@ -65,13 +69,15 @@ class SummaryAnswer(Answer):
 
 
 async def summary(reader: Reader, scope: Scope) -> SummaryAnswer:
-    """Both windows are read at the same time."""
+    """Both windows are read at once, as the two buckets of a series."""
     before = scope.previous()
     if before is None:
-        return SummaryAnswer(
-            **frame(scope), totals=await _totals(reader, scope), previous_window=None, previous=None, change=None
-        )
-    totals, previous = await asyncio.gather(_totals(reader, scope), _totals(reader, before))
+        (totals,) = await _totals(reader, (scope,))
+        return SummaryAnswer(**frame(scope), totals=totals, previous_window=None, previous=None, change=None)
+    if _bucket(before) == _bucket(scope):
+        (previous,), (totals,) = await asyncio.gather(_totals(reader, (before,)), _totals(reader, (scope,)))
+    else:
+        previous, totals = await _totals(reader, (before, scope))
     return SummaryAnswer(
         **frame(scope),
         totals=totals,
@@ -81,42 +87,58 @@ async def summary(reader: Reader, scope: Scope) -> SummaryAnswer:
     )
 
 
-async def _totals(reader: Reader, scope: Scope) -> SummaryFigures:
-    models, users, bins = await asyncio.gather(
-        _by_model(reader, scope), _users(reader, scope), latency_bins(reader, scope)
+def _bucket(scope: Scope) -> int:
+    """What a series calls the bucket that begins with this window. Shorter ones than a second may share it."""
+    return int(scope.window.start.timestamp())
+
+
+async def _totals(reader: Reader, scopes: Sequence[Scope]) -> list[SummaryFigures]:
+    """The figures of each of `scopes`, which follow one another without a gap."""
+    first, last = scopes[0], scopes[-1]
+    whole = replace(last, window=Window(first.window.start, last.window.end))
+    starts = [scope.window.start for scope in scopes]
+    models, bins, *users = await asyncio.gather(
+        _sums(reader, whole, starts, DIMENSIONS["model"].columns, TOTAL_MEASURES),
+        _sums(reader, whole, starts, (LATENCY_BIN,), ("latency_requests",)),
+        # Each by itself: to tell the window of every user's every row would take longer.
+        *(_users(reader, scope) for scope in scopes),
     )
-    p50, p95, p99 = percentiles(bins, _SHARES)
+    return [
+        _figures(scope, _of(scope, models), _of(scope, bins), active)
+        for scope, (active,) in zip(scopes, users, strict=True)
+    ]
+
+
+def _of(scope: Scope, rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row["bucket"] == _bucket(scope)]
+
+
+def _figures(scope: Scope, models: Sequence[Row], bins: Sequence[Row], active: Row) -> SummaryFigures:
     used = [row for row in models if row["requests"] > 0]
+    p50, p95, p99 = percentiles([(row[LATENCY_BIN], row["latency_requests"]) for row in bins], _SHARES)
+    requests, org_id, user_id = active["busiest"]
     return SummaryFigures(
         **figures(add(models, TOTAL_MEASURES), scope.rate),
-        **users,
         p50_latency_ms=p50,
         p95_latency_ms=p95,
         p99_latency_ms=p99,
+        users=active["users"],
         providers=len({row["provider"] for row in used}),
         models=len({(row["provider"], row["model"]) for row in used}),
+        most_active_user=ActiveUser(org_id=org_id, user_id=user_id, requests=requests) if active["users"] else None,
     )
 
 
-async def _by_model(reader: Reader, scope: Scope) -> list[Row]:
-    what = scope.sums(DIMENSIONS["model"].columns, TOTAL_MEASURES)
+async def _users(reader: Reader, scope: Scope) -> list[Row]:
+    what = scope.sums(DIMENSIONS["user"].columns, ("requests",))
+    return await reader.rows(busiest_user(what, scope.pieces(what)))
+
+
+async def _sums(
+    reader: Reader, scope: Scope, starts: Sequence[datetime], columns: Sequence[str], measures: Sequence[str]
+) -> list[Row]:
+    what = scope.sums(columns, measures, edges=starts)
     return await reader.rows(queries.sums(what, scope.pieces(what)))
-
-
-async def _users(reader: Reader, scope: Scope) -> dict[str, Any]:
-    what = scope.sums((), ("requests",))
-    people = scope.sums(DIMENSIONS["user"].columns, ("requests",))
-    (row,) = await reader.rows(queries.unique_users(what, scope.pieces(people)))
-    org_id, user_id, requests = row["busiest"]
-    busiest = ActiveUser(org_id=org_id, user_id=user_id, requests=requests) if row["users"] else None
-    return {"users": row["users"], "most_active_user": busiest}
-
-
-async def latency_bins(reader: Reader, scope: Scope) -> list[tuple[int, int]]:
-    """(bin, calls) over the window."""
-    what = scope.sums(("latency_bin",), ("latency_requests",))
-    rows = await reader.rows(queries.sums(what, scope.pieces(what)))
-    return [(row["latency_bin"], row["latency_requests"]) for row in rows]
 
 
 def _changes(now: SummaryFigures, before: SummaryFigures) -> dict[str, float | None]:

@@ -26,7 +26,12 @@ _SOURCE: Final = re.compile(r"\bFROM\s+(?:[\w`]+\.)?`?usage_events`?\s+AS\s+even
 _VIEWS: Final = "SELECT name, as_select FROM system.tables WHERE database = currentDatabase() AND name LIKE '%_view'"
 _COLUMNS: Final = """
     SELECT table, groupArray(name)
-    FROM (SELECT table, name FROM system.columns WHERE database = currentDatabase() ORDER BY table, position)
+    FROM (
+        SELECT table, name
+        FROM system.columns
+        WHERE database = currentDatabase() AND default_kind NOT IN ('MATERIALIZED', 'ALIAS')
+        ORDER BY table, position
+    )
     GROUP BY table"""
 _STALE: Final = """
     SELECT name

@@ -94,6 +94,21 @@ def test_summary_and_change_against_the_window_before(client: TestClient) -> Non
     assert body["change"]["characters"] is None
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "now", "before"),
+    [("00.000", "00.400", 4, 0), ("00.000", "02.000", 4, 0), ("00.001", "02.000", 0, 4), ("00.300", "00.600", 0, 4)],
+)
+def test_windows_are_told_apart_to_the_millisecond(
+    client: TestClient, start: str, end: str, now: int, before: int
+) -> None:
+    """Four calls at ten sharp; the last two windows begin in the second of the calls, but after them."""
+    body = answer(
+        client, "/v1/usage/summary", **{"from": f"2026-11-20T10:00:{start}Z", "to": f"2026-11-20T10:00:{end}Z"}
+    )
+    assert (body["totals"]["requests"], body["previous"]["requests"]) == (now, before)
+    assert (body["totals"]["users"], body["previous"]["users"]) == ((3, 0) if now else (0, 3))
+
+
 def test_byok_is_priced_and_not_charged(client: TestClient) -> None:
     """Row 16."""
     rows = by_key(answer(client, "/v1/usage/breakdown/key_source"), "key_source")

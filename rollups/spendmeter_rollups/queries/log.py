@@ -37,6 +37,8 @@ def events(
         f"SELECT {', '.join(f'event.{column}' for column in columns)}\n"
         f"FROM {EVENTS} AS event\nWHERE {' AND '.join(conditions)}\n"
         "ORDER BY toStartOfHour(event.occurred_at) DESC, event.occurred_at DESC, UUIDToNum(event.event_id) DESC\n"
-        "LIMIT {row_limit:UInt64}"
+        "LIMIT {row_limit:UInt64}\n"
+        # The buffer would be filled with tens of thousands of rows before the first few are given out.
+        "SETTINGS read_in_order_use_buffering = 0"
     )
     return Query(sql, parameters)

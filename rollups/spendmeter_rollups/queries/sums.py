@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from textwrap import dedent
 from typing import Any, Final
 
 from spendmeter_events.event import SYSTEM_USER
-from spendmeter_rollups.dimensions import COLUMNS, DIMENSIONS, EVENTS, LATENCY_BIN, MEASURES, TOKENS
+from spendmeter_rollups.dimensions import COLUMNS, EVENTS, LATENCY_BIN, MEASURES, TOKENS, USERS
 from spendmeter_rollups.planner import Piece
 from spendmeter_rollups.queries.query import (
     Filters,
@@ -17,11 +18,16 @@ from spendmeter_rollups.queries.query import (
     bucket_within,
     event_within,
     filter_conditions,
+    milliseconds,
 )
 
 BINS_PER_OCTAVE: Final = 16
 """As in `latency_daily_view`: bin b begins at 2^(b/16) - 1 ms."""
 
+# A condition by its value, for a projection knows it by its text.
+_USERS: Final = (
+    f"uniqExactIfState({{0}}.org_id, {{0}}.user_id, {{0}}.requests > 0 AND {{0}}.user_id != '{SYSTEM_USER}')"
+)
 # Over raw events, where a measure is not simply the sum of the column of its name.
 _EVENT_MEASURES: Final = {
     "chargeable_cost": "sumIf(event.cost, event.key_source = 'platform')",
@@ -34,32 +40,34 @@ _EVENT_MEASURES: Final = {
     "ttft_requests": "countIf(event.ttft_ms IS NOT NULL)",
     "first_seen": "min(event.occurred_at)",
     "last_seen": "max(event.occurred_at)",
+    USERS: _USERS.format("event"),
 }
 _ROLLUP_MEASURES: Final = {
     "chargeable_cost": "sumIf(rollup.cost, rollup.key_source = 'platform')",
     "first_seen": "min(rollup.first_seen)",
     "last_seen": "max(rollup.last_seen)",
+    USERS: _USERS.format("rollup"),
 }
 _EVENT_COLUMNS: Final = {
     "latency_bin": f"toUInt16(floor({BINS_PER_OCTAVE} * log2(1 + ifNull(event.latency_ms, 0))))",
 }
-_MERGES: Final = {"first_seen": "min", "last_seen": "max"}
-_PERSON: Final = DIMENSIONS["user"].columns
+_MERGES: Final = {"first_seen": "min", "last_seen": "max", USERS: "uniqExactIfMerge"}
 
 ORDERS: Final = {
-    "cost": "cost",
-    "requests": "requests",
-    "errors": "errors",
-    "total_tokens": " + ".join(TOKENS),
+    "cost": ("cost",),
+    "requests": ("requests",),
+    "errors": ("errors",),
+    "total_tokens": TOKENS,
 }
-"""What rows may be ranked by, largest first."""
+"""What rows may be ranked by, largest first, and the measures that make it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sums:
     """What to add up, and by what. `edges` (the starts of buckets) adds a column `bucket`, in Unix seconds.
 
-    `after` (values of `columns`) leaves out that key and all before it.
+    `after` (values of `columns`) leaves out that key and all before it. `among` lets pass these keys alone, each
+    with values of the first of `columns`.
     """
 
     columns: tuple[str, ...]
@@ -67,6 +75,7 @@ class Sums:
     filters: Filters
     edges: tuple[datetime, ...] = ()
     after: tuple[str, ...] = ()
+    among: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
         """Nothing outside the list may become part of a statement."""
@@ -89,6 +98,9 @@ class Sums:
 def sums(what: Sums, pieces: Sequence[Piece]) -> Query:
     """One row per combination that has events: `what.group`, then `what.measures`."""
     united, parameters = _united(what, pieces)
+    if len(pieces) == 1 and what.group and USERS not in what.measures:
+        # Nothing is left to be added up.
+        return Query(dedent(united), parameters)
     group = f"\nGROUP BY {', '.join(what.group)}" if what.group else ""
     return Query(f"SELECT {_columns(what)}\nFROM (\n{united}\n) AS piece{group}", parameters)
 
@@ -110,10 +122,17 @@ def ranked_sums(what: Sums, pieces: Sequence[Piece], *, order_by: str, limit: in
     sql = (
         f"SELECT grouping({what.group[0]}) AS is_total, {_columns(what)}\nFROM (\n{united}\n) AS piece\n"
         f"GROUP BY GROUPING SETS (({ties}), ())\n"
-        f"ORDER BY is_total DESC, {ORDERS[order_by]} DESC, {ties}\n"
+        f"ORDER BY is_total DESC, {_order(order_by)} DESC, {ties}\n"
         "LIMIT {row_limit:UInt64}"
     )
     return Query(sql, {**parameters, "row_limit": limit + 1})
+
+
+def ranked_keys(what: Sums, pieces: Sequence[Piece], *, order_by: str, limit: int) -> Query:
+    """Like `sums`, largest `order_by` first, without totals: where there are so many keys that these cost too much."""
+    query = sums(what, pieces)
+    sql = f"{query.sql}\nORDER BY {_order(order_by)} DESC, {', '.join(what.group)}\nLIMIT {{row_limit:UInt64}}"
+    return Query(sql, {**query.parameters, "row_limit": limit})
 
 
 def ranked_series(what: Sums, pieces: Sequence[Piece], *, keys: Sequence[tuple[str, ...]]) -> Query:
@@ -128,28 +147,13 @@ def ranked_series(what: Sums, pieces: Sequence[Piece], *, keys: Sequence[tuple[s
         if len(names) == 1
         else f"indexOf(arrayZip({', '.join(names)}), tuple({', '.join(values)}))"
     )
-    merged = ", ".join(_merge(measure) for measure in what.measures)
-    sql = f"SELECT bucket, {position} AS position, {merged}\nFROM (\n{united}\n) AS piece\nGROUP BY bucket, position"
+    measures = ", ".join(merged(measure) for measure in what.measures)
+    sql = f"SELECT bucket, {position} AS position, {measures}\nFROM (\n{united}\n) AS piece\nGROUP BY bucket, position"
     return Query(sql, parameters)
-
-
-def unique_users(what: Sums, pieces: Sequence[Piece]) -> Query:
-    """Per `what.columns`: how many users made a request, and the one who made most. `system` is no user."""
-    people = Sums(tuple(dict.fromkeys((*what.columns, *_PERSON))), ("requests",), what.filters)
-    inner = sums(people, pieces)
-    by = ", ".join(what.columns)
-    sql = (
-        f"SELECT {by + ', ' if by else ''}count() AS users, argMax((org_id, user_id, requests), requests) AS busiest\n"
-        f"FROM (\n{inner.sql}\n)\nWHERE requests > 0 AND user_id != {{system_user:String}}"
-        + (f"\nGROUP BY {by}" if by else "")
-    )
-    return Query(sql, {**inner.parameters, "system_user": SYSTEM_USER})
 
 
 def _united(what: Sums, pieces: Sequence[Piece]) -> tuple[str, dict[str, Any]]:
     parameters: dict[str, Any] = {}
-    if what.edges:
-        parameters["edges"] = [int(edge.timestamp()) for edge in what.edges]
     parts = [_piece(what, piece, f"p{number}", parameters) for number, piece in enumerate(pieces)]
     return "\nUNION ALL\n".join(parts), parameters
 
@@ -160,18 +164,36 @@ def _piece(what: Sums, piece: Piece, name: str, parameters: dict[str, Any]) -> s
     )
     within = partial(bucket_within, time=time) if piece.rollup else event_within
     ranges = [within(window, f"{name}_{number}", parameters) for number, window in enumerate(piece.ranges)]
-    chosen = [f"roundDown(toUnixTimestamp({time}), {{edges:Array(UInt32)}}) AS bucket"] if what.edges else []
+    chosen = _bucket(what, piece, parameters)
     chosen += [_column(column, source) for column in what.columns]
     chosen += [_measure(measure, source) for measure in what.measures]
     conditions = [f"({' OR '.join(ranges)})", *filter_conditions(source, what.filters, parameters)]
-    conditions += _after(what, source, parameters)
-    # Without groups an empty piece would still answer one row, and its epoch would pass for the first event.
-    ending = f"GROUP BY {', '.join(what.group)}" if what.group else "HAVING count() > 0"
+    conditions += [*_after(what, source, parameters), *_among(what, source, parameters)]
     return (
         f"    SELECT {', '.join(chosen)}\n"  # noqa: S608 - identifiers from the list, values bound
         f"    FROM {table} AS {source}\n"
-        f"    WHERE {' AND '.join(conditions)}\n    {ending}"
+        f"    WHERE {' AND '.join(conditions)}{_ending(what)}"
     )
+
+
+def _bucket(what: Sums, piece: Piece, parameters: dict[str, Any]) -> list[str]:
+    if not what.edges:
+        return []
+    edges = [milliseconds(edge) for edge in what.edges]
+    if piece.rollup:
+        # No row of a rollup straddles an edge, so that a second is fine enough.
+        parameters["edges"] = [edge // 1000 for edge in edges]
+        return [f"roundDown(toUnixTimestamp({piece.rollup.time}), {{edges:Array(UInt32)}}) AS bucket"]
+    parameters["edges_ms"] = edges
+    moment = "roundDown(toUnixTimestamp64Milli(event.occurred_at), {edges_ms:Array(Int64)})"
+    return [f"toUInt32(intDiv({moment}, 1000)) AS bucket"]
+
+
+def _ending(what: Sums) -> str:
+    if what.group:
+        return f"\n    GROUP BY {', '.join(what.group)}"
+    # Without groups an empty piece still answers one row, and its epoch would pass for the first event.
+    return "\n    HAVING count() > 0" if "first_seen" in what.measures else ""
 
 
 def _after(what: Sums, source: str, parameters: dict[str, Any]) -> list[str]:
@@ -185,8 +207,23 @@ def _after(what: Sums, source: str, parameters: dict[str, Any]) -> list[str]:
     return [first, f"tuple({', '.join(columns)}) > tuple({', '.join(values)})"]
 
 
+def _among(what: Sums, source: str, parameters: dict[str, Any]) -> list[str]:
+    if not what.among:
+        return []
+    values = list(zip(*what.among, strict=True))
+    parameters |= {f"among_{number}": list(each) for number, each in enumerate(values)}
+    columns = [f"{source}.{column}" for column in what.columns[: len(values)]]
+    names = [f"{{among_{number}:Array(String)}}" for number in range(len(values))]
+    # The last column by itself is compared much sooner than the tuple, and few rows pass.
+    return [f"{columns[-1]} IN {names[-1]}", f"({', '.join(columns)}) IN arrayZip({', '.join(names)})"]
+
+
+def _order(order_by: str) -> str:
+    return " + ".join(ORDERS[order_by])
+
+
 def _columns(what: Sums) -> str:
-    return ", ".join((*what.group, *(_merge(measure) for measure in what.measures)))
+    return ", ".join((*what.group, *(merged(measure) for measure in what.measures)))
 
 
 def _column(column: str, source: str) -> str:
@@ -199,5 +236,6 @@ def _measure(measure: str, source: str) -> str:
     return f"{special.get(measure, f'sum({source}.{measure})')} AS {measure}"
 
 
-def _merge(measure: str) -> str:
+def merged(measure: str) -> str:
+    """A measure of pieces, joined."""
     return f"{_MERGES.get(measure, 'sum')}(piece.{measure}) AS {measure}"

@@ -104,6 +104,19 @@ def test_users_come_by_five_days_unless_the_feature_matters() -> None:
     }
 
 
+def test_sets_of_users_come_by_what_they_are_asked_for() -> None:
+    by_class, by_feature, by_both = (
+        choose_family(columns, ["users"])
+        for columns in (["org_id", "class_name", "role"], ["feature", "role"], ["org_id", "feature"])
+    )
+    assert [rollup.seconds // 86400 for rollup in by_class] == [5, 1]
+    assert [rollup.seconds // 86400 for rollup in by_feature] == [5, 1]
+    assert [rollup.seconds // 86400 for rollup in by_both] == [1]
+    assert "cost" in by_class[0].measures
+    assert "cost" not in by_feature[0].measures
+    assert choose_family(["model"], ["users"]) == ()
+
+
 def test_the_person_has_a_table_of_its_own_and_mixtures_are_read_raw() -> None:
     assert choose_family(["org_id", "user_id", "feature"], ["cost"])[0].table == "user_daily"
     assert choose_family(["latency_bin", "org_id"], ["latency_requests"])[0].table == "latency_daily"

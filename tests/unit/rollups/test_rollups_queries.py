@@ -12,7 +12,8 @@ from inline_snapshot import snapshot
 from spendmeter_rollups.planner import plan
 from spendmeter_rollups.queries import lookups
 from spendmeter_rollups.queries.log import events
-from spendmeter_rollups.queries.sums import Sums, keyed_sums, ranked_series, ranked_sums, sums, unique_users
+from spendmeter_rollups.queries.people import busiest_user, user_sums
+from spendmeter_rollups.queries.sums import Sums, keyed_sums, ranked_keys, ranked_series, ranked_sums, sums
 from spendmeter_rollups.windows import Window
 
 WINDOW = Window(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 3, 0, 7, tzinfo=UTC))
@@ -29,12 +30,10 @@ FROM (
     SELECT sum(rollup.requests) AS requests, sum(rollup.cost) AS cost, sum(rollup.errors) AS errors
     FROM usage_daily AS rollup
     WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC')) AND rollup.org_id IN {only_org_id:Array(String)}
-    HAVING count() > 0
 UNION ALL
     SELECT sum(event.requests) AS requests, sum(event.cost) AS cost, sumIf(event.requests, event.status = 'error') AS errors
     FROM usage_events AS event
     WHERE (event.occurred_at >= fromUnixTimestamp64Milli({p1_0_start:Int64}, 'UTC') AND event.occurred_at < fromUnixTimestamp64Milli({p1_0_end:Int64}, 'UTC')) AND event.org_id IN {only_org_id:Array(String)}
-    HAVING count() > 0
 ) AS piece\
 """)
     assert query.parameters == snapshot(
@@ -52,13 +51,9 @@ def test_a_series_rounds_down_to_the_edges_it_is_given() -> None:
     what = Sums(("feature",), ("cost",), {}, EDGES)
     query = sums(what, plan(DAYS, columns=what.touched, measures=what.measures, edges=EDGES))
     assert query.sql == snapshot("""\
-SELECT bucket, feature, sum(piece.cost) AS cost
-FROM (
-    SELECT roundDown(toUnixTimestamp(rollup.bucket), {edges:Array(UInt32)}) AS bucket, rollup.feature AS feature, sum(rollup.cost) AS cost
-    FROM usage_daily AS rollup
-    WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC'))
-    GROUP BY bucket, feature
-) AS piece
+SELECT roundDown(toUnixTimestamp(rollup.bucket), {edges:Array(UInt32)}) AS bucket, rollup.feature AS feature, sum(rollup.cost) AS cost
+FROM usage_daily AS rollup
+WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC'))
 GROUP BY bucket, feature\
 """)
     assert query.parameters == snapshot(
@@ -87,13 +82,9 @@ def test_a_portion_by_key_begins_after_the_one_before() -> None:
     what = Sums(("org_id", "user_id"), ("cost",), {}, after=("acme", "a'; DROP TABLE x --"))
     query = keyed_sums(what, plan(DAYS, columns=what.touched, measures=what.measures), limit=1000)
     assert query.sql == snapshot("""\
-SELECT org_id, user_id, sum(piece.cost) AS cost
-FROM (
-    SELECT rollup.org_id AS org_id, rollup.user_id AS user_id, sum(rollup.cost) AS cost
-    FROM user_daily AS rollup
-    WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC')) AND rollup.org_id >= {after_0:String} AND tuple(rollup.org_id, rollup.user_id) > tuple({after_0:String}, {after_1:String})
-    GROUP BY org_id, user_id
-) AS piece
+SELECT rollup.org_id AS org_id, rollup.user_id AS user_id, sum(rollup.cost) AS cost
+FROM user_daily AS rollup
+WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC')) AND rollup.org_id >= {after_0:String} AND tuple(rollup.org_id, rollup.user_id) > tuple({after_0:String}, {after_1:String})
 GROUP BY org_id, user_id
 ORDER BY org_id, user_id
 LIMIT {row_limit:UInt64}\
@@ -126,24 +117,72 @@ GROUP BY bucket, position\
     assert query.parameters["key_0"] == ["openai", "a'; DROP TABLE x --"]
 
 
-def test_users_are_counted_from_their_own_rollup() -> None:
-    what = Sums(("feature",), ("requests",), {"role": ("student",)})
-    pieces = plan(DAYS, columns=("feature", "role", "org_id", "user_id"), measures=("requests",))
-    assert unique_users(what, pieces).sql == snapshot("""\
-SELECT feature, count() AS users, argMax((org_id, user_id, requests), requests) AS busiest
+def test_users_are_counted_from_sets_of_them() -> None:
+    what = Sums(("feature",), ("users",), {"role": ("student",)})
+    assert sums(what, plan(DAYS, columns=what.touched, measures=what.measures)).sql == snapshot("""\
+SELECT feature, uniqExactIfMerge(piece.users) AS users
 FROM (
-SELECT feature, org_id, user_id, sum(piece.requests) AS requests
-FROM (
-    SELECT rollup.feature AS feature, rollup.org_id AS org_id, rollup.user_id AS user_id, sum(rollup.requests) AS requests
+    SELECT rollup.feature AS feature, uniqExactIfState(rollup.org_id, rollup.user_id, rollup.requests > 0 AND rollup.user_id != 'system') AS users
     FROM user_daily AS rollup
     WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC')) AND rollup.role IN {only_role:Array(String)}
-    GROUP BY feature, org_id, user_id
+    GROUP BY feature
 ) AS piece
-GROUP BY feature, org_id, user_id
-)
-WHERE requests > 0 AND user_id != {system_user:String}
 GROUP BY feature\
 """)
+
+
+def test_the_busiest_user_is_one_of_them_all() -> None:
+    what = Sums(("org_id", "user_id"), ("requests",), {})
+    assert busiest_user(what, plan(DAYS, columns=what.touched, measures=what.measures)).sql == snapshot("""\
+SELECT countIf(requests > 0 AND user_id != {system_user:String}) AS users, maxIf((requests, org_id, user_id), requests > 0 AND user_id != {system_user:String}) AS busiest
+FROM (
+SELECT rollup.org_id AS org_id, rollup.user_id AS user_id, sum(rollup.requests) AS requests
+FROM user_daily AS rollup
+WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC'))
+GROUP BY org_id, user_id
+)
+SETTINGS max_threads = 1\
+""")
+
+
+def test_keys_are_ranked_without_totals() -> None:
+    what = Sums(("org_id", "user_id"), ("requests", "cost"), {})
+    pieces = plan(WINDOW, columns=what.touched, measures=what.measures)
+    assert ranked_keys(what, pieces, order_by="cost", limit=10).sql == snapshot("""\
+SELECT org_id, user_id, sum(piece.requests) AS requests, sum(piece.cost) AS cost
+FROM (
+    SELECT rollup.org_id AS org_id, rollup.user_id AS user_id, sum(rollup.requests) AS requests, sum(rollup.cost) AS cost
+    FROM user_daily AS rollup
+    WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC'))
+    GROUP BY org_id, user_id
+UNION ALL
+    SELECT event.org_id AS org_id, event.user_id AS user_id, sum(event.requests) AS requests, sum(event.cost) AS cost
+    FROM usage_events AS event
+    WHERE (event.occurred_at >= fromUnixTimestamp64Milli({p1_0_start:Int64}, 'UTC') AND event.occurred_at < fromUnixTimestamp64Milli({p1_0_end:Int64}, 'UTC'))
+    GROUP BY org_id, user_id
+) AS piece
+GROUP BY org_id, user_id
+ORDER BY cost DESC, org_id, user_id
+LIMIT {row_limit:UInt64}\
+""")
+
+
+def test_users_shown_are_read_alone_with_their_features() -> None:
+    keys = (("acme", "ann"), ("beta", "a'; DROP TABLE x --"))
+    what = Sums(("org_id", "user_id", "feature"), ("requests", "cost"), {}, among=keys)
+    query = user_sums(what, plan(DAYS, columns=what.touched, measures=what.measures))
+    assert query.sql == snapshot("""\
+SELECT org_id, user_id, sum(piece.requests) AS requests, sum(piece.cost) AS cost, argMaxIf(piece.feature, (piece.requests, piece.feature), piece.requests > 0) AS top_feature
+FROM (
+SELECT rollup.org_id AS org_id, rollup.user_id AS user_id, rollup.feature AS feature, sum(rollup.requests) AS requests, sum(rollup.cost) AS cost
+FROM user_daily AS rollup
+WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC')) AND rollup.user_id IN {among_1:Array(String)} AND (rollup.org_id, rollup.user_id) IN arrayZip({among_0:Array(String)}, {among_1:Array(String)})
+GROUP BY org_id, user_id, feature
+) AS piece
+GROUP BY org_id, user_id
+SETTINGS optimize_use_projections = 0\
+""")
+    assert query.parameters["among_1"] == ["ann", "a'; DROP TABLE x --"]
 
 
 def test_percentiles_of_part_of_a_day_bin_raw_events() -> None:
@@ -173,7 +212,8 @@ SELECT event.event_id, event.cost
 FROM usage_events AS event
 WHERE event.occurred_at >= fromUnixTimestamp64Milli({window_start:Int64}, 'UTC') AND event.occurred_at < fromUnixTimestamp64Milli({window_end:Int64}, 'UTC') AND event.kind = 'usage' AND event.user_id IN {only_user_id:Array(String)} AND (toUnixTimestamp64Milli(event.occurred_at), UUIDToNum(event.event_id)) < ({before_ms:Int64}, UUIDToNum({before_id:UUID})) AND event.occurred_at <= fromUnixTimestamp64Milli({before_ms:Int64}, 'UTC')
 ORDER BY toStartOfHour(event.occurred_at) DESC, event.occurred_at DESC, UUIDToNum(event.event_id) DESC
-LIMIT {row_limit:UInt64}\
+LIMIT {row_limit:UInt64}
+SETTINGS read_in_order_use_buffering = 0\
 """)
     assert query.parameters == snapshot(
         {
@@ -194,13 +234,9 @@ def test_values_are_searched_by_text_and_name() -> None:
     assert query.sql == snapshot("""\
 SELECT org_id, requests, dictGetOrDefault('org_directory', 'name', org_id, '') AS label
 FROM (
-SELECT org_id, sum(piece.requests) AS requests
-FROM (
-    SELECT rollup.org_id AS org_id, sum(rollup.requests) AS requests
-    FROM usage_daily AS rollup
-    WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC'))
-    GROUP BY org_id
-) AS piece
+SELECT rollup.org_id AS org_id, sum(rollup.requests) AS requests
+FROM usage_daily AS rollup
+WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC'))
 GROUP BY org_id
 )
 WHERE org_id != '' AND (positionCaseInsensitiveUTF8(org_id, {search:String}) > 0

@@ -54,7 +54,8 @@ class ApacheKafka(BrokerProcess):
         java = ["java", *_JVM, f"-Dlog4j2.configurationFile={logging}", "-cp", f"{jars}/*"]
         self._format = [
             *(*java, "kafka.tools.StorageTool", "format", "--config", str(properties)),
-            *("--cluster-id", base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()),
+            # Of the first byte 0, for an id that begins with a dash is taken for an option.
+            *("--cluster-id", base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).rstrip(b"=").decode()),
         ]
         for user in users:
             self._format += ["--add-scram", f"SCRAM-SHA-512=[name={user},password={SCRAM_PASSWORD}]"]

@@ -29,7 +29,7 @@ from spendmeter_rollups.scope import Scope
 from spendmeter_rollups.user_table import keyed_users, ranked_users
 
 Ranking = tuple[list[Row], list[Row]]
-"""The totals of all rows, and the rows from the offset on."""
+"""The totals of all rows, and the rows from the offset on: one more than is shown tells whether there are more."""
 
 COUNTS_USERS: Final = ("org", "role", "class", "section", "feature")
 """Where the number of users says something, and one rollup has it."""
@@ -126,9 +126,9 @@ def students_of(scope: Scope, dimension: Dimension) -> Scope:
     return scope.narrowed(role=(STUDENT_ROLE,)) if dimension.name in STUDENT_DIMENSIONS else scope
 
 
-# One row more than is shown tells whether there are more.
 async def _ranked(reader: Reader, scope: Scope, dimension: Dimension, params: BreakdownParams) -> Ranking:
-    what, limit = scope.sums(dimension.columns, ROW_MEASURES), params.offset + params.limit + 1
+    what = scope.sums(dimension.columns, ROW_MEASURES)
+    limit = params.offset + params.limit + 1
     rows = await reader.rows(queries.ranked_sums(what, scope.pieces(what), order_by=params.order_by, limit=limit))
     return [row for row in rows if row["is_total"]], [row for row in rows if not row["is_total"]][params.offset :]
 

@@ -82,7 +82,7 @@ async def _daily(
     what = about.sums(columns, ("requests", "chargeable_cost"), edges=edges[:-1])
     found: dict[Key, dict[date, Day]] = {}
     for row in await reader.rows(queries.sums(what, about.pieces(what, end=edges[-1]))):
-        day = datetime.fromtimestamp(row["bucket"], zone).date()
+        day = datetime.fromtimestamp(row["bucket"] / 1000, zone).date()
         found.setdefault(key_of(row, columns), {})[day] = Day(day, row["chargeable_cost"], row["requests"])
     return found
 

@@ -8,6 +8,7 @@ from typing import Any
 from spendmeter_rollups.dimensions import Dimension
 from spendmeter_rollups.queries import lookups
 from spendmeter_rollups.queries import sums as queries
+from spendmeter_rollups.queries.query import milliseconds
 from spendmeter_rollups.reader import Reader, Row
 from spendmeter_rollups.scope import Scope
 from spendmeter_rollups.series import granularity_of, series_edges
@@ -57,7 +58,7 @@ async def _sparklines(
     what = scope.sums(dimension.columns, ("cost",), edges=edges[:-1])
     rows = await reader.rows(queries.ranked_series(what, scope.pieces(what, end=edges[-1]), keys=keys))
     costs = {(row["position"], row["bucket"]): scope.rate.convert(row["cost"]) for row in rows}
-    starts = [int(edge.timestamp()) for edge in edges[:-1]]
+    starts = [milliseconds(edge) for edge in edges[:-1]]
     return {
         key: {"sparkline": [costs.get((position, start), 0) for start in starts]}
         for position, key in enumerate(keys, start=1)

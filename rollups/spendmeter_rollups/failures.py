@@ -13,6 +13,7 @@ from spendmeter_rollups.answers import Answer, frame
 from spendmeter_rollups.log import COLUMNS, EventRow, event_row
 from spendmeter_rollups.queries import sums as queries
 from spendmeter_rollups.queries.log import events
+from spendmeter_rollups.queries.query import milliseconds
 from spendmeter_rollups.reader import Reader, Row
 from spendmeter_rollups.scope import Scope
 from spendmeter_rollups.series import granularity_of, series_edges
@@ -90,7 +91,7 @@ def _points(rows: Sequence[Row], edges: Sequence[datetime], scope: Scope) -> lis
     found = {row["bucket"]: (row["requests"], row["errors"]) for row in rows}
     points = []
     for edge in edges[:-1]:
-        requests, failures = found.get(int(edge.timestamp()), (0, 0))
+        requests, failures = found.get(milliseconds(edge), (0, 0))
         points.append(
             ErrorPoint(
                 start=edge.astimezone(scope.zone),

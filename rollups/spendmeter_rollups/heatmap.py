@@ -45,7 +45,7 @@ async def heatmap(reader: Reader, scope: Scope) -> HeatmapAnswer:
     rows = await reader.rows(queries.sums(what, scope.pieces(what, end=edges[-1])))
     cells: dict[tuple[int, int], list[Row]] = {}
     for row in rows:
-        local = datetime.fromtimestamp(row["bucket"], UTC).astimezone(scope.zone)
+        local = datetime.fromtimestamp(row["bucket"] / 1000, UTC).astimezone(scope.zone)
         cells.setdefault((local.isoweekday() % 7, local.hour), []).append(row)
     return HeatmapAnswer(**frame(scope), cells=[_cell(at, cells[at], scope) for at in sorted(cells)])
 

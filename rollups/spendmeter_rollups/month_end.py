@@ -62,7 +62,7 @@ async def _daily(reader: Reader, scope: Scope) -> dict[date, Day]:
     edges = bucket_edges(scope.window, "day", scope.zone)
     what = scope.sums((), ("requests", "cost"), edges=edges[:-1])
     rows = await reader.rows(queries.sums(what, scope.pieces(what, end=edges[-1])))
-    dates = [datetime.fromtimestamp(row["bucket"], scope.zone).date() for row in rows]
+    dates = [datetime.fromtimestamp(row["bucket"] / 1000, scope.zone).date() for row in rows]
     return {day: Day(day, row["cost"], row["requests"]) for day, row in zip(dates, rows, strict=True)}
 
 

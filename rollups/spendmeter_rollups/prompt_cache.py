@@ -15,6 +15,7 @@ from spendmeter_rollups.dimensions import DIMENSIONS
 from spendmeter_rollups.figures import add
 from spendmeter_rollups.money import Money
 from spendmeter_rollups.queries import sums as queries
+from spendmeter_rollups.queries.query import milliseconds
 from spendmeter_rollups.reader import Reader, Row
 from spendmeter_rollups.scope import Scope
 from spendmeter_rollups.series import granularity_of, series_edges
@@ -87,7 +88,7 @@ async def prompt_cache(reader: Reader, scope: Scope, *, params: GranularityParam
         points=[
             CachePoint(
                 start=edge.astimezone(scope.zone),
-                **_figures(by_bucket.get(int(edge.timestamp()), nothing), scope),
+                **_figures(by_bucket.get(milliseconds(edge), nothing), scope),
             )
             for edge in edges[:-1]
         ],

@@ -17,6 +17,7 @@ from spendmeter_rollups.money import Money
 from spendmeter_rollups.percentiles import percentiles
 from spendmeter_rollups.queries import sums as queries
 from spendmeter_rollups.queries.people import busiest_user
+from spendmeter_rollups.queries.query import milliseconds
 from spendmeter_rollups.reader import Reader, Row
 from spendmeter_rollups.scope import Scope
 from spendmeter_rollups.windows import Window
@@ -74,10 +75,7 @@ async def summary(reader: Reader, scope: Scope) -> SummaryAnswer:
     if before is None:
         (totals,) = await _totals(reader, (scope,))
         return SummaryAnswer(**frame(scope), totals=totals, previous_window=None, previous=None, change=None)
-    if _bucket(before) == _bucket(scope):
-        (previous,), (totals,) = await asyncio.gather(_totals(reader, (before,)), _totals(reader, (scope,)))
-    else:
-        previous, totals = await _totals(reader, (before, scope))
+    previous, totals = await _totals(reader, (before, scope))
     return SummaryAnswer(
         **frame(scope),
         totals=totals,
@@ -85,11 +83,6 @@ async def summary(reader: Reader, scope: Scope) -> SummaryAnswer:
         previous=previous,
         change=_changes(totals, previous),
     )
-
-
-def _bucket(scope: Scope) -> int:
-    """What a series calls the bucket that begins with this window. Shorter ones than a second may share it."""
-    return int(scope.window.start.timestamp())
 
 
 async def _totals(reader: Reader, scopes: Sequence[Scope]) -> list[SummaryFigures]:
@@ -110,7 +103,7 @@ async def _totals(reader: Reader, scopes: Sequence[Scope]) -> list[SummaryFigure
 
 
 def _of(scope: Scope, rows: Sequence[Row]) -> list[Row]:
-    return [row for row in rows if row["bucket"] == _bucket(scope)]
+    return [row for row in rows if row["bucket"] == milliseconds(scope.window.start)]
 
 
 def _figures(scope: Scope, models: Sequence[Row], bins: Sequence[Row], active: Row) -> SummaryFigures:

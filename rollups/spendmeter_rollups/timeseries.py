@@ -17,6 +17,7 @@ from spendmeter_rollups.money import Money
 from spendmeter_rollups.params import ScopeParams, Value
 from spendmeter_rollups.problems import invalid_parameter
 from spendmeter_rollups.queries import sums as queries
+from spendmeter_rollups.queries.query import milliseconds
 from spendmeter_rollups.reader import Reader, Row
 from spendmeter_rollups.scope import Scope
 from spendmeter_rollups.series import granularity_of, series_edges
@@ -127,7 +128,7 @@ def series_points(rows: Iterable[Row], edges: Sequence[datetime], scope: Scope) 
     """One point a bucket; those without a row are zero."""
     found = {row["bucket"]: row for row in rows}
     empty = zero(POINT_MEASURES)
-    return [_point(edge, found.get(int(edge.timestamp()), empty), scope) for edge in edges[:-1]]
+    return [_point(edge, found.get(milliseconds(edge), empty), scope) for edge in edges[:-1]]
 
 
 def _point(edge: datetime, row: Row | dict[str, Any], scope: Scope) -> Point:

@@ -96,12 +96,19 @@ def test_summary_and_change_against_the_window_before(client: TestClient) -> Non
 
 @pytest.mark.parametrize(
     ("start", "end", "now", "before"),
-    [("00.000", "00.400", 4, 0), ("00.000", "02.000", 4, 0), ("00.001", "02.000", 0, 4), ("00.300", "00.600", 0, 4)],
+    [
+        ("00.000", "00.400", 4, 0),
+        ("00.000", "02.000", 4, 0),
+        ("00.001", "02.000", 0, 4),
+        ("00.300", "00.600", 0, 4),
+        ("00.000", "00.001", 4, 0),
+        ("00.001", "00.002", 0, 4),
+    ],
 )
 def test_windows_are_told_apart_to_the_millisecond(
     client: TestClient, start: str, end: str, now: int, before: int
 ) -> None:
-    """Four calls at ten sharp; the last two windows begin in the second of the calls, but after them."""
+    """Four calls at ten sharp, and windows that begin in the second of the calls, but after them."""
     body = answer(
         client, "/v1/usage/summary", **{"from": f"2026-11-20T10:00:{start}Z", "to": f"2026-11-20T10:00:{end}Z"}
     )

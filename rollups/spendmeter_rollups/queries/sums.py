@@ -64,7 +64,7 @@ ORDERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What to add up, and by what. `edges` (the starts of buckets) adds a column `bucket`, in Unix seconds.
+    """What to add up, and by what. `edges` (the starts of buckets) adds a column `bucket`, in Unix milliseconds.
 
     `after` (values of `columns`) leaves out that key and all before it. `among` lets pass these keys alone, each
     with values of the first of `columns`.
@@ -179,14 +179,13 @@ def _piece(what: Sums, piece: Piece, name: str, parameters: dict[str, Any]) -> s
 def _bucket(what: Sums, piece: Piece, parameters: dict[str, Any]) -> list[str]:
     if not what.edges:
         return []
-    edges = [milliseconds(edge) for edge in what.edges]
-    if piece.rollup:
-        # No row of a rollup straddles an edge, so that a second is fine enough.
-        parameters["edges"] = [edge // 1000 for edge in edges]
-        return [f"roundDown(toUnixTimestamp({piece.rollup.time}), {{edges:Array(UInt32)}}) AS bucket"]
-    parameters["edges_ms"] = edges
-    moment = "roundDown(toUnixTimestamp64Milli(event.occurred_at), {edges_ms:Array(Int64)})"
-    return [f"toUInt32(intDiv({moment}, 1000)) AS bucket"]
+    parameters["edges"] = [milliseconds(edge) for edge in what.edges]
+    moment = (
+        f"toInt64(toUnixTimestamp({piece.rollup.time})) * 1000"
+        if piece.rollup
+        else "toUnixTimestamp64Milli(event.occurred_at)"
+    )
+    return [f"roundDown({moment}, {{edges:Array(Int64)}}) AS bucket"]
 
 
 def _ending(what: Sums) -> str:

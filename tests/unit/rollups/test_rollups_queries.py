@@ -51,13 +51,13 @@ def test_a_series_rounds_down_to_the_edges_it_is_given() -> None:
     what = Sums(("feature",), ("cost",), {}, EDGES)
     query = sums(what, plan(DAYS, columns=what.touched, measures=what.measures, edges=EDGES))
     assert query.sql == snapshot("""\
-SELECT roundDown(toUnixTimestamp(rollup.bucket), {edges:Array(UInt32)}) AS bucket, rollup.feature AS feature, sum(rollup.cost) AS cost
+SELECT roundDown(toInt64(toUnixTimestamp(rollup.bucket)) * 1000, {edges:Array(Int64)}) AS bucket, rollup.feature AS feature, sum(rollup.cost) AS cost
 FROM usage_daily AS rollup
 WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC'))
 GROUP BY bucket, feature\
 """)
     assert query.parameters == snapshot(
-        {"edges": [1793491200, 1793577600, 1793664000], "p0_0_start": 1793491200, "p0_0_end": 1793664000}
+        {"edges": [1793491200000, 1793577600000, 1793664000000], "p0_0_start": 1793491200, "p0_0_end": 1793664000}
     )
 
 
@@ -107,7 +107,7 @@ def test_a_grouped_series_numbers_its_keys() -> None:
     assert query.sql == snapshot("""\
 SELECT bucket, indexOf(arrayZip({key_0:Array(String)}, {key_1:Array(String)}), tuple(toString(provider), toString(model))) AS position, sum(piece.cost) AS cost
 FROM (
-    SELECT roundDown(toUnixTimestamp(rollup.bucket), {edges:Array(UInt32)}) AS bucket, rollup.provider AS provider, rollup.model AS model, sum(rollup.cost) AS cost
+    SELECT roundDown(toInt64(toUnixTimestamp(rollup.bucket)) * 1000, {edges:Array(Int64)}) AS bucket, rollup.provider AS provider, rollup.model AS model, sum(rollup.cost) AS cost
     FROM usage_daily AS rollup
     WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC'))
     GROUP BY bucket, provider, model

@@ -137,3 +137,8 @@ class UsageEvent(BaseModel):
     def to_json(self) -> bytes:
         """The Kafka value. Fields at their default are left out: they cost bytes and say nothing."""
         return self.model_dump_json(exclude_defaults=True).encode()
+
+
+# Some of what pydantic needs it makes at its first event, each behind a lock. A process that is forked while another
+# thread is at that would wait for the lock for ever at its own first event.
+UsageEvent.now(org_id="-", feature="-", provider="-", model="-", provider_cost_usd=0.0, tags={"-": "-"}).to_json()

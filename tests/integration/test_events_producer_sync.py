@@ -142,6 +142,37 @@ async def test_fork_while_other_threads_emit(tansu: Tansu) -> None:
     assert numbers.count(7) == 20
 
 
+def test_forks_beside_the_very_first_events() -> None:
+    """Given threads that make a process's first events, then a child forked meanwhile makes its own.
+
+    Without an event made at import, about one process in fifteen had a child that waited for ever.
+    """
+    script = """
+        import signal
+        sys.setswitchinterval(1e-6)
+        stop = threading.Event()
+        def busy():
+            while not stop.is_set():
+                event(1)
+        threads = [threading.Thread(target=busy) for _ in range(8)]
+        children = []
+        for thread in threads:
+            thread.start()
+            pid = os.fork()
+            if pid == 0:
+                signal.alarm(60)
+                event(7).to_json()
+                os._exit(0)
+            children.append(pid)
+        ended = [os.waitpid(pid, 0)[1] for pid in children]
+        stop.set()
+        for thread in threads: thread.join()
+        assert not any(ended), ended
+        """
+    for _ in range(8):
+        _run(script, "localhost:1", "unused")
+
+
 def test_exit_with_broker_away_is_quick_and_says_so() -> None:
     ended = _run(
         """

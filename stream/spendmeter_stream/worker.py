@@ -18,6 +18,7 @@ from spendmeter_stream import metrics
 from spendmeter_stream.coordinator import wait_for_named_brokers
 from spendmeter_stream.directory import Directory
 from spendmeter_stream.guard import SpendGuard
+from spendmeter_stream.health import Health
 from spendmeter_stream.incarnation import find_incarnation
 from spendmeter_stream.ingest import Ingest
 from spendmeter_stream.price_topic import PriceFeed
@@ -43,6 +44,7 @@ class Worker:
     ingest: Ingest
     directory: Directory
     prices: PriceBookWatcher
+    health: Health
 
 
 def create_worker(
@@ -52,13 +54,16 @@ def create_worker(
     guarantees: Guarantees | None = None,
     reached: Callable[[str], None] | None = None,
     web: bool = True,
+    health: Health | None = None,
 ) -> Worker:
     """Put a worker together; nothing is reached until the app starts.
 
     :param web: serve `/metrics` on the worker's own port; False where another service shows the metrics.
+    :param health: where the worker's parts report what fails; a new registry by default.
     :raises PriceBookError: the price book cannot be used.
     """
     wait_for_named_brokers()
+    health = health or Health()
     app = faust.App(APP, **_faust_options(settings, web=web))
     directory = Directory(session=store.session("directory"))
     prices = PriceBookWatcher(directory=settings.prices_path)
@@ -81,7 +86,7 @@ def create_worker(
     _settle_doubts(app, store.session("doubts"), settings)
     if web:
         _show_metrics(app)
-    return Worker(app, ingest, directory, prices)
+    return Worker(app, ingest, directory, prices, health)
 
 
 def _faust_options(settings: StreamSettings, *, web: bool) -> dict[str, Any]:

@@ -1,0 +1,22 @@
+"""The registry behind the worker's /readyz."""
+
+from __future__ import annotations
+
+from spendmeter_stream.health import Health
+
+
+def test_the_newest_report_of_a_name_counts() -> None:
+    health = Health()
+    assert health.failures() == {}
+    health.report("kafka", "not joined yet")
+    health.report("drift", ValueError("two\n  lines"))
+    assert list(health.failures().items()) == [("drift", "ValueError: two lines"), ("kafka", "not joined yet")]
+    health.report("kafka", None)
+    health.report("drift", KeyError())
+    assert health.failures() == {"drift": "KeyError"}
+
+
+def test_a_reason_is_one_bounded_line() -> None:
+    health = Health()
+    health.report("store", "x" * 10_000)
+    assert len(health.failures()["store"]) <= 300

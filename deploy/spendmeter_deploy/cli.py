@@ -17,7 +17,7 @@ from spendmeter_clickhouse import Store, StoreSettings, migrate
 from spendmeter_deploy import apikey_commands, dlq_commands, fx_commands, prices_commands, rollups_commands
 from spendmeter_deploy.replay_command import replay_command
 from spendmeter_deploy.reprice_command import reprice_command
-from spendmeter_deploy.running import configure_logs, log_as_json, refuse, run
+from spendmeter_deploy.running import check_environment, configure_logs, log_as_json, refuse, run
 from spendmeter_deploy.settings import StackSettings
 from spendmeter_deploy.verify_commands import verify_command
 
@@ -41,10 +41,12 @@ Port = Annotated[int | None, typer.Option("--port", help="Where to serve; 0 take
 
 @app.callback()
 def main_options(
+    context: typer.Context,
     verbose: Annotated[bool, typer.Option("--verbose", help="Say on the error stream what goes on.")] = False,
 ) -> None:
     """Set up what every verb shares."""
     configure_logs(verbose=verbose)
+    check_environment(context.invoked_subcommand)
 
 
 @app.command()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
 import typer
 from pydantic import ValidationError
 
 from spendmeter_clickhouse import StoreError
+from spendmeter_deploy.environment import check, describe_faults
 from spendmeter_deploy.errors import StartError
 from spendmeter_events.errors import SpendmeterError
 from spendmeter_stream.errors import StreamError
@@ -20,6 +23,8 @@ from spendmeter_stream.pricing import PriceBookError
 
 T = TypeVar("T")
 
+RUNS_ON = frozenset({"collect", "demo", "serve", "up", "worker"})
+"""Commands that run until they are stopped."""
 EXPECTED = (StartError, StoreError, StreamError, SpendmeterError, PriceBookError)
 
 
@@ -30,8 +35,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     except EXPECTED as error:
         raise refuse(str(error)) from error
     except ValidationError as error:
-        faults = "; ".join(f"{_setting(fault['loc'])}: {fault['msg']}" for fault in error.errors(include_input=False))
-        raise refuse(f"a setting is wrong: {faults}") from error
+        raise refuse(f"a setting is invalid: {'; '.join(describe_faults(error))}") from error
     except (KeyboardInterrupt, asyncio.CancelledError) as error:
         raise typer.Exit(130) from error
 
@@ -40,6 +44,22 @@ def refuse(message: str) -> typer.Exit:
     """Say in one line why the command cannot go on; `raise refuse(...)` exits with code 2."""
     typer.echo(f"spendmeter: {message}", err=True)
     return typer.Exit(2)
+
+
+def check_environment(command: str | None) -> None:
+    """Exit with code 2 for an invalid setting, and in a process that runs on for a variable nothing reads.
+
+    A command that ends by itself only warns about the variable, on the error stream.
+    """
+    if "--help" in sys.argv:
+        return
+    unknown, invalid = check(os.environ, dotenv=Path(".env"))
+    if invalid:
+        raise refuse("; ".join(filter(None, (invalid, unknown))))
+    if unknown and command in RUNS_ON:
+        raise refuse(unknown)
+    if unknown:
+        typer.echo(f"spendmeter: {unknown}", err=True)
 
 
 def configure_logs(*, verbose: bool) -> None:
@@ -68,7 +88,3 @@ async def _cancelled_by_sigterm(work: Coroutine[Any, Any, T]) -> T:
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     return await work
-
-
-def _setting(location: tuple[int | str, ...]) -> str:
-    return "SPENDMETER_" + ".".join(map(str, location)).upper() if location else "the settings"

@@ -6,13 +6,10 @@ from pathlib import Path
 
 from pydantic_settings import BaseSettings
 
-from spendmeter_clickhouse import StoreSettings
-from spendmeter_deploy.settings import StackSettings
-from spendmeter_rollups import ServiceSettings
-from spendmeter_stream.settings import StreamSettings
+from spendmeter_deploy.environment import SETTINGS
 
 EXAMPLE = Path(__file__).parents[3] / ".env.example"
-ROOMS: tuple[type[BaseSettings], ...] = (StoreSettings, StreamSettings, ServiceSettings, StackSettings)
+ROOMS = SETTINGS
 
 
 def default(room: type[BaseSettings], name: str) -> str:

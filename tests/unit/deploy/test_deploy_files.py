@@ -101,6 +101,7 @@ def test_kubernetes_containers_are_locked_down(document: dict[str, Any]) -> None
     pod = document["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"]
     assert not pod["automountServiceAccountToken"]
+    assert pod["enableServiceLinks"] is False
     for container in pod["containers"]:
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
         assert not container["securityContext"]["allowPrivilegeEscalation"]

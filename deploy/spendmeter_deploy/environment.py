@@ -1,0 +1,124 @@
+"""Check the `SPENDMETER_*` environment before a command starts: misspelt names and invalid values.
+
+A misspelt setting would otherwise be ignored, and the process would run with a default nobody chose.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+
+from spendmeter_clickhouse import StoreSettings
+from spendmeter_deploy.settings import StackSettings
+from spendmeter_events.errors import SpendmeterError
+from spendmeter_rollups.settings import ServiceSettings
+from spendmeter_stream.settings import StreamSettings
+
+PREFIX: Final = "SPENDMETER_"
+SETTINGS: Final[tuple[type[BaseSettings], ...]] = (StoreSettings, StreamSettings, ServiceSettings, StackSettings)
+"""Every group of settings that a command reads; `.env.example` lists their names."""
+DEPLOYMENT: Final = frozenset(
+    {
+        # deploy/compose.yaml and clickhouse/users/spendmeter.xml
+        "SPENDMETER_OWNER_PASSWORD",
+        "SPENDMETER_WORKER_PASSWORD",
+        "SPENDMETER_SERVICE_PASSWORD",
+        "SPENDMETER_READER_PASSWORD",
+        "SPENDMETER_BOARDS_PASSWORD",
+        # grafana/provisioning
+        "SPENDMETER_CLICKHOUSE_HOST",
+        "SPENDMETER_CLICKHOUSE_PORT",
+        "SPENDMETER_CLICKHOUSE_SECURE",
+        "SPENDMETER_CLICKHOUSE_READER",
+        "SPENDMETER_CLICKHOUSE_DATABASE",
+        "SPENDMETER_PROMETHEUS_URL",
+        "SPENDMETER_RUNBOOKS",
+        # tests and benchmarks
+        "SPENDMETER_REQUIRE_ALL",
+        "SPENDMETER_UPDATE_DOCS",
+        "SPENDMETER_SCHEMA_EXAMPLES",
+    }
+)
+"""Variables of the deployment and of the repository's own tools: known, but no setting of a command."""
+_TOOLS: Final = ("SPENDMETER_TEST_", "SPENDMETER_BENCH_")
+# Kubernetes adds these for every Service of the namespace whose name begins with "spendmeter".
+_SERVICE_LINK: Final = re.compile(r"_SERVICE_HOST$|_SERVICE_PORT(_\w+)?$|_PORT_\d+_(TCP|UDP)(_\w+)?$")
+# The connection names its own arguments.
+_CONNECTION: Final = re.compile(r"\b(bootstrap_servers|security_protocol|sasl_\w+|ssl_\w+)\b")
+_DOTENV: Final = re.compile(r"^\s*(?:export\s+)?(SPENDMETER_\w+)\s*=", re.MULTILINE)
+
+
+def setting_names() -> frozenset[str]:
+    """Every environment variable that is a setting."""
+    return frozenset(f"{PREFIX}{name}".upper() for group in SETTINGS for name in group.model_fields)
+
+
+def unknown_names(environment: Iterable[str], *, dotenv: Path) -> list[str]:
+    """`SPENDMETER_*` variables of `environment` and of the file `dotenv` that nothing reads, sorted."""
+    names = {name for name in environment if name.upper().startswith(PREFIX)}
+    if dotenv.is_file():
+        names |= set(_DOTENV.findall(dotenv.read_text(encoding="utf-8", errors="replace")))
+    known = setting_names() | DEPLOYMENT
+    # Settings are read without regard to case.
+    return sorted(name for name in names if name.upper() not in known and not _foreign(name))
+
+
+def describe_unknown(names: Iterable[str]) -> str:
+    """One line that names each unknown variable and the setting it resembles most."""
+    return "; ".join(_described(name) for name in names)
+
+
+def invalid_values() -> list[str]:
+    """Every fault of every setting in the environment, one text each; empty where all are valid."""
+    faults: list[str] = []
+    for group in SETTINGS:
+        try:
+            settings = group()
+            if isinstance(settings, StreamSettings):
+                settings.client_options()
+        except ValidationError as error:
+            faults += describe_faults(error)
+        except SpendmeterError as error:
+            faults += [_CONNECTION.sub(_variable, line) for line in str(error).splitlines()]
+        except OSError as error:
+            faults.append(f"SPENDMETER_SSL_CAFILE: {error.strerror or error}")
+    return list(dict.fromkeys(faults))
+
+
+def describe_faults(error: ValidationError) -> list[str]:
+    """The faults of `error` by the names of the environment variables, without their values: some are secret."""
+    return [_fault(fault["loc"], fault["msg"]) for fault in error.errors(include_input=False)]
+
+
+def check(environment: Mapping[str, str], *, dotenv: Path) -> tuple[str, str]:
+    """(warning, refusal): a line about unknown names and a line about invalid values; each empty where all is well."""
+    unknown = unknown_names(environment, dotenv=dotenv)
+    faults = invalid_values()
+    return describe_unknown(unknown), f"a setting is invalid: {'; '.join(faults)}" if faults else ""
+
+
+def _variable(argument: re.Match[str]) -> str:
+    return f"{PREFIX}{argument[0].removesuffix('_servers')}".upper()
+
+
+def _foreign(name: str) -> bool:
+    return name.startswith(_TOOLS) or bool(_SERVICE_LINK.search(name))
+
+
+def _described(name: str) -> str:
+    # Without the prefix that all share, which would make any two names alike.
+    known = sorted(setting.removeprefix(PREFIX) for setting in setting_names())
+    nearest = difflib.get_close_matches(name.upper().removeprefix(PREFIX), known, n=1)
+    return f"{name} is not a setting" + (f"; did you mean {PREFIX}{nearest[0]}?" if nearest else "")
+
+
+def _fault(location: tuple[int | str, ...], message: str) -> str:
+    # A check over several settings names them itself.
+    text = message.removeprefix("Value error, ")
+    return f"{PREFIX}{'.'.join(map(str, location)).upper()}: {text}" if location else text

@@ -1,0 +1,161 @@
+"""The environment of a command: misspelt names and invalid values are named in one line, before anything starts."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic_settings import BaseSettings
+from typer.testing import CliRunner
+
+from spendmeter_deploy import cli
+from spendmeter_deploy.environment import DEPLOYMENT, SETTINGS, invalid_values, setting_names, unknown_names
+from tests.support.stack import spendmeter
+
+ROOT = Path(__file__).parents[3]
+NO_FILE = Path("/nonexistent/.env")
+PACKAGES = ("spendmeter_clickhouse", "spendmeter_stream", "spendmeter_rollups", "spendmeter_deploy")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.upper().startswith("SPENDMETER_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    """Exit code and error stream of a command that needs no store."""
+    ended = CliRunner().invoke(cli.app, list(arguments))
+    assert ended.exception is None or isinstance(ended.exception, SystemExit)
+    return ended.exit_code, ended.stderr
+
+
+def test_every_group_of_settings_is_checked() -> None:
+    """A group that another package adds, and that nobody lists, would make its names unknown."""
+    for package in PACKAGES:
+        path = importlib.import_module(package).__path__
+        for module in pkgutil.walk_packages(path, f"{package}."):
+            importlib.import_module(module.name)
+
+    def below(group: type[BaseSettings]) -> set[type[BaseSettings]]:
+        return {group}.union(*(below(each) for each in group.__subclasses__()))
+
+    ours = {each for each in below(BaseSettings) if each.__module__.startswith("spendmeter_")}
+    names = {f"SPENDMETER_{name}".upper() for each in ours for name in each.model_fields}
+    assert names == setting_names()
+
+
+@pytest.mark.parametrize("command", ["worker", "serve", "up", "demo"])
+def test_a_process_that_runs_on_refuses_a_misspelt_setting(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setenv("SPENDMETER_CHUNK_RECORD", "5")
+    message = "SPENDMETER_CHUNK_RECORD is not a setting; did you mean SPENDMETER_CHUNK_RECORDS?"
+    assert run(command) == (2, f"spendmeter: {message}\n")
+
+
+def test_a_command_that_ends_warns_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPENDMETER_XYZZY", "1")
+    code, error = run("prices", "check")
+    assert (code, error) == (0, "spendmeter: SPENDMETER_XYZZY is not a setting\n")
+
+
+def test_several_misspelt_settings_are_one_line_and_a_file_counts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SPENDMETER_BOOTSTRAPS", "kafka:9092")
+    (tmp_path / ".env").write_text("# SPENDMETER_NOT_THIS=1\nSPENDMETER_GROPU=x\nSPENDMETER_GROUP=y\nOTHER=z\n")
+    code, error = run("worker")
+    assert (code, error.count("\n")) == (2, 1)
+    assert "SPENDMETER_BOOTSTRAPS is not a setting; did you mean SPENDMETER_BOOTSTRAP?" in error
+    assert "SPENDMETER_GROPU is not a setting; did you mean SPENDMETER_GROUP?" in error
+
+
+def test_what_a_deployment_sets_is_known() -> None:
+    """Everything that compose, Kubernetes, ClickHouse's users and Grafana read, by the files themselves."""
+    compose: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())
+    names = {name for service in compose["services"].values() for name in service.get("environment", {})}
+    names |= {secret["environment"] for secret in compose["secrets"].values()}
+    for path in (*(ROOT / "deploy").rglob("*"), *(ROOT / "clickhouse" / "users").iterdir()):
+        if path.suffix in (".yaml", ".xml", ".md"):
+            names |= {word for word in path.read_text().replace("$", " ").split() if word.startswith("SPENDMETER_")}
+    names = {name.strip("`.,:;=") for name in names if name.strip("`.,:;=").replace("_", "").isalnum()}
+    assert unknown_names(names, dotenv=ROOT / ".env.example") == []
+    assert not DEPLOYMENT & setting_names()
+
+
+def test_variables_that_kubernetes_adds_for_services_are_not_ours() -> None:
+    links = ("SPENDMETER_API_SERVICE_HOST", "SPENDMETER_API_SERVICE_PORT_HTTP", "SPENDMETER_API_PORT_80_TCP_ADDR")
+    assert unknown_names(links, dotenv=NO_FILE) == []
+
+
+INVALID = {
+    "int": ("", "many", "1.5", "-1", "99999999999999999999"),
+    "float": ("", "much", "-1"),
+}
+
+
+def numbers() -> list[tuple[str, str]]:
+    """Every number among the settings, with what cannot be one."""
+    found = []
+    for group in SETTINGS:
+        for name, field in group.model_fields.items():
+            for kind, values in INVALID.items():
+                if getattr(field.annotation, "__name__", "") == kind:
+                    found += [(f"SPENDMETER_{name}".upper(), value) for value in values]
+    return found
+
+
+def test_every_number_is_checked_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(numbers()) > 80
+    for name, value in numbers():
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            faults = invalid_values()
+        if not faults:
+            assert value.startswith("9"), f"{name}={value!r} was accepted"
+            continue
+        assert [fault.partition(":")[0] for fault in faults] == [name], (name, value, faults)
+        assert value not in faults[0] or len(value) < 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SPENDMETER_BOOTSTRAP", "kafka"),
+        ("SPENDMETER_SECURITY_PROTOCOL", "TLS"),
+        ("SPENDMETER_STORE_DSN", "mysql://x"),
+        ("SPENDMETER_READER_DSN", "clickhouse"),
+        ("SPENDMETER_ALERT_WEBHOOK_URL", "pager"),
+        ("SPENDMETER_OIDC_ISSUER", "http://issuer.example.org"),
+    ],
+)
+def test_a_text_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    (fault,) = invalid_values()
+    assert name in fault
+
+
+def test_a_certificate_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPENDMETER_SECURITY_PROTOCOL", "SSL")
+    monkeypatch.setenv("SPENDMETER_SSL_CAFILE", "/nonexistent/ca.pem")
+    (fault,) = invalid_values()
+    assert fault.startswith("SPENDMETER_SSL_CAFILE:")
+
+
+def test_all_faults_are_one_line_without_a_traceback() -> None:
+    wrong = {
+        "SPENDMETER_PORT": "x",
+        "SPENDMETER_CHUNK_RECORDS": "0",
+        "SPENDMETER_QUERY_ROWS": "",
+        "SPENDMETER_GRUOP": "",
+    }
+    ended = spendmeter("demo", **wrong)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    (line,) = ended.stderr.splitlines()
+    for name in wrong:
+        assert name in line

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -17,12 +19,14 @@ from typing import Any, Final
 import mode
 import pyarrow as pa
 import pyarrow.compute as pc
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 
 from spendmeter_clickhouse import Store
 from spendmeter_events.topics import USAGE
 from spendmeter_stream import metrics
+from spendmeter_stream.background import BackgroundTasks
 from spendmeter_stream.block import Coordinates, build_block
+from spendmeter_stream.consuming import dead_task, group_error, make_consumer
 from spendmeter_stream.dead_letters import DeadLetters
 from spendmeter_stream.dedup import recall
 from spendmeter_stream.directory import Directory
@@ -35,9 +39,11 @@ from spendmeter_stream.retry import until_it_works
 from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.wire import Events
 
-_FETCH_BYTES: Final = 2 * 2**20
+log = logging.getLogger(__name__)
+
 _BUFFER_BYTES: Final = 256 * 2**20
 """Raw records held at once, over all partitions of this worker."""
+_WATCH_SECONDS: Final = 1.0
 _LAG_SECONDS: Final = 1.0
 """How often lag is exported while no chunk ends."""
 _CHUNKS_AT_ONCE: Final = 3
@@ -55,6 +61,7 @@ class Ingest(mode.Service):
         directory: Directory,
         book: Callable[[], PriceBook],
         find_incarnation: Callable[[], Awaitable[str]],
+        tasks: BackgroundTasks,
         guarantees: Guarantees | None = None,
         reached: Callable[[str], None] | None = None,
         **options: Any,
@@ -67,6 +74,7 @@ class Ingest(mode.Service):
         self._find_incarnation = find_incarnation
         self._guarantees = guarantees or Guarantees()
         self._reached = reached
+        self._background = tasks
         self._partitions: dict[TopicPartition, PartitionTask] = {}
         self._slots = asyncio.Semaphore(_CHUNKS_AT_ONCE)
         self._pacing = Pacing(interval=settings.chunk_interval_ms / 1000, chunks_per_second=settings.chunks_per_second)
@@ -81,20 +89,10 @@ class Ingest(mode.Service):
         await until_it_works("directory", self._directory.refresh)
         self._producer = DeadLetters.producer(self._settings.client_options())
         await self._producer.start()
-        self._consumer = AIOKafkaConsumer(
-            **self._settings.client_options(),
-            group_id=self._settings.group,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=_FETCH_BYTES,
-            fetch_max_bytes=16 * _FETCH_BYTES,
-            session_timeout_ms=self._settings.session_timeout_ms,
-            # aiokafka's own 3 s would let a session of 3 s or less end between two beats.
-            heartbeat_interval_ms=self._settings.session_timeout_ms // 4,
-            rebalance_timeout_ms=self._settings.rebalance_timeout_ms,
-            # A partition task waits outages out; that a worker is gone, the group learns from its heartbeat.
-            max_poll_interval_ms=24 * 60 * 60 * 1000,
-        )
+        await self._open_consumer()
+
+    async def _open_consumer(self) -> None:
+        self._consumer = make_consumer(self._settings)
         self._consumer.subscribe([USAGE], listener=_Assignment(self))
         await self._consumer.start()
 
@@ -108,6 +106,32 @@ class Ingest(mode.Service):
 
     @mode.Service.timer(_LAG_SECONDS)
     async def _report_lag(self) -> None:
+        await self._background.once("lag", self._export_lag)
+
+    @mode.Service.task
+    async def _keep_consuming(self) -> None:
+        await self._background.run("consumer", self._watch_consumer, stopping=lambda: self.should_stop)
+
+    async def _watch_consumer(self) -> None:
+        if dead_task(self._consumer) is not None:
+            await self._replace_consumer()
+        while not self.should_stop:
+            await self.sleep(_WATCH_SECONDS)
+            if (dead := dead_task(self._consumer)) is not None:
+                raise RuntimeError(dead)
+            refused = None if self._partitions else group_error(self._consumer)
+            if refused is not None:
+                log.error("the group %s refused this worker, which asks again: %s", self._settings.group, refused)
+            self._background.report("consumer", refused)
+
+    async def _replace_consumer(self) -> None:
+        """Join the group with a new consumer. Open chunks are replayed, as after any change of owner."""
+        await self.revoke(list(self._partitions))
+        with suppress(Exception):
+            await asyncio.wait_for(self._consumer.stop(), self._settings.stop_timeout_seconds)
+        await until_it_works("consumer", self._open_consumer)
+
+    async def _export_lag(self) -> None:
         ours = self._consumer.assignment()
         for partition, task in self._partitions.items():
             if partition in ours:
@@ -130,6 +154,7 @@ class Ingest(mode.Service):
                 limits=ChunkLimits(records=self._settings.chunk_records, bytes=_BUFFER_BYTES // share),
                 slots=self._slots,
                 max_bad_in_a_row=self._settings.max_bad_in_a_row,
+                tasks=self._background,
             )
 
     async def revoke(self, partitions: Sequence[TopicPartition]) -> None:

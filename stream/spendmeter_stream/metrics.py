@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -48,6 +49,12 @@ ROLLUP_DOUBTS = Gauge("spendmeter_rollup_doubts", "Blocks in doubt after a kill 
 MONTHS_MENDED = Counter(
     "spendmeter_rollup_months_mended", "Months whose rollups were made anew because a killed store had lost rows."
 )
+BACKGROUND_TASK_UP = Gauge(
+    "spendmeter_background_task_up", "0 while a background task has failed and does not run again, else 1.", ["task"]
+)
+BACKGROUND_TASK_FAILURES = Counter(
+    "spendmeter_background_task_failures", "Times that a background task failed and was started again.", ["task"]
+)
 
 _MAX_PROVIDERS = 100
 _providers: set[str] = set()
@@ -62,6 +69,12 @@ def count_outcome(stored: int, duplicates: int, dead_letter_codes: list[str]) ->
     EVENTS.labels("dead_letter").inc(len(dead_letter_codes))
     for code in dead_letter_codes:
         DEAD_LETTERS.labels(code).inc()
+
+
+def drop_background_task(task: str) -> None:
+    """Stop exporting a task that ended because its work is done."""
+    with suppress(KeyError):
+        BACKGROUND_TASK_UP.remove(task)
 
 
 def count_unpriced(provider: str, model: str, unit: str) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from spendmeter_stream import metrics
+from spendmeter_stream.background import BackgroundTasks
 from spendmeter_stream.errors import PartitionLostError, PartitionStoppedError
 from spendmeter_stream.intents import OffsetRange, open_intent
 from spendmeter_stream.lag import Lag
@@ -65,6 +66,7 @@ class PartitionTask:
         limits: ChunkLimits,
         slots: asyncio.Semaphore,
         max_bad_in_a_row: int,
+        tasks: BackgroundTasks,
     ) -> None:
         self._consumer = consumer
         self._partition = partition
@@ -73,13 +75,15 @@ class PartitionTask:
         self._limits = limits
         self._slots = slots
         self._max_bad = max_bad_in_a_row
+        self._background = tasks
+        self._name = f"partition-{partition.partition}"
         self._stopping = asyncio.Event()
         self._position = 0
         self._open = False
         self._bad_in_a_row = 0
         self._resumed = False
         self._lag = Lag(partition=partition.partition)
-        self._task = asyncio.create_task(self._run(), name=f"partition-{partition.partition}")
+        self._task = asyncio.create_task(self._run(), name=self._name)
 
     async def stop(self, *, timeout: float) -> None:
         """Finish the chunk under way and close it; after `timeout` seconds leave it to the next owner."""
@@ -89,6 +93,7 @@ class PartitionTask:
             self._task.cancel()
             await asyncio.wait([self._task])
         self._lag.hide()
+        self._background.forget(self._name)
 
     def report_lag(self) -> None:
         """Export how far behind this partition is now, whatever its task is doing."""
@@ -107,13 +112,16 @@ class PartitionTask:
                 await self._work()
             except PartitionLostError as error:
                 log.warning("left to its next owner: %s", error)
-                return
+                self._background.forget(self._name)
+                break
             except PartitionStoppedError as error:
                 metrics.PARTITION_STOPPED.labels(label).set(1)
+                self._background.report(self._name, error)
                 log.error("held until an operator looks: %s", error)
                 await self._stopping.wait()
-            except Exception:
+            except Exception as error:
                 # A fault of ours. The chunk stays open, so trying it again from its start is safe.
+                self._background.failed(self._name, error)
                 log.exception("partition %s failed; again in %s s", label, _RESTART_SECONDS)
                 await asyncio.wait([asyncio.create_task(self._stopping.wait())], timeout=_RESTART_SECONDS)
         metrics.PARTITION_STOPPED.labels(label).set(0)
@@ -122,6 +130,7 @@ class PartitionTask:
         protocol = await until_it_works("recall", self._prepare)
         await self._resume(protocol)
         self._resumed = True
+        self._background.report(self._name, None)
         while not self._stopping.is_set():
             gathered, reason = await self._collect()
             if gathered.records:

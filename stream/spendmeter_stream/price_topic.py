@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
 
 from spendmeter_events.topics import PRICES
+from spendmeter_stream.background import BackgroundTasks
 from spendmeter_stream.pricing import PriceBookError, PriceBookWatcher
 from spendmeter_stream.retry import OUTAGES, until_it_works
 
@@ -31,10 +32,13 @@ _RESTART_SECONDS: Final = 5.0
 class PriceFeed(mode.Service):
     """Keeps a watcher's book up to date. Started before the ingest, it has all rows before an event is priced."""
 
-    def __init__(self, *, watcher: PriceBookWatcher, client_options: dict[str, Any], **options: Any) -> None:
+    def __init__(
+        self, *, watcher: PriceBookWatcher, client_options: dict[str, Any], tasks: BackgroundTasks, **options: Any
+    ) -> None:
         super().__init__(**options)
         self._watcher = watcher
         self._client_options = client_options
+        self._background = tasks
         self._consumer: AIOKafkaConsumer | None = None
         self._reported: PriceBookError | None = None
 
@@ -48,6 +52,9 @@ class PriceFeed(mode.Service):
 
     @mode.Service.task
     async def _follow(self) -> None:
+        await self._background.run("prices", self._follow_topic, stopping=lambda: self.should_stop)
+
+    async def _follow_topic(self) -> None:
         while not self.should_stop:
             try:
                 await self._once()

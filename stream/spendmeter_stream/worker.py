@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import faust
@@ -15,6 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from spendmeter_clickhouse import Session, Store
 from spendmeter_events.topics import DIRECTORY
 from spendmeter_stream import metrics
+from spendmeter_stream.background import BackgroundTasks
 from spendmeter_stream.coordinator import wait_for_named_brokers
 from spendmeter_stream.directory import Directory
 from spendmeter_stream.guard import SpendGuard
@@ -64,6 +66,7 @@ def create_worker(
     """
     wait_for_named_brokers()
     health = health or Health()
+    tasks = BackgroundTasks(health)
     app = faust.App(APP, **_faust_options(settings, web=web))
     directory = Directory(session=store.session("directory"))
     prices = PriceBookWatcher(directory=settings.prices_path)
@@ -75,15 +78,16 @@ def create_worker(
         find_incarnation=lambda: find_incarnation(settings),
         guarantees=guarantees,
         reached=reached,
+        tasks=tasks,
     )
     # In this order: the ingest starts when the rows of the topic are in force.
-    app.service(PriceFeed(watcher=prices, client_options=settings.client_options()))  # type: ignore[arg-type]
+    app.service(PriceFeed(watcher=prices, client_options=settings.client_options(), tasks=tasks))  # type: ignore[arg-type]
     app.service(ingest)  # type: ignore[arg-type]  # takes an instance as well
-    guard = SpendGuard(settings=settings, session=store.session("guard"), leads=app.is_leader)
+    guard = SpendGuard(settings=settings, session=store.session("guard"), leads=app.is_leader, tasks=tasks)
     app.service(guard)  # type: ignore[arg-type]
-    _follow_directory(app, directory)
-    _watch_drift(app, store.session("drift"))
-    _settle_doubts(app, store.session("doubts"), settings)
+    _follow_directory(app, directory, tasks)
+    _watch_drift(app, store.session("drift"), tasks)
+    _settle_doubts(app, store.session("doubts"), settings, tasks)
     if web:
         _show_metrics(app)
     return Worker(app, ingest, directory, prices, health)
@@ -117,47 +121,61 @@ def _faust_options(settings: StreamSettings, *, web: bool) -> dict[str, Any]:
     return options
 
 
-def _follow_directory(app: faust.App, directory: Directory) -> None:
+def _follow_directory(app: faust.App, directory: Directory, tasks: BackgroundTasks) -> None:
     topic = app.topic(DIRECTORY, key_type=bytes, value_type=bytes, value_serializer="raw", key_serializer="raw")
 
     @app.agent(topic, name="directory")
     async def follow(stream: Any) -> None:
-        # noack_take, because take() acknowledges in a `finally`: entries that the store refused would be lost.
-        async for events in stream.noack_take(500, within=0.5):
-            values = [event.value for event in events]
-            await until_it_works("directory", lambda values=values: directory.apply(values))  # type: ignore[misc]
-            for event in events:
-                event.ack()
+        tasks.report("directory", None)
+        try:
+            # noack_take, because take() acknowledges in a `finally`: entries that the store refused would be lost.
+            async for events in stream.noack_take(500, within=0.5):
+                await tasks.run("directory", partial(_apply, directory, [event.value for event in events]))
+                for event in events:
+                    event.ack()
+        except Exception as error:
+            # Faust starts the agent again, from what was not acknowledged.
+            tasks.failed("directory", error)
+            raise
 
     @app.timer(_REFRESH_SECONDS)  # type: ignore[untyped-decorator]
     async def refresh() -> None:
-        await until_it_works("directory", directory.refresh)
+        await tasks.once("directory_refresh", lambda: until_it_works("directory", directory.refresh))
 
 
-def _watch_drift(app: faust.App, session: Session) -> None:
+async def _apply(directory: Directory, values: list[bytes | None]) -> None:
+    await until_it_works("directory", lambda: directory.apply(values))
+
+
+def _watch_drift(app: faust.App, session: Session, tasks: BackgroundTasks) -> None:
     @app.timer(_DRIFT_SECONDS)  # type: ignore[untyped-decorator]
     async def drift() -> None:
         # The leader's job; but a worker that leads no more must take back what it said when it did.
         if not app.is_leader():
             metrics.ROLLUP_DRIFT.set(0)
+            tasks.report("drift", None)
             return
-        await until_it_works("drift", lambda: check_drift(session, days=closed_days(datetime.now(UTC))))
+        days = closed_days(datetime.now(UTC))
+        await tasks.once("drift", lambda: until_it_works("drift", lambda: check_drift(session, days=days)))
 
 
-def _settle_doubts(app: faust.App, session: Session, settings: StreamSettings) -> None:
+def _settle_doubts(app: faust.App, session: Session, settings: StreamSettings, tasks: BackgroundTasks) -> None:
     not_before = 0.0
 
-    @app.timer(_SETTLE_SECONDS)  # type: ignore[untyped-decorator]
-    async def settle() -> None:
+    async def turn() -> None:
         nonlocal not_before
-        if not app.is_leader():
-            metrics.ROLLUP_DOUBTS.set(0)
-            return
-        if time.monotonic() < not_before:
-            return
         if not await until_it_works("settle", lambda: settle_open_doubts(session, settings)):
             # Each attempt may hold the ingest, which must have its turn in between.
             not_before = time.monotonic() + _SETTLE_AGAIN_SECONDS
+
+    @app.timer(_SETTLE_SECONDS)  # type: ignore[untyped-decorator]
+    async def settle() -> None:
+        if not app.is_leader():
+            metrics.ROLLUP_DOUBTS.set(0)
+            tasks.report("reconcile", None)
+            return
+        if time.monotonic() >= not_before:
+            await tasks.once("reconcile", turn)
 
 
 def _show_metrics(app: faust.App) -> None:

@@ -14,10 +14,12 @@ from spendmeter_clickhouse import Store, StoreUnreachableError
 from spendmeter_clickhouse.budgets import write_budget
 from spendmeter_events.alert import SpendAlert
 from spendmeter_events.topics import ALERTS
+from spendmeter_stream.background import BackgroundTasks
 from spendmeter_stream.guard import SpendGuard
 from spendmeter_stream.guard.reader import Reader
 from spendmeter_stream.guard.values import Reading
 from spendmeter_stream.guard.webhook import SIGNATURE
+from spendmeter_stream.health import Health
 from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.topic_admin import ensure_topics
 from tests.support.endpoint import endpoint
@@ -124,7 +126,9 @@ async def stored(store: Store, org_id: str, events: int) -> None:
 async def lead(settings: StreamSettings, store: Store, **options: Any) -> list[SpendAlert]:
     """What a guard tells that has just become the leader."""
     with store.session("guard") as session:
-        guard = SpendGuard(settings=settings, session=session, leads=lambda: True, **options)
+        guard = SpendGuard(
+            settings=settings, session=session, leads=lambda: True, tasks=BackgroundTasks(Health()), **options
+        )
         try:
             return await guard.run_once()
         finally:
@@ -161,7 +165,9 @@ async def test_a_worker_that_does_not_lead_looks_at_nothing(tansu: Any, store: S
 
     before = metric("spendmeter_spend_guard_run_seconds_count")
     with store.session("guard") as session:
-        guard = SpendGuard(settings=stream_settings(tansu.connection), session=session, leads=leads)
+        guard = SpendGuard(
+            settings=stream_settings(tansu.connection), session=session, leads=leads, tasks=BackgroundTasks(Health())
+        )
         await guard.start()
         await looked.wait()
         await guard.stop()

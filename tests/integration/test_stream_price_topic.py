@@ -15,6 +15,8 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 from spendmeter_clickhouse import Store
 from spendmeter_events import KafkaConnection
 from spendmeter_events.topics import PRICES, topic_specs
+from spendmeter_stream.background import BackgroundTasks
+from spendmeter_stream.health import Health
 from spendmeter_stream.price_topic import PriceFeed, read_price_rows
 from spendmeter_stream.pricing import PriceBookWatcher
 from spendmeter_stream.topic_admin import ensure_topics
@@ -69,7 +71,7 @@ async def feed(fresh_tansu: Any, book: Path) -> Any:
     options = fresh_tansu.connection.client_options()
     await ensure_topics(options, usage_partitions=1)
     watcher = PriceBookWatcher(directory=book)
-    service = PriceFeed(watcher=watcher, client_options=options)
+    service = PriceFeed(watcher=watcher, client_options=options, tasks=BackgroundTasks(Health()))
     await service.start()
     yield watcher
     await service.stop()

@@ -13,6 +13,7 @@ import mode
 
 from spendmeter_clickhouse import Session
 from spendmeter_events.alert import SpendAlert
+from spendmeter_stream.background import BackgroundTasks
 from spendmeter_stream.guard import metrics
 from spendmeter_stream.guard.alerts import Memory
 from spendmeter_stream.guard.findings import find
@@ -38,6 +39,7 @@ class SpendGuard(mode.Service):
         settings: StreamSettings,
         session: Session,
         leads: Callable[[], bool],
+        tasks: BackgroundTasks,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         **options: Any,
     ) -> None:
@@ -45,6 +47,7 @@ class SpendGuard(mode.Service):
         self._interval = settings.guard_interval_seconds
         self._floor = settings.guard_spike_usd
         self._leads = leads
+        self._background = tasks
         self._clock = clock
         self._reader = Reader(session=session, floor=self._floor)
         self._topic = AlertTopic(client_options=settings.client_options())
@@ -62,13 +65,8 @@ class SpendGuard(mode.Service):
     async def _watch(self) -> None:
         while not self.should_stop:
             started = time.monotonic()
-            try:
-                await self._turn()
-            except OUTAGES as error:
-                log.warning("the spend guard could not run: %s", error)
-            except Exception:
-                # A fault of ours must not end the worker, whose first duty is to count.
-                log.exception("the spend guard failed")
+            # A fault of ours must not end the worker, whose first duty is to count.
+            await self._background.once("guard", self._turn_or_outage)
             took = time.monotonic() - started
             await self.sleep(max(self._interval - took, _REST * took))
 
@@ -76,11 +74,17 @@ class SpendGuard(mode.Service):
     async def _deliver(self) -> None:
         if self._webhook is None:
             return
-        delivering = asyncio.create_task(self._webhook.run())
+        delivering = asyncio.create_task(self._background.run("webhook", self._webhook.run))
         try:
             await self.wait_until_stopped()
         finally:
             delivering.cancel()
+
+    async def _turn_or_outage(self) -> None:
+        try:
+            await self._turn()
+        except OUTAGES as error:
+            log.warning("the spend guard could not run: %s", error)
 
     async def _turn(self) -> None:
         if self._leads():

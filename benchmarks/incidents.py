@@ -95,7 +95,9 @@ async def _alarms(store: Store, times: Sequence[datetime]) -> list[tuple[datetim
 
 async def _seconds_a_look(session: Session) -> tuple[float, float]:
     """Processor time of the first look of a quarter of an hour, and of those after it, as in production: medians."""
-    reader, start, firsts, others = Reader(session=session, floor=FLOOR), END - timedelta(hours=17), [], []
+    reader, start = Reader(session=session, floor=FLOOR), END - timedelta(hours=17)
+    firsts: list[float] = []
+    others: list[float] = []
     for look in range(LOOKS_TIMED):
         quarter, later = divmod(look, 10)
         began = time.process_time()

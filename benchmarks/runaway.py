@@ -21,7 +21,7 @@ from spendmeter_deploy.settings import StackSettings
 from spendmeter_events import UsageEvent, UsageProducer
 from spendmeter_events.connection import KafkaConnection
 from spendmeter_events.topics import ALERTS
-from spendmeter_events.traffic import INCIDENTS
+from spendmeter_events.traffic.incidents import runaway_loop
 from spendmeter_stream.guard.spike import SPIKE_SCORE
 
 _ORG = "sunrise-delhi"
@@ -42,7 +42,7 @@ async def measure() -> dict[str, float]:
 
 async def _emit(stack: EmbeddedStack) -> None:
     """Each call at its moment, for as long as anybody listens."""
-    calls = INCIDENTS["runaway_loop"](seed=7, start=datetime.now(UTC) + timedelta(milliseconds=1), org_id=_ORG)
+    calls = runaway_loop(seed=7, start=datetime.now(UTC) + timedelta(milliseconds=1), org_id=_ORG)
     async with UsageProducer(connection=KafkaConnection(bootstrap_servers=stack.broker.bootstrap)) as producer:
         for _, value in calls:
             event = UsageEvent.model_validate_json(value)

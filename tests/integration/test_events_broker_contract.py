@@ -88,7 +88,8 @@ async def _commit_as(
     finally:
         await client.close()
     ((_, ((_, code),)),) = answer.topics
-    return for_code(code)
+    error: type[KafkaError] = for_code(code)
+    return error
 
 
 async def test_keys_values_headers_and_times_come_back(broker: Broker) -> None:

@@ -241,7 +241,7 @@ def test_vertex_tells_its_place_and_tier(fake: FakeProvider, recorder: Recorder)
         vertexai=True,
         project="p",
         location="europe-west4",
-        credentials=Credentials(),
+        credentials=Credentials(),  # type: ignore[no-untyped-call]
         http_options=types.HttpOptions(base_url=fake.url),
     )
     client = instrument(plain, recorder, org_id="o", feature="f")

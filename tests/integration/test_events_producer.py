@@ -263,7 +263,7 @@ async def test_wrong_credentials_never_reach_the_caller(kafka: ApacheKafka, faul
 async def test_directory_entries_are_acknowledged(broker: Broker) -> None:
     """Given an org and its users, when published, then they are there at once, the last of a key last."""
     topic = await create_topic(broker.connection, config={"cleanup.policy": "compact"})
-    entries = [
+    entries: list[OrgEntry | UserEntry] = [
         OrgEntry(org_id="school-1", name="First", timezone="Asia/Kolkata", currency="INR"),
         *[UserEntry(org_id="school-1", user_id=f"u-{number}", role="student") for number in range(50)],
         OrgEntry(org_id="school-1", name="Renamed"),

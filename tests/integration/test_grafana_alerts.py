@@ -74,7 +74,7 @@ def firing(session: Session, now: datetime) -> dict[str, list[tuple[Any, ...]]]:
             continue
         (column,) = [at for at, kind in enumerate(answer.column_types) if "String" not in kind.name]
         threshold = RULES[statement.place]["data"][1]["model"]["conditions"][0]["evaluator"]["params"][0]
-        if rows := [row for row in answer.result_rows if row[column] > threshold]:
+        if rows := [tuple(row) for row in answer.result_rows if row[column] > threshold]:
             found[statement.place] = rows
     return found
 

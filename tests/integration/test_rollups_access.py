@@ -40,8 +40,8 @@ def make(store: Store) -> Make:
 
     def make(*scopes: str, **more: Any) -> dict[str, str]:
         token, prefix = generate_key()
-        moments = {"created_at": NOW, "updated_at": NOW}
-        key = ApiKey(prefix=prefix, digest=digest_of(token), name="test", scopes=scopes, **moments, **more)
+        fields: dict[str, Any] = {"created_at": NOW, "updated_at": NOW, **more}
+        key = ApiKey(prefix=prefix, digest=digest_of(token), name="test", scopes=scopes, **fields)
         with store.session("make") as session:
             asyncio.run(store_key(session, key))
         return {"Authorization": f"Bearer {token}"}

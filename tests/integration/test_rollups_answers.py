@@ -40,7 +40,7 @@ def calls() -> list[dict[str, Any]]:
     ]
 
 
-DIRECTORY = {
+DIRECTORY: dict[str, tuple[list[str], list[tuple[Any, ...]]]] = {
     "orgs": (
         ["org_id", "name", "timezone", "currency", "updated_at"],
         [("acme", "Acme School", "Asia/Kolkata", "INR", BASE)],

@@ -14,7 +14,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from fastapi.testclient import TestClient
-from httpx import Response
 
 from spendmeter_clickhouse import Store
 from tests.support.demo_store import fill_with_demo
@@ -34,13 +33,13 @@ def client(store: Store) -> Iterator[TestClient]:
         yield client
 
 
-def ask(client: TestClient, command: str) -> Response:
+def ask(client: TestClient, command: str) -> Any:
     """What curl would get."""
     words = shlex.split(command)
     url = urlsplit(words[-1].removeprefix("$SPENDMETER"))
     method = words[words.index("-X") + 1] if "-X" in words else "GET"
     body = json.loads(words[words.index("-d") + 1]) if "-d" in words else None
-    return client.request(method, url.path, params=parse_qsl(url.query), json=body)
+    return client.request(method, url.path, params=tuple(parse_qsl(url.query)), json=body)
 
 
 def shown(value: Any, paths: list[list[str]]) -> Any:

@@ -106,7 +106,7 @@ def test_a_signature_that_is_not_the_issuers_opens_nothing(client: TestClient, i
 
 
 def test_none_and_algorithms_that_are_not_pinned_open_nothing(client: TestClient, issuer: Issuer) -> None:
-    unsigned = jwt.encode(issuer.claims(), None, algorithm="none", headers={"kid": issuer.kid})
+    unsigned = jwt.encode(issuer.claims(), "", algorithm="none", headers={"kid": issuer.kid})
     assert ask(client, unsigned).status_code == 401
     # Signed by the issuer's own key, but not the way that is pinned.
     assert ask(client, issuer.token(algorithm="RS512")).status_code == 401
@@ -168,6 +168,6 @@ def test_a_discovery_document_of_another_issuer_is_not_believed(client: TestClie
         ({"oidc_issuer": "https://i.example", "oidc_audience": "a", "oidc_algorithms": ""}, "ALGORITHMS"),
     ],
 )
-def test_settings_that_would_let_others_in_are_refused(settings: dict[str, str], fault: str) -> None:
+def test_settings_that_would_let_others_in_are_refused(settings: dict[str, Any], fault: str) -> None:
     with pytest.raises(ValidationError, match=fault):
         ServiceSettings(**settings)

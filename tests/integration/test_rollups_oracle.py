@@ -75,7 +75,8 @@ def asked(case: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def expected(case: dict[str, Any]) -> pl.DataFrame:
-    return select(FRAME, *case["window"], case["filters"])
+    start, end = case["window"]
+    return select(FRAME, start, end, case["filters"])
 
 
 def sums(row: dict[str, Any]) -> dict[str, int]:

@@ -182,7 +182,7 @@ def stored(store: Store) -> list[tuple[Any, ...]]:
     tables = ("usage_events", "usage_daily", "budgets", "api_keys", "fx_rates", "orgs", "users")
     counts = " UNION ALL ".join(f"SELECT '{table}' AS name, count() FROM {table}" for table in tables)
     with store.session("counts") as session:
-        return sorted(asyncio.run(session.query(counts)).result_rows)
+        return sorted(tuple(row) for row in asyncio.run(session.query(counts)).result_rows)
 
 
 @pytest.mark.slow

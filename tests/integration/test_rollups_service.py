@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -178,7 +178,11 @@ def test_large_answers_are_compressed_as_the_asker_can_read(
     if used:
         assert len(body) < len(plain.content) / 4
         assert set(response.headers["vary"].split(", ")) == {"Authorization", "Accept-Encoding"}
-    unpacked = {"gzip": gzip.decompress, "zstd": zstandard.ZstdDecompressor().decompressobj().decompress, None: bytes}
+    unpacked: dict[str | None, Callable[[bytes], bytes]] = {
+        "gzip": gzip.decompress,
+        "zstd": zstandard.ZstdDecompressor().decompressobj().decompress,
+        None: bytes,
+    }
     assert orjson.loads(unpacked[used](body)) == plain.json()
 
 

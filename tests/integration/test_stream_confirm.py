@@ -31,7 +31,7 @@ from tests.support.blocks import (
 from tests.support.chunks import Group, Owner
 from tests.support.clickhouse_http.process import ClickHouseHttp
 from tests.support.lost_parts import lose
-from tests.support.records import record
+from tests.support.records import FakeRecord, record
 
 _RANGE = OffsetRange(0, 100)
 _lives = itertools.count(1)
@@ -68,7 +68,7 @@ def token_of(here: Coordinates) -> str:
     return insert_token(here, _RANGE)
 
 
-def log_of(events: int) -> list[object]:
+def log_of(events: int) -> list[FakeRecord]:
     """A topic whose records lie on both sides of a month's end."""
     moments = ("2026-10-31T23:59:59.999Z", "2026-11-01T00:00:00.001Z")
     return [record(n, offset=n, org_id="killed", latency_ms=n, occurred_at=moments[n % 2]) for n in range(events)]

@@ -85,7 +85,7 @@ def test_the_topic_is_compacted() -> None:
 async def test_a_row_prices_what_occurs_from_its_date_on(fresh_tansu: Any, book: Path, store: Store) -> None:
     """Events that are still on their way when the row comes keep the price in force when they occurred."""
     settings = stream_settings(fresh_tansu.connection, prices_path=book)
-    usage = {"org_id": "dated", "input_tokens": 1_000_000, "output_tokens": 0}
+    usage: dict[str, Any] = {"org_id": "dated", "input_tokens": 1_000_000, "output_tokens": 0}
     async with working(settings, store) as worker:
         await publish(fresh_tansu.connection, [record(1, occurred_at="2026-11-02T13:00:00.000Z", **usage)])
         await _stored(store, 1)
@@ -106,7 +106,12 @@ async def test_a_worker_that_starts_later_prices_with_all_rows(fresh_tansu: Any,
     await put(fresh_tansu.connection, "gpt-4o", row("4"))
     await put(fresh_tansu.connection, "gpt-4o", row("5"))
     settings = stream_settings(fresh_tansu.connection, prices_path=book, incarnation="later")
-    occurred = {"occurred_at": "2026-11-02T12:30:00.000Z", "org_id": "later", "input_tokens": 10**6, "output_tokens": 0}
+    occurred: dict[str, Any] = {
+        "occurred_at": "2026-11-02T12:30:00.000Z",
+        "org_id": "later",
+        "input_tokens": 10**6,
+        "output_tokens": 0,
+    }
     await publish(fresh_tansu.connection, [record(11, **occurred)])
     async with working(settings, store):
         for _ in range(600):

@@ -70,7 +70,13 @@ async def test_emit_after_close_is_counted() -> None:
         await producer.start()
 
 
-@pytest.mark.parametrize("thing", [None, "text", {"org_id": "x"}, object(), UsageEvent.model_construct(), UsageEvent])
+_NO_FIELDS: dict[str, Any] = {}
+_NO_EVENTS = [None, "text", {"org_id": "x"}, object(), UsageEvent.model_construct(**_NO_FIELDS), UsageEvent]
+
+
+@pytest.mark.parametrize(
+    "thing", [None, "text", {"org_id": "x"}, object(), UsageEvent.model_construct(**_NO_FIELDS), UsageEvent]
+)
 async def test_emit_of_anything_else_is_counted(thing: Any) -> None:
     async with _producer() as producer:
         assert producer.emit(thing) is False
@@ -113,7 +119,7 @@ async def test_close_twice_and_at_once_gives_the_same_answer() -> None:
     producer = _producer()
     await producer.start()
     producer.emit(_event())
-    assert await asyncio.gather(producer.close(0), producer.close(5)) == [1, 1]
+    assert list(await asyncio.gather(producer.close(0), producer.close(5))) == [1, 1]
     assert await producer.close() == 1
 
 

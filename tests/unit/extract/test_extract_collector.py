@@ -18,7 +18,8 @@ from spendmeter_events.extract._openai import OPENAI
 def test_a_collector_says_when_the_provider_has_finished() -> None:
     collector = Collector(ANTHROPIC)
     collector.add({"type": "message_start", "message": {"id": "m1", "usage": {"input_tokens": 3}}})
-    assert not collector.finished
+    unfinished = collector.finished
+    assert unfinished is False
     assert collector.usage().state == "aborted"
     delta = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 4}}
     collector.add(delta)

@@ -56,7 +56,8 @@ def readings(case: dict[str, Any]) -> list[tuple[int, int, int]]:
             _, usage = reader.extract({"model": "m", **case["payload"]})
         except ValueError:
             continue  # made for another of the provider's APIs
-        found.append((usage.input_tokens or 0, usage.output_tokens or 0, usage.cache_read_tokens or 0))
+        counts = (usage.input_tokens, usage.output_tokens, usage.cache_read_tokens)
+        found.append((int(counts[0] or 0), int(counts[1] or 0), int(counts[2] or 0)))
     return found
 
 

@@ -25,7 +25,7 @@ def found(reading: Reading) -> list[tuple[str, str, Key]]:
 def test_use_and_burn_of_a_month_of_720_hours() -> None:
     (state,), unknown = judge_budgets(reading({ACME: spend(1, 2, 6, 50)}, budgets=[budget(ACME, 200)]))
     assert not unknown
-    assert (state.usd, state.spent, state.used) == (200, 50, 0.25)
+    assert (state.usd, state.spent, state.used) == (Decimal(200), Decimal(50), 0.25)
     # A quarter's even share is 200 / 2880, an hour's 200 / 720.
     assert state.burn == pytest.approx({"15m": 14.4, "1h": 7.2, "6h": 3.6})
 
@@ -33,7 +33,7 @@ def test_use_and_burn_of_a_month_of_720_hours() -> None:
 def test_an_amount_in_rupees_is_judged_at_the_rate_in_force() -> None:
     rates = {"INR": Decimal(80)}
     (state,), _ = judge_budgets(reading({ACME: spend(month=5)}, budgets=[budget(ACME, 800, "INR")], rates=rates))
-    assert (state.usd, state.used) == (10, 0.5)
+    assert (state.usd, state.used) == (Decimal(10), 0.5)
 
 
 def test_a_budget_without_a_rate_is_named_and_stops_no_other() -> None:

@@ -253,10 +253,10 @@ def test_a_row_is_taken_exactly_when_the_contract_takes_it(
     path.write_text(json.dumps(row))
     (item,) = events(path, EventMapping(columns=columns, constants=constants))
     fields = {"input_tokens": row["in"], "model": row["model"]}
-    given_fields = {name: value for name, value in fields.items() if value not in (None, "")}
+    given_fields: dict[str, Any] = {name: value for name, value in fields.items() if value not in (None, "")}
     try:
         expected = UsageEvent(
-            event_id=UUID(int=0), occurred_at=datetime(2026, 1, 1, tzinfo=UTC), **constants, **given_fields
+            event_id=UUID(int=0), occurred_at=datetime(2026, 1, 1, tzinfo=UTC), **{**constants, **given_fields}
         )
     except ValidationError:
         assert isinstance(item, Rejected)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -55,7 +55,7 @@ def tokens(read: int = 0, write: int = 0, hour: int = 0, *, i: int = 0, o: int =
     }
 
 
-def chat(provider: str, model: str, i: str, o: str, source: str, *, read: str = "", **call: str) -> Case:
+def chat(provider: str, model: str, i: str, o: str, source: str, *, read: str = "", **call: Any) -> Case:
     """A tenth of a million in and out (below every long-context threshold), at rates a million as printed."""
     usage = tokens(M // 10 if read else 0, i=M // 10 if not read else 0, o=M // 10)
     cost = {"output_cost": str(Decimal(o) / 10)}

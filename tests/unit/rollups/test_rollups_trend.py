@@ -50,5 +50,7 @@ def test_the_days_of_a_clock_change_are_whole_days() -> None:
     now = datetime(2026, 10, 25, 12, tzinfo=UTC)
     left = days_left(now, zone, datetime(2026, 10, 31, 23, tzinfo=UTC))
     # 25 hours long: it began at 22:00 UTC and ends at 23:00 UTC.
-    assert left[0] == (date(2026, 10, 25), pytest.approx(11 / 25))
+    first, share = left[0]
+    assert first == date(2026, 10, 25)
+    assert share == pytest.approx(11 / 25)
     assert [day.day for day, _ in left] == [25, 26, 27, 28, 29, 30, 31]

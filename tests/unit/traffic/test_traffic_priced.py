@@ -40,7 +40,7 @@ def _statuses(book: PriceBook, calls: list[Call]) -> dict[tuple[str, str, str], 
     statuses: dict[tuple[str, str, str], Counter[str]] = {}
     for event, status in zip(events, priced["pricing_status"].to_pylist(), strict=True):
         line = (event.provider, event.model, event.service_tier)
-        statuses.setdefault(line, Counter())[status] += 1
+        statuses.setdefault(line, Counter())[str(status)] += 1
     return statuses
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any, Final
@@ -77,6 +77,12 @@ def build_block(
         "ingested_at": pa.array(np.full(size, ingested_at.timestamp() * 1000, dtype=np.int64)).cast(_MILLISECONDS),
     }
     return pa.table(block)
+
+
+def days_of(block: pa.Table) -> list[date]:
+    """The UTC days of a block's events."""
+    found: list[Any] = pc.unique(block["occurred_at"].cast(pa.date32(), safe=False)).to_pylist()
+    return sorted(found)
 
 
 def thousandths(milliseconds: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Array[Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import date
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -18,7 +17,7 @@ import pyarrow.compute as pc
 
 from spendmeter_clickhouse import Session, StoreError
 from spendmeter_stream import metrics
-from spendmeter_stream.block import Coordinates
+from spendmeter_stream.block import Coordinates, days_of
 from spendmeter_stream.doubts import raise_doubt
 from spendmeter_stream.intents import OffsetRange, insert_token
 
@@ -57,7 +56,7 @@ async def confirm(session: Session, block: pa.Table, coordinates: Coordinates, o
     if missing.num_rows:
         await chunk.put_back(missing)
     await chunk.drop_repair_table()
-    await raise_doubt(session, coordinates, offsets, days=_days(block))
+    await raise_doubt(session, coordinates, offsets, days=days_of(block))
     return missing.num_rows
 
 
@@ -121,11 +120,6 @@ def _parameters(block: pa.Table, coordinates: Coordinates, offsets: OffsetRange)
         "earliest": moments["min"],
         "latest": moments["max"],
     }
-
-
-def _days(rows: pa.Table) -> Sequence[date]:
-    found: list[Any] = pc.unique(rows["occurred_at"].cast(pa.date32(), safe=False)).to_pylist()
-    return found
 
 
 def _months(rows: pa.Table) -> Sequence[int]:

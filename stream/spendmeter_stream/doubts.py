@@ -1,7 +1,7 @@
-"""Blocks that a killed store may have left out of a rollup, or counted there and nowhere else; they are settled later.
+"""Suspect blocks: a rollup may lack them, or count them alone. They are settled later.
 
-Raw events are whole when a doubt is raised (`confirm.py`, `reprice/run.py`). A rollup keeps no coordinates, so it can
-only be compared with raw events; where it differs, its month is made anew from them (`settle.py`).
+Raw events change no more when a doubt is raised (`confirm.py`, `orphans.py`, `reprice/run.py`). A rollup keeps no
+coordinates, so it can only be compared with raw events; where it differs, its month is rebuilt from them (`settle.py`).
 """
 
 from __future__ import annotations

@@ -12,10 +12,10 @@ from uuid import UUID, uuid4
 
 from spendmeter_clickhouse import Session
 from spendmeter_stream.errors import HoldError
-from spendmeter_stream.open_chunks import BegunChunk, newest_chunks, still_open
+from spendmeter_stream.open_chunks import BegunChunk, newest_chunks
 from spendmeter_stream.pauses import Held, ask_pause, end_pauses, read_held, read_pauses
 from spendmeter_stream.reprice.ledger import repricing_until
-from spendmeter_stream.stream import Stream
+from spendmeter_stream.stream import Stream, open_chunks
 
 _POLL_SECONDS: Final = 0.1
 
@@ -76,8 +76,8 @@ async def _in_flight(hold: Hold, stream: Stream) -> list[BegunChunk]:
     # that we see here, and waits too, or we see its intent, whose generation nobody has held yet.
     held = await read_held(hold.session, hold.pause, stream.incarnation)
     chunks = await newest_chunks(hold.session, stream.incarnation)
-    committed = await stream.committed()
-    return [chunk for chunk in still_open(chunks, committed) if not _is_held(chunk, held)]
+    opened = await open_chunks(stream, chunks)
+    return [chunk for chunk in opened if not _is_held(chunk, held)]
 
 
 def _is_held(chunk: BegunChunk, held: set[Held]) -> bool:

@@ -31,6 +31,7 @@ from spendmeter_stream.dead_letters import DeadLetters
 from spendmeter_stream.dedup import recall
 from spendmeter_stream.directory import Directory
 from spendmeter_stream.fence import Fence
+from spendmeter_stream.orphans import suspect_orphans
 from spendmeter_stream.pacing import Pacing
 from spendmeter_stream.partition import ChunkLimits, PartitionTask
 from spendmeter_stream.pricing import PriceBook
@@ -86,6 +87,8 @@ class Ingest(mode.Service):
         self._session = self._store.session("ingest", size=_CHUNKS_AT_ONCE)
         # A topic that was just made is unknown to some brokers for a moment.
         self._incarnation = await until_it_works("incarnation", self._find_incarnation)
+        # What a former topic epoch left half stored has no other owner: each start of a memory broker begins a new one.
+        await until_it_works("orphans", lambda: suspect_orphans(self._session, incarnation=self._incarnation))
         await until_it_works("directory", self._directory.refresh)
         self._producer = DeadLetters.producer(self._settings.client_options())
         await self._producer.start()

@@ -45,9 +45,9 @@ ROLLUP_DRIFT = Gauge(
     "spendmeter_rollup_drift",
     "Differences between raw events and rollups at the last check; 0 is the only good value.",
 )
-ROLLUP_DOUBTS = Gauge("spendmeter_rollup_doubts", "Blocks in doubt after a kill of the store, not yet settled.")
+ROLLUP_DOUBTS = Gauge("spendmeter_rollup_doubts", "Suspect blocks of interrupted inserts, not yet reconciled.")
 MONTHS_MENDED = Counter(
-    "spendmeter_rollup_months_mended", "Months whose rollups were made anew because a killed store had lost rows."
+    "spendmeter_rollup_months_mended", "Months whose rollups were rebuilt after an interrupted insert."
 )
 BACKGROUND_TASK_UP = Gauge(
     "spendmeter_background_task_up", "0 while a background task has failed and does not run again, else 1.", ["task"]

@@ -15,8 +15,9 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from spendmeter_stream import metrics
 from spendmeter_stream.background import BackgroundTasks
 from spendmeter_stream.errors import PartitionLostError, PartitionStoppedError
-from spendmeter_stream.intents import OffsetRange, open_intent
+from spendmeter_stream.intents import OffsetRange
 from spendmeter_stream.lag import Lag
+from spendmeter_stream.orphans import chunk_to_recover
 from spendmeter_stream.pacing import Pacing
 from spendmeter_stream.protocol import Chunk, ChunkProtocol, Outcome
 from spendmeter_stream.retry import until_it_works
@@ -148,17 +149,17 @@ class PartitionTask:
         self._consumer.seek(self._partition, self._position)
         intent = await until_it_works(
             "resume",
-            lambda: open_intent(protocol.store, protocol.coordinates, committed=self._position),
+            lambda: chunk_to_recover(protocol.store, protocol.coordinates, committed=self._position),
         )
         if intent is None:
             return
-        records = await self._read_again(intent)
+        records = await self._read_again(intent.offsets)
         metrics.REPLAYED_CHUNKS.inc()
-        log.info("partition %s: replaying offsets %s", self._partition.partition, intent)
+        log.info("partition %s: replaying offsets %s", self._partition.partition, intent.offsets)
         self._lag.begin(records[0].timestamp / 1000 if records else time.time())
         async with self._slots:
-            await self._take(protocol, Chunk(records, intent, replay=True), reason="replay")
-        self._consumer.seek(self._partition, intent.end)
+            await self._take(protocol, Chunk(records, intent.offsets, recovers=intent), reason="replay")
+        self._consumer.seek(self._partition, intent.offsets.end)
 
     async def _committed(self) -> int:
         committed: int | None = await self._consumer.committed(self._partition)
@@ -167,10 +168,10 @@ class PartitionTask:
             return int(earliest[self._partition])
         return committed
 
-    async def _read_again(self, intent: OffsetRange) -> list[ConsumerRecord]:
-        """The records of `intent`, or those of them that the broker still has."""
+    async def _read_again(self, offsets: OffsetRange) -> list[ConsumerRecord]:
+        """The records of `offsets`, or those of them that the broker still has."""
         records: list[ConsumerRecord] = []
-        while (position := await self._consumer.position(self._partition)) < intent.end:
+        while (position := await self._consumer.position(self._partition)) < offsets.end:
             batch = await self._poll(_POLL_SECONDS, self._limits.records)
             end_of_log = self._consumer.highwater(self._partition)
             if not batch and end_of_log is not None and position >= end_of_log:
@@ -178,7 +179,7 @@ class PartitionTask:
             records += batch
             if self._stopping.is_set():
                 raise PartitionLostError(f"partition {self._partition.partition}: stopped while it resumed")
-        return [record for record in records if intent.start <= record.offset < intent.end]
+        return [record for record in records if offsets.start <= record.offset < offsets.end]
 
     async def _collect(self) -> tuple[_Gathered, str]:
         """The next chunk's records: as many as the limits allow, or what came until its deadline."""

@@ -15,13 +15,13 @@ from typing import Final, TypeVar
 import pyarrow as pa
 
 from spendmeter_clickhouse import Session
-from spendmeter_stream.block import Coordinates
+from spendmeter_stream.block import Coordinates, days_of
 from spendmeter_stream.confirm import confirm
 from spendmeter_stream.dead_letters import DeadLetters, DeadLetterSource
 from spendmeter_stream.dedup import SeenIds, not_yet_stored, stored_at
 from spendmeter_stream.fence import Fence
 from spendmeter_stream.gate import Gate
-from spendmeter_stream.intents import OffsetRange, insert_token, write_intent
+from spendmeter_stream.intents import Intent, OffsetRange, insert_token, write_intent
 from spendmeter_stream.replay import with_landed_rows
 from spendmeter_stream.retry import until_it_works
 from spendmeter_stream.validate import Rejected, Validated, validate
@@ -53,11 +53,17 @@ class Guarantees:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Records of one partition, in order, covering `offsets`; `replay` where an earlier owner began it."""
+    """Records of one partition, in order, covering `offsets`."""
 
     records: Sequence[DeadLetterSource]
     offsets: OffsetRange
-    replay: bool = False
+    recovers: Intent | None = None
+    """What an earlier owner wrote down of it; None for a chunk that begins here."""
+
+    @property
+    def replay(self) -> bool:
+        """Whether an earlier owner began it."""
+        return self.recovers is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +103,9 @@ class ChunkProtocol:
         :raises PartitionLostError: another worker owns the partition; it goes on from what we wrote down.
         """
         # 1. Every record is an event or a dead letter, and the dead letters are safe before anything counts.
-        validated = await self._step("validate", lambda: self._validate(chunk))
+        # A recovery decides as its first owner did: a clock that moved on would accept other records.
+        decided_at = chunk.recovers.decided_at if chunk.recovers else datetime.now(UTC)
+        validated = await self._step("validate", lambda: self._validate(chunk, decided_at))
         if validated.rejected:
             await self._step("dead_letter", lambda: self._dead_letter(chunk, validated.rejected))
         # 2. No event is in the store under other coordinates, or twice in this chunk.
@@ -114,7 +122,7 @@ class ChunkProtocol:
         # 3. Whoever owns the partition after this knows where the block ends, and rows that landed stay as they are.
         block = await self._step("build", lambda: self._build(chunk, events))
         if self.guarantees.intent:
-            await self._step("intent", lambda: self._write_intent(chunk))
+            await self._step("intent", lambda: self._write_intent(chunk, block, decided_at))
         # 4. The group's coordinator refuses a stale generation: a zombie stops here, before it inserts.
         if self.guarantees.fence:
             await self._step("fence", lambda: self.fence.commit(chunk.offsets.start))
@@ -130,8 +138,7 @@ class ChunkProtocol:
         self.seen.add(events)
         return outcome
 
-    async def _validate(self, chunk: Chunk) -> Validated:
-        now = datetime.now(UTC)
+    async def _validate(self, chunk: Chunk, now: datetime) -> Validated:
         return await self._off_loop(lambda: validate(chunk.records, now=now, max_future=self.max_future))
 
     async def _dead_letter(self, chunk: Chunk, rejected: Sequence[Rejected]) -> None:
@@ -154,9 +161,15 @@ class ChunkProtocol:
             block = await with_landed_rows(self.store, block, self.coordinates, chunk.offsets)
         return block
 
-    async def _write_intent(self, chunk: Chunk) -> None:
-        generation = self.fence.generation
-        await write_intent(self.store, self.coordinates, chunk.offsets, generation=generation)
+    async def _write_intent(self, chunk: Chunk, block: pa.Table, decided_at: datetime) -> None:
+        await write_intent(
+            self.store,
+            self.coordinates,
+            chunk.offsets,
+            generation=self.fence.generation,
+            days=days_of(block),
+            decided_at=decided_at,
+        )
 
     async def _insert(self, chunk: Chunk, block: pa.Table) -> None:
         self._sent += 1

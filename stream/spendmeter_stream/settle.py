@@ -1,4 +1,4 @@
-"""The leader's job after a store was killed: rollups of the days in doubt against raw events, mended if they differ."""
+"""The leader's job after an interrupted insert: compare the rollups of suspect days with raw events, and rebuild."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from spendmeter_clickhouse import Session
 from spendmeter_stream import metrics
 from spendmeter_stream.doubts import Doubt, end_doubts, open_doubts
 from spendmeter_stream.errors import HoldError, RebuildError
+from spendmeter_stream.orphans import suspect_orphans
 from spendmeter_stream.rebuild import rebuild
 from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.stream import Stream, open_stream
@@ -37,6 +38,13 @@ async def settle_open_doubts(session: Session, settings: StreamSettings) -> bool
     return True
 
 
+async def look_for_orphans(session: Session, settings: StreamSettings) -> int:
+    """Make chunks suspect that no worker will recover; returns how many. Raises like `settle_open_doubts`."""
+    async with open_stream(settings) as stream:
+        partitions = await stream.partitions() if stream.partitions else ()
+        return await suspect_orphans(session, incarnation=stream.incarnation, partitions=partitions)
+
+
 async def settle(session: Session, doubts: list[Doubt], stream: Stream) -> list[date]:
     """Compare the days of `doubts`, make months anew that differ; returns those months.
 
@@ -50,7 +58,9 @@ async def settle(session: Session, doubts: list[Doubt], stream: Stream) -> list[
         raise HoldError("the ingest kept changing the days in doubt")
     months = sorted({day.replace(day=1) for day in found})
     for month in months:
-        log.warning("a killed store lost rollup rows of %s: made anew from raw events", f"{month:%Y-%m}")
+        log.warning(
+            "rollups of %s differ from raw events after an interrupted insert: the month is rebuilt", f"{month:%Y-%m}"
+        )
         await rebuild(session, month, stream=stream)
         metrics.MONTHS_MENDED.inc()
     await end_doubts(session, doubts)

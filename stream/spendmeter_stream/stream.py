@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 from spendmeter_events.topics import USAGE
 from spendmeter_stream.coordinator import wait_for_named_brokers
 from spendmeter_stream.incarnation import find_incarnation
+from spendmeter_stream.open_chunks import BegunChunk, still_open
 from spendmeter_stream.settings import StreamSettings
 
 
@@ -22,6 +23,8 @@ class Stream:
     incarnation: str
     committed: Callable[[], Awaitable[Mapping[int, int]]]
     """Partition → offset that the group has committed now; every chunk below it is stored whole."""
+    partitions: Callable[[], Awaitable[Collection[int]]] | None = None
+    """The partitions that the topic has now; None where nobody can ask."""
 
 
 @asynccontextmanager
@@ -40,12 +43,28 @@ async def open_stream(settings: StreamSettings) -> AsyncIterator[Stream]:
         found = {partition.partition: await consumer.committed(partition) for partition in consumer.assignment()}
         return {partition: offset for partition, offset in found.items() if offset is not None}
 
-    try:
+    async def partitions() -> Collection[int]:
         # Of a topic that it does not follow a consumer learns nothing by itself.
-        partitions = (await consumer._client.fetch_all_metadata()).partitions_for_topic(USAGE)
-        if not partitions:
+        found: Collection[int] | None = (await consumer._client.fetch_all_metadata()).partitions_for_topic(USAGE)
+        if not found:
             raise UnknownTopicOrPartitionError(USAGE)
-        consumer.assign([TopicPartition(USAGE, number) for number in partitions])
-        yield Stream(incarnation=incarnation, committed=committed)
+        return found
+
+    try:
+        consumer.assign([TopicPartition(USAGE, number) for number in await partitions()])
+        yield Stream(incarnation=incarnation, committed=committed, partitions=partitions)
     finally:
         await consumer.stop()
+
+
+async def open_chunks(stream: Stream, chunks: Iterable[BegunChunk]) -> list[BegunChunk]:
+    """Those of `chunks`, the newest of their partitions, that a worker has yet to close.
+
+    A chunk of a partition that the topic has no more is closed by nobody: `orphans.py` looks after it.
+    """
+    found = still_open(chunks, await stream.committed())
+    if not found or stream.partitions is None:
+        return found
+    # Asked only now, so that a partition added meanwhile is among them.
+    partitions = await stream.partitions()
+    return [chunk for chunk in found if chunk.partition in partitions]

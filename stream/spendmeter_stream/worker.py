@@ -28,7 +28,7 @@ from spendmeter_stream.pricing import PriceBookWatcher
 from spendmeter_stream.protocol import Guarantees
 from spendmeter_stream.retry import until_it_works
 from spendmeter_stream.settings import StreamSettings
-from spendmeter_stream.settle import settle_open_doubts
+from spendmeter_stream.settle import look_for_orphans, settle_open_doubts
 from spendmeter_stream.topic_admin import APP
 from spendmeter_stream.verify import check_drift, closed_days
 
@@ -36,6 +36,7 @@ _REFRESH_SECONDS: Final = 30.0
 _DRIFT_SECONDS: Final = 900.0
 _SETTLE_SECONDS: Final = 10.0
 _SETTLE_AGAIN_SECONDS: Final = 60.0
+_ORPHANS_SECONDS: Final = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,9 @@ def create_worker(
     app.service(guard)  # type: ignore[arg-type]
     _follow_directory(app, directory, tasks)
     _watch_drift(app, store.session("drift"), tasks)
-    _settle_doubts(app, store.session("doubts"), settings, tasks)
+    doubts = store.session("doubts")
+    _settle_doubts(app, doubts, settings, tasks)
+    _look_for_orphans(app, doubts, settings, tasks)
     if web:
         _show_metrics(app)
     return Worker(app, ingest, directory, prices, health)
@@ -176,6 +179,17 @@ def _settle_doubts(app: faust.App, session: Session, settings: StreamSettings, t
             return
         if time.monotonic() >= not_before:
             await tasks.once("reconcile", turn)
+
+
+def _look_for_orphans(app: faust.App, session: Session, settings: StreamSettings, tasks: BackgroundTasks) -> None:
+    async def find() -> None:
+        await until_it_works("orphans", lambda: look_for_orphans(session, settings))
+
+    # Every worker looks when it starts; this finds what a worker of a former topic epoch began since.
+    @app.timer(_ORPHANS_SECONDS)  # type: ignore[untyped-decorator]
+    async def look() -> None:
+        if app.is_leader():
+            await tasks.once("orphans", find)
 
 
 def _show_metrics(app: faust.App) -> None:

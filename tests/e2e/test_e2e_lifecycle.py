@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from spendmeter_clickhouse import Store, StoreSettings
 from tests.support.records import event_fields
 from tests.support.stack import RunningStack, alive, children, running, spendmeter, wait_until
 
@@ -57,6 +59,28 @@ def test_a_killed_stack_takes_its_broker_with_it_and_its_folder_is_free(tmp_path
         wait_until(lambda: not alive(broker))
     with running(folder) as again:
         assert again.get("/healthz")["status"] == "ok"
+
+
+def test_a_killed_stack_reconciles_what_it_left_half_stored(tmp_path: Path) -> None:
+    """Each start is a topic epoch of its own, so no worker recovers the last chunk of a killed one."""
+    folder = tmp_path / "data"
+    with running(folder) as stack:
+        replay(stack, events_file(tmp_path, range(1, 501)))
+        wait_until(lambda: stack.totals()["requests"] == 500)
+        os.kill(stack.process.pid, signal.SIGKILL)
+        stack.process.wait()
+    # As if the kill had come between raw events and a rollup.
+    asyncio.run(_empty(folder, "usage_hourly"))
+    assert spendmeter("verify", "--data-dir", folder).returncode == 1
+    with running(folder) as again:
+        wait_until(lambda: again.metric("spendmeter_rollup_months_mended_total") == 1)
+    verified = spendmeter("verify", "--data-dir", folder)
+    assert verified.returncode == 0, verified.stdout
+
+
+async def _empty(folder: Path, table: str) -> None:
+    with Store(StoreSettings(store_dsn=f"chdb://{folder / 'store'}")) as store:
+        await store.session("test").command(f"TRUNCATE TABLE {table}")
 
 
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
@@ -115,7 +116,7 @@ async def test_whichever_parts_were_lost_the_next_owner_makes_them_whole(
     # So that each chunk's parts stay its own.
     await session.command("SYSTEM STOP MERGES")
     for block, chunk in zip(blocks, chunks, strict=True):
-        await write_intent(session, chunk, _RANGE, generation=1)
+        await write_intent(session, chunk, _RANGE, generation=1, days=[], decided_at=datetime.now(UTC))
         await insert_block(session, block, token_of(chunk))
     await lose(server, session, {(number, *what) for number, loss in enumerate(losses) for what in loss})
     for block, chunk in zip(blocks, chunks, strict=True):
@@ -142,7 +143,7 @@ async def test_two_owners_that_put_the_same_rows_back_put_them_back_once(
     server: ClickHouseHttp, session: Session, here: Coordinates
 ) -> None:
     block = block_of(events_around_a_month_boundary(100), coordinates=here)
-    await write_intent(session, here, _RANGE, generation=1)
+    await write_intent(session, here, _RANGE, generation=1, days=[], decided_at=datetime.now(UTC))
     await insert_block(session, block, token_of(here))
     await lose(server, session, [(0, "usage_events", "202610"), (0, "usage_events", "202611")])
 
@@ -164,7 +165,7 @@ async def test_a_store_that_was_not_killed_raises_no_doubt(session: Session, her
     block = block_of(events_around_a_month_boundary(100), coordinates=here)
     ((up,),) = (await session.query("SELECT uptime()")).result_rows
     await asyncio.sleep(max(0, 6 - up))
-    await write_intent(session, here, _RANGE, generation=1)
+    await write_intent(session, here, _RANGE, generation=1, days=[], decided_at=datetime.now(UTC))
     await insert_block(session, block, token_of(here))
     assert await confirm(session, block, here, _RANGE) == 0
     assert await open_doubts(session) == []

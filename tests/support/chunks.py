@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -20,7 +20,8 @@ from spendmeter_stream.dead_letters import DeadLetters
 from spendmeter_stream.dedup import recall
 from spendmeter_stream.errors import PartitionLostError
 from spendmeter_stream.fence import Fence
-from spendmeter_stream.intents import OffsetRange, open_intent
+from spendmeter_stream.intents import Intent, OffsetRange
+from spendmeter_stream.orphans import chunk_to_recover
 from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.protocol import Chunk, ChunkProtocol, Outcome
 from spendmeter_stream.rebuild import Rebuilt, rebuild
@@ -48,7 +49,10 @@ class Group:
         async def committed() -> dict[int, int]:
             return dict(self.committed)
 
-        return Stream(incarnation=self.incarnation, committed=committed)
+        async def partitions() -> Collection[int]:
+            return self.committed
+
+        return Stream(incarnation=self.incarnation, committed=committed, partitions=partitions)
 
 
 class GroupFence:
@@ -101,14 +105,14 @@ class Owner:
             reached=self._reached,
         )
         self.position = self._group.committed.get(self._partition, 0)
-        intent = await open_intent(self._session, self.coordinates, committed=self.position)
+        intent = await chunk_to_recover(self._session, self.coordinates, committed=self.position)
         if intent is not None:
-            await self.take(intent.end, replay=True)
+            await self.take(intent.offsets.end, recovers=intent)
 
-    async def take(self, end: int, *, replay: bool = False) -> Outcome:
+    async def take(self, end: int, *, recovers: Intent | None = None) -> Outcome:
         """The chunk from the position to `end`."""
         records = self._log[self.position : end]
-        outcome = await self.protocol.run(Chunk(records, OffsetRange(self.position, end), replay=replay))
+        outcome = await self.protocol.run(Chunk(records, OffsetRange(self.position, end), recovers))
         self.position = end
         return outcome
 

@@ -12,8 +12,8 @@ from typing import Final
 from spendmeter_clickhouse import Session
 from spendmeter_stream.errors import HoldError
 from spendmeter_stream.hold import hold_ingest
-from spendmeter_stream.open_chunks import BegunChunk, newest_chunks, still_open
-from spendmeter_stream.stream import Stream
+from spendmeter_stream.open_chunks import BegunChunk, newest_chunks
+from spendmeter_stream.stream import Stream, open_chunks
 from spendmeter_stream.verify.compare import Days, batches, compare, compare_days, days_with_rows, find_duplicates
 from spendmeter_stream.verify.report import DayResult, DeadLetterCounts, Report
 
@@ -133,7 +133,7 @@ async def _open_chunks(session: Session, stream: Stream | None) -> list[BegunChu
     if stream is None:
         return await newest_chunks(session)
     chunks = await newest_chunks(session, stream.incarnation)
-    return still_open(chunks, await stream.committed())
+    return await open_chunks(stream, chunks)
 
 
 def _of_total(progress: Progress, total: int) -> Callable[[int], None]:

@@ -1,12 +1,13 @@
-"""Alert rules over ClickHouse, as Grafana's file provisioning takes them.
+"""Alert rules for Grafana, as its file provisioning takes them.
 
-They look at what is stored, so they still speak when no metrics are scraped; the faster ones are Prometheus's
-(deploy/prometheus). A rule's statement answers one number for each row, and strings that become labels. Grafana runs
-it without a browser: no variables, and none of the macros that the browser replaces.
+Most look at what is stored in ClickHouse, so they still fire when no metrics are scraped; the faster ones are
+Prometheus' (deploy/prometheus). A rule's statement answers one number for each row, and strings that become labels.
+Grafana runs it without a browser: no variables, and none of the macros that the browser replaces.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +17,9 @@ from grafana.build import budgets
 
 PATH: Final = Path(__file__).parents[1] / "provisioning" / "alerting" / "rules.yaml"
 _HOUR: Final = 3600
-_DAYS: Final = 14
+RUNBOOKS: Final = os.environ.get("SPENDMETER_RUNBOOKS", "http://127.0.0.1:8080/runbooks")
+"""Where people read the runbooks: written into the rules when they are built. By default the query service of
+deploy/compose.yaml serves them."""
 _HEAD: Final = "# Written by `make boards` from grafana/build/alerts.py.\n"
 
 Json = dict[str, Any]
@@ -24,11 +27,15 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """It fires where the number of `sql` is above `above` for `hold`. `look_back` is in seconds."""
+    """It fires where the number of `sql` (ClickHouse) or `expr` (Prometheus) is above `above` for `hold`.
+
+    `look_back` is in seconds.
+    """
 
     uid: str
     title: str
-    sql: str
+    sql: str = ""
+    expr: str = ""
     above: float
     look_back: int
     hold: str
@@ -55,28 +62,8 @@ _SILENCE: Final = """\
 SELECT toFloat64(dateDiff('second', max(last_seen), toDateTime64($__toTime, 3))) AS seconds
 FROM usage_daily"""
 
-# The guard's formula (docs/metrics.md), of the running quarter and the three before it, at the same time of each day.
-_SPIKE: Final = f"""\
-SELECT scope, org, key,
-  if(latest > 5, (latest - middle) / greatest(1.4826 * spread, 0.1 * middle, 0.05), 0) AS score
-FROM (
-  SELECT scope, org, key, spent.2[indexOf(spent.1, 0)] AS latest,
-    arrayMap(d -> spent.2[indexOf(spent.1, d)], range(1, {_DAYS + 1})) AS past,
-    arrayReduce('quantileExactInclusive(0.5)', past) AS middle,
-    arrayReduce('quantileExactInclusive(0.5)', arrayMap(v -> abs(v - middle), past)) AS spread
-  FROM (
-    SELECT who.1 AS scope, who.2 AS org, who.3 AS key, sumMap([day], [cost]) AS spent
-    FROM (
-      SELECT org_id, feature, toFloat64(rollup.cost) AS cost,
-        toUnixTimestamp(toStartOfFifteenMinutes($__toTime)) - toUnixTimestamp(bucket) AS age,
-        toUInt8(intDiv(age, 86400)) AS day
-      FROM usage_15m AS rollup
-      WHERE $__timeFilter(bucket) AND key_source = 'platform' AND age % 86400 < {_HOUR}
-    )
-    ARRAY JOIN [('org', toString(org_id), toString(org_id)), ('feature', '', toString(feature))] AS who
-    GROUP BY scope, org, key
-  )
-)"""
+# The guard's own verdict: the formula and the thresholds are in one place (stream/spendmeter_stream/guard).
+_SPIKE: Final = 'max by (scope, org, key) (spendmeter_spend_finding{kind="spike", severity="critical"})'
 
 RULES: Final = (
     Rule(
@@ -94,19 +81,17 @@ RULES: Final = (
     ),
     Rule(
         uid="spendmeter-spike",
-        title="Spend far above the same hour of past days",
-        sql=_SPIKE,
-        above=8,
-        look_back=_DAYS * 24 * _HOUR + _HOUR,
+        # The name of Prometheus' rule: Alertmanager takes both for one alert, and pages once.
+        title="SpendSpike",
+        expr=_SPIKE,
+        above=0,
+        look_back=_HOUR // 12,
         hold="0s",
         severity="critical",
         board="users",
         runbook="spend-spike",
         summary="{{ $labels.scope }} {{ $labels.key }} spends far more than it ever does at this hour",
-        description=(
-            "More than 5 USD in an hour, and more than 8 robust standard deviations above the median of this hour on "
-            "the last 14 days."
-        ),
+        description="The spend guard's finding; docs/alerts.md has its formula and thresholds.",
     ),
     Rule(
         uid="spendmeter-budget-used",
@@ -192,8 +177,8 @@ def _rule(rule: Rule) -> Json:
         "annotations": {
             "summary": rule.summary,
             "description": rule.description,
-            # Braces: Grafana fills in its environment's variable.
-            "runbook_url": f"${{SPENDMETER_RUNBOOKS}}/{rule.runbook}.md",
+            # Grafana fills no variables into annotations.
+            "runbook_url": f"{RUNBOOKS}/{rule.runbook}.md",
             "board": f"/d/spendmeter-{rule.board}",
         },
         "data": [_query(rule), _threshold(rule)],
@@ -201,6 +186,14 @@ def _rule(rule: Rule) -> Json:
 
 
 def _query(rule: Rule) -> Json:
+    if rule.expr:
+        model = {"refId": "A", "editorMode": "code", "expr": rule.expr, "instant": True, "range": False}
+        return {
+            "refId": "A",
+            "relativeTimeRange": {"from": rule.look_back, "to": 0},
+            "datasourceUid": "spendmeter-prometheus",
+            "model": model,
+        }
     return {
         "refId": "A",
         "relativeTimeRange": {"from": rule.look_back, "to": 0},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -56,6 +57,15 @@ BACKGROUND_TASK_FAILURES = Counter(
     "spendmeter_background_task_failures", "Times that a background task failed and was started again.", ["task"]
 )
 
+STORE_PARTS = Gauge("spendmeter_store_parts", "Active parts of the table's fullest partition.", ["table"])
+STORE_DISK_FREE = Gauge("spendmeter_store_disk_free_ratio", "Free space of ClickHouse's disk over its size.", ["disk"])
+STORE_CHECKED = Gauge(
+    "spendmeter_store_checked_timestamp_seconds", "When this worker last asked the store for parts and disks."
+)
+PRICE_BOOK_VERIFIED = Gauge(
+    "spendmeter_price_book_verified_timestamp_seconds", "The newest day on which a price in force was verified."
+)
+
 _MAX_PROVIDERS = 100
 _providers: set[str] = set()
 _MAX_MODELS = 500
@@ -75,6 +85,12 @@ def drop_background_task(task: str) -> None:
     """Stop exporting a task that ended because its work is done."""
     with suppress(KeyError):
         BACKGROUND_TASK_UP.remove(task)
+
+
+def show_price_book(verified_at: str) -> None:
+    """The newest day (ISO 8601) on which a price of the book in force was verified; nothing for an empty book."""
+    if verified_at:
+        PRICE_BOOK_VERIFIED.set(datetime.fromisoformat(verified_at).replace(tzinfo=UTC).timestamp())
 
 
 def count_unpriced(provider: str, model: str, unit: str) -> None:

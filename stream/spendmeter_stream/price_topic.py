@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
 
 from spendmeter_events.topics import PRICES
+from spendmeter_stream import metrics
 from spendmeter_stream.background import BackgroundTasks
 from spendmeter_stream.pricing import PriceBookError, PriceBookWatcher
 from spendmeter_stream.retry import OUTAGES, until_it_works
@@ -79,6 +80,7 @@ class PriceFeed(mode.Service):
             self._report(await asyncio.to_thread(self._watcher.put, key, value), f"row {key!r}")
 
     def _report(self, changed: bool, cause: str) -> None:
+        metrics.show_price_book(self._watcher.book.verified_at)
         if changed:
             log.info("price book %s is in force, by %s", self._version, cause)
         elif self._watcher.fault not in (None, self._reported):

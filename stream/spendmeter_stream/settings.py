@@ -74,8 +74,8 @@ class StreamSettings(KafkaSettings):
     stop_timeout_seconds: float = Field(default=20.0, gt=0)
     guard_interval_seconds: float = Field(default=10.0, ge=1, le=300)
     """How often the spend guard looks, where a look takes no longer than a fifth of it."""
-    guard_spike_usd: float = Field(default=2.0, gt=0)
-    """USD in an hour, above the usual, below which nothing is a spike."""
+    guard_thresholds_path: Path | None = None
+    """A file of thresholds by scope, instead of the packaged `guard/thresholds.toml`."""
     alert_webhook_url: str = Field(default="", pattern=r"^(https?://.+)?$", repr=False)
     """Where each alert is posted. Empty: nowhere; the topic and the metrics have it all the same."""
     alert_webhook_secret: str = Field(default="", repr=False)

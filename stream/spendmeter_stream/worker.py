@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import faust
 from faust.web import Request, Response, View
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from spendmeter_clickhouse import Session, Store
+from spendmeter_clickhouse import Session, Store, StoreError
 from spendmeter_events.topics import DIRECTORY
 from spendmeter_stream import metrics
 from spendmeter_stream.background import BackgroundTasks
@@ -29,11 +30,15 @@ from spendmeter_stream.protocol import Guarantees
 from spendmeter_stream.retry import until_it_works
 from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.settle import look_for_orphans, settle_open_doubts
+from spendmeter_stream.store_health import check_store, forget_store
 from spendmeter_stream.topic_admin import APP
 from spendmeter_stream.verify import check_drift, closed_days
 
+log = logging.getLogger(__name__)
+
 _REFRESH_SECONDS: Final = 30.0
 _DRIFT_SECONDS: Final = 900.0
+_STORE_SECONDS: Final = 60.0
 _SETTLE_SECONDS: Final = 10.0
 _SETTLE_AGAIN_SECONDS: Final = 60.0
 _ORPHANS_SECONDS: Final = 900.0
@@ -88,6 +93,7 @@ def create_worker(
     app.service(guard)  # type: ignore[arg-type]
     _follow_directory(app, directory, tasks)
     _watch_drift(app, store.session("drift"), tasks)
+    _watch_store(app, store.session("health"), tasks)
     doubts = store.session("doubts")
     _settle_doubts(app, doubts, settings, tasks)
     _look_for_orphans(app, doubts, settings, tasks)
@@ -160,6 +166,23 @@ def _watch_drift(app: faust.App, session: Session, tasks: BackgroundTasks) -> No
             return
         days = closed_days(datetime.now(UTC))
         await tasks.once("drift", lambda: until_it_works("drift", lambda: check_drift(session, days=days)))
+
+
+def _watch_store(app: faust.App, session: Session, tasks: BackgroundTasks) -> None:
+    async def turn() -> None:
+        try:
+            await check_store(session)
+        except StoreError as error:
+            # A store that is away, or a login without the grant, has an alert of its own: no task has failed.
+            log.warning("cannot read the store's parts and disks: %s", error)
+
+    @app.timer(_STORE_SECONDS)  # type: ignore[untyped-decorator]
+    async def watch() -> None:
+        if app.is_leader():
+            await tasks.once("store_health", turn)
+        else:
+            forget_store()
+            tasks.report("store_health", None)
 
 
 def _settle_doubts(app: faust.App, session: Session, settings: StreamSettings, tasks: BackgroundTasks) -> None:

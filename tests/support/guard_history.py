@@ -17,6 +17,7 @@ from spendmeter_clickhouse.budgets import Budget, write_budget
 from spendmeter_clickhouse.fx import FxRate, import_rates
 from spendmeter_stream.guard.findings import Finding, find
 from spendmeter_stream.guard.reader import Reader
+from spendmeter_stream.guard.thresholds import default_thresholds
 
 FLOOR = 2.0
 RUN_SECONDS = 10
@@ -33,7 +34,11 @@ def moments(first: datetime, last: datetime, *, every: timedelta) -> Iterator[da
 async def findings(session: Session, at: Iterable[datetime]) -> list[tuple[datetime, Finding]]:
     """Everything that the guard would have found at each of the moments, which ascend."""
     reader = Reader(session=session, floor=FLOOR)
-    return [(moment, finding) for moment in at for finding in find(await reader.read(moment), floor=FLOOR)]
+    return [
+        (moment, finding)
+        for moment in at
+        for finding in find(await reader.read(moment), thresholds=default_thresholds())
+    ]
 
 
 async def seconds_to_find(session: Session, start: datetime, org_id: str, *, most: int) -> tuple[int, Finding] | None:
@@ -42,7 +47,7 @@ async def seconds_to_find(session: Session, start: datetime, org_id: str, *, mos
     # A run comes when it comes: the worst case is an incident that begins right after one.
     for run in range(1, most + 1):
         reading = await reader.read(start + timedelta(seconds=run * RUN_SECONDS))
-        found = find(reading, floor=FLOOR)
+        found = find(reading, thresholds=default_thresholds())
         # How full a month's budget was before says nothing about how soon an incident is seen.
         mine = [finding for finding in found if finding.key.org_id == org_id and finding.kind != "budget"]
         if mine:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from spendmeter_clickhouse.budgets import Budget, BudgetScope
+from spendmeter_clickhouse.budgets import Budget
 from spendmeter_events.alert import AlertSeverity
+from spendmeter_stream.guard.thresholds import ScopeThresholds
 from spendmeter_stream.guard.values import Key, Reading, Window, key_of
 
-NEARLY_USED: Final = 0.9
 _HOURS: Final[Mapping[Window, float]] = {"15m": 0.25, "1h": 1.0, "6h": 6.0}
 
 
@@ -25,17 +25,9 @@ class BurnPair:
     severity: AlertSeverity
 
 
-# The pairs of the SRE workbook (chapter 5): 2 % of a month's budget in an hour, 5 % in six.
-_PAIRS: Final = (BurnPair("1h", "15m", 14.4, "critical"), BurnPair("6h", "1h", 6.0, "warning"))
-# A person works in bursts: one hour on each of twenty days is 36 times the even pace and quite in order. So it takes
-# ten times as much: a fifth of the month in an hour, half of it in six.
-_PERSONAL: Final = 10.0
-
-
-def burn_pairs(scope: BudgetScope) -> tuple[BurnPair, ...]:
-    """What is too fast for a budget of this scope, the worst first."""
-    factor = _PERSONAL if scope == "user" else 1.0
-    return tuple(BurnPair(pair.long, pair.short, pair.ratio * factor, pair.severity) for pair in _PAIRS)
+def burn_pairs(limits: ScopeThresholds) -> tuple[BurnPair, ...]:
+    """What is too fast for a budget with these `limits`, the worst first."""
+    return BurnPair("1h", "15m", limits.burn_fast, "critical"), BurnPair("6h", "1h", limits.burn_slow, "warning")
 
 
 @dataclass(frozen=True, slots=True)

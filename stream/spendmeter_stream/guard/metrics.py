@@ -5,7 +5,7 @@ Rows come and go with what the store holds, and their number is bounded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -13,19 +13,27 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from spendmeter_clickhouse.budgets import BudgetScope
 from spendmeter_stream.guard.burn import BudgetState, judge_budgets
-from spendmeter_stream.guard.findings import spike_scores
+from spendmeter_stream.guard.findings import Finding, by_severity, find, spike_scores
 from spendmeter_stream.guard.spike import expected
+from spendmeter_stream.guard.thresholds import Thresholds
 from spendmeter_stream.guard.values import TOTAL, Key, Reading, Spend
 
 OTHER: Final = "other"
 MOST_BUDGETS: Final = 50
 MOST_SPENDERS: Final = 25
 """Of each scope: as many budgets, as many who spend most in the hour, as many in the month."""
+MOST_FINDINGS: Final = 200
+"""Of each severity, those that spend most; beyond it one more tells an operator nothing."""
 
 _KEY: Final = ["scope", "org", "key"]
 SPEND = Gauge("spendmeter_spend_usd", "Spend of the window that ends now.", [*_KEY, "window"])
 EXPECTED = Gauge("spendmeter_spend_expected_usd", "Usual spend of this hour, from the last 14 days.", _KEY)
 SCORE = Gauge("spendmeter_spend_spike_score", "Robust standard deviations of the last hour above the usual.", _KEY)
+FINDING = Gauge(
+    "spendmeter_spend_finding",
+    "What the spend guard alerts about now: a spike's score, a burn's ratio, a budget's used share.",
+    ["kind", "severity", *_KEY],
+)
 BUDGET = Gauge("spendmeter_budget_usd", "Budget of the current calendar month.", _KEY)
 USED = Gauge("spendmeter_budget_used_ratio", "Spend of the month to date over the budget.", _KEY)
 BURN = Gauge(
@@ -50,15 +58,17 @@ class Shown:
     def __init__(self) -> None:
         self._rows: dict[Gauge, set[tuple[str, ...]]] = {}
 
-    def show(self, reading: Reading, *, floor: float) -> None:
-        """Export `reading`."""
+    def show(self, reading: Reading, *, thresholds: Thresholds, findings: Sequence[Finding] | None = None) -> None:
+        """Export `reading`, and its `findings` where the caller has them already."""
         states, unknown = judge_budgets(reading)
         keys = shown_keys(reading, states)
-        spikes = {key: value for key, value in spike_scores(reading, floor=floor).items() if key in keys}
+        spikes = {key: value for key, value in spike_scores(reading, thresholds=thresholds).items() if key in keys}
         shown_states = [state for state in states if state.key in keys]
         self._replace(SPEND, _spend_rows(reading, keys))
         self._replace(EXPECTED, {_labels(key): expected(reading.baselines[key].same_hours) for key in spikes})
         self._replace(SCORE, {_labels(key): value for key, value in spikes.items()})
+        found = find(reading, thresholds=thresholds) if findings is None else findings
+        self._replace(FINDING, _finding_rows(found))
         self._replace(BUDGET, {_labels(state.key): float(state.usd) for state in shown_states})
         self._replace(USED, {_labels(state.key): state.used for state in shown_states})
         self._replace(BURN, _burn_rows(shown_states))
@@ -109,6 +119,14 @@ def _spend_rows(reading: Reading, keys: Iterable[Key]) -> Rows:
     for scope, left in rest.items():
         rows |= {(scope, "", OTHER, window): max(0.0, float(value)) for window, value in left.items()}
     return rows
+
+
+def _finding_rows(findings: Sequence[Finding]) -> Rows:
+    return {
+        (finding.kind, finding.severity, *_labels(finding.key)): finding.value
+        for ordered in by_severity(findings).values()
+        for finding in ordered[:MOST_FINDINGS]
+    }
 
 
 def _total(reading: Reading) -> Mapping[str, Decimal]:

@@ -27,6 +27,7 @@ class Reader:
         self._spending = Spending(session=session)
         self._floor = floor
         self._busy: dict[Key, float] = {}
+        self._days: dict[Key, int] = {}
         self._hours_of: datetime | None = None
         self._hours: Hours = {}
         self._users: dict[Key, Baseline] = {}
@@ -50,7 +51,7 @@ class Reader:
     async def _baselines(self, now: datetime, spend: Mapping[Key, Spend]) -> dict[Key, Baseline]:
         await self._refresh(now)
         keys = {key for key in spend if key.scope != "user" and key != TOTAL} | self._hours.keys()
-        found = {key: Baseline(self._same_hours(key), self._busy_of_key(key)) for key in keys}
+        found = {key: Baseline(self._same_hours(key), self._busy_of_key(key), self._days_around(key)) for key in keys}
         # Below half the floor no score of a person matters, and there are many people.
         users = [key for key, spent in spend.items() if key.scope == "user" and float(spent.hour) * 2 > self._floor]
         await self._look_at_users([key for key in users if key not in self._users], now)
@@ -65,6 +66,7 @@ class Reader:
         busy = await rows_by_key(self._session, queries.BUSY_HOURS, {"today": today, **_BUSY})
         hours = await self._session.query(queries.SAME_HOUR, {"end": _end(quarter), **_DAYS})
         self._busy = {key: float(row[0]) for key, row in busy.items()}
+        self._days = {key: int(row[1]) for key, row in busy.items()}
         self._hours, self._users = _by_day(hours.result_rows), {}
         self._hours_of = quarter
 
@@ -81,10 +83,14 @@ class Reader:
         for key in users:
             own = float(busy[key][0]) if key in busy else 0.0
             same = tuple(found.get(key, [0.0] * queries.SAME_HOURS))
-            self._users[key] = Baseline(same, max(own, self._busy_of_key(key)))
+            self._users[key] = Baseline(same, max(own, self._busy_of_key(key)), self._days_around(key))
 
     def _same_hours(self, key: Key) -> tuple[float, ...]:
         return tuple(self._hours.get(key, [0.0] * queries.SAME_HOURS))
+
+    def _days_around(self, key: Key) -> int:
+        """How many days the org of `key` has a past of; the platform, for a feature of no org."""
+        return self._days.get(Key("org", key.org_id, key.org_id) if key.org_id else TOTAL, 0)
 
     def _busy_of_key(self, key: Key) -> float:
         """The key's own, or its surroundings' if that is more; the platform's for an org that has no past."""

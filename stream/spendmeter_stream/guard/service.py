@@ -18,6 +18,7 @@ from spendmeter_stream.guard import metrics
 from spendmeter_stream.guard.alerts import Memory
 from spendmeter_stream.guard.findings import find
 from spendmeter_stream.guard.reader import Reader
+from spendmeter_stream.guard.thresholds import load_thresholds
 from spendmeter_stream.guard.topic import AlertTopic
 from spendmeter_stream.guard.webhook import Webhook
 from spendmeter_stream.retry import OUTAGES
@@ -45,11 +46,11 @@ class SpendGuard(mode.Service):
     ) -> None:
         super().__init__(**options)
         self._interval = settings.guard_interval_seconds
-        self._floor = settings.guard_spike_usd
+        self._thresholds = load_thresholds(settings.guard_thresholds_path)
         self._leads = leads
         self._background = tasks
         self._clock = clock
-        self._reader = Reader(session=session, floor=self._floor)
+        self._reader = Reader(session=session, floor=self._thresholds.user.floor_usd)
         self._topic = AlertTopic(client_options=settings.client_options())
         self._shown = metrics.Shown()
         self._memory: Memory | None = None
@@ -97,12 +98,13 @@ class SpendGuard(mode.Service):
     async def run_once(self) -> list[SpendAlert]:
         """One look at the store; returns what was told. Raises one of `OUTAGES` where store or broker are away."""
         reading = await self._reader.read(self._clock())
-        self._shown.show(reading, floor=self._floor)
+        findings = find(reading, thresholds=self._thresholds)
+        self._shown.show(reading, thresholds=self._thresholds, findings=findings)
         if self._memory is None:
             memory = Memory()
             memory.remember(await self._topic.newest())
             self._memory = memory
-        alerts = self._memory.due(find(reading, floor=self._floor), at=reading.at)
+        alerts = self._memory.due(findings, at=reading.at)
         if alerts:
             await self._topic.publish(alerts)
             self._memory.remember(alerts)

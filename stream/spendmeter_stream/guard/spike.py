@@ -14,7 +14,7 @@ from typing import Final
 from spendmeter_stream.guard.values import Baseline
 
 SPIKE_SCORE: Final = 6.0
-"""More robust standard deviations above the usual than this is a spike."""
+"""More robust standard deviations above the usual than this is a spike, where the thresholds say nothing else."""
 _MAD_TO_DEVIATION: Final = 1.4826
 """1 / Φ⁻¹(3/4): makes the median absolute deviation of a normal distribution its standard deviation."""
 _BUSY_HOURS: Final = 3.0
@@ -34,22 +34,23 @@ def expected(same_hours: Sequence[float]) -> float:
     return max(median(same_hours), min(weekdays, default=0.0))
 
 
-def spread(baseline: Baseline, *, floor: float) -> float:
+def spread(baseline: Baseline, *, floor: float, limit: float = SPIKE_SCORE) -> float:
     """One robust standard deviation, USD: the MAD's, or what `busy` and `floor` make of it; never 0 for a `floor`
     above 0.
 
     :param floor: USD in an hour above the usual below which nothing is a spike.
+    :param limit: the score above which something is.
     """
     middle = median(baseline.same_hours) if baseline.same_hours else 0.0
     deviation = median(abs(hour - middle) for hour in baseline.same_hours) if baseline.same_hours else 0.0
-    return max(_MAD_TO_DEVIATION * deviation, _BUSY_HOURS * baseline.busy / SPIKE_SCORE, floor / SPIKE_SCORE)
+    return max(_MAD_TO_DEVIATION * deviation, _BUSY_HOURS * baseline.busy / limit, floor / limit)
 
 
-def score(hour: float, baseline: Baseline, *, floor: float) -> float:
+def score(hour: float, baseline: Baseline, *, floor: float, limit: float = SPIKE_SCORE) -> float:
     """How many robust standard deviations `hour` (USD) lies above the usual; negative below it."""
-    return (hour - expected(baseline.same_hours)) / spread(baseline, floor=floor)
+    return (hour - expected(baseline.same_hours)) / spread(baseline, floor=floor, limit=limit)
 
 
-def threshold(baseline: Baseline, *, floor: float) -> float:
+def threshold(baseline: Baseline, *, floor: float, limit: float = SPIKE_SCORE) -> float:
     """The spend of an hour, USD, above which it is a spike."""
-    return expected(baseline.same_hours) + SPIKE_SCORE * spread(baseline, floor=floor)
+    return expected(baseline.same_hours) + limit * spread(baseline, floor=floor, limit=limit)

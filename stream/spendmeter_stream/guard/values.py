@@ -49,6 +49,8 @@ class Baseline:
     """Spend in the same hour of the last 14 days, newest first; 0 where there was none."""
     busy: float
     """An hour of its busiest, or of the org's around it; see `queries.BUSY_HOURS`."""
+    history_days: int = 28
+    """Days with spend, of the last 28, of the org around it, or of the platform for what belongs to no org."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ class PriceBook:
         self.version: Final = self._content[:12]
         self.prices: Final = tuple(self._parsed.prices)
         self.cards: Final = CardTable()
+        self.verified_at: Final = max((price.terms.verified_at for price in self.prices), default="")
+        """The newest day (ISO 8601) on which somebody compared a price with its source."""
         terms = [price.terms for price in self.prices] + [each.terms for each in self._parsed.multipliers]
         self.orgs: Final = frozenset(each.org for each in terms) - {""}
         self._index = Index.of(self._parsed)

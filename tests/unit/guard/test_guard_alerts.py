@@ -11,8 +11,8 @@ from pathlib import Path
 from spendmeter_events.alert import BudgetLine, SpendAlert
 from spendmeter_stream.guard.alerts import REPEAT, Memory, to_alert
 from spendmeter_stream.guard.burn import burn_pairs
-from spendmeter_stream.guard.findings import BURN_SCORE, Finding, find
-from spendmeter_stream.guard.spike import SPIKE_SCORE
+from spendmeter_stream.guard.findings import Finding, find
+from spendmeter_stream.guard.thresholds import default_thresholds
 from tests.support.spend import ACME, ANN, NOW, budget, reading, spend, usual
 
 PAGE = Path(__file__).parents[3] / "docs" / "alerts.md"
@@ -110,7 +110,7 @@ def test_an_alert_about_a_budget_names_it() -> None:
         [budget(ACME, 8000, "INR", number=7)],
         rates={"INR": Decimal(80)},
     )
-    alerts = Memory().due(find(at, floor=2.0), at=NOW)
+    alerts = Memory().due(find(at, thresholds=default_thresholds()), at=NOW)
     assert [(alert.kind, alert.summary) for alert in alerts] == [
         ("spike", "org acme spent 30.00 USD in an hour in which 1.00 USD are usual"),
         ("burn", "org acme burns its budget 216.0 times too fast over 1h"),
@@ -139,7 +139,8 @@ def test_every_field_is_explained() -> None:
 
 def test_the_limits_are_those_of_the_page() -> None:
     page = PAGE.read_text()
-    assert f"score is above {SPIKE_SCORE:g} |" in page
-    assert page.count(f"score is above {BURN_SCORE:g} |") == 2
-    for pair in burn_pairs("org"):
+    limits = default_thresholds().org
+    assert f"score is above {limits.spike_score:g} |" in page
+    assert page.count(f"score is above {limits.burn_score:g} |") == 2
+    for pair in burn_pairs(limits):
         assert f"more than {pair.ratio:g} times too fast" in page

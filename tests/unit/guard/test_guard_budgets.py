@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 
 from spendmeter_stream.guard.burn import judge_budgets
 from spendmeter_stream.guard.findings import Finding, find
+from spendmeter_stream.guard.thresholds import default_thresholds
 from spendmeter_stream.guard.values import Baseline, Key, Reading, Spend
 from tests.support.spend import ACME, ANN, CHAT, CHAT_OF_ALL, budget, reading, spend, usual
 
-FLOOR = 2.0
-
 
 def found(reading: Reading) -> list[tuple[str, str, Key]]:
-    return [(finding.kind, finding.severity, finding.key) for finding in find(reading, floor=FLOOR)]
+    return [(finding.kind, finding.severity, finding.key) for finding in find(reading, thresholds=default_thresholds())]
 
 
 def test_use_and_burn_of_a_month_of_720_hours() -> None:
@@ -96,7 +95,7 @@ def test_a_budget_that_fills_up(month: float, expected: list[object]) -> None:
 )
 def test_what_burns_too_fast(key: Key, spent: Spend, baseline: Baseline | None, severity: str | None) -> None:
     at = reading({key: spent}, {key: baseline} if baseline else {}, [budget(key, 1000)])
-    burns = [finding for finding in find(at, floor=FLOOR) if finding.kind == "burn"]
+    burns = [finding for finding in find(at, thresholds=default_thresholds()) if finding.kind == "burn"]
     assert [(finding.severity, finding.key) for finding in burns] == ([(severity, key)] if severity else [])
 
 
@@ -111,7 +110,7 @@ def test_a_spike_of_a_feature_in_an_org_is_not_told_once_more_over_all_orgs() ->
 
 def test_a_finding_names_the_limit_that_was_passed() -> None:
     at = reading({ACME: spend(quarter=6, hour=30, month=99)}, {ACME: usual(1.0, busy=4.0)}, [budget(ACME, 100)])
-    limits = {finding.kind: round(finding.limit, 3) for finding in find(at, floor=FLOOR)}
+    limits = {finding.kind: round(finding.limit, 3) for finding in find(at, thresholds=default_thresholds())}
     assert limits == {"spike": 13.0, "burn": 2.0, "budget": 90.0}
 
 
@@ -125,7 +124,7 @@ def test_there_is_at_most_one_finding_of_a_kind_and_a_larger_budget_never_makes_
 ) -> None:
     def kinds(factor: int) -> list[Finding]:
         one = budget(ACME, float(amount) * factor)
-        return find(reading({ACME: spent}, {ACME: usual(0.0, busy=1.0)}, [one]), floor=FLOOR)
+        return find(reading({ACME: spent}, {ACME: usual(0.0, busy=1.0)}, [one]), thresholds=default_thresholds())
 
     tight, loose = kinds(1), kinds(3)
     names = [finding.kind for finding in tight]

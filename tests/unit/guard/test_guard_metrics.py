@@ -8,7 +8,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from spendmeter_stream.guard import metrics
-from spendmeter_stream.guard.values import TOTAL, Key, Reading
+from spendmeter_stream.guard.thresholds import default_thresholds
+from spendmeter_stream.guard.values import TOTAL, Baseline, Key, Reading
 from tests.support.spend import ACME, ANN, CHAT, CHAT_OF_ALL, budget, reading, spend, usual
 
 
@@ -33,7 +34,7 @@ def test_every_figure_has_its_row(shown: metrics.Shown) -> None:
         {ACME: usual(0.5, busy=1.0), ANN: usual(0.0, busy=1.0)},
         [budget(ACME, 200)],
     )
-    shown.show(at, floor=2.0)
+    shown.show(at, thresholds=default_thresholds())
     windows = {
         window: value("spendmeter_spend_usd", ACME, window=window) for window in ("15m", "1h", "6h", "month_to_date")
     }
@@ -44,6 +45,21 @@ def test_every_figure_has_its_row(shown: metrics.Shown) -> None:
     assert value("spendmeter_budget_used_ratio", ACME) == 0.25
     assert value("spendmeter_budget_burn_ratio", ACME, window="15m") == pytest.approx(14.4)
     assert value("spendmeter_spend_usd", Key("org", "", "other"), window="month_to_date") == 20
+
+
+def test_what_alerts_is_a_row_with_its_severity(shown: metrics.Shown) -> None:
+    spent = {ACME: spend(hour=30, month=96), ANN: spend(hour=20), TOTAL: spend(hour=30)}
+    new = {ANN: Baseline((), 0.0, history_days=0), ACME: usual(0.5, busy=1.0)}
+    at = reading(spent, new, [budget(ACME, 100)])
+    shown.show(at, thresholds=default_thresholds())
+    for key, kind, severity, figure in (
+        (ACME, "spike", "critical", 6 * 29.5 / 3),
+        (ANN, "spike", "warning", 60),
+        (ACME, "budget", "warning", 0.96),
+    ):
+        assert value("spendmeter_spend_finding", key, kind=kind, severity=severity) == pytest.approx(figure)
+    shown.show(reading({}), thresholds=default_thresholds())
+    assert rows("spendmeter_spend_finding") == 0
 
 
 def many(number: int) -> Reading:
@@ -58,9 +74,10 @@ def many(number: int) -> Reading:
 
 
 def test_the_number_of_rows_is_bounded(shown: metrics.Shown) -> None:
-    shown.show(many(5000), floor=2.0)
+    shown.show(many(5000), thresholds=default_thresholds())
     most = 3 * (metrics.MOST_BUDGETS + 2 * metrics.MOST_SPENDERS + 1)
     assert rows("spendmeter_spend_usd") <= most * 4
+    assert rows("spendmeter_spend_finding") <= 2 * metrics.MOST_FINDINGS
     for name in ("spendmeter_budget_usd", "spendmeter_spend_spike_score", "spendmeter_spend_expected_usd"):
         assert 0 < rows(name) <= most
 
@@ -68,13 +85,13 @@ def test_the_number_of_rows_is_bounded(shown: metrics.Shown) -> None:
 def test_who_spends_most_this_hour_is_shown_however_little_it_was_this_month(shown: metrics.Shown) -> None:
     crowd = many(500)
     thief = Key("user", "o1", "thief")
-    shown.show(reading({**crowd.spend, thief: spend(hour=90, month=90)}), floor=2.0)
+    shown.show(reading({**crowd.spend, thief: spend(hour=90, month=90)}), thresholds=default_thresholds())
     assert value("spendmeter_spend_usd", thief, window="1h") == 90
 
 
 def test_rows_that_are_no_more_go_and_a_worker_that_leads_no_more_shows_none(shown: metrics.Shown) -> None:
-    shown.show(reading({ACME: spend(1), CHAT: spend(1)}, budgets=[budget(ACME, 5)]), floor=2.0)
-    shown.show(reading({CHAT: spend(2)}, budgets=[budget(CHAT, 5, "XXX")]), floor=2.0)
+    shown.show(reading({ACME: spend(1), CHAT: spend(1)}, budgets=[budget(ACME, 5)]), thresholds=default_thresholds())
+    shown.show(reading({CHAT: spend(2)}, budgets=[budget(CHAT, 5, "XXX")]), thresholds=default_thresholds())
     assert value("spendmeter_spend_usd", ACME, window="1h") is None
     assert value("spendmeter_spend_usd", CHAT, window="1h") == 2
     assert rows("spendmeter_budget_usd") == 0
@@ -87,7 +104,8 @@ def test_rows_that_are_no_more_go_and_a_worker_that_leads_no_more_shows_none(sho
 def test_a_feature_called_other_is_part_of_the_rest(shown: metrics.Shown) -> None:
     named = Key("feature", "", "other")
     shown.show(
-        reading({named: spend(3), CHAT_OF_ALL: spend(1), TOTAL: spend(5)}, budgets=[budget(named, 9)]), floor=2.0
+        reading({named: spend(3), CHAT_OF_ALL: spend(1), TOTAL: spend(5)}, budgets=[budget(named, 9)]),
+        thresholds=default_thresholds(),
     )
     assert value("spendmeter_spend_usd", named, window="1h") == 4
     assert value("spendmeter_budget_usd", named) is None

@@ -1,9 +1,11 @@
--- The hour (by the UTC clock) of rank `rank` among the dearest of the `days` whole UTC days before `today`.
+-- The hour (by the UTC clock) of rank `rank` among the dearest of the `days` whole UTC days before `today`, and on how
+-- many of these days there was spend.
 SELECT
     scope,
     org_id,
     name,
-    arrayElement(arrayReverseSort(groupArray(hour_cost)), {rank:UInt8}) AS busy
+    arrayElement(arrayReverseSort(groupArray(hour_cost)), {rank:UInt8}) AS busy,
+    uniqExactIf(toDate(bucket), hour_cost > 0) AS history_days
 FROM
 (
     SELECT
@@ -19,4 +21,4 @@ FROM
     GROUP BY GROUPING SETS ((org_id, bucket), (org_id, feature, bucket), (feature, bucket), (bucket))
 )
 GROUP BY scope, org_id, name
-HAVING busy > 0
+HAVING history_days > 0

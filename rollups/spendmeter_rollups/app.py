@@ -21,7 +21,7 @@ from spendmeter_rollups.oidc import OidcTokens
 from spendmeter_rollups.problems import describe_problems, install_problems
 from spendmeter_rollups.rate_limit import RateLimit
 from spendmeter_rollups.reader import Reader
-from spendmeter_rollups.routes import audit, budgets, export, filters, health, rates, usage
+from spendmeter_rollups.routes import audit, budgets, export, filters, health, rates, runbooks, usage
 from spendmeter_rollups.service import Service, utc_now
 from spendmeter_rollups.settings import ServiceSettings
 
@@ -49,7 +49,7 @@ def create_app(
     app.state.service = _service(store, settings, authenticators, clock)
     app.state.registry = registry
     install_problems(app)
-    for room in (usage, export, filters, budgets, rates, audit, health):
+    for room in (usage, export, filters, budgets, rates, audit, health, runbooks):
         app.include_router(room.router)
     describe_problems(app)
     app.add_middleware(CompressMiddleware, minimum_size=1000)

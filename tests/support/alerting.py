@@ -43,6 +43,8 @@ class Pager:
 
     url: str
     alerts: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    pages: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """Each post: its path and its body."""
 
     def got(self, path: str, **labels: str) -> list[dict[str, Any]]:
         """The alerts sent to `path` that have these labels."""
@@ -56,6 +58,7 @@ def pager() -> Iterator[Pager]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            found.pages.append((self.path, body))
             found.alerts.setdefault(self.path, []).extend(body["alerts"])
             self.send_response(200)
             self.end_headers()
@@ -82,7 +85,8 @@ def alertmanager(folder: Path, receivers: str) -> Iterator[str]:
     for receiver in configuration["receivers"]:
         for webhook in receiver["webhook_configs"]:
             webhook["url"] = f"http://{receivers}{urlsplit(webhook['url']).path}"
-    configuration["route"] |= {"group_wait": "0s", "group_interval": "1s"}
+    for route in (configuration["route"], *configuration["route"]["routes"]):
+        route |= {"group_wait": "1s", "group_interval": "1s"}
     address = free_address()
     with _running(
         tool("prometheus-alertmanager", "alertmanager"),
@@ -105,6 +109,7 @@ def prometheus(folder: Path, target: str, alerts_to: str) -> Iterator[str]:
     # The embedded stack is one process: there is no worker on a port of its own.
     (job,) = (job for job in configuration["scrape_configs"] if job["job_name"] == "spendmeter-service")
     configuration["scrape_configs"] = [job]
+    del job["dns_sd_configs"]
     job["static_configs"] = [{"targets": [target]}]
     configuration["alerting"]["alertmanagers"] = [{"static_configs": [{"targets": [alerts_to]}]}]
     address = free_address()

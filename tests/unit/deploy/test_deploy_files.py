@@ -73,9 +73,13 @@ def test_compose_gives_grafana_every_variable_that_provisioning_reads() -> None:
 
 def test_prometheus_scrapes_addresses_of_the_compose_file() -> None:
     config = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
-    scraped = [target for job in config["scrape_configs"] for it in job["static_configs"] for target in it["targets"]]
-    assert scraped == ["service:8080", "worker:6066"]
-    assert {address.split(":")[0] for address in scraped} <= set(compose()["services"])
+    jobs = {job["job_name"]: job["dns_sd_configs"] for job in config["scrape_configs"]}
+    scraped = {name: (it["names"], it["type"], it["port"]) for name, (it,) in jobs.items()}
+    assert scraped == {
+        "spendmeter-service": (["service"], "A", 8080),
+        "spendmeter-worker": (["worker"], "A", 6066),
+    }
+    assert {name for names, _, _ in scraped.values() for name in names} <= set(compose()["services"])
 
 
 @pytest.mark.parametrize("document", manifests())

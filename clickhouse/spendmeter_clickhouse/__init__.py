@@ -1,7 +1,7 @@
 """The store: one way to reach ClickHouse, embedded or not, and the migrations that shape it."""
 
-from spendmeter_clickhouse.errors import MigrationError, StoreError, StoreUnreachableError
-from spendmeter_clickhouse.migrate import Migration, migrate, pending_migrations
+from spendmeter_clickhouse.errors import MigrationError, StoreError, StoreLoginError, StoreUnreachableError
+from spendmeter_clickhouse.migrate import Migration, migrate, missing_migrations, pending_migrations
 from spendmeter_clickhouse.settings import StoreSettings
 from spendmeter_clickhouse.store import Session, Store
 
@@ -11,8 +11,10 @@ __all__ = [
     "Session",
     "Store",
     "StoreError",
+    "StoreLoginError",
     "StoreSettings",
     "StoreUnreachableError",
     "migrate",
+    "missing_migrations",
     "pending_migrations",
 ]

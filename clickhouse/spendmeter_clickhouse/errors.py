@@ -2,6 +2,7 @@
 
 StoreError
 ├── StoreUnreachableError   the store did not answer: try again, the work is still to be done or already done
+├── StoreLoginError         the store refuses the user or the password: an operator must correct the DSN
 └── MigrationError          the schema is not what this version expects: an operator must look
 """
 
@@ -14,6 +15,10 @@ class StoreError(Exception):
 
 class StoreUnreachableError(StoreError):
     """The store could not be reached, or the answer got lost on its way."""
+
+
+class StoreLoginError(StoreError):
+    """The store does not accept the user and password of the DSN."""
 
 
 class MigrationError(StoreError):

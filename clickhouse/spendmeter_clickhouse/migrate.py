@@ -105,6 +105,18 @@ async def pending_migrations(store: Store, *, folder: Path | None = None) -> lis
         return await _pending(session, read_migrations(folder or packaged_migrations()))
 
 
+async def missing_migrations(session: Session) -> list[Migration]:
+    """What this version needs and the store lacks; what a newer version added is no fault.
+
+    :raises StoreError: nothing was ever applied, or the store does not answer.
+    """
+    rows = await session.query("SELECT version FROM schema_migrations FINAL")
+    applied = {version for (version,) in rows.result_rows}
+    missing = [it for it in read_migrations(packaged_migrations()) if it.version not in applied]
+    settings = await _known_settings(session) if any(it.needs for it in missing) else frozenset()
+    return [it for it in missing if it.needs <= settings]
+
+
 async def _pending(session: Session, migrations: Sequence[Migration]) -> list[Migration]:
     rows = await session.query("SELECT version, name, checksum FROM schema_migrations FINAL")
     recorded = {version: (name, checksum) for version, name, checksum in rows.result_rows}

@@ -11,14 +11,14 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
-from spendmeter_clickhouse.errors import StoreError, StoreUnreachableError
+from spendmeter_clickhouse.errors import StoreError, StoreLoginError, StoreUnreachableError
 from spendmeter_clickhouse.settings import StoreSettings
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.query import QueryResult
 
 T = TypeVar("T")
+
+_LOGIN_REFUSED: Final = frozenset({192, 193, 194, 516})
+"""ClickHouse's UNKNOWN_USER, WRONG_PASSWORD, REQUIRED_PASSWORD and AUTHENTICATION_FAILED."""
 
 
 class Session:
@@ -90,10 +93,8 @@ class Session:
     def _guarded(self, call: Callable[[Client], T]) -> T:
         try:
             return call(self._client())
-        except OperationalError as error:
-            raise StoreUnreachableError(_first_line(error)) from error
         except ClickHouseError as error:
-            raise StoreError(_first_line(error)) from error
+            raise _our_error(error) from error
         except OSError as error:
             raise StoreUnreachableError(_first_line(error)) from error
 
@@ -162,6 +163,14 @@ class Store:
         session = Session(name=name, size=size, connect=connect)
         self._sessions.append(session)
         return session
+
+
+def _our_error(error: ClickHouseError) -> StoreError:
+    if isinstance(error, OperationalError):
+        return StoreUnreachableError(_first_line(error))
+    if getattr(error, "code", None) in _LOGIN_REFUSED:
+        return StoreLoginError(_first_line(error))
+    return StoreError(_first_line(error))
 
 
 def _first_line(error: BaseException) -> str:

@@ -67,7 +67,7 @@ def demo(
 def up(data_dir: DataDir = None, port: Port = None) -> None:
     """Run the embedded stack: broker, store, worker and query service."""
     log_as_json()
-    run(_up(_settings(data_dir, port)))
+    run(_up(_settings(data_dir, port)), serves=True)
 
 
 app.command("replay")(replay_command)
@@ -87,7 +87,7 @@ def worker() -> None:
     from spendmeter_deploy.serving import work_forever
 
     log_as_json()
-    run(work_forever())
+    run(work_forever(), serves=True)
 
 
 @app.command()
@@ -99,7 +99,7 @@ def serve(
     from spendmeter_deploy.serving import serve_forever
 
     log_as_json()
-    run(serve_forever(host, port))
+    run(serve_forever(host, port), serves=True)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -131,7 +131,10 @@ async def _up(settings: StackSettings) -> None:
 
 
 async def _migrate() -> None:
+    from spendmeter_stream.start import wait_for_store
+
     with Store(StoreSettings()) as store:
+        await wait_for_store(store)
         for migration in await migrate(store):
             typer.echo(f"applied {migration.version:04}_{migration.name}")
         typer.echo(f"the schema of {store.database} is up to date")

@@ -7,18 +7,17 @@ import contextlib
 import logging
 import secrets
 import signal
-import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
-import uvicorn
 from prometheus_client import REGISTRY
 
 from spendmeter_clickhouse import Store, StoreSettings, migrate
 from spendmeter_deploy.broker import TansuBroker
 from spendmeter_deploy.errors import StartError
 from spendmeter_deploy.folder import DataFolder
+from spendmeter_deploy.listening import listen, served, url_of
 from spendmeter_deploy.settings import StackSettings
 from spendmeter_rollups import ServiceSettings, create_app
 from spendmeter_stream.settings import StreamSettings
@@ -59,7 +58,7 @@ async def embedded_stack(settings: StackSettings) -> AsyncIterator[EmbeddedStack
         folder = DataFolder(settings.data_dir)
         folder.acquire()
         stack.callback(folder.release)
-        listener = _listen(settings)
+        listener = listen(settings.host, settings.port)
         stack.callback(listener.close)
         broker = TansuBroker(log_file=folder.broker_log)
         await broker.start()
@@ -78,14 +77,11 @@ async def embedded_stack(settings: StackSettings) -> AsyncIterator[EmbeddedStack
         await ensure_topics(stream.client_options(), usage_partitions=stream.usage_partitions)
         worker = create_worker(settings=stream, store=store, web=False)
         key, service = _service_settings()
-        host, port = listener.getsockname()[:2]
-        running = EmbeddedStack(
-            folder=folder, broker=broker, store=store, worker=worker, url=f"http://{host}:{port}", key=key
-        )
+        running = EmbeddedStack(folder=folder, broker=broker, store=store, worker=worker, url=url_of(listener), key=key)
         await worker.app.start()
         stack.push_async_callback(worker.app.stop)
         stack.push_async_callback(_drain, running, settings.drain_seconds)
-        await stack.enter_async_context(_served(create_app(store=store, settings=service, registry=REGISTRY), listener))
+        await stack.enter_async_context(served(create_app(store=store, settings=service, registry=REGISTRY), listener))
         folder.announce(broker.bootstrap, running.url)
         yield running
 
@@ -116,44 +112,9 @@ async def _drain(stack: EmbeddedStack, seconds: float) -> None:
         log.error("stopped before all events were stored: raise SPENDMETER_DRAIN_SECONDS, now %s", seconds)
 
 
-def _listen(settings: StackSettings) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        raise StartError(
-            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): choose another --port"
-        ) from error
-    return listener
-
-
 def _service_settings() -> tuple[str, ServiceSettings]:
     settings = ServiceSettings()
     if settings.admin_key:
         return "", settings
     key = secrets.token_urlsafe(32)
     return key, settings.model_copy(update={"admin_key": key})
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to us: the worker must be stopped before the process ends."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-@contextlib.asynccontextmanager
-async def _served(app: object, listener: socket.socket) -> AsyncIterator[None]:
-    server = _Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=5))  # type: ignore[arg-type]
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
-        await asyncio.sleep(0.01)
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await serving

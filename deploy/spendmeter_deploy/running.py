@@ -26,18 +26,25 @@ T = TypeVar("T")
 RUNS_ON = frozenset({"collect", "demo", "serve", "up", "worker"})
 """Commands that run until they are stopped."""
 EXPECTED = (StartError, StoreError, StreamError, SpendmeterError, PriceBookError)
+ROOMS = ("spendmeter_events", "spendmeter_clickhouse", "spendmeter_stream", "spendmeter_rollups", "spendmeter_deploy")
+DRIVERS = ("urllib3.connectionpool", "clickhouse_connect")
+"""They log each failed attempt at length; what we log says it in one line."""
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run `work` to its end; SIGTERM cancels it like Ctrl-C. Expected errors become one line and exit code 2."""
+def run(work: Coroutine[Any, Any, T], *, serves: bool = False) -> T:
+    """Run `work` to its end; SIGTERM cancels it like Ctrl-C. Expected errors become one line and exit code 2.
+
+    :param serves: `work` has no end of its own, so that SIGTERM is its success: exit code 0.
+    """
+    signals: list[int] = []
     try:
-        return asyncio.run(_cancelled_by_sigterm(work))
+        return asyncio.run(_cancelled_by_sigterm(work, signals))
     except EXPECTED as error:
         raise refuse(str(error)) from error
     except ValidationError as error:
         raise refuse(f"a setting is invalid: {'; '.join(describe_faults(error))}") from error
     except (KeyboardInterrupt, asyncio.CancelledError) as error:
-        raise typer.Exit(130) from error
+        raise typer.Exit(0 if serves and signals else 130) from error
 
 
 def refuse(message: str) -> typer.Exit:
@@ -69,8 +76,10 @@ def configure_logs(*, verbose: bool) -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
-    for room in ("spendmeter_events", "spendmeter_stream", "spendmeter_rollups", "spendmeter_deploy"):
+    for room in ROOMS:
         logging.getLogger(room).setLevel(logging.DEBUG if verbose else logging.WARNING)
+    for driver in DRIVERS:
+        logging.getLogger(driver).setLevel(logging.WARNING if verbose else logging.ERROR)
 
 
 def log_as_json() -> None:
@@ -81,10 +90,18 @@ def log_as_json() -> None:
     for handler in logging.getLogger().handlers:
         handler.setFormatter(JsonFormatter())
     logging.getLogger("spendmeter.http").setLevel(logging.INFO)
+    for room in ROOMS:
+        # What a process that serves does is worth a line each: version, partitions, readiness.
+        logging.getLogger(room).setLevel(min(logging.INFO, logging.getLogger(room).level or logging.INFO))
 
 
-async def _cancelled_by_sigterm(work: Coroutine[Any, Any, T]) -> T:
+async def _cancelled_by_sigterm(work: Coroutine[Any, Any, T], signals: list[int]) -> T:
     task = asyncio.current_task()
-    if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+    def stop() -> None:
+        signals.append(signal.SIGTERM)
+        if task is not None:
+            task.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
     return await work

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from datetime import UTC, datetime
-
-import uvicorn
 
 from spendmeter_clickhouse import Store, StoreSettings
 from spendmeter_clickhouse.api_keys import list_keys
 from spendmeter_deploy.errors import StartError
+from spendmeter_deploy.listening import listen, served, url_of
 from spendmeter_rollups import ServiceSettings, create_app
 from spendmeter_stream.settings import StreamSettings
-from spendmeter_stream.topic_admin import ensure_topics
+from spendmeter_stream.start import installed_version, place_of, wait_for_store
 from spendmeter_stream.worker import create_worker
 
 log = logging.getLogger(__name__)
@@ -23,12 +23,9 @@ async def work_forever() -> None:
     """Run one worker until it is told to stop; its last chunks are finished first."""
     settings = StreamSettings()
     with Store(StoreSettings()) as store:
-        await ensure_topics(
-            settings.client_options(), usage_partitions=settings.usage_partitions, replication=settings.replication
-        )
         worker = create_worker(settings=settings, store=store)
-        await worker.app.start()
         try:
+            await worker.app.start()
             await asyncio.Event().wait()
         finally:
             await worker.app.stop()
@@ -37,24 +34,33 @@ async def work_forever() -> None:
 async def serve_forever(host: str, port: int) -> None:
     """Run the query service until it is told to stop.
 
-    :raises StartError: nobody could ask it anything.
+    :raises StartError: nobody could ask it anything, or the address cannot be used.
     """
     settings = ServiceSettings()
-    with Store(StoreSettings()) as store:
-        if not await _anybody_may_ask(settings, store):
-            raise StartError(
-                "the service answers nobody without a key: make one with `spendmeter apikey create`,"
-                " set SPENDMETER_OIDC_ISSUER, or set SPENDMETER_ADMIN_KEY to a long random string"
-            )
-        config = uvicorn.Config(
-            create_app(store=store, settings=settings),
-            host=host,
-            port=port,
-            log_config=None,
-            access_log=False,
-            ws="none",
+    listener = listen(host, port)
+    with contextlib.closing(listener), Store(StoreSettings()) as store:
+        log.info(
+            "spendmeter %s, query service on %s, store at %s", installed_version(), url_of(listener), place_of(store)
         )
-        await uvicorn.Server(config).serve()
+        async with served(create_app(store=store, settings=settings), listener) as serving:
+            # From here on /healthz answers, and /readyz says what is missing.
+            starting = asyncio.create_task(_until_it_can_answer(settings, store))
+            try:
+                await asyncio.wait([serving, starting], return_when=asyncio.FIRST_COMPLETED)
+                await starting
+                await serving
+            finally:
+                starting.cancel()
+
+
+async def _until_it_can_answer(settings: ServiceSettings, store: Store) -> None:
+    await wait_for_store(store, schema=True)
+    if not await _anybody_may_ask(settings, store):
+        raise StartError(
+            "the service answers nobody without a key: make one with `spendmeter apikey create`,"
+            " set SPENDMETER_OIDC_ISSUER, or set SPENDMETER_ADMIN_KEY to a long random string"
+        )
+    log.info("ready")
 
 
 async def _anybody_may_ask(settings: ServiceSettings, store: Store) -> bool:

@@ -5,6 +5,7 @@ StreamError
 ├── PartitionStoppedError   a broken topic, not bad events: hold the partition until an operator looks
 ├── HoldError               the ingest cannot be held still: say what is in the way, exit 2
 ├── RebuildError            raw events do not give what a rebuild needs: say so, exit 2
+├── NotThereYetError        what the start needs is still missing: wait and ask again
 └── SetupError              the worker cannot start like this: say why, exit 2
 """
 
@@ -29,6 +30,10 @@ class HoldError(StreamError):
 
 class RebuildError(StreamError):
     """A month cannot be rebuilt from raw events. Nothing was changed."""
+
+
+class NotThereYetError(StreamError):
+    """The store answers, but has not yet what this version needs."""
 
 
 class SetupError(StreamError):

@@ -31,6 +31,7 @@ from spendmeter_stream.dead_letters import DeadLetters
 from spendmeter_stream.dedup import recall
 from spendmeter_stream.directory import Directory
 from spendmeter_stream.fence import Fence
+from spendmeter_stream.health import Health
 from spendmeter_stream.orphans import suspect_orphans
 from spendmeter_stream.pacing import Pacing
 from spendmeter_stream.partition import ChunkLimits, PartitionTask
@@ -42,6 +43,8 @@ from spendmeter_stream.wire import Events
 
 log = logging.getLogger(__name__)
 
+_GROUP: Final = "group"
+"""The name under which `/readyz` shows whether the group was joined."""
 _BUFFER_BYTES: Final = 256 * 2**20
 """Raw records held at once, over all partitions of this worker."""
 _WATCH_SECONDS: Final = 1.0
@@ -54,6 +57,8 @@ _CHUNKS_AT_ONCE: Final = 3
 class Ingest(mode.Service):
     """Owns the consumer; runs a `PartitionTask` for each partition that the group assigns."""
 
+    mundane_level = "debug"
+
     def __init__(
         self,
         *,
@@ -65,17 +70,24 @@ class Ingest(mode.Service):
         tasks: BackgroundTasks,
         guarantees: Guarantees | None = None,
         reached: Callable[[str], None] | None = None,
+        health: Health | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self._settings = settings
-        self._store = store
         self._directory = directory
         self._book = book
         self._find_incarnation = find_incarnation
         self._guarantees = guarantees or Guarantees()
         self._reached = reached
         self._background = tasks
+        self._health = health or Health()
+        self._health.report(_GROUP, "has not joined its consumer group yet")
+        # aiokafka's clients need a running loop, so they are made at the start.
+        self._consumer: Any = None
+        self._producer: Any = None
+        self._cpu = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute")
+        self._session = store.session("ingest", size=_CHUNKS_AT_ONCE)
         self._partitions: dict[TopicPartition, PartitionTask] = {}
         self._slots = asyncio.Semaphore(_CHUNKS_AT_ONCE)
         self._pacing = Pacing(interval=settings.chunk_interval_ms / 1000, chunks_per_second=settings.chunks_per_second)
@@ -83,8 +95,6 @@ class Ingest(mode.Service):
     async def on_start(self) -> None:
         """Open what the chunks need, then join the group."""
         settle_heap()
-        self._cpu = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute")
-        self._session = self._store.session("ingest", size=_CHUNKS_AT_ONCE)
         # A topic that was just made is unknown to some brokers for a moment.
         self._incarnation = await until_it_works("incarnation", self._find_incarnation)
         # What a former topic epoch left half stored has no other owner: each start of a memory broker begins a new one.
@@ -102,8 +112,10 @@ class Ingest(mode.Service):
     async def on_stop(self) -> None:
         """Finish the chunks under way, close them, leave the group."""
         await self.revoke(list(self._partitions))
-        await self._consumer.stop()
-        await self._producer.stop()
+        # A start that was cut short has made only some of them.
+        for client in (self._consumer, self._producer):
+            if client is not None:
+                await client.stop()
         self._session.close()
         self._cpu.shutdown()
 
@@ -144,8 +156,16 @@ class Ingest(mode.Service):
         """Whether all that the broker has for our partitions is stored."""
         return bool(self._partitions) and all(task.caught_up() for task in self._partitions.values())
 
+    def kafka_failure(self) -> str | None:
+        """Why the group cannot be reached now; None while it can, and before it was joined."""
+        if self._consumer is None or self._consumer._coordinator.coordinator_id is not None:
+            return None
+        return "the group's coordinator cannot be reached"
+
     def assign(self, partitions: Sequence[TopicPartition]) -> None:
         """Start a task for each of `partitions`."""
+        log.info("partitions %s assigned by group %s", _numbers(partitions), self._settings.group)
+        self._health.report(_GROUP, None)
         share = max(len(partitions), 16)
         for partition in partitions:
             fence = Fence(consumer=self._consumer, partition=partition)
@@ -162,6 +182,9 @@ class Ingest(mode.Service):
 
     async def revoke(self, partitions: Sequence[TopicPartition]) -> None:
         """Stop the tasks of `partitions`, each after its chunk under way."""
+        if partitions:
+            log.info("partitions %s revoked", _numbers(partitions))
+            self._health.report(_GROUP, "the group moves partitions between its workers")
         tasks = [self._partitions.pop(partition) for partition in partitions if partition in self._partitions]
         await asyncio.gather(*(task.stop(timeout=self._settings.stop_timeout_seconds) for task in tasks))
 
@@ -221,6 +244,10 @@ class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Begin; whatever an earlier owner left open is replayed first."""
         self._ingest.assign(list(assigned))
+
+
+def _numbers(partitions: Iterable[TopicPartition]) -> list[int]:
+    return sorted(partition.partition for partition in partitions)
 
 
 def _count_gaps(events: Events, block: pa.Table, directory: Directory) -> None:

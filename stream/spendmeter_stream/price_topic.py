@@ -33,6 +33,8 @@ _RESTART_SECONDS: Final = 5.0
 class PriceFeed(mode.Service):
     """Keeps a watcher's book up to date. Started before the ingest, it has all rows before an event is priced."""
 
+    mundane_level = "debug"
+
     def __init__(
         self, *, watcher: PriceBookWatcher, client_options: dict[str, Any], tasks: BackgroundTasks, **options: Any
     ) -> None:

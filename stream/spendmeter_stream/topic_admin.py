@@ -23,8 +23,8 @@ async def ensure_topics(client_options: dict[str, Any], *, usage_partitions: int
     :raises SetupError: the broker refused a topic.
     """
     admin = AIOKafkaAdminClient(**client_options)
-    await admin.start()
     try:
+        await admin.start()
         wanted = [
             NewTopic(spec.name, spec.partitions, replication, topic_configs=spec.config)
             for spec in topic_specs(usage_partitions=usage_partitions)

@@ -11,13 +11,12 @@ from functools import partial
 from typing import Any, Final
 
 import faust
-from faust.web import Request, Response, View
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from spendmeter_clickhouse import Session, Store, StoreError
 from spendmeter_events.topics import DIRECTORY
 from spendmeter_stream import metrics
 from spendmeter_stream.background import BackgroundTasks
+from spendmeter_stream.boot import WorkerApp, faust_options
 from spendmeter_stream.coordinator import wait_for_named_brokers
 from spendmeter_stream.directory import Directory
 from spendmeter_stream.guard import SpendGuard
@@ -27,12 +26,15 @@ from spendmeter_stream.ingest import Ingest
 from spendmeter_stream.price_topic import PriceFeed
 from spendmeter_stream.pricing import PriceBookWatcher
 from spendmeter_stream.protocol import Guarantees
+from spendmeter_stream.readiness import Readiness
 from spendmeter_stream.retry import until_it_works
 from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.settle import look_for_orphans, settle_open_doubts
+from spendmeter_stream.start import Start
 from spendmeter_stream.store_health import check_store, forget_store
 from spendmeter_stream.topic_admin import APP
 from spendmeter_stream.verify import check_drift, closed_days
+from spendmeter_stream.web import WorkerWeb
 
 log = logging.getLogger(__name__)
 
@@ -66,14 +68,14 @@ def create_worker(
 ) -> Worker:
     """Put a worker together; nothing is reached until the app starts.
 
-    :param web: serve `/metrics` on the worker's own port; False where another service shows the metrics.
+    :param web: serve `/healthz`, `/readyz` and `/metrics` on the worker's own port; False where another service does.
     :param health: where the worker's parts report what fails; a new registry by default.
     :raises PriceBookError: the price book cannot be used.
     """
     wait_for_named_brokers()
     health = health or Health()
     tasks = BackgroundTasks(health)
-    app = faust.App(APP, **_faust_options(settings, web=web))
+    app = WorkerApp(APP, **faust_options(settings))
     directory = Directory(session=store.session("directory"))
     prices = PriceBookWatcher(directory=settings.prices_path)
     ingest = Ingest(
@@ -85,7 +87,10 @@ def create_worker(
         guarantees=guarantees,
         reached=reached,
         tasks=tasks,
+        health=health,
     )
+    start = Start(settings=settings, store=store, health=health)
+    app.first = [_web(app, ingest, store, health), start] if web else [start]
     # In this order: the ingest starts when the rows of the topic are in force.
     app.service(PriceFeed(watcher=prices, client_options=settings.client_options(), tasks=tasks))  # type: ignore[arg-type]
     app.service(ingest)  # type: ignore[arg-type]  # takes an instance as well
@@ -93,41 +98,24 @@ def create_worker(
     app.service(guard)  # type: ignore[arg-type]
     _follow_directory(app, directory, tasks)
     _watch_drift(app, store.session("drift"), tasks)
-    _watch_store(app, store.session("health"), tasks)
+    _watch_store(app, store.session("store-health"), tasks)
     doubts = store.session("doubts")
     _settle_doubts(app, doubts, settings, tasks)
     _look_for_orphans(app, doubts, settings, tasks)
-    if web:
-        _show_metrics(app)
     return Worker(app, ingest, directory, prices, health)
 
 
-def _faust_options(settings: StreamSettings, *, web: bool) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        "broker": [f"kafka://{address.strip()}" for address in settings.bootstrap.split(",")],
-        "autodiscover": False,
-        "store": "memory://",
-        "topic_allow_declare": False,
-        "topic_partitions": 1,
-        "topic_replication_factor": settings.replication,
-        "broker_session_timeout": settings.session_timeout_ms / 1000,
-        "broker_rebalance_timeout": settings.rebalance_timeout_ms / 1000,
-        "broker_heartbeat_interval": settings.session_timeout_ms / 1000 / 4,
-        "web_enabled": web,
-        "web_bind": settings.worker_host,
-        "web_port": settings.worker_port,
-    }
-    ssl_context = settings.client_options().get("ssl_context")
-    if settings.security_protocol == "SSL":
-        options["broker_credentials"] = ssl_context
-    elif settings.security_protocol != "PLAINTEXT":
-        options["broker_credentials"] = faust.SASLCredentials(
-            username=settings.sasl_username,
-            password=settings.sasl_password,
-            mechanism=settings.sasl_mechanism,
-            ssl_context=ssl_context,
-        )
-    return options
+def _web(app: WorkerApp, ingest: Ingest, store: Store, health: Health) -> WorkerWeb:
+    def ending() -> str | None:
+        if app.crashed:
+            return f"crashed: {app.crash_reason!r}"
+        return "is stopping" if app.should_stop else None
+
+    return WorkerWeb(
+        # Read at the start, for Faust's own command has options for both.
+        address=lambda: (app.conf.web_bind, app.conf.web_port),
+        readiness=Readiness(health=health, session=store.session("health"), ending=ending, kafka=ingest.kafka_failure),
+    )
 
 
 def _follow_directory(app: faust.App, directory: Directory, tasks: BackgroundTasks) -> None:
@@ -213,9 +201,3 @@ def _look_for_orphans(app: faust.App, session: Session, settings: StreamSettings
     async def look() -> None:
         if app.is_leader():
             await tasks.once("orphans", find)
-
-
-def _show_metrics(app: faust.App) -> None:
-    @app.page("/metrics")
-    async def show(view: View, request: Request) -> Response:
-        return view.bytes(generate_latest(), content_type=CONTENT_TYPE_LATEST)

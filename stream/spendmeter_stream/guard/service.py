@@ -34,6 +34,8 @@ one of the store's processors, however much there is to read."""
 class SpendGuard(mode.Service):
     """Runs on the leader only. Nothing waits for it: session, producer and tasks are its own, and it never raises."""
 
+    mundane_level = "debug"
+
     def __init__(
         self,
         *,

@@ -9,7 +9,7 @@ ROOMS := producers clickhouse stream rollups deploy
 JOBS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format boards gate bench torture lock clean
+.PHONY: help demo test coverage check format boards gate bench torture lock clean
 
 help: ## list the verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -40,6 +40,10 @@ demo: $(RUNTIME) ## 90 days of traffic through the real pipeline, then serve it
 
 test: $(DEV) ## all tests (unit, integration, e2e)
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+coverage: $(DEV) ## tests of pricing and usage extractors; fails below 100 % branch coverage
+	$(BIN)/pytest -q -n $(JOBS) tests/unit/pricing tests/unit/extract --cov=spendmeter_stream.pricing --cov=spendmeter_events.extract \
+	  --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
 
 check: $(DEV) ## formatting, lint, types, known holes in dependencies
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""Every page of the documentation is reachable from its index, and every relative link leads to a file and a heading."""
+"""Every page is reachable from the documentation's index, and every relative link leads to a file and a heading."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ killed in the middle of an insert") argues why what is done here counts nothing 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import date
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -42,21 +43,29 @@ _MAY_HAVE_LOST: Final = """
       AND start_offset = {start:UInt64}"""
 
 
-async def confirm(session: Session, block: pa.Table, coordinates: Coordinates, offsets: OffsetRange) -> int:
+async def confirm(
+    session: Session,
+    block: pa.Table,
+    coordinates: Coordinates,
+    offsets: OffsetRange,
+    *,
+    suspect: Collection[date] = (),
+) -> int:
     """Make sure that raw events have every row of `block`, and note a doubt where rollups may lack some.
 
     Call it when the block was sent again and acknowledged. Returns how many rows were put back.
 
+    :param suspect: UTC days whose rollups may differ, whatever is found; they are reconciled.
     :raises StoreError: the store failed; call it again.
     """
     chunk = _Sent(session, block, coordinates, offsets)
     missing = await chunk.missing()
-    if not missing.num_rows and not await chunk.store_was_killed():
+    if not missing.num_rows and not suspect and not await chunk.store_was_killed():
         return 0
     if missing.num_rows:
         await chunk.put_back(missing)
     await chunk.drop_repair_table()
-    await raise_doubt(session, coordinates, offsets, days=days_of(block))
+    await raise_doubt(session, coordinates, offsets, days={*suspect, *days_of(block)})
     return missing.num_rows
 
 

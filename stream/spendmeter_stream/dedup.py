@@ -24,6 +24,8 @@ _FALSE_POSITIVES: Final = 0.00001
 BEGINNING: Final = -(2**62)
 """Before every moment, in Unix ms."""
 _HOUR_MS: Final = 3_600_000
+MARGIN_MS: Final = _HOUR_MS
+"""How far apart the `occurred_at` of two copies of an event may be."""
 
 _IDS_A_QUERY: Final = 3000
 """Over HTTP ClickHouse refuses a parameter above 128 KiB; an id in an array takes 39 bytes."""
@@ -97,7 +99,8 @@ class SeenIds:
 
     def doubtful(self, events: Events) -> list[int]:
         """The rows of `events` that may be stored already; of the others, surely none is."""
-        hits: set[int] = set(np.flatnonzero(events.occurred_at_ms < self.since).tolist())
+        # A copy may be stamped up to an hour apart, so the first one may lie before what is remembered whole.
+        hits: set[int] = set(np.flatnonzero(events.occurred_at_ms < self.since + MARGIN_MS).tolist())
         for generation in self._generations:
             known = generation.filter
             hits.update([row for row, key in enumerate(events.keys) if key in known])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 
 from spendmeter_clickhouse import Session
@@ -76,12 +76,12 @@ async def write_intent(
     offsets: OffsetRange,
     *,
     generation: int,
-    days: Iterable[date],
-    decided_at: datetime,
+    days: Iterable[date] = (),
+    decided_at: datetime | None = None,
 ) -> None:
     """Write down that the block of `offsets` is about to be inserted by this generation of the group.
 
-    :param days: UTC days of the block's events. :param decided_at: the `now` of the chunk's validation.
+    :param days: UTC days of the block's events. :param decided_at: the `now` of the chunk's validation; now by default.
     """
     row = (
         coordinates.incarnation,
@@ -90,7 +90,7 @@ async def write_intent(
         offsets.end,
         generation,
         sorted(days),
-        decided_at,
+        decided_at or datetime.now(UTC),
     )
     await session.insert("ingest_chunks", [row], _COLUMNS)
 

@@ -158,7 +158,10 @@ class PartitionTask:
         log.info("partition %s: replaying offsets %s", self._partition.partition, intent.offsets)
         self._lag.begin(records[0].timestamp / 1000 if records else time.time())
         async with self._slots:
-            await self._take(protocol, Chunk(records, intent.offsets, recovers=intent), reason="replay")
+            # Retention may have taken its first records, or all.
+            expired = not records or records[0].offset > intent.offsets.start
+            chunk = Chunk(records, intent.offsets, recovers=intent, expired=expired)
+            await self._take(protocol, chunk, reason="replay")
         self._consumer.seek(self._partition, intent.offsets.end)
 
     async def _committed(self) -> int:

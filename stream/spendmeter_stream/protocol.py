@@ -6,10 +6,12 @@ A chunk is one contiguous range of offsets of one partition. docs/exactly-once.m
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final, TypeVar
 
 import pyarrow as pa
@@ -19,10 +21,12 @@ from spendmeter_stream.block import Coordinates, days_of
 from spendmeter_stream.confirm import confirm
 from spendmeter_stream.dead_letters import DeadLetters, DeadLetterSource
 from spendmeter_stream.dedup import SeenIds, not_yet_stored, stored_at
+from spendmeter_stream.doubts import raise_doubt
 from spendmeter_stream.fence import Fence
 from spendmeter_stream.gate import Gate
 from spendmeter_stream.intents import Intent, OffsetRange, insert_token, write_intent
-from spendmeter_stream.replay import with_landed_rows
+from spendmeter_stream.recovery import SEND, Completion, completion
+from spendmeter_stream.replay import completed, landed_rows
 from spendmeter_stream.retry import until_it_works
 from spendmeter_stream.validate import Rejected, Validated, validate
 from spendmeter_stream.wire import Events
@@ -35,6 +39,8 @@ EXACTLY_ONCE: Final = {
     # The views have grouped their rows already: to merge them once more on the way in finds nothing to add up.
     "optimize_on_insert": 0,
 }
+FENCE_SECONDS: Final = 60.0
+"""An insert that is sent later than this after the fence is fenced once more."""
 STEPS: Final = ("validate", "dead_letter", "dedup", "build", "intent", "fence", "gate", "insert")
 """Of every chunk; "confirm" follows where the insert was not acknowledged at once."""
 
@@ -49,6 +55,12 @@ class Guarantees:
     token: bool = True
     view_dedup: bool = True
     confirm: bool = True
+    decision: bool = True
+    """A recovery validates with the time of the first decision."""
+    token_age: bool = True
+    """A recovery looks which rows landed before it trusts a token that may be forgotten."""
+    expired: bool = True
+    """A recovery whose records are gone reconciles what landed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +71,8 @@ class Chunk:
     offsets: OffsetRange
     recovers: Intent | None = None
     """What an earlier owner wrote down of it; None for a chunk that begins here."""
+    expired: bool = False
+    """Whether the broker no longer has all of its records."""
 
     @property
     def replay(self) -> bool:
@@ -73,6 +87,14 @@ class Outcome:
     stored: int
     duplicates: int
     rejected: list[Rejected]
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A chunk's block, and how many of its rows were in raw events before."""
+
+    block: pa.Table
+    landed: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -93,6 +115,8 @@ class ChunkProtocol:
     _gate: Gate = field(init=False)
     _sent: int = field(init=False, default=0)
     """How often the block was sent."""
+    _fenced_at: float = field(init=False, default=0.0)
+    """When the coordinator last agreed that the partition is ours."""
 
     def __post_init__(self) -> None:
         self._gate = Gate(store=self.store, coordinates=self.coordinates, fence=self.fence)
@@ -103,8 +127,7 @@ class ChunkProtocol:
         :raises PartitionLostError: another worker owns the partition; it goes on from what we wrote down.
         """
         # 1. Every record is an event or a dead letter, and the dead letters are safe before anything counts.
-        # A recovery decides as its first owner did: a clock that moved on would accept other records.
-        decided_at = chunk.recovers.decided_at if chunk.recovers else datetime.now(UTC)
+        decided_at = self._decided_at(chunk)
         validated = await self._step("validate", lambda: self._validate(chunk, decided_at))
         if validated.rejected:
             await self._step("dead_letter", lambda: self._dead_letter(chunk, validated.rejected))
@@ -115,12 +138,23 @@ class ChunkProtocol:
             duplicates=len(validated.events) - len(events),
             rejected=validated.rejected,
         )
-        if not len(events):
-            # Nothing to insert, so nothing to replay: the chunk is closed at once.
-            await self._step("fence", lambda: self.fence.commit(chunk.offsets.end))
-            return outcome
-        # 3. Whoever owns the partition after this knows where the block ends, and rows that landed stay as they are.
-        block = await self._step("build", lambda: self._build(chunk, events))
+        if len(events) or (chunk.recovers and self.guarantees.expired):
+            # 3. Rows of an earlier owner that landed stay as they are.
+            made = await self._step("build", lambda: self._build(chunk, events))
+            if made.block.num_rows:
+                await self._store(chunk, made, decided_at)
+                # The next chunk's fence closes this one.
+                self.seen.add(events)
+                return outcome
+            # Its records are gone, and so are its rows, if it had any; some may have reached a rollup.
+            await self._step("suspect", lambda: self._suspect(chunk))
+        # Nothing to insert, so nothing to recover: the chunk is closed at once.
+        await self._step("fence", lambda: self.fence.commit(chunk.offsets.end))
+        return outcome
+
+    async def _store(self, chunk: Chunk, made: _Made, decided_at: datetime) -> None:
+        """Steps 4 to 7: whoever owns the partition after the first of them knows where the block ends."""
+        block = made.block
         if self.guarantees.intent:
             await self._step("intent", lambda: self._write_intent(chunk, block, decided_at))
         # 4. The group's coordinator refuses a stale generation: a zombie stops here, before it inserts.
@@ -129,14 +163,22 @@ class ChunkProtocol:
         # 5. No command replaces rollups while we insert, and we insert nothing while one does.
         await self._step("gate", lambda: self._gate.pass_through(chunk.offsets.start, replay=chunk.replay))
         # 6. A retry sends the same rows and token: what landed is skipped, what did not is completed, views included.
+        #    A recovery sends nothing where the token may be forgotten and rows have landed.
+        todo = await self._step("complete", lambda: self._completion(chunk, made)) if chunk.recovers else SEND
         self._sent = 0
-        await self._step("insert", lambda: self._insert(chunk, block))
+        self._fenced_at = time.monotonic()
+        if todo.insert:
+            await self._step("insert", lambda: self._insert(chunk, block))
         # 7. A store that was killed meanwhile may know the token and not have the rows.
         if self.guarantees.confirm and (chunk.replay or self._sent > 1):
-            await self._step("confirm", lambda: confirm(self.store, block, self.coordinates, chunk.offsets))
-        # 8. The next chunk's fence closes this one.
-        self.seen.add(events)
-        return outcome
+            look = partial(confirm, self.store, block, self.coordinates, chunk.offsets, suspect=todo.suspect)
+            await self._step("confirm", look)
+
+    def _decided_at(self, chunk: Chunk) -> datetime:
+        # A recovery decides as the first owner did: by now, other records may be too far in the future no more.
+        if chunk.recovers and self.guarantees.decision:
+            return chunk.recovers.decided_at
+        return datetime.now(UTC)
 
     async def _validate(self, chunk: Chunk, now: datetime) -> Validated:
         return await self._off_loop(lambda: validate(chunk.records, now=now, max_future=self.max_future))
@@ -148,18 +190,42 @@ class ChunkProtocol:
     async def _dedup(self, chunk: Chunk, events: Events) -> Events:
         if not self.guarantees.dedup:
             return events
-        doubtful = await self._off_loop(lambda: self.seen.doubtful(events))
+        # A recovery looks them all up: memory has nothing of copies that were removed as surplus.
+        every = list(range(len(events)))
+        doubtful = every if chunk.replay else await self._off_loop(lambda: self._doubtful(chunk, events))
         stored = await stored_at(self.store, events.take(doubtful)) if doubtful else {}
         # Our own replay keeps what it stored itself, so that the block is the same; a normal chunk drops it:
         # the group was moved back by hand, and its token may be forgotten.
         ours = self.coordinates if chunk.replay else None
         return await self._off_loop(lambda: not_yet_stored(events, stored, ours=ours))
 
-    async def _build(self, chunk: Chunk, events: Events) -> pa.Table:
+    def _doubtful(self, chunk: Chunk, events: Events) -> list[int]:
+        """The rows of `events` that may be stored: by memory, and because another partition may have their copies."""
+        keys = {record.offset: record.key for record in chunk.records}
+        foreign = [
+            row
+            for row, (key, offset) in enumerate(zip(events.keys, events.offsets, strict=True))
+            if keys[offset] != key
+        ]
+        return sorted({*self.seen.doubtful(events), *foreign})
+
+    async def _build(self, chunk: Chunk, events: Events) -> _Made:
         block = await self._off_loop(lambda: self.build(events, self.coordinates))
-        if chunk.replay:
-            block = await with_landed_rows(self.store, block, self.coordinates, chunk.offsets)
-        return block
+        if chunk.recovers is None:
+            return _Made(block)
+        days = chunk.recovers.days if self.guarantees.expired else ()
+        landed = await landed_rows(self.store, block, self.coordinates, chunk.offsets, days=days)
+        return _Made(completed(block, landed), landed.num_rows)
+
+    async def _completion(self, chunk: Chunk, made: _Made) -> Completion:
+        if chunk.recovers is None or not self.guarantees.token_age:
+            return SEND
+        expired = chunk.expired and self.guarantees.expired
+        return await completion(self.store, chunk.recovers, made.block, landed=made.landed, expired=expired)
+
+    async def _suspect(self, chunk: Chunk) -> None:
+        if chunk.recovers:
+            await raise_doubt(self.store, self.coordinates, chunk.offsets, days=chunk.recovers.days)
 
     async def _write_intent(self, chunk: Chunk, block: pa.Table, decided_at: datetime) -> None:
         await write_intent(
@@ -172,6 +238,10 @@ class ChunkProtocol:
         )
 
     async def _insert(self, chunk: Chunk, block: pa.Table) -> None:
+        # The token stops a zombie only while the store remembers it, and who was frozen does not know for how long.
+        if self.guarantees.fence and time.monotonic() - self._fenced_at > FENCE_SECONDS:
+            await self.fence.commit(chunk.offsets.start)
+            self._fenced_at = time.monotonic()
         self._sent += 1
         settings = dict(EXACTLY_ONCE)
         if not self.guarantees.view_dedup:

@@ -62,8 +62,9 @@ class StreamSettings(KafkaSettings):
     chunks_per_second: float = Field(default=8.0, gt=0, le=1000)
     """How many chunks a worker closes by time: the more partitions, the longer each waits for its turn,
     so that the store gets few large parts instead of many small ones."""
-    dedup_ids: int = Field(default=2_000_000, ge=1000)
-    """How many of the newest stored ids are remembered in memory, over all partitions of this worker."""
+    dedup_ids: int = Field(default=4_000_000, ge=1000)
+    """How many of the newest stored ids are remembered in memory, over all partitions of this worker: 3 bytes each.
+    Below twice the events of an hour, every event is looked up in the store, because its copy may be an hour older."""
     max_future_seconds: int = Field(default=3600, ge=0)
     """An event may be this far ahead of the worker's clock; further ahead it is dead-lettered."""
     max_bad_in_a_row: int = Field(default=10_000, ge=1)

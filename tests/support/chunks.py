@@ -20,7 +20,7 @@ from spendmeter_stream.dead_letters import DeadLetters
 from spendmeter_stream.dedup import recall
 from spendmeter_stream.errors import PartitionLostError
 from spendmeter_stream.fence import Fence
-from spendmeter_stream.intents import Intent, OffsetRange
+from spendmeter_stream.intents import OffsetRange
 from spendmeter_stream.orphans import chunk_to_recover
 from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.protocol import Chunk, ChunkProtocol, Outcome
@@ -92,6 +92,11 @@ class Owner:
 
     async def assigned(self) -> None:
         """Take the partition over: the rest of an open chunk first, as `PartitionTask` does."""
+        await self.join()
+        await self.recover()
+
+    async def join(self) -> None:
+        """Own the partition from its committed offset."""
         self.coordinates = Coordinates(self._group.incarnation, self._partition)
         self.protocol = ChunkProtocol(
             fence=cast(Fence, GroupFence(self._group, self._partition)),
@@ -105,14 +110,21 @@ class Owner:
             reached=self._reached,
         )
         self.position = self._group.committed.get(self._partition, 0)
-        intent = await chunk_to_recover(self._session, self.coordinates, committed=self.position)
-        if intent is not None:
-            await self.take(intent.offsets.end, recovers=intent)
 
-    async def take(self, end: int, *, recovers: Intent | None = None) -> Outcome:
+    async def recover(self, *, first: int = 0) -> None:
+        """Complete the chunk that an earlier owner left open; of the log, offsets below `first` have expired."""
+        intent = await chunk_to_recover(self._session, self.coordinates, committed=self.position)
+        if intent is None:
+            return
+        records = self._log[max(first, intent.offsets.start) : intent.offsets.end]
+        expired = first > intent.offsets.start
+        await self.protocol.run(Chunk(records, intent.offsets, recovers=intent, expired=expired))
+        self.position = intent.offsets.end
+
+    async def take(self, end: int) -> Outcome:
         """The chunk from the position to `end`."""
         records = self._log[self.position : end]
-        outcome = await self.protocol.run(Chunk(records, OffsetRange(self.position, end), recovers))
+        outcome = await self.protocol.run(Chunk(records, OffsetRange(self.position, end)))
         self.position = end
         return outcome
 

@@ -47,6 +47,16 @@ def test_what_is_forgotten_moves_the_span_forward() -> None:
     assert seen.doubtful(at(99, START + timedelta(hours=2))) == []
 
 
+def test_a_copy_stamped_later_is_looked_up_where_the_memory_begins_between_the_two() -> None:
+    seen = SeenIds(capacity=10)
+    # The first is forgotten; a retry stamps its attempt anew, up to an hour later.
+    seen.add(stored(*range(1, 31)))
+    first = START + timedelta(minutes=1)
+    assert first.timestamp() * 1000 < seen.since
+    for later in (timedelta(minutes=11), timedelta(hours=1)):
+        assert seen.doubtful(at(1, first + later)) == [0]
+
+
 def offsets_kept(numbers: list[int], where: dict[int, StoredAt], *, replay: bool = False) -> list[int]:
     known = {UUID(int=number).bytes: at for number, at in where.items()}
     events = not_yet_stored(Events.of([event(number) for number in numbers]), known, ours=HERE if replay else None)

@@ -76,9 +76,13 @@ app.command("verify")(verify_command)
 
 
 @app.command("migrate")
-def migrate_() -> None:
+def migrate_(
+    adopt_group: Annotated[
+        bool, typer.Option("--adopt-group", help="Hand the store over to SPENDMETER_GROUP; stop all workers first.")
+    ] = False,
+) -> None:
     """Bring the store at SPENDMETER_STORE_DSN to this version's schema."""
-    run(_migrate())
+    run(_migrate(adopt_group=adopt_group))
 
 
 @app.command()
@@ -130,7 +134,7 @@ async def _up(settings: StackSettings) -> None:
         await until_told_to_stop(stack)
 
 
-async def _migrate() -> None:
+async def _migrate(*, adopt_group: bool) -> None:
     from spendmeter_stream.start import wait_for_store
 
     with Store(StoreSettings()) as store:
@@ -138,6 +142,19 @@ async def _migrate() -> None:
         for migration in await migrate(store):
             typer.echo(f"applied {migration.version:04}_{migration.name}")
         typer.echo(f"the schema of {store.database} is up to date")
+        if adopt_group:
+            await _adopt_group(store)
+
+
+async def _adopt_group(store: Store) -> None:
+    from spendmeter_stream.group_owner import adopt_group
+    from spendmeter_stream.settings import StreamSettings
+
+    group = StreamSettings().group
+    former = await adopt_group(store.session("group"), group)
+    typer.echo(
+        f"the store is filled by consumer group {group} from now on" + (f", formerly {former}" if former else "")
+    )
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from spendmeter_stream.dead_letters import DeadLetters
 from spendmeter_stream.dedup import recall
 from spendmeter_stream.directory import Directory
 from spendmeter_stream.fence import Fence
+from spendmeter_stream.group_owner import ensure_group
 from spendmeter_stream.health import Health
 from spendmeter_stream.orphans import suspect_orphans
 from spendmeter_stream.pacing import Pacing
@@ -97,6 +98,7 @@ class Ingest(mode.Service):
         settle_heap()
         # A topic that was just made is unknown to some brokers for a moment.
         self._incarnation = await until_it_works("incarnation", self._find_incarnation)
+        await until_it_works("group", lambda: ensure_group(self._session, self._settings.group))
         # What a former topic epoch left half stored has no other owner: each start of a memory broker begins a new one.
         await until_it_works("orphans", lambda: suspect_orphans(self._session, incarnation=self._incarnation))
         await until_it_works("directory", self._directory.refresh)
@@ -189,6 +191,8 @@ class Ingest(mode.Service):
         await asyncio.gather(*(task.stop(timeout=self._settings.stop_timeout_seconds) for task in tasks))
 
     async def _prepare(self, partition: TopicPartition, fence: Fence, shared_by: int) -> ChunkProtocol:
+        # Again with each assignment: the store may have been handed over since.
+        await ensure_group(self._session, self._settings.group)
         seen = await recall(
             self._session,
             partition=partition.partition,

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaProducer
 from spendmeter_clickhouse import Store
 from spendmeter_events.connection import KafkaConnection
 from spendmeter_events.topics import USAGE
+from spendmeter_stream.group_owner import adopt_group
 from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.topic_admin import ensure_topics
 from spendmeter_stream.worker import Worker, create_worker
@@ -35,6 +36,9 @@ def stream_settings(connection: KafkaConnection, **changes: Any) -> StreamSettin
 async def working(settings: StreamSettings, store: Store, **options: Any) -> AsyncIterator[Worker]:
     """A worker that owns its partitions, stopped at the end."""
     await ensure_topics(settings.client_options(), usage_partitions=settings.usage_partitions)
+    # Tests of one module share a store, and each has a group of its own.
+    with store.session("group") as session:
+        await adopt_group(session, settings.group)
     worker = create_worker(settings=settings, store=store, web=False, **options)
     await worker.app.start()
     try:

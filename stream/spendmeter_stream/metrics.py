@@ -42,6 +42,9 @@ ROWS_PUT_BACK = Counter(
     "spendmeter_rows_put_back", "Rows that a killed store remembered without having them, and that were put back."
 )
 DIRECTORY_ENTRIES = Counter("spendmeter_directory_entries", "Directory records read.", ["outcome"])
+SURPLUS_REMOVED = Counter(
+    "spendmeter_surplus_copies_removed", "Copies of calls that were stored in another partition, too, and removed."
+)
 ROLLUP_DRIFT = Gauge(
     "spendmeter_rollup_drift",
     "Differences between raw events and rollups at the last check; 0 is the only good value.",

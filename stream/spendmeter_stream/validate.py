@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
+from uuid import UUID
 
 import numpy as np
 from pydantic import ValidationError
@@ -53,11 +54,11 @@ def validate(records: Sequence[Record], *, now: datetime, max_future: timedelta)
     events: list[WireEvent | None] = [read(record.key, record.value) for record in records]
     occurred_at = np.zeros(len(records), np.int64)
     _settle_quickly(records, events, occurred_at)
-    rejected = _settle_slowly(records, events, occurred_at)
+    # A plainly good event has its id as the record's key; the others get it as theirs.
+    keys = [record.key or b"" for record in records]
+    rejected = _settle_slowly(records, events, occurred_at, keys)
     rejected |= _out_of_range(records, events, occurred_at, latest=now + max_future)
     rows = [row for row in range(len(records)) if row not in rejected]
-    # A good event has its id as the record's key.
-    keys: list[bytes] = [record.key for record in records]  # type: ignore[misc]
     everything = Events(events, keys, occurred_at, [record.offset for record in records])  # type: ignore[arg-type]
     return Validated(everything.take(rows), [rejected[row] for row in sorted(rejected)])
 
@@ -76,9 +77,9 @@ def _settle_quickly(records: Sequence[Record], events: list[WireEvent | None], o
 
 
 def _settle_slowly(
-    records: Sequence[Record], events: list[WireEvent | None], occurred_at: Int64
+    records: Sequence[Record], events: list[WireEvent | None], occurred_at: Int64, keys: list[bytes]
 ) -> dict[int, Rejected]:
-    """Let the contract judge the records without an event; returns those it refuses, by row."""
+    """Let the contract judge the records without an event, and key them; returns those it refuses, by row."""
     rejected: dict[int, Rejected] = {}
     judged: list[tuple[int, UsageEvent]] = []
     for row, event in enumerate(events):
@@ -92,8 +93,8 @@ def _settle_slowly(
         rows = [row for row, _ in judged]
         read_slowly = Events.of([event for _, event in judged])
         occurred_at[rows] = read_slowly.occurred_at_ms
-        for row, fields in zip(rows, read_slowly.fields, strict=True):
-            events[row] = fields
+        for row, fields, key in zip(rows, read_slowly.fields, read_slowly.keys, strict=True):
+            events[row], keys[row] = fields, key
     return rejected
 
 
@@ -107,9 +108,23 @@ def _one(record: Record) -> UsageEvent | Rejected:
         event = UsageEvent.model_validate_json(value)
     except ValidationError as error:
         return Rejected(record.offset, *_reason(error))
-    if record.key != event.event_id.bytes:
+    if not names(record.key, event.event_id):
         return Rejected(record.offset, "key_mismatch", "the record's key must be the 16 bytes of event_id")
     return event
+
+
+def names(key: bytes | None, event_id: UUID) -> bool:
+    """Whether a record's key is that of the event: its 16 bytes, its id as text, or none at all.
+
+    Emitters of other languages write the last two. A copy may then be in another partition, where memory does not have
+    it: such events are always looked up, and `surplus.py` finds what passed by.
+    """
+    if not key or key == event_id.bytes:
+        return True
+    try:
+        return UUID(key.decode("ascii")) == event_id
+    except ValueError:
+        return False
 
 
 def _reason(error: ValidationError) -> tuple[str, str]:

@@ -32,6 +32,7 @@ from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.settle import look_for_orphans, settle_open_doubts
 from spendmeter_stream.start import Start
 from spendmeter_stream.store_health import check_store, forget_store
+from spendmeter_stream.surplus import remove_surplus_when_due
 from spendmeter_stream.topic_admin import APP
 from spendmeter_stream.verify import check_drift, closed_days
 from spendmeter_stream.web import WorkerWeb
@@ -44,6 +45,8 @@ _STORE_SECONDS: Final = 60.0
 _SETTLE_SECONDS: Final = 10.0
 _SETTLE_AGAIN_SECONDS: Final = 60.0
 _ORPHANS_SECONDS: Final = 900.0
+_SURPLUS_SECONDS: Final = 900.0
+"""How often the leader asks whether its daily look is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ def create_worker(
     doubts = store.session("doubts")
     _settle_doubts(app, doubts, settings, tasks)
     _look_for_orphans(app, doubts, settings, tasks)
+    _remove_surplus(app, store.session("surplus"), tasks)
     return Worker(app, ingest, directory, prices, health)
 
 
@@ -201,3 +205,13 @@ def _look_for_orphans(app: faust.App, session: Session, settings: StreamSettings
     async def look() -> None:
         if app.is_leader():
             await tasks.once("orphans", find)
+
+
+def _remove_surplus(app: faust.App, session: Session, tasks: BackgroundTasks) -> None:
+    async def turn() -> None:
+        await until_it_works("surplus", lambda: remove_surplus_when_due(session))
+
+    @app.timer(_SURPLUS_SECONDS)  # type: ignore[untyped-decorator]
+    async def look() -> None:
+        if app.is_leader():
+            await tasks.once("surplus", turn)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -55,8 +57,8 @@ BAD: dict[str, tuple[FakeRecord, str, str]] = {
     "17 tags": (record(1, tags={str(n): "" for n in range(17)}), "invalid_field", "tags: Dictionary should have"),
     "schema version 2": (record(1, schema_version=2), "invalid_field", "schema_version: Input should be 1"),
     "wrong key": (replace(record(1), key=b"0123456789abcdef"), "key_mismatch", "16 bytes of event_id"),
-    "no key": (replace(record(1), key=None), "key_mismatch", "16 bytes of event_id"),
-    "key as text": (replace(record(1), key=str(event(1).event_id).encode()), "key_mismatch", "16 bytes"),
+    "another id as text": (replace(record(1), key=str(event(2).event_id).encode()), "key_mismatch", "16 bytes"),
+    "key of no text": (replace(record(1), key=b"\xff" * 36), "key_mismatch", "16 bytes"),
 }
 
 
@@ -132,3 +134,13 @@ def test_one_by_one_and_all_at_once_agree(changes: dict[str, Any], cut: int, noi
     odd_ones = [row for row, offset in enumerate(among.events.offsets) if offset == 5]
     assert [among.events.fields[row] for row in odd_ones] == alone.events.fields
     assert len(among.events) + len(among.rejected) == 3
+
+
+@pytest.mark.parametrize(
+    "write", [lambda _: None, lambda _: b"", lambda key: str(key).encode(), lambda key: key.hex.encode().upper()]
+)
+def test_other_keys_of_the_event_are_replaced_by_its_id(write: Callable[[UUID], bytes | None]) -> None:
+    records = [replace(record(number), key=write(event(number).event_id)) for number in (1, 2)]
+    result = validate([*records, record(3)], now=NOW, max_future=timedelta(hours=1))
+    assert result.rejected == []
+    assert result.events.keys == [UUID(int=number).bytes for number in (1, 2, 3)]

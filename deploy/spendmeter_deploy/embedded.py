@@ -20,6 +20,7 @@ from spendmeter_deploy.folder import DataFolder
 from spendmeter_deploy.listening import listen, served, url_of
 from spendmeter_deploy.settings import StackSettings
 from spendmeter_rollups import ServiceSettings, create_app
+from spendmeter_stream.group_owner import adopt_group
 from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.topic_admin import ensure_topics
 from spendmeter_stream.worker import Worker, create_worker
@@ -75,6 +76,9 @@ async def embedded_stack(settings: StackSettings) -> AsyncIterator[EmbeddedStack
             session_timeout_ms=5000,
         )
         await ensure_topics(stream.client_options(), usage_partitions=stream.usage_partitions)
+        # The folder is locked, so no other group can be at work: whatever its name was, its offsets are gone.
+        with store.session("group") as session:
+            await adopt_group(session, stream.group)
         worker = create_worker(settings=stream, store=store, web=False)
         key, service = _service_settings()
         running = EmbeddedStack(folder=folder, broker=broker, store=store, worker=worker, url=url_of(listener), key=key)

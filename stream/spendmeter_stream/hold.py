@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 from spendmeter_clickhouse import Session
 from spendmeter_stream.errors import HoldError
+from spendmeter_stream.group_owner import owning_group
 from spendmeter_stream.open_chunks import BegunChunk, newest_chunks
 from spendmeter_stream.pauses import Held, ask_pause, end_pauses, read_held, read_pauses
 from spendmeter_stream.reprice.ledger import repricing_until
@@ -41,8 +42,10 @@ async def hold_ingest(
     """Ask for a pause, wait until every partition is closed or held, and end the pause afterwards.
 
     :param seconds: how long workers wait at most, even if this process dies. Half of it may pass until all are held.
-    :raises HoldError: another command holds the ingest or appends to it, or a chunk stays open.
+    :raises HoldError: another command holds the ingest or appends to it, a chunk stays open, or `stream` is of a group
+        that does not fill the store.
     """
+    await _ensure_its_group(session, stream)
     hold = Hold(session, pause or uuid4())
     try:
         await ask_pause(session, hold.pause, reason=reason, seconds=seconds)
@@ -57,6 +60,13 @@ async def hold_ingest(
         yield hold
     finally:
         await asyncio.shield(end_pauses(session, [hold.pause]))
+
+
+async def _ensure_its_group(session: Session, stream: Stream) -> None:
+    """The offsets of another group say nothing of what is in flight: a chunk could pass for closed."""
+    owner = await owning_group(session)
+    if stream.group and owner is not None and owner != stream.group:
+        raise HoldError(f"the store is filled by consumer group {owner!r}: set SPENDMETER_GROUP={owner}")
 
 
 async def _until_quiet(hold: Hold, stream: Stream, *, seconds: float) -> None:

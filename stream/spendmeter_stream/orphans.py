@@ -87,10 +87,8 @@ async def suspect(session: Session, coordinates: Coordinates, intents: Sequence[
         offsets = OffsetRange(intent.offsets.start, intent.furthest)
         days = await days_of(session, coordinates, intent)
         if days:
-            log.warning(
-                "partition %d [%d, %d) of topic epoch %s was left open: its days are reconciled",
-                coordinates.partition, offsets.start, offsets.end, coordinates.incarnation,
-            )  # fmt: skip
+            where = f"partition {coordinates.partition} [{offsets.start}, {offsets.end})"
+            log.info("%s of topic epoch %s may be half stored: its days are reconciled", where, coordinates.incarnation)
             # In this order: a crash in between repeats the comparison, and loses nothing.
             await raise_doubt(session, coordinates, offsets, days=days)
         mark = (coordinates.incarnation, coordinates.partition, offsets.start)

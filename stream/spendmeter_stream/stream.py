@@ -23,6 +23,8 @@ class Stream:
     incarnation: str
     committed: Callable[[], Awaitable[Mapping[int, int]]]
     """Partition → offset that the group has committed now; every chunk below it is stored whole."""
+    group: str = ""
+    """The group's name; empty where it does not matter."""
     partitions: Callable[[], Awaitable[Collection[int]]] | None = None
     """The partitions that the topic has now; None where nobody can ask."""
 
@@ -52,7 +54,7 @@ async def open_stream(settings: StreamSettings) -> AsyncIterator[Stream]:
 
     try:
         consumer.assign([TopicPartition(USAGE, number) for number in await partitions()])
-        yield Stream(incarnation=incarnation, committed=committed, partitions=partitions)
+        yield Stream(incarnation=incarnation, committed=committed, group=settings.group, partitions=partitions)
     finally:
         await consumer.stop()
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from spendmeter_clickhouse import Session, Store
-from spendmeter_stream.errors import SetupError
+from spendmeter_stream.errors import HoldError, SetupError
 from spendmeter_stream.group_owner import adopt_group, ensure_group, owning_group
+from spendmeter_stream.hold import hold_ingest
 from spendmeter_stream.worker import create_worker
+from tests.support.chunks import Group
 from tests.support.kafka.tansu import Tansu
 from tests.support.worker import stream_settings, working
 
@@ -56,6 +59,17 @@ async def test_a_token_without_its_row_does_not_lock_everyone_out(session: Sessi
     await session.command("TRUNCATE TABLE ingest_groups")
     await ensure_group(session, "b")
     assert await owning_group(session) == "b"
+
+
+async def test_a_command_of_another_group_does_not_hold_the_ingest(session: Session) -> None:
+    # By its offsets, an open chunk of the owner could pass for closed.
+    await ensure_group(session, "owner")
+    other = replace(Group().stream(), group="other")
+    with pytest.raises(HoldError, match="set SPENDMETER_GROUP=owner"):
+        async with hold_ingest(session, other, reason="test", seconds=10):
+            raise AssertionError("held")
+    async with hold_ingest(session, replace(other, group="owner"), reason="test", seconds=10):
+        pass
 
 
 async def test_a_worker_of_a_second_group_does_not_start(store: Store, tansu: Tansu) -> None:

@@ -86,7 +86,7 @@ async def test_a_kill_at_the_rename_of_the_first_part(
 
     def kill_at(point: str) -> None:
         if point == "before:insert":
-            server.die_at_the_next_rename()
+            server.die_at_rename()
 
     owner.protocol.reached = kill_at
     insert = asyncio.create_task(owner.take(100))

@@ -17,9 +17,11 @@ import pytest
 
 from tests.support.clickhouse_http.process import ClickHouseHttp
 from tests.support.kafka.tansu import Tansu
-from tests.torture.cluster import Cluster, Worker, cluster, eventually
+from tests.torture.cluster import Cluster, cluster
 from tests.torture.ledger import Ledger
 from tests.torture.oracle import differences
+from tests.torture.patience import eventually
+from tests.torture.workers import Worker
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

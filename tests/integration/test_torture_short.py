@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -12,17 +14,25 @@ from tests.support.clickhouse_http.process import ClickHouseHttp
 from tests.support.kafka.apache import ApacheKafka
 from tests.support.kafka.jars import KafkaUnavailable
 from tests.support.kafka.tansu import Tansu
+from tests.torture.embedded import torture_embedded
 from tests.torture.ledger import Ledger
-from tests.torture.plan import KINDS, POINTS, plan
-from tests.torture.run import FAULTS_A_ROUND, Report, torture
+from tests.torture.plan import KINDS, POINTS, Kind, plan
+from tests.torture.report import Report
+from tests.torture.run import torture
 
-_TANSU_SEED = 22
-"""One whose first round kills a worker and the store, and brings strangers into the group."""
-_KAFKA_SEED = 12
-"""One whose first round kills the broker, and the store between a token and its part."""
+_ON_TANSU: Final[dict[int, tuple[Kind, ...]]] = {
+    22: ("kill", "store_kill", "half_landed", "rebalance_storm"),
+    23: ("zombie", "store_fault", "broker_freeze", "clock_jump"),
+    24: ("topic_reborn", "group_moved_back", "reprice_crash", "rebuild_crash"),
+}
+"""Seed → the faults of its one round. Rounds are short, so that each can run beside the others."""
+_ON_KAFKA: Final[dict[int, tuple[Kind, ...]]] = {
+    12: ("store_torn", "broker_kill", "records_expired", "widening"),
+    13: ("second_group", "foreign_partitioner"),
+}
 
 
-async def one_round(seed: int, broker: Tansu | ApacheKafka, folder: Path) -> Report:
+async def one_round(seed: int, kinds: Sequence[Kind], broker: Tansu | ApacheKafka, folder: Path) -> Report:
     """Broker and store live for this run alone."""
     for name in ("store", "workers"):
         (folder / name).mkdir()
@@ -30,36 +40,54 @@ async def one_round(seed: int, broker: Tansu | ApacheKafka, folder: Path) -> Rep
     broker.start()
     try:
         store.start()
-        return await torture(
-            seed=seed, folder=folder / "workers", broker=broker, store=store, go_on=lambda rounds: rounds < 1
+        report = await torture(
+            seed=seed,
+            folder=folder / "workers",
+            broker=broker,
+            store=store,
+            go_on=lambda rounds: rounds < 1,
+            kinds=kinds,
+            faults_a_round=len(kinds),
         )
     finally:
         store.kill()
         broker.kill()
+    assert not report.differences, report.table()
+    assert report.faults.total() >= len(kinds)
+    return report
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-async def test_faults_change_no_sum(tmp_path: Path) -> None:
-    report = await one_round(_TANSU_SEED, Tansu(folder=tmp_path), tmp_path)
-    assert not report.differences, report.table()
-    assert report.faults.total() >= FAULTS_A_ROUND
-    assert report.faults["store kill -9"] == report.faults["rebalance storm"] == 1
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seed", _ON_TANSU)
+async def test_faults_change_no_sum(tmp_path: Path, seed: int) -> None:
+    report = await one_round(seed, _ON_TANSU[seed], Tansu(folder=tmp_path), tmp_path)
     assert report.counts["events"] > 0
     assert report.counts["client retries"] > 0
 
 
 @pytest.mark.slow
 @pytest.mark.kafka
-@pytest.mark.timeout(900)
-async def test_faults_change_no_sum_on_apache_kafka_which_is_killed_too(tmp_path: Path) -> None:
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seed", _ON_KAFKA)
+async def test_faults_change_no_sum_on_apache_kafka(tmp_path: Path, seed: int) -> None:
     try:
         broker = ApacheKafka(folder=tmp_path)
     except KafkaUnavailable as missing:
         do_without(missing)
-    report = await one_round(_KAFKA_SEED, broker, tmp_path)
+    await one_round(seed, _ON_KAFKA[seed], broker, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+async def test_kill_9_of_the_embedded_stack_changes_no_sum(tmp_path: Path) -> None:
+    report = await torture_embedded(seed=9, folder=tmp_path / "stack", go_on=lambda rounds: rounds < 1, kills=1)
     assert not report.differences, report.table()
-    assert report.faults["broker kill -9"] == report.faults["store killed at a rename"] == 1
+    assert report.faults == {"kill -9 of the embedded stack at a rename": 1}
+
+
+def test_the_short_runs_come_to_every_kind() -> None:
+    assert sorted(kind for runs in (_ON_TANSU, _ON_KAFKA) for kinds in runs.values() for kind in kinds) == sorted(KINDS)
 
 
 def test_a_ledger_is_the_same_for_the_same_seed() -> None:

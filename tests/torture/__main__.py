@@ -14,7 +14,12 @@ from tests.support.clickhouse_http.process import ClickHouseHttp
 from tests.support.kafka.apache import ApacheKafka
 from tests.support.kafka.jars import KafkaUnavailable
 from tests.support.kafka.tansu import Tansu
+from tests.torture.embedded import torture_embedded
+from tests.torture.plan import ALL, KINDS
 from tests.torture.run import torture
+
+_CLUSTER_SHARE = 0.75
+"""Of the time; the embedded stack has the rest."""
 
 
 def main() -> int:
@@ -23,6 +28,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same events and faults")
     parser.add_argument("--minutes", type=float, default=5.0, help="how long to go on; the last round is finished")
     parser.add_argument("--broker", choices=["kafka", "tansu"], default="kafka", help="tansu cannot be killed")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=ALL, help="only these faults")
     parser.add_argument("--keep", type=Path, help="an empty folder for logs and data, kept afterwards")
     arguments = parser.parse_args()
     # The producer's own client complains many times a second while the broker is down, as it is meant to be.
@@ -40,19 +46,27 @@ def run(arguments: argparse.Namespace, folder: Path) -> int:
     try:
         broker.start()
         store.start()
-        ends = time.monotonic() + arguments.minutes * 60
+        began = time.monotonic()
         report = asyncio.run(
             torture(
                 seed=arguments.seed,
                 folder=folder / "workers",
                 broker=broker,
                 store=store,
-                go_on=lambda rounds: rounds == 0 or time.monotonic() < ends,
+                kinds=arguments.kinds,
+                go_on=lambda rounds: rounds == 0 or time.monotonic() < began + 60 * arguments.minutes * _CLUSTER_SHARE,
             )
         )
     finally:
         store.kill()
         broker.kill()
+    if arguments.kinds is ALL:
+        embedded = torture_embedded(
+            seed=arguments.seed,
+            folder=folder / "embedded",
+            go_on=lambda rounds: rounds == 0 or time.monotonic() < began + 60 * arguments.minutes,
+        )
+        report.add(asyncio.run(embedded))
     print(f"\nseed {arguments.seed}, {broker.name}\n{report.table()}")
     return 1 if report.differences else 0
 

@@ -23,6 +23,9 @@ _MONTH_END: Final = datetime(2025, 11, 1, tzinfo=UTC)
 _SPREAD_MS: Final = 3 * 60 * 60 * 1000
 _LATE: Final = timedelta(days=31)
 _LATE_SHARE: Final = 0.05
+AHEAD: Final = "ahead"
+"""The org of events of which a worker's clock decides whether they are counted."""
+_AHEAD_OF_CLOCK: Final = timedelta(minutes=90)
 _LATEST_RETRY: Final = 4
 """A client's second copy comes up to so many batches after the first; 0 is the same batch."""
 
@@ -81,17 +84,22 @@ class Ledger:
         self._random.shuffle(records)
         return records
 
+    def ahead(self, size: int) -> list[Record]:
+        """Events of `AHEAD`, 90 minutes from now: no sum of the ledger has them, for clocks decide about them."""
+        moment = datetime.now(UTC) + _AHEAD_OF_CLOCK
+        records = []
+        for _ in range(size):
+            event_id = UUID(int=self._random.getrandbits(128), version=4)
+            records.append(Record(event_id.bytes, _encoded(event_id, moment, AHEAD, 100, 10)))
+        return records
+
     def hours(self) -> Sums:
         """What raw events, `usage_15m` and `usage_hourly` must add up to."""
         return dict(self._hours)
 
     def days(self) -> Sums:
         """What the daily rollups must add up to."""
-        days: dict[tuple[str, datetime], Measures] = defaultdict(Measures)
-        for (org, hour), measures in self._hours.items():
-            day = (org, hour.replace(hour=0))
-            days[day] = days[day].plus(measures)
-        return dict(days)
+        return by_day(self._hours)
 
     def _event(self) -> Record:
         event_id = UUID(int=self._random.getrandbits(128), version=4)
@@ -113,6 +121,15 @@ class Ledger:
         key = self._random.randbytes(16)
         self.bad_keys.add(key)
         return Record(key, b'{"event_id": ' + str(len(self.bad_keys)).encode())
+
+
+def by_day(hours: Sums) -> Sums:
+    """The sums of hours, by UTC day."""
+    days: dict[tuple[str, datetime], Measures] = defaultdict(Measures)
+    for (org, hour), measures in hours.items():
+        day = (org, hour.replace(hour=0))
+        days[day] = days[day].plus(measures)
+    return dict(days)
 
 
 def _encoded(event_id: UUID, moment: datetime, org: str, tokens_in: int, tokens_out: int) -> bytes:

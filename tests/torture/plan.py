@@ -22,12 +22,24 @@ Kind = Literal[
     "broker_freeze",
     "broker_kill",
     "rebalance_storm",
+    "second_group",
+    "clock_jump",
+    "topic_reborn",
+    "widening",
+    "records_expired",
+    "group_moved_back",
+    "foreign_partitioner",
+    "reprice_crash",
+    "rebuild_crash",
 ]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 POINTS: Final = tuple(f"{when}:{step}" for step in STEPS for when in ("before", "after"))
+KAFKA_ONLY: Final[frozenset[Kind]] = frozenset({"broker_kill", "widening", "records_expired"})
+"""What a memory broker cannot have: it loses its records when it dies, is never widened, and deletes no records."""
 ROLLUPS: Final = ("usage_15m", "usage_hourly", "usage_daily", "user_daily")
 _STORE_FAULTS: Final[tuple[StoreFault, ...]] = get_args(StoreFault)
-_TWICE: Final[tuple[Kind, ...]] = ("kill", "kill", "zombie")
+ALL: Final[tuple[Kind, ...]] = (*KINDS, "kill", "kill", "zombie")
+"""Every kind. Kills and zombies come more often, because there are so many points."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,19 +55,20 @@ class Fault:
     store_fault: StoreFault
     rollup: str
     """Which rollup refuses rows while raw events take them."""
+    dice: int
+    """Seed of whatever else the fault chooses."""
 
 
-def plan(*, seed: int, workers: int, without: Sequence[Kind] = ()) -> Iterator[Fault]:
-    """Faults for ever. Kills and zombies come most often, because there are so many points.
+def plan(*, seed: int, workers: int, kinds: Sequence[Kind] = ALL) -> Iterator[Fault]:
+    """Faults for ever, each of `kinds` before one comes again.
 
-    :param without: kinds that this broker or machine cannot have.
+    :param kinds: those to choose from.
     """
     dice = random.Random(seed)
-    kinds = _deck(dice, [kind for kind in (*KINDS, *_TWICE) if kind not in without])
-    points = _deck(dice, POINTS)
-    store_faults = _deck(dice, _STORE_FAULTS)
-    rollups = _deck(dice, ROLLUPS)
-    for kind in kinds:
+    points = deck(dice, POINTS)
+    store_faults = deck(dice, _STORE_FAULTS)
+    rollups = deck(dice, ROLLUPS)
+    for kind in deck(dice, kinds):
         yield Fault(
             kind=kind,
             worker=dice.randrange(workers),
@@ -63,11 +76,17 @@ def plan(*, seed: int, workers: int, without: Sequence[Kind] = ()) -> Iterator[F
             point=next(points) if kind in ("kill", "zombie") else "",
             hits=dice.randint(1, 2),
             store_fault=next(store_faults) if kind == "store_fault" else "cut",
-            rollup=next(rollups) if kind == "half_landed" else "",
+            rollup=next(rollups),
+            dice=dice.getrandbits(32),
         )
 
 
-def _deck(dice: random.Random, cards: Sequence[T]) -> Iterator[T]:
+def possible(kinds: Sequence[Kind], *, on_kafka: bool) -> list[Kind]:
+    """Those of `kinds` that a broker can have: Apache Kafka all, a memory broker what it survives."""
+    return [kind for kind in kinds if on_kafka or kind not in KAFKA_ONLY]
+
+
+def deck(dice: random.Random, cards: Sequence[T]) -> Iterator[T]:
     """All `cards` in a random order, then all of them in another, for ever."""
     while True:
         yield from dice.sample(cards, len(cards))

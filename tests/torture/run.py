@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -14,33 +12,20 @@ from typing import Final
 from tests.support.clickhouse_http.process import ClickHouseHttp
 from tests.support.kafka.apache import ApacheKafka
 from tests.support.kafka.tansu import Tansu
-from tests.torture.cluster import Cluster, StuckError, cluster
-from tests.torture.faults import Faults
+from tests.torture.cluster import Cluster, cluster
+from tests.torture.faults import inject
+from tests.torture.faults.hands import Hands
 from tests.torture.ledger import Ledger
 from tests.torture.oracle import differences, missing_dead_letters
-from tests.torture.plan import Kind, plan
+from tests.torture.patience import StuckError
+from tests.torture.plan import ALL, Kind, plan, possible
+from tests.torture.report import Report
 
 WORKERS: Final = 3
 PARTITIONS: Final = 12
 FAULTS_A_ROUND: Final = 4
 _BATCH: Final = 30
 _PAUSE_S: Final = 0.5
-
-
-@dataclass(slots=True)
-class Report:
-    """What was done to the cluster, and what was found. `differences` must be empty."""
-
-    faults: Counter[str] = field(default_factory=Counter)
-    counts: dict[str, int] = field(default_factory=dict)
-    differences: list[str] = field(default_factory=list)
-
-    def table(self) -> str:
-        """The report as people read it."""
-        lines = [("fault", "times"), *sorted(self.faults.items()), ("", "")]
-        lines += [*self.counts.items(), ("differences", len(self.differences))]
-        text = [f"{name:<32} {number!s:>8}".rstrip() for name, number in lines]
-        return "\n".join([*text, *self.differences])
 
 
 async def torture(
@@ -51,23 +36,24 @@ async def torture(
     store: ClickHouseHttp,
     go_on: Callable[[int], bool],
     database: str = "torture",
+    kinds: Sequence[Kind] = ALL,
+    faults_a_round: int = FAULTS_A_ROUND,
     say: Callable[[str], None] = print,
 ) -> Report:
     """Run rounds while `go_on(rounds done)`; stops at the first difference.
 
     :param broker: running; it is frozen, and killed if it keeps what it has.
     :param store: running; it is killed and started again.
+    :param kinds: of faults; those that `broker` cannot have are left out.
     """
     report = Report()
     ledger = Ledger(seed=seed)
-    # A memory broker that dies takes the records with it: nothing could be compared afterwards.
-    impossible: list[Kind] = [] if isinstance(broker, ApacheKafka) else ["broker_kill"]
-    faults = plan(seed=seed, workers=WORKERS, without=impossible)
+    faults = plan(seed=seed, workers=WORKERS, kinds=possible(kinds, on_kafka=isinstance(broker, ApacheKafka)))
     dsn = store.dsn_of(database)
     async with cluster(
         folder=folder, dsn=dsn, connection=broker.connection, partitions=PARTITIONS, ledger=ledger
     ) as running:
-        hands = Faults(cluster=running, broker=broker, store=store)
+        hands = Hands(cluster=running, broker=broker, store=store, complaints=report.differences)
         for _ in range(WORKERS):
             running.worker().start()
         rounds = 0
@@ -75,9 +61,10 @@ async def torture(
             # A fault that meets workers which have not joined yet would prove nothing.
             await running.feeder.feed(10 * _BATCH)
             await running.settled()
+            running.feeder.all_stored()
             while go_on(rounds) and not report.differences:
-                for fault in islice(faults, FAULTS_A_ROUND):
-                    name = await _under_traffic(running, hands.inject(fault))
+                for fault in islice(faults, faults_a_round):
+                    name = await _under_traffic(running, inject(hands, fault))
                     report.faults[name] += 1
                     say(f"{time.strftime('%H:%M:%S')} {name}")
                 rounds += 1
@@ -110,6 +97,7 @@ async def _quiet_point(running: Cluster, report: Report) -> list[str]:
             report.faults["worker ended by itself"] += 1
             worker.start_again()
     await running.settled()
+    running.feeder.all_stored()
     return await differences(running.session, running.ledger)
 
 
@@ -118,7 +106,8 @@ def _count(report: Report, running: Cluster, rounds: int) -> None:
     report.counts = {
         "events": ledger.events,
         "client retries": ledger.retries,
-        "sent again, acknowledgement lost": running.feeder.sent_again,
+        "sent again by the producer": running.feeder.sent_again,
+        "copies in a foreign partition": running.feeder.foreign,
         "unreadable records": len(ledger.bad_keys),
         "quiet points": rounds,
     }

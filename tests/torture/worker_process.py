@@ -21,8 +21,11 @@ from spendmeter_clickhouse import Store, StoreSettings
 from spendmeter_stream.protocol import Guarantees
 from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.worker import create_worker
+from tests.support.clickhouse_http.die_at_rename import die_at_rename
 
 ORDERS: Final = "orders"
+RENAME: Final = "RENAME"
+"""In the place of a signal, with a number: the kernel kills the process at its n-th rename, which is a part's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,10 @@ class Orders:
         if self._left == 0:
             self._path.unlink()
             self._order = ""
-            os.kill(os.getpid(), signal.Signals[f"SIG{name}"])
+            if name.startswith(RENAME):
+                die_at_rename(int(name.removeprefix(RENAME)))
+            else:
+                os.kill(os.getpid(), signal.Signals[f"SIG{name}"])
 
 
 async def work(folder: Path, job: Job) -> None:

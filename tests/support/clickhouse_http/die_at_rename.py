@@ -1,4 +1,4 @@
-"""Lets the kernel kill this process, as SIGKILL does, at the entry of the next rename that any of its threads makes.
+"""Lets the kernel kill this process, as SIGKILL does, at the entry of the n-th rename of its threads.
 
 A MergeTree makes a part visible by renaming its folder, after it wrote the block's token down: so this is the place
 to die at with a token and without its rows. seccomp needs no tool to be installed; Linux on x86-64 and arm64 have it.
@@ -7,9 +7,12 @@ to die at with a token and without its rows. seccomp needs no tool to be install
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import platform
+import signal
 import struct
+import threading
 from typing import Final
 
 _RENAMES: Final = {"x86_64": (82, 264, 316), "aarch64": (38, 276)}
@@ -18,29 +21,55 @@ _SECCOMP: Final = {"x86_64": 317, "aarch64": 277}
 _SET_MODE_FILTER, _ALL_THREADS = 1, 1
 _NO_NEW_PRIVILEGES: Final = 38
 _LOAD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
-_KILL_PROCESS, _ALLOW = 0x80000000, 0x7FFF0000
+_KILL_PROCESS, _ASK, _ALLOW = 0x80000000, 0x7FC00000, 0x7FFF0000
+# With a listener, threads that cannot be given the filter are an error like any other (seccomp(2), Linux 5.7).
+_ALL_THREADS_AND_ASK_US: Final = 1 | 8 | 16
+_RECEIVE, _ANSWER, _GO_ON = 0xC0502100, 0xC0182101, 1
+"""Of `struct seccomp_notif` (80 bytes) and `seccomp_notif_resp` (24): ioctl numbers, and the flag of the answer."""
 
 
 class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
 
 
-def die_at_the_next_rename() -> None:
-    """From now on. Raises `OSError` where the kernel refuses."""
+def die_at_rename(number: int = 1) -> None:
+    """At the next one, or at a later. Raises `OSError` where the kernel refuses."""
+    if number == 1:
+        _install(_KILL_PROCESS, _ALL_THREADS)
+        return
+    # The kernel cannot count, so it asks a thread of ours before each rename.
+    listener = _install(_ASK, _ALL_THREADS_AND_ASK_US)
+    threading.Thread(target=_count, args=(listener, number), daemon=True, name="counts-renames").start()
+
+
+def _count(listener: int, number: int) -> None:
+    """Let `number - 1` renames go on, and die at the next, before it is done."""
+    for _ in range(number - 1):
+        asked = bytearray(80)
+        fcntl.ioctl(listener, _RECEIVE, asked)
+        (asker,) = struct.unpack_from("Q", asked)
+        fcntl.ioctl(listener, _ANSWER, struct.pack("QqiI", asker, 0, 0, _GO_ON))
+    fcntl.ioctl(listener, _RECEIVE, bytearray(80))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _install(verdict: int, flags: int) -> int:
     machine = platform.machine()
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    code = _program(_RENAMES[machine])
+    code = _program(_RENAMES[machine], verdict)
     program = _Program(len(code) // 8, code)
-    if libc.syscall(_SECCOMP[machine], _SET_MODE_FILTER, _ALL_THREADS, ctypes.byref(program)):
+    answer: int = libc.syscall(_SECCOMP[machine], _SET_MODE_FILTER, flags, ctypes.byref(program))
+    if answer < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return answer
 
 
-def _program(numbers: tuple[int, ...]) -> bytes:
+def _program(numbers: tuple[int, ...], verdict: int) -> bytes:
     """Classic BPF: the number of the system call, compared with each of `numbers`."""
     steps = [(_LOAD, 0, 0, 0)]
     for at, number in enumerate(numbers):
         steps.append((_JUMP_IF_EQUAL, len(numbers) - at, 0, number))
-    steps += [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _KILL_PROCESS)]
+    steps += [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, verdict)]
     return b"".join(struct.pack("HBBI", *step) for step in steps)

@@ -64,9 +64,10 @@ class ClickHouseHttp(BrokerProcess):
             raise
         self._child = None
 
-    def die_at_the_next_rename(self) -> None:
-        """The next part that is written dies with its server, its token written down and the part not in its place."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/_die_at_rename", method="POST")
+    def die_at_rename(self, number: int = 1) -> None:
+        """Of the parts that are written from now on, this one dies with its server: its token is written down, and the
+        part is not in its place."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/_die_at_rename?number={number}", method="POST")
         urllib.request.urlopen(request, timeout=_CONTROL_TIMEOUT_S).close()
 
     def wait_until_dead(self) -> None:

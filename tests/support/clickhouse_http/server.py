@@ -19,7 +19,7 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from tests.support.clickhouse_http.die_at_rename import die_at_the_next_rename
+from tests.support.clickhouse_http.die_at_rename import die_at_rename
 from tests.support.clickhouse_http.engine import Engine, Result
 from tests.support.clickhouse_http.errors import SESSION_IS_LOCKED, ServerError
 from tests.support.clickhouse_http.faults import Fault, FaultPlan
@@ -159,8 +159,8 @@ def _hang_up(request: web.Request) -> web.StreamResponse:
     return web.Response()
 
 
-async def _die_at_rename(_: web.Request) -> web.Response:
-    die_at_the_next_rename()
+async def _die_at_rename(request: web.Request) -> web.Response:
+    die_at_rename(int(request.query["number"]))
     return web.json_response(None)
 
 

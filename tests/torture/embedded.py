@@ -1,0 +1,205 @@
+"""The embedded stack under kill -9: `spendmeter up`, killed as a whole and started again on its folder.
+
+Its broker keeps records in memory. What it had acknowledged and the worker had not stored is lost with it, by design;
+here the clients send again what they sent since the last quiet point. So the ledger knows every sum, and what was
+stored before the kill must be there once, in raw events and in every rollup.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from spendmeter_events import KafkaConnection
+from spendmeter_events.topics import USAGE
+from tests.support.kafka.process import BrokerProcess, with_path
+from tests.torture.command_process import REPOSITORY
+from tests.torture.ledger import Ledger, Record
+from tests.torture.oracle import Books, compare, from_json
+from tests.torture.patience import PAUSE_S, Progress
+from tests.torture.plan import POINTS, deck
+from tests.torture.report import Report
+from tests.torture.worker_process import ORDERS, RENAME
+
+_MODULE: Final = "tests.torture.embedded_process"
+_BATCH: Final = 60
+_KILLS_A_ROUND: Final = 3
+_SETTLE_S: Final = 25.0
+"""Longer than the leader waits between two looks at what is in doubt."""
+
+
+class Stack(BrokerProcess):
+    """`spendmeter up` on a folder of its own."""
+
+    name = "embedded"
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.log = folder / "stack.log"
+        self._env_of_both = {"PYTHONPATH": with_path(REPOSITORY), "TZ": "UTC", "SPENDMETER_DRAIN_SECONDS": "600"}
+        super().__init__(command=[sys.executable, "-m", _MODULE, str(folder)], log=self.log, env=self._env_of_both)
+
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self._child is not None and self._child.poll() is None
+
+    async def up(self) -> KafkaConnection:
+        """Start it; returns how its broker is reached, once it is."""
+        self.start()
+        note = self.folder / "data" / "running.json"
+        watch = Progress("`spendmeter up` says where it is", polls=6000)
+        while True:
+            self.fail_if_dead()
+            found: dict[str, Any] = json.loads(note.read_text() or "{}") if note.exists() else {}
+            # A stack that was killed leaves its note to the next.
+            if found.get("pid") == self.pid:
+                return KafkaConnection(bootstrap_servers=found["bootstrap"])
+            watch.see(None)
+            await asyncio.sleep(0.1)
+
+    def order(self, point: str, *, hits: int, action: str) -> None:
+        """Let it die at the `hits`-th arrival at `point`."""
+        (self.folder / ORDERS).write_text(f"{point} {hits} {action}")
+
+    async def stop(self) -> int:
+        """SIGTERM: it stores what its broker has. Returns its exit code."""
+        assert self._child is not None
+        self._child.send_signal(signal.SIGTERM)
+        return await asyncio.to_thread(self._child.wait)
+
+    async def books(self) -> tuple[int, Books]:
+        """How many blocks are in doubt, and what the store adds up to. The stack must not run."""
+        command = [sys.executable, "-m", _MODULE, str(self.folder), "--books"]
+        child = await asyncio.create_subprocess_exec(
+            *command, env={**self._env, **self._env_of_both}, stdout=subprocess.PIPE
+        )
+        out, _ = await child.communicate()
+        assert child.returncode == 0, "the store cannot be read"
+        doubts, books = out.decode().strip().splitlines()[-2:]
+        return int(doubts), from_json(books)
+
+
+class Clients:
+    """Emitters that send again what the broker of a killed stack has lost."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._unsure: list[Record] = []
+        self.sent_again = 0
+
+    async def send_until_dead(self, stack: Stack, connection: KafkaConnection) -> None:
+        """Send new events, batch after batch, until the stack is gone."""
+        async with _producer(connection) as producer:
+            while stack.running():
+                records = self._ledger.batch(_BATCH)
+                self._unsure += records
+                await _send(producer, records, stack)
+                await asyncio.sleep(PAUSE_S)
+
+    async def send_again(self, stack: Stack, connection: KafkaConnection) -> None:
+        """Send all that may not be stored."""
+        self.sent_again += len(self._unsure)
+        async with _producer(connection) as producer:
+            await _send(producer, self._unsure, stack)
+
+    def all_stored(self) -> None:
+        """What was sent is in the store."""
+        self._unsure.clear()
+
+
+def _producer(connection: KafkaConnection) -> AIOKafkaProducer:
+    return AIOKafkaProducer(**{**connection.client_options(), "request_timeout_ms": 5000}, acks="all")
+
+
+async def _send(producer: AIOKafkaProducer, records: list[Record], stack: Stack) -> None:
+    """Return when the broker has all of `records`, or is dead."""
+    sending = asyncio.gather(
+        *(producer.send_and_wait(USAGE, record.value, key=record.key) for record in records), return_exceptions=True
+    )
+    while not sending.done():
+        await asyncio.wait([sending], timeout=PAUSE_S)
+        if not stack.running():
+            sending.cancel()
+            return
+    failed = [result for result in sending.result() if isinstance(result, BaseException)]
+    if failed and not isinstance(failed[0], KafkaError):
+        raise failed[0]
+    assert not failed or not stack.running(), failed[0]
+
+
+async def torture_embedded(
+    *,
+    seed: int,
+    folder: Path,
+    go_on: Callable[[int], bool],
+    kills: int = _KILLS_A_ROUND,
+    say: Callable[[str], None] = print,
+) -> Report:
+    """Run rounds of `kills` while `go_on(rounds done)`; stops at the first difference."""
+    report = Report()
+    ledger = Ledger(seed=seed)
+    clients = Clients(ledger)
+    stack = Stack(folder)
+    orders = _orders(seed)
+    rounds = 0
+    try:
+        while go_on(rounds) and not report.differences:
+            for _ in range(kills):
+                connection = await stack.up()
+                await clients.send_again(stack, connection)
+                point, hits, action = next(orders)
+                stack.order(point, hits=hits, action=action)
+                await clients.send_until_dead(stack, connection)
+                stack.kill()
+                name = "kill -9 of the embedded stack" + (" at a rename" if action.startswith(RENAME) else f" {point}")
+                report.faults[name] += 1
+                say(f"{time.strftime('%H:%M:%S')} {name}")
+            rounds += 1
+            report.differences += compare(await _quiet(stack, clients), ledger)
+            say(f"{time.strftime('%H:%M:%S')} quiet point {rounds}: {len(report.differences)} differences")
+    finally:
+        stack.kill()
+    report.counts = {
+        "events": ledger.events,
+        "client retries": ledger.retries,
+        "sent again by the producer": clients.sent_again,
+        "quiet points": rounds,
+    }
+    return report
+
+
+async def _quiet(stack: Stack, clients: Clients) -> Books:
+    """Send again, stop, read; until nothing is in doubt."""
+    watch = Progress("the stack settles what is in doubt", polls=10)
+    while True:
+        connection = await stack.up()
+        await clients.send_again(stack, connection)
+        await asyncio.sleep(_SETTLE_S)
+        if code := await stack.stop():
+            raise AssertionError(f"the stack ended with {code}: {stack.log}")
+        doubts, books = await stack.books()
+        if not doubts:
+            clients.all_stored()
+            return books
+        watch.see(doubts)
+
+
+def _orders(seed: int) -> Iterator[tuple[str, int, str]]:
+    """Where each life ends: point, arrivals, signal."""
+    dice = random.Random(seed)
+    for point in deck(dice, [*POINTS, *[RENAME] * len(POINTS)]):
+        hits = dice.randint(1, 4)
+        # Of one block that spans three months, every table has three parts.
+        yield ("before:insert", hits, f"{RENAME}{dice.randint(1, 18)}") if point == RENAME else (point, hits, "KILL")

@@ -1,0 +1,43 @@
+"""`spendmeter up` as users run it, which kills itself where it is told to: `python -m … FOLDER`.
+
+FOLDER/orders is as `worker_process` has it; FOLDER/data is the stack's own. With `--books` no stack is started: what
+the store in FOLDER/data adds up to is written to standard output, and how many blocks are in doubt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from functools import partial
+from pathlib import Path
+
+from spendmeter_clickhouse import Store, StoreSettings
+from spendmeter_deploy import embedded
+from spendmeter_deploy.cli import app
+from spendmeter_stream.doubts import open_doubts
+from spendmeter_stream.worker import create_worker
+from tests.torture.oracle import as_json, read_books
+from tests.torture.worker_process import ORDERS, Orders
+
+
+def up(folder: Path) -> None:
+    """Run the stack, whose worker looks for orders at every step of its protocol."""
+    embedded.create_worker = partial(create_worker, reached=Orders(folder / ORDERS).reached)  # type: ignore[attr-defined]
+    sys.argv = ["spendmeter", "up", "--data-dir", str(folder / "data"), "--port", "0"]
+    app()
+
+
+async def show_books(folder: Path) -> None:
+    """Two lines: the number of open doubts, and the books."""
+    dsn = f"chdb://{folder / 'data' / 'store'}"
+    with Store(StoreSettings(store_dsn=dsn)) as store, store.session("oracle") as session:
+        print(len(await open_doubts(session)))
+        print(as_json(await read_books(session)))
+
+
+if __name__ == "__main__":
+    home = Path(sys.argv[1])
+    if "--books" in sys.argv:
+        asyncio.run(show_books(home))
+    else:
+        up(home)

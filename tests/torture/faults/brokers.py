@@ -1,0 +1,87 @@
+"""Faults of the broker and of the topic: frozen, killed, made again under the same name, widened."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from aiokafka.admin import NewPartitions
+from aiokafka.errors import UnknownTopicOrPartitionError
+
+from spendmeter_events.topic_identity import topic_id
+from spendmeter_events.topics import USAGE
+from tests.support.kafka.tansu import Tansu
+from tests.support.kafka.topic import admin_client
+from tests.torture.faults.hands import OUTAGE_S, PAST_SESSION_S, Hands
+from tests.torture.patience import PAUSE_S, Progress
+from tests.torture.plan import Fault
+
+_WIDER_BY: Final = 2
+
+
+async def freeze(hands: Hands, _: Fault) -> str:
+    """The broker stands still past every session, with all connections open."""
+    hands.broker.freeze()
+    await asyncio.sleep(PAST_SESSION_S)
+    hands.broker.thaw()
+    return "broker freeze"
+
+
+async def kill(hands: Hands, _: Fault) -> str:
+    """kill -9 of the broker, then the same folder again."""
+    await asyncio.to_thread(hands.broker.kill)
+    await asyncio.sleep(OUTAGE_S)
+    await asyncio.to_thread(hands.broker.start)
+    return "broker kill -9"
+
+
+async def topic_reborn(hands: Hands, fault: Fault) -> str:
+    """The topic begins an empty new life while a chunk of the old one is half landed; clients send again what it lost.
+
+    Every second time the workers die with the old life, so that nobody is there who remembers its chunks.
+    """
+    cluster, feeder = hands.cluster, hands.cluster.feeder
+    async with hands.landing_by_halves(fault.rollup):
+        # A batch under way needs the rollup no more than the broker; the workers do.
+        await feeder.quiet.acquire()
+        if fault.hits == 1:
+            hands.kill_workers()
+    try:
+        if isinstance(hands.broker, Tansu):
+            await asyncio.to_thread(hands.broker.kill)
+            await asyncio.to_thread(hands.broker.start)
+        else:
+            await _delete_topic(hands)
+        await cluster.make_topics()
+        await feeder.refresh()
+        feeder.new_life()
+        hands.start_workers()
+        await feeder.send_again()
+    finally:
+        feeder.quiet.release()
+    return f"topic made again, workers {'killed' if fault.hits == 1 else 'live on'}"
+
+
+async def _delete_topic(hands: Hands) -> None:
+    async with admin_client(hands.cluster.connection) as admin:
+        await admin.delete_topics([USAGE])
+    watch = Progress("the broker deletes the topic")
+    while True:
+        try:
+            watch.see(await topic_id(hands.cluster.connection, USAGE))
+        except UnknownTopicOrPartitionError:
+            return
+        await asyncio.sleep(PAUSE_S)
+
+
+async def widening(hands: Hands, _: Fault) -> str:
+    """The topic gets more partitions under traffic, then one worker after another starts again, as in a roll-out."""
+    cluster = hands.cluster
+    async with admin_client(cluster.connection) as admin:
+        cluster.partitions += _WIDER_BY
+        await admin.create_partitions({USAGE: NewPartitions(cluster.partitions)})
+    await cluster.feeder.refresh()
+    for worker in cluster.workers:
+        await asyncio.to_thread(worker.stop)
+        worker.start_again()
+    return "topic widened"

@@ -1,0 +1,85 @@
+"""Commands that are killed half-way while the workers store: a repricing, and a rebuild of rollups."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sys
+from dataclasses import asdict, replace
+from typing import Final
+
+from tests.support.kafka.process import BrokerProcess, with_path
+from tests.torture.command_process import REPOSITORY, CommandJob
+from tests.torture.faults.hands import Hands
+from tests.torture.patience import PAUSE_S, Progress
+from tests.torture.plan import Fault
+
+_REPRICE_POINTS: Final = ("begun:0", "inserted:0", "ended:0", "begun:1")
+_REBUILD_STATEMENTS: Final = ("INSERT INTO .*shadow", "INSERT INTO ingest_pauses", "REPLACE PARTITION")
+_MONTHS: Final = ("2025-10-01", "2025-11-01")
+
+
+class Command(BrokerProcess):
+    """A command of ours as a process of its own."""
+
+    name = "command"
+
+    def __init__(self, hands: Hands, job: CommandJob) -> None:
+        module = "tests.torture.command_process"
+        super().__init__(
+            command=[sys.executable, "-m", module, json.dumps(asdict(job))],
+            log=hands.cluster.folder / "commands.log",
+            env={"PYTHONPATH": with_path(REPOSITORY), "TZ": "UTC"},
+        )
+
+    async def ended(self) -> int:
+        """Its exit code."""
+        assert self._child is not None
+        return await asyncio.to_thread(self._child.wait)
+
+
+async def reprice_crash(hands: Hands, fault: Fault) -> str:
+    """Repricing to other prices dies at a point of its own; a second run completes it; a third brings the old prices
+    back, so that every call costs again what the ledger says."""
+    point = random.Random(fault.dice).choice(_REPRICE_POINTS)
+    job = CommandJob(dsn=hands.cluster.dsn, bootstrap=hands.cluster.settings.bootstrap, what="reprice", dearer=True)
+    dying = Command(hands, replace(job, dies_at=point))
+    dying.start()
+    killed = await dying.ended() != 0
+    await _until_done(hands, job)
+    await _until_done(hands, replace(job, dearer=False))
+    return f"reprice killed at {point.partition(':')[0]}" if killed else "reprice, not reached"
+
+
+async def rebuild_crash(hands: Hands, fault: Fault) -> str:
+    """A rebuild dies while one of its statements is under way; a second run completes it."""
+    dice = random.Random(fault.dice)
+    job = CommandJob(dsn=hands.cluster.dsn, bootstrap=hands.cluster.settings.bootstrap, what="rebuild")
+    job = replace(job, month=dice.choice(_MONTHS))
+    match = dice.choice(_REBUILD_STATEMENTS)
+    switches = hands.store.faults
+    await asyncio.to_thread(lambda: switches.add("delay", match=match, seconds=600))
+    dying = Command(hands, job)
+    dying.start()
+    running = asyncio.create_task(dying.ended())
+    while not running.done() and not await asyncio.to_thread(switches.fired):  # noqa: ASYNC110 - a poll of a server
+        await asyncio.sleep(PAUSE_S / 3)
+    met = not running.done()
+    dying.kill()
+    running.cancel()
+    await asyncio.to_thread(switches.clear)
+    await _until_done(hands, job)
+    return f"rebuild killed at {match}" if met else "rebuild, not reached"
+
+
+async def _until_done(hands: Hands, job: CommandJob) -> None:
+    """Run the command until it ends with 0: what a killed one has taken runs out by the store's clock."""
+    watch = Progress(f"a second {job.what} ends well", polls=60)
+    while True:
+        command = Command(hands, job)
+        command.start()
+        if await command.ended() == 0:
+            return
+        watch.see(None)
+        await asyncio.sleep(1)

@@ -1,0 +1,28 @@
+"""What a run did and found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Report:
+    """What was done to the cluster, and what was found. `differences` must be empty."""
+
+    faults: Counter[str] = field(default_factory=Counter)
+    counts: dict[str, int] = field(default_factory=dict)
+    differences: list[str] = field(default_factory=list)
+
+    def add(self, other: Report) -> None:
+        """Take what another run did and found into this one."""
+        self.faults += other.faults
+        self.counts = dict(Counter(self.counts) + Counter(other.counts))
+        self.differences += other.differences
+
+    def table(self) -> str:
+        """The report as people read it."""
+        lines = [("fault", "times"), *sorted(self.faults.items()), ("", "")]
+        lines += [*self.counts.items(), ("differences", len(self.differences))]
+        text = [f"{name:<32} {number!s:>8}".rstrip() for name, number in lines]
+        return "\n".join([*text, *self.differences])

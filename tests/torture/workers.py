@@ -1,0 +1,103 @@
+"""A worker as a child process with a clock of its own, and the orders for it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from tests.support.kafka.process import BrokerProcess, with_path
+from tests.torture.worker_process import ORDERS, Job
+
+_STOP_S: Final = 90.0
+_REPOSITORY: Final = Path(__file__).parents[2]
+
+
+class Worker(BrokerProcess):
+    """A worker process, and the orders for it. It may die and be started again any number of times."""
+
+    name = "worker"
+
+    def __init__(self, *, folder: Path, job: Job) -> None:
+        folder.mkdir(parents=True)
+        self._orders = folder / ORDERS
+        self.log = folder / "worker.log"
+        self._clock = folder / "clock"
+        self.set_clock(0)
+        module = "tests.torture.worker_process"
+        super().__init__(
+            command=[sys.executable, "-m", module, str(folder), json.dumps(asdict(job))],
+            log=self.log,
+            env={"PYTHONPATH": with_path(_REPOSITORY), "TZ": "UTC", **_clock_of_its_own(self._clock)},
+        )
+
+    def running(self) -> bool:
+        """Whether the process lives, be it frozen."""
+        return self._child is not None and self._child.poll() is None
+
+    def ended(self) -> int | None:
+        """The exit code of a process that ended by itself; None while it runs, or before it was started."""
+        return None if self._child is None else self._child.poll()
+
+    def set_clock(self, offset_s: int) -> None:
+        """Let its wall clock be ahead of the machine's by `offset_s` from within a second on."""
+        draft = self._clock.with_suffix(".draft")
+        draft.write_text(f"{offset_s:+d}\n")
+        draft.rename(self._clock)
+
+    def order(self, point: str, *, hits: int, action: str) -> None:
+        """Let it send itself SIG`action` at the `hits`-th arrival at `point`."""
+        draft = self._orders.with_suffix(".draft")
+        draft.write_text(f"{point} {hits} {action}")
+        draft.rename(self._orders)
+
+    def obeyed(self) -> bool:
+        """Whether the last order was carried out."""
+        return not self._orders.exists()
+
+    def withdraw(self) -> bool:
+        """Take the order back. False if it was carried out after all."""
+        try:
+            self._orders.unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def start_again(self) -> None:
+        """Start it if it does not run."""
+        if not self.running():
+            self.kill()
+            self.start()
+
+    def stop(self) -> None:
+        """SIGTERM: chunks under way are finished. Killed if that takes for ever."""
+        if self._child is None:
+            return
+        self._child.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._child.wait(_STOP_S)
+        self.kill()
+
+
+def faketime_library() -> Path | None:
+    """libfaketime for programs with threads (Debian package `libfaketime`); None where it is not installed."""
+    return next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
+
+
+def _clock_of_its_own(file: Path) -> dict[str, str]:
+    """Environment of a process whose wall clock follows `file`. Its monotonic clock stays the machine's."""
+    library = faketime_library()
+    if library is None:
+        return {}
+    return {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(file),
+        "FAKETIME_CACHE_DURATION": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "DONT_FAKE_MONOTONIC": "1",
+    }

@@ -48,7 +48,8 @@ async def serve_forever(host: str, port: int) -> None:
             try:
                 await asyncio.wait([serving, starting], return_when=asyncio.FIRST_COMPLETED)
                 await starting
-                await serving
+                # Not `await serving`: a cancelled wait would cancel the server instead of stopping it.
+                await asyncio.wait([serving])
             finally:
                 starting.cancel()
 

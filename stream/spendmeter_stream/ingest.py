@@ -160,7 +160,8 @@ class Ingest(mode.Service):
 
     def kafka_failure(self) -> str | None:
         """Why the group cannot be reached now; None while it can, and before it was joined."""
-        if self._consumer is None or self._consumer._coordinator.coordinator_id is not None:
+        coordinator = self._consumer._coordinator if self._consumer is not None else None
+        if coordinator is None or coordinator.coordinator_id is not None:
             return None
         return "the group's coordinator cannot be reached"
 

@@ -41,7 +41,8 @@ class Readiness:
 
     async def failures(self) -> Mapping[str, str]:
         """Name → reason of everything that fails now; empty when the worker is ready."""
-        found = {ENDING: self._ending(), "group": self._kafka(), "store": await self._store.failure()}
+        store = await self._store.failure()
+        found = {ENDING: self._ending(), "group": self._kafka(), "store": store}
         return {**{name: reason for name, reason in found.items() if reason}, **self._health.failures()}
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from starlette.middleware.cors import CORSMiddleware
 from starlette_compress import CompressMiddleware
 
-from spendmeter_clickhouse import Store
+from spendmeter_clickhouse import Session, Store
 from spendmeter_rollups.api_keys import ApiKeys
 from spendmeter_rollups.auth import AdminKey, Authenticator
 from spendmeter_rollups.cache import AnswerCache
@@ -70,11 +70,13 @@ def _service(
     store: Store, settings: ServiceSettings, authenticators: Sequence[Authenticator], clock: Callable[[], datetime]
 ) -> Service:
     reader = Reader(store.reader(), settings)
+    # Keys are looked up by the writing login: the reading one, which callers' questions run in, cannot see them.
+    writer = store.session("service", size=2)
     return Service(
         reader=reader,
-        writer=store.session("service"),
+        writer=writer,
         settings=settings,
-        authenticators=(*_authenticators(reader, settings, clock), *authenticators),
+        authenticators=(*_authenticators(writer, settings, clock), *authenticators),
         rate_limit=RateLimit(per_minute=settings.requests_per_minute),
         cache=AnswerCache(seconds=settings.answer_cache_seconds),
         clock=clock,
@@ -82,11 +84,11 @@ def _service(
 
 
 def _authenticators(
-    reader: Reader, settings: ServiceSettings, clock: Callable[[], datetime]
+    keys: Session, settings: ServiceSettings, clock: Callable[[], datetime]
 ) -> Iterator[Authenticator]:
     if settings.admin_key:
         yield AdminKey(settings.admin_key)
-    yield ApiKeys(reader.session, clock=clock)
+    yield ApiKeys(keys, clock=clock)
     if settings.oidc_issuer:
         yield OidcTokens(
             issuer=settings.oidc_issuer,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,48 +16,107 @@ from spendmeter_events.topics import ALERTS
 from spendmeter_events.traffic import INCIDENTS
 from tests.support.alerting import alertmanager, ask, pager, prometheus, tool
 from tests.support.kafka.topic import read_topic
-from tests.support.stack import running, wait_until
+from tests.support.stack import RunningStack, running, wait_until
 
 ORG = "sunrise-delhi"
+STORED = 'spendmeter_events_total{outcome="stored"}'
+LAST_RUN = "spendmeter_spend_guard_last_run_timestamp_seconds"
 
 
-def emit_runaway(bootstrap: str) -> None:
+def emit(stack: RunningStack, events: Iterable[UsageEvent]) -> int:
+    """Emit `events`, and return how many once they are stored."""
+    before, count = stack.metric(STORED), 0
+    with SyncUsageProducer(connection=KafkaConnection(bootstrap_servers=stack.note["bootstrap"])) as producer:
+        for event in events:
+            producer.emit(event)
+            count += 1
+    wait_until(lambda: stack.metric(STORED) >= before + count)
+    return count
+
+
+def runaway() -> Iterable[UsageEvent]:
     """The last two minutes of an agent that does not stop: about 12 USD."""
     start = datetime.now(UTC) - timedelta(minutes=2)
-    with SyncUsageProducer(connection=KafkaConnection(bootstrap_servers=bootstrap)) as producer:
-        for _, value in INCIDENTS["runaway_loop"](seed=1, start=start, minutes=2):
-            producer.emit(UsageEvent.model_validate_json(value))
+    for _, value in INCIDENTS["runaway_loop"](seed=1, start=start, minutes=2):
+        yield UsageEvent.model_validate_json(value)
+
+
+def ordinary(now: datetime) -> Iterable[UsageEvent]:
+    """27.50 USD in the last hour, over three schools, their users and features."""
+    for school, calls in (("school-a", 5), ("school-b", 4), ("school-c", 2)):
+        for call in range(calls):
+            yield million_tokens(school, now - timedelta(minutes=5 * call + 1), user=f"{school}-u{call}")
+
+
+def past(now: datetime) -> Iterable[UsageEvent]:
+    """A call on each of the last twelve days."""
+    for day in range(1, 13):
+        yield million_tokens(ORG, now - timedelta(days=day), user="teacher")
+
+
+def million_tokens(org: str, at: datetime, *, user: str) -> UsageEvent:
+    """2.50 USD."""
+    return UsageEvent(
+        org_id=org,
+        user_id=user,
+        occurred_at=at,
+        feature="chat" if at.minute % 2 else "grading",
+        action="chat",
+        service="app",
+        provider="openai",
+        model="gpt-4o",
+        input_tokens=1_000_000,
+    )
 
 
 @pytest.mark.promtool
 @pytest.mark.timeout(900)
-def test_a_runaway_reaches_the_pager_of_the_platform_and_of_the_org(
+def test_ordinary_traffic_of_a_fresh_platform_wakes_nobody_and_a_runaway_is_one_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for names in (("prometheus",), ("prometheus-alertmanager", "alertmanager")):
         tool(*names)
     monkeypatch.setenv("SPENDMETER_GUARD_INTERVAL_SECONDS", "1")
+    now = datetime.now(UTC)
+    with running(tmp_path / "data") as stack:
+        emit(stack, ordinary(now))
+        seen = stack.metric(LAST_RUN)
+        wait_until(lambda: stack.metric(LAST_RUN) > seen + 1)
+        # School A spent 12.50 USD and has no past: a warning.
+        assert stack.metric(finding("spike", "warning", "school-a")) > 6
+        assert not stack.metric(finding("spike", "critical", "school-a"))
+        emit(stack, past(now))
+    # What is usual is read once a quarter of an hour, and at a start.
     with (
         running(tmp_path / "data") as stack,
         pager() as pages,
         alertmanager(tmp_path, pages.url) as manager,
         prometheus(tmp_path, urlsplit(stack.note["url"]).netloc, manager) as rules,
     ):
-        wait_until(lambda: stack.metric("spendmeter_spend_guard_last_run_timestamp_seconds") > 0)
-        emit_runaway(stack.note["bootstrap"])
-        spike = {"alertname": "SpendSpike", "scope": "org", "org": ORG}
+        wait_until(lambda: stack.metric(LAST_RUN) > 0)
+        emit(stack, runaway())
+        spike = {"alertname": "SpendSpike", "org": ORG}
         wait_until(lambda: bool(pages.got("/spendmeter", **spike) and pages.got(f"/{ORG}", **spike)))
-        (page,) = pages.got("/spendmeter", **spike)[:1]
+        page = pages.got("/spendmeter", **spike)[0]
         assert page["labels"]["severity"] == "critical"
-        assert page["annotations"]["runbook_url"].endswith("/docs/runbooks/spend-spike.md")
+        assert page["annotations"]["runbook_url"].endswith("/runbooks/spend-spike.md")
         assert "runbooks" not in page["labels"]
+        assert not {"instance", "job"} & page["labels"].keys()
         # What woke nobody: every rule was evaluated, and no other found anything to say.
         groups = ask(f"{rules}/api/v1/rules")["groups"]
         assert {rule["health"] for group in groups for rule in group["rules"]} == {"ok"}
         assert {alert["labels"]["alertname"] for alerts in pages.alerts.values() for alert in alerts} == {"SpendSpike"}
+        paged = [body for path, body in pages.pages if path == "/spendmeter"]
+        assert len({body["groupKey"] for body in paged}) == 1
+        assert {alert["labels"]["org"] for body in paged for alert in body["alerts"]} == {ORG}
         assert stack.metric(f'spendmeter_spend_usd{{key="{ORG}",org="{ORG}",scope="org",window="1h"}}') > 5
         told = told_in_topic(stack.note["bootstrap"])
     assert ("spike", "org", ORG) in {(alert.kind, alert.scope, alert.key) for alert in told}
+
+
+def finding(kind: str, severity: str, org: str) -> str:
+    """The metric of an org's finding, as Prometheus writes it."""
+    return f'spendmeter_spend_finding{{key="{org}",kind="{kind}",org="{org}",scope="org",severity="{severity}"}}'
 
 
 def told_in_topic(bootstrap: str) -> list[SpendAlert]:

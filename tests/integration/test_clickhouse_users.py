@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 
 from spendmeter_clickhouse import Store, StoreError
 
@@ -36,6 +38,7 @@ async def test_every_grant_is_a_statement(store: Store) -> None:
 
 def test_boards_may_read_what_they_read_and_no_keys() -> None:
     allowed = {statement.rpartition(".")[2] for user, statement in grants() if user == "spendmeter_boards"}
+    # What each statement of the boards needs, an engine decides: test_clickhouse_grants.py.
     files = [*(ROOT / "grafana" / "dashboards").glob("*.json"), *(ROOT / "grafana" / "provisioning").rglob("*.yaml")]
     text = "".join(path.read_text() for path in files)
     migrations = "".join(path.read_text() for path in (ROOT / "clickhouse" / "migrations").glob("*.sql"))
@@ -47,6 +50,26 @@ def test_boards_may_read_what_they_read_and_no_keys() -> None:
     assert not allowed & {"api_keys", "audit_log"}
 
 
-def test_only_the_owner_may_write() -> None:
+def test_logins_that_answer_questions_write_nothing() -> None:
     for user, statement in grants():
-        assert user == "spendmeter" or statement.split()[1] in ("SELECT", "dictGet")
+        if user in ("spendmeter_reader", "spendmeter_boards"):
+            rights = statement.removeprefix("GRANT ").partition(" ON ")[0].split(", ")
+            assert set(rights) <= {"SELECT", "dictGet"}
+
+
+def test_each_process_of_the_shipped_deployment_has_its_own_login() -> None:
+    compose = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]
+    logins = {
+        (name, variable): urlsplit(re.sub(r"\$\{[^}]*\}", "x", value)).username
+        for name in ("migrate", "worker", "service")
+        for variable, value in compose[name]["environment"].items()
+        if variable.endswith("_DSN")
+    }
+    assert logins == {
+        ("migrate", "SPENDMETER_STORE_DSN"): "spendmeter",
+        ("worker", "SPENDMETER_STORE_DSN"): "spendmeter_worker",
+        ("service", "SPENDMETER_STORE_DSN"): "spendmeter_service",
+        ("service", "SPENDMETER_READER_DSN"): "spendmeter_reader",
+    }
+    assert compose["grafana"]["environment"]["SPENDMETER_CLICKHOUSE_READER"] == "spendmeter_boards"
+    assert {*logins.values(), "spendmeter_boards"} == {user for user, _ in grants()}

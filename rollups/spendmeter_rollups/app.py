@@ -83,9 +83,7 @@ def _service(
     )
 
 
-def _authenticators(
-    keys: Session, settings: ServiceSettings, clock: Callable[[], datetime]
-) -> Iterator[Authenticator]:
+def _authenticators(keys: Session, settings: ServiceSettings, clock: Callable[[], datetime]) -> Iterator[Authenticator]:
     if settings.admin_key:
         yield AdminKey(settings.admin_key)
     yield ApiKeys(keys, clock=clock)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 
@@ -57,6 +58,7 @@ def past(now: datetime) -> Iterable[UsageEvent]:
 def million_tokens(org: str, at: datetime, *, user: str) -> UsageEvent:
     """2.50 USD."""
     return UsageEvent(
+        event_id=uuid4(),
         org_id=org,
         user_id=user,
         occurred_at=at,

@@ -100,7 +100,9 @@ def ask_everything(client: Any) -> None:
         if "get" not in methods:
             continue
         for dimension in ("org", "user", "feature", "model", "class") if "{dimension}" in path else ("feature",):
-            filled = re.sub(r"\{(\w+)\}", lambda match, d=dimension: {**values, "dimension": d}.get(match[1], d), path)
+            filled = path
+            for name, value in {**values, "dimension": dimension}.items():
+                filled = filled.replace(f"{{{name}}}", value)
             taken = {it["name"] for it in methods["get"].get("parameters", ()) if it["in"] == "query"}
             for question in questions:
                 known = {name: value for name, value in question.items() if name in taken}
@@ -205,7 +207,6 @@ FORBIDDEN = {
     "spendmeter_service": [
         "SELECT * FROM usage_events",
         "SELECT * FROM usage_daily",
-        "SELECT * FROM users",
         "INSERT INTO usage_events (org_id) VALUES ('x')",
         "INSERT INTO api_keys (prefix) VALUES ('x')",
         "SELECT * FROM audit_log",

@@ -31,6 +31,9 @@ _RECORDED: Final = ("query", "command", "insert", "insert_arrow", "raw_query")
 # The dictionaries load as `default`, which on a server is another user than these.
 _DICTIONARIES: Final = ("GRANT SELECT ON spendmeter.orgs", "GRANT SELECT ON spendmeter.users")
 
+# Of `merge()` over tables that the user cannot see.
+_NOTHING_VISIBLE: Final = "CANNOT_EXTRACT_TABLE_STRUCTURE"
+
 Call = tuple[str, tuple[Any, ...], dict[str, Any]]
 
 
@@ -132,7 +135,7 @@ def run_as(user: str, calls: Sequence[Call], *, store: Path, scratch: Path) -> l
 
 def refused(errors: Sequence[str], calls: Sequence[Call]) -> list[str]:
     """The calls that a right was missing for, or that a limit of the profile forbade."""
-    why = ("ACCESS_DENIED", "Not enough privileges", "READONLY", "SETTING_CONSTRAINT_VIOLATION")
+    why = ("ACCESS_DENIED", "Not enough privileges", "READONLY", "SETTING_CONSTRAINT_VIOLATION", _NOTHING_VISIBLE)
     return [
         f"{error[:300]}: {call[1][0]!s:.300}"
         for error, call in zip(errors, calls, strict=True)

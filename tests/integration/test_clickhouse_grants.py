@@ -21,6 +21,7 @@ from spendmeter_clickhouse import Store
 from spendmeter_clickhouse.api_keys import ApiKey, digest_of, generate_key, store_key
 from spendmeter_stream.guard.reader import Reader as GuardReader
 from spendmeter_stream.settle import settle_open_doubts
+from spendmeter_stream.start import wait_for_store
 from spendmeter_stream.store_health import check_store
 from spendmeter_stream.verify import check_drift
 from tests.gate.cases import Case
@@ -68,6 +69,7 @@ def of_service(chdb_store: Store) -> Recording:
     with chdb_store.session("owner") as session:
         asyncio.run(store_key(session, key))
     with recording() as found, service(chdb_store) as client:
+        asyncio.run(wait_for_store(chdb_store, schema=True))
         client.headers["Authorization"] = f"Bearer {token}"
         ask_everything(client)
     return found

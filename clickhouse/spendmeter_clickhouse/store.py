@@ -8,9 +8,11 @@ the code above never knows which store it talks to.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -25,10 +27,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from clickhouse_connect.driver.query import QueryResult
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 _LOGIN_REFUSED: Final = frozenset({192, 193, 194, 516})
 """ClickHouse's UNKNOWN_USER, WRONG_PASSWORD, REQUIRED_PASSWORD and AUTHENTICATION_FAILED."""
+CLOSE_SECONDS: Final = 5.0
+"""How long closing waits for the calls under way: a store that is away must not keep a process from ending."""
 
 
 class Session:
@@ -37,7 +43,10 @@ class Session:
     def __init__(self, *, name: str, size: int, connect: Callable[[], Client]) -> None:
         self._connect = connect
         self._local = threading.local()
+        self._name = name
         self._clients: list[Client] = []
+        self._calls: set[Future[Any]] = set()
+        """Calls not finished yet."""
         self._executor = ThreadPoolExecutor(max_workers=size, thread_name_prefix=f"store-{name}")
 
     async def query(
@@ -75,11 +84,21 @@ class Session:
 
     async def run(self, call: Callable[[Client], T]) -> T:
         """Call `call(client)` in one of this session's threads."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._guarded, call)
+        future = self._executor.submit(self._guarded, call)
+        self._calls.add(future)
+        future.add_done_callback(self._calls.discard)
+        return await asyncio.wrap_future(future)
 
-    def close(self) -> None:
-        """Wait for the calls under way, then close the clients."""
-        self._executor.shutdown(wait=True)
+    def close(self, *, seconds: float = CLOSE_SECONDS) -> None:
+        """Wait for the calls under way, then close the clients.
+
+        A call without an answer for `seconds` keeps its thread: nothing can interrupt a driver. It is logged.
+        """
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        _, unanswered = wait(list(self._calls), timeout=seconds)
+        if unanswered:
+            log.warning("store session %s closed while %d calls had no answer", self._name, len(unanswered))
+            return
         for client in self._clients:
             client.close()
         self._clients.clear()
@@ -132,8 +151,9 @@ class Store:
 
     def close(self) -> None:
         """Close every session; the embedded engine stops with its last client."""
+        deadline = time.monotonic() + CLOSE_SECONDS
         while self._sessions:
-            self._sessions.pop().close()
+            self._sessions.pop().close(seconds=max(0.0, deadline - time.monotonic()))
 
     def __enter__(self) -> Self:
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import os
 import signal
 import socket
 import sys
@@ -53,7 +54,7 @@ class TansuBroker:
                 stderr=log,
                 # A Ctrl-C in the terminal is for us: the broker must outlive the worker's last chunk.
                 start_new_session=True,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                preexec_fn=die_with_parent if sys.platform == "linux" else None,
             )
         await self._answers()
 
@@ -68,6 +69,11 @@ class TansuBroker:
         except TimeoutError:
             process.kill()
             await process.wait()
+
+    def kill(self) -> None:
+        """End the process at once, even a stopped one."""
+        if self._process is not None and self._process.returncode is None:
+            os.kill(self._process.pid, signal.SIGKILL)
 
     async def died(self) -> int:
         """Wait until the process ends by itself; returns its exit code."""
@@ -108,6 +114,6 @@ def _find_binary() -> str:
         ) from error
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Runs in the child: the kernel ends it with us, even if we are killed and cannot."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -15,8 +15,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from spendmeter_deploy.broker import die_with_parent
 from spendmeter_deploy.demo_summary import show_summary
-from spendmeter_deploy.embedded import EmbeddedStack, embedded_stack, until_told_to_stop
+from spendmeter_deploy.embedded import EmbeddedStack, embedded_stack
+from spendmeter_deploy.ending import current_ending
 from spendmeter_deploy.errors import StartError
 from spendmeter_deploy.greeting import introduce
 from spendmeter_deploy.settings import StackSettings
@@ -54,7 +56,7 @@ async def run_demo(settings: StackSettings, options: DemoOptions) -> None:
         if options.exit:
             return
         introduce(stack, console)
-        await until_told_to_stop(stack)
+        await current_ending().told()
 
 
 def _missing(note: Path, options: DemoOptions) -> Traffic:
@@ -119,7 +121,11 @@ async def _emit(stack: EmbeddedStack, traffic: Traffic, console: Console) -> tup
         *("-m", "spendmeter_deploy.emit_demo"),
         *(stack.broker.bootstrap, str(traffic.seed), repr(traffic.days), traffic.end.isoformat()),
         stdout=asyncio.subprocess.PIPE,
+        # A Ctrl-C in the terminal is for us, who end it.
+        start_new_session=True,
+        preexec_fn=die_with_parent if sys.platform == "linux" else None,
     )
+    current_ending().at_abort(process.kill)
     if process.stdout is None:
         raise RuntimeError("the emitter was started without its pipe")
     sent, started = 0, 0.0

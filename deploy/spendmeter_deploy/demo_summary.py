@@ -16,14 +16,19 @@ _ROWS = 5
 
 
 async def show_summary(stack: EmbeddedStack, console: Console) -> None:
-    """Print the last 90 days: totals, and the costliest schools, features and models."""
+    """Print the last 90 days: totals, and the costliest schools, features and models.
+
+    The limits in the settings hold for these questions too, so one that is refused is shown as such.
+    """
     async with aiohttp.ClientSession(
         base_url=stack.url, headers={"Authorization": f"Bearer {stack.key}"}, raise_for_status=True
     ) as client:
-        summary = await _get(client, "summary")
-        console.print(_totals(summary))
-        for dimension, title in _BREAKDOWNS:
-            console.print(_costliest(title, await _get(client, f"breakdown/{dimension}")))
+        try:
+            console.print(_totals(await _get(client, "summary")))
+            for dimension, title in _BREAKDOWNS:
+                console.print(_costliest(title, await _get(client, f"breakdown/{dimension}")))
+        except aiohttp.ClientResponseError as error:
+            console.print(f"No summary: the query service answered {error.status} {error.message}.", style="yellow")
 
 
 async def _get(client: aiohttp.ClientSession, view: str) -> dict[str, Any]:

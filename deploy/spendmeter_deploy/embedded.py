@@ -4,40 +4,55 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import secrets
-import signal
 import time
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import partial
 
 from prometheus_client import REGISTRY
 
 from spendmeter_clickhouse import Store, StoreSettings, migrate
 from spendmeter_deploy.broker import TansuBroker
-from spendmeter_deploy.errors import StartError
+from spendmeter_deploy.ending import current_ending
 from spendmeter_deploy.folder import DataFolder
 from spendmeter_deploy.listening import listen, served, url_of
 from spendmeter_deploy.settings import StackSettings
+from spendmeter_deploy.stack_end import stop_stack, watched
 from spendmeter_rollups import ServiceSettings, create_app
 from spendmeter_stream.group_owner import adopt_group
 from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.topic_admin import ensure_topics
 from spendmeter_stream.worker import Worker, create_worker
 
-log = logging.getLogger(__name__)
+
+@dataclass(frozen=True, slots=True)
+class AdminKey:
+    """The key that sees everything, and whether it was made for this run."""
+
+    value: str
+    made: bool
 
 
 class EmbeddedStack:
     """A running stack: where it can be reached, and what of it a command may ask."""
 
-    def __init__(self, *, folder: DataFolder, broker: TansuBroker, store: Store, worker: Worker, url: str, key: str):
+    def __init__(
+        self, *, folder: DataFolder, broker: TansuBroker, store: Store, worker: Worker, url: str, key: AdminKey
+    ):
         self.folder = folder
         self.broker = broker
         self.store = store
         self.worker = worker
         self.url = url
-        self.key = key
+        self.key = key.value
+        self.made_key = key.made
+        """Whether the key was made for this run, because no setting names one."""
+        self.announced = False
+        """Whether anybody can know of it, and so have sent it an event."""
+        self.failure = ""
+        """Why it ends by itself."""
 
     async def caught_up(self, *, timeout: float) -> bool:
         """Wait until all that the broker has is stored; False if that takes longer than `timeout` seconds."""
@@ -64,7 +79,10 @@ async def embedded_stack(settings: StackSettings) -> AsyncIterator[EmbeddedStack
         broker = TansuBroker(log_file=folder.broker_log)
         await broker.start()
         stack.push_async_callback(broker.stop)
-        store = Store(StoreSettings(store_dsn=f"chdb://{folder.store}"))
+        ending = current_ending()
+        ending.at_abort(broker.kill)
+        ending.at_abort(folder.release)
+        store = Store(StoreSettings(store_dsn=folder.store_dsn))
         stack.callback(store.close)
         await migrate(store)
         stream = StreamSettings(
@@ -80,45 +98,20 @@ async def embedded_stack(settings: StackSettings) -> AsyncIterator[EmbeddedStack
         with store.session("group") as session:
             await adopt_group(session, stream.group)
         worker = create_worker(settings=stream, store=store, web=False)
-        key, service = _service_settings()
+        service = ServiceSettings()
+        key = AdminKey(service.admin_key or secrets.token_urlsafe(32), made=not service.admin_key)
+        service = service.model_copy(update={"admin_key": key.value})
         running = EmbeddedStack(folder=folder, broker=broker, store=store, worker=worker, url=url_of(listener), key=key)
+        stack.push_async_callback(
+            partial(stop_stack, running, drain_seconds=settings.drain_seconds, seconds=stream.stop_timeout_seconds)
+        )
         await worker.app.start()
-        stack.push_async_callback(worker.app.stop)
-        stack.push_async_callback(_drain, running, settings.drain_seconds)
-        await stack.enter_async_context(served(create_app(store=store, settings=service, registry=REGISTRY), listener))
+        serving = await stack.enter_async_context(
+            served(
+                create_app(store=store, settings=service, registry=REGISTRY, failures=worker.health.failures), listener
+            )
+        )
+        await stack.enter_async_context(watched(running, serving))
         folder.announce(broker.bootstrap, running.url)
+        running.announced = True
         yield running
-
-
-async def until_told_to_stop(stack: EmbeddedStack) -> None:
-    """Return at Ctrl-C or SIGTERM.
-
-    :raises StartError: the broker ended by itself, so that nothing can arrive any more.
-    """
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told.set)
-    died = asyncio.create_task(stack.broker.died())
-    waiting = asyncio.create_task(told.wait())
-    try:
-        await asyncio.wait([died, waiting], return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (died, waiting):
-            task.cancel()
-    if not told.is_set():
-        raise StartError(f"the broker ended by itself: see {stack.folder.broker_log}, then start again")
-
-
-async def _drain(stack: EmbeddedStack, seconds: float) -> None:
-    """Store what the broker has taken and the worker has not: the broker forgets it when it stops."""
-    if not await stack.caught_up(timeout=seconds):
-        log.error("stopped before all events were stored: raise SPENDMETER_DRAIN_SECONDS, now %s", seconds)
-
-
-def _service_settings() -> tuple[str, ServiceSettings]:
-    settings = ServiceSettings()
-    if settings.admin_key:
-        return "", settings
-    key = secrets.token_urlsafe(32)
-    return key, settings.model_copy(update={"admin_key": key})

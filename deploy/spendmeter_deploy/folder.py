@@ -8,6 +8,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
+from urllib.parse import quote
 
 from spendmeter_deploy.errors import StartError
 
@@ -32,6 +33,11 @@ class DataFolder:
     def store(self) -> Path:
         """The embedded ClickHouse engine's folder."""
         return self.path / "store"
+
+    @property
+    def store_dsn(self) -> str:
+        """The DSN of `store`, whatever characters its path has."""
+        return f"chdb://{quote(str(self.store))}"
 
     @property
     def broker_log(self) -> Path:

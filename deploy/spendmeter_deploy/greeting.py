@@ -9,13 +9,14 @@ from spendmeter_deploy.embedded import EmbeddedStack
 
 def introduce(stack: EmbeddedStack, console: Console) -> None:
     """Where to look, and with which key. A key made for this run is shown here, once."""
-    key = stack.key or "$SPENDMETER_ADMIN_KEY"
+    # A key that was set is not repeated on the screen.
+    key = stack.key if stack.made_key else "$SPENDMETER_ADMIN_KEY"
     console.print(f"\nSpendmeter serves [bold]{stack.url}[/]")
     console.print(f"  documentation  {stack.url}/docs")
     console.print(f"  metrics        {stack.url}/metrics")
     console.print(f"  Kafka          {stack.broker.bootstrap}")
     console.print(f"  data           {stack.folder.path}")
-    if stack.key:
+    if stack.made_key:
         console.print(f"  admin key      {key}   (made for this run; set SPENDMETER_ADMIN_KEY to keep one)")
     console.print("\nTry it:", style="bold")
     # Printed plain: a wrapped or highlighted command cannot be copied.

@@ -37,8 +37,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """Where `listener` can be reached, an IPv6 address in brackets."""
+    """Where `listener` can be reached from this machine, an IPv6 address in brackets."""
     host, port = listener.getsockname()[:2]
+    # A listener on every address has no address of its own.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host).replace("%", "%25")  # noqa: S104
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 

@@ -34,7 +34,7 @@ async def offline_store(data_dir: Path | None) -> AsyncIterator[Store]:
         raise StartError(f"{folder.path} has no store: name another --data-dir, or set SPENDMETER_STORE_DSN")
     folder.acquire()
     try:
-        with Store(StoreSettings(store_dsn=f"chdb://{folder.store}")) as store:
+        with Store(StoreSettings(store_dsn=folder.store_dsn)) as store:
             await migrate(store)
             yield store
     finally:

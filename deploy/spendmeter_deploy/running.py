@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -15,11 +14,13 @@ import typer
 from pydantic import ValidationError
 
 from spendmeter_clickhouse import StoreError
+from spendmeter_deploy.ending import UNDONE, Ending, new_ending
 from spendmeter_deploy.environment import check, describe_faults
 from spendmeter_deploy.errors import StartError
 from spendmeter_events.errors import SpendmeterError
 from spendmeter_stream.errors import StreamError
 from spendmeter_stream.pricing import PriceBookError
+from spendmeter_stream.settings import StreamSettings
 
 T = TypeVar("T")
 
@@ -32,19 +33,24 @@ DRIVERS = ("urllib3.connectionpool", "clickhouse_connect")
 
 
 def run(work: Coroutine[Any, Any, T], *, serves: bool = False) -> T:
-    """Run `work` to its end; SIGTERM cancels it like Ctrl-C. Expected errors become one line and exit code 2.
+    """Run `work` to its end. Expected errors become one line and exit code 2; docs/stopping.md has the other codes.
 
-    :param serves: `work` has no end of its own, so that SIGTERM is its success: exit code 0.
+    :param serves: `work` has no end of its own, so that SIGINT and SIGTERM are its success.
     """
-    signals: list[int] = []
+    ending = new_ending(seconds=_stop_seconds(), serves=serves)
     try:
-        return asyncio.run(_cancelled_by_sigterm(work, signals))
+        result = asyncio.run(_stopped_by_signals(work, ending))
     except EXPECTED as error:
         raise refuse(str(error)) from error
     except ValidationError as error:
         raise refuse(f"a setting is invalid: {'; '.join(describe_faults(error))}") from error
     except (KeyboardInterrupt, asyncio.CancelledError) as error:
-        raise typer.Exit(0 if serves and signals else 130) from error
+        raise typer.Exit(ending.exit_code) from error
+    finally:
+        ending.ended()
+    if ending.undone:
+        raise typer.Exit(UNDONE)
+    return result
 
 
 def refuse(message: str) -> typer.Exit:
@@ -95,13 +101,17 @@ def log_as_json() -> None:
         logging.getLogger(room).setLevel(min(logging.INFO, logging.getLogger(room).level or logging.INFO))
 
 
-async def _cancelled_by_sigterm(work: Coroutine[Any, Any, T], signals: list[int]) -> T:
-    task = asyncio.current_task()
+async def _stopped_by_signals(work: Coroutine[Any, Any, T], ending: Ending) -> T:
+    with ending.on_signals():
+        try:
+            return await work
+        finally:
+            # What asyncio itself cleans up may hang as well.
+            ending.begin()
 
-    def stop() -> None:
-        signals.append(signal.SIGTERM)
-        if task is not None:
-            task.cancel()
 
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
-    return await work
+def _stop_seconds() -> float:
+    try:
+        return StreamSettings().stop_timeout_seconds
+    except ValidationError:
+        return float(StreamSettings.model_fields["stop_timeout_seconds"].default)

@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 
 from spendmeter_clickhouse import Store, StoreSettings
 from spendmeter_clickhouse.api_keys import list_keys
+from spendmeter_deploy.ending import current_ending
 from spendmeter_deploy.errors import StartError
 from spendmeter_deploy.listening import listen, served, url_of
 from spendmeter_rollups import ServiceSettings, create_app
 from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.start import installed_version, place_of, wait_for_store
-from spendmeter_stream.worker import create_worker
+from spendmeter_stream.stopping import stop_worker
+from spendmeter_stream.worker import Worker, create_worker
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +26,31 @@ async def work_forever() -> None:
     settings = StreamSettings()
     with Store(StoreSettings()) as store:
         worker = create_worker(settings=settings, store=store)
-        try:
-            await worker.app.start()
-            await asyncio.Event().wait()
-        finally:
-            await worker.app.stop()
+        await run_worker(worker, seconds=settings.stop_timeout_seconds)
+
+
+async def run_worker(worker: Worker, *, seconds: float) -> None:
+    """Run `worker` until a signal, then stop it within `seconds`.
+
+    :raises StartError: it crashed.
+    """
+    crashed = asyncio.create_task(worker.crashed())
+    told = asyncio.create_task(current_ending().told())
+    try:
+        starting = asyncio.create_task(worker.app.start())
+        await asyncio.wait([starting, told, crashed], return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            await starting
+            await asyncio.wait([told, crashed], return_when=asyncio.FIRST_COMPLETED)
+        starting.cancel()
+        if crashed.done():
+            raise StartError(f"the worker crashed: {crashed.result()}. The log has the reason")
+    finally:
+        current_ending().begin()
+        for left in await stop_worker(worker, seconds=seconds):
+            current_ending().leave_undone(f"left undone: {left}")
+        for task in (crashed, told):
+            task.cancel()
 
 
 async def serve_forever(host: str, port: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -33,10 +33,12 @@ def create_app(
     registry: CollectorRegistry | None = None,
     authenticators: Sequence[Authenticator] = (),
     clock: Callable[[], datetime] = utc_now,
+    failures: Callable[[], Mapping[str, str]] = dict,
 ) -> FastAPI:
     """An app over `store`, which must be migrated. Its metrics go to `registry`.
 
     :param authenticators: asked after the key and the issuer of `settings`, and the stored API keys.
+    :param failures: name → reason of what else fails in this process; `/readyz` answers 503 with it.
     """
     registry = registry or CollectorRegistry()
     app = FastAPI(
@@ -48,6 +50,7 @@ def create_app(
     )
     app.state.service = _service(store, settings, authenticators, clock)
     app.state.registry = registry
+    app.state.failures = failures
     install_problems(app)
     for room in (usage, export, filters, budgets, rates, audit, health, runbooks):
         app.include_router(room.router)

@@ -40,6 +40,7 @@ from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.protocol import ChunkProtocol, Guarantees
 from spendmeter_stream.retry import until_it_works
 from spendmeter_stream.settings import StreamSettings
+from spendmeter_stream.stopping import CHUNKS, CLIENT, in_time
 from spendmeter_stream.wire import Events
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,8 @@ class Ingest(mode.Service):
         self._producer: Any = None
         self._cpu = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute")
         self._session = store.session("ingest", size=_CHUNKS_AT_ONCE)
+        self.left_open: list[str] = []
+        """After the stop: the partitions whose chunk under way could not be finished."""
         self._partitions: dict[TopicPartition, PartitionTask] = {}
         self._slots = asyncio.Semaphore(_CHUNKS_AT_ONCE)
         self._pacing = Pacing(interval=settings.chunk_interval_ms / 1000, chunks_per_second=settings.chunks_per_second)
@@ -112,14 +115,16 @@ class Ingest(mode.Service):
         await self._consumer.start()
 
     async def on_stop(self) -> None:
-        """Finish the chunks under way, close them, leave the group."""
-        await self.revoke(list(self._partitions))
-        # A start that was cut short has made only some of them.
-        for client in (self._consumer, self._producer):
-            if client is not None:
-                await client.stop()
-        self._session.close()
-        self._cpu.shutdown()
+        """Finish the chunks under way, close them, leave the group; each within its share of the time of a stop."""
+        seconds = self._settings.stop_timeout_seconds
+        self.left_open += await self._stop_tasks(list(self._partitions), timeout=CHUNKS * seconds)
+        for name, client in (("leave the group", self._consumer), ("close the producer", self._producer)):
+            # A start that was cut short has made only some of them.
+            if client is not None and not await in_time(client.stop(), CLIENT * seconds, name=name):
+                log.warning("%s: Kafka did not answer within %.1f s", name, CLIENT * seconds)
+        # Without waiting: a call that has no answer by now has had its time.
+        self._session.close(seconds=0)
+        self._cpu.shutdown(wait=False)
 
     @mode.Service.timer(_LAG_SECONDS)
     async def _report_lag(self) -> None:
@@ -154,9 +159,14 @@ class Ingest(mode.Service):
             if partition in ours:
                 task.report_lag()
 
-    def caught_up(self) -> bool:
-        """Whether all that the broker has for our partitions is stored."""
-        return bool(self._partitions) and all(task.caught_up() for task in self._partitions.values())
+    def caught_up(self, *, since_ms: int = 0) -> bool:
+        """Whether all that the broker has for our partitions is stored; by its answers after `since_ms` (Unix time)."""
+        tasks = self._partitions.values()
+        return bool(tasks) and all(task.caught_up(since_ms=since_ms) for task in tasks)
+
+    def position(self) -> int:
+        """The offsets behind the last chunks, summed: a number that grows while events are stored."""
+        return sum(task.position for task in self._partitions.values())
 
     def kafka_failure(self) -> str | None:
         """Why the group cannot be reached now; None while it can, and before it was joined."""
@@ -188,8 +198,13 @@ class Ingest(mode.Service):
         if partitions:
             log.info("partitions %s revoked", _numbers(partitions))
             self._health.report(_GROUP, "the group moves partitions between its workers")
+        await self._stop_tasks(partitions, timeout=self._settings.stop_timeout_seconds)
+
+    async def _stop_tasks(self, partitions: Sequence[TopicPartition], *, timeout: float) -> list[str]:
+        """What was left open."""
         tasks = [self._partitions.pop(partition) for partition in partitions if partition in self._partitions]
-        await asyncio.gather(*(task.stop(timeout=self._settings.stop_timeout_seconds) for task in tasks))
+        left = await asyncio.gather(*(task.stop(timeout=timeout) for task in tasks))
+        return [what for what in left if what is not None]
 
     async def _prepare(self, partition: TopicPartition, fence: Fence, shared_by: int) -> ChunkProtocol:
         # Again with each assignment: the store may have been handed over since.

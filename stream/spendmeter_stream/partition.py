@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 _POLL_SECONDS: Final = 0.2
 _RESTART_SECONDS: Final = 5.0
+_CANCEL_SECONDS: Final = 1.0
+"""Patience with a task that was cancelled: a coroutine may swallow that, and it is no reason to stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,25 +88,38 @@ class PartitionTask:
         self._lag = Lag(partition=partition.partition)
         self._task = asyncio.create_task(self._run(), name=self._name)
 
-    async def stop(self, *, timeout: float) -> None:
-        """Finish the chunk under way and close it; after `timeout` seconds leave it to the next owner."""
+    async def stop(self, *, timeout: float) -> str | None:
+        """Finish the chunk under way and close it; after `timeout` seconds leave it to the next owner.
+
+        Returns what is left: None where everything that was begun is finished.
+        """
         self._stopping.set()
         done, _ = await asyncio.wait([self._task], timeout=timeout)
+        left = None
         if not done:
+            left = f"partition {self._partition.partition} at offset {self._position}"
+            log.warning("%s: not finished within %.0f s, left open for recovery by the next owner", left, timeout)
             self._task.cancel()
-            await asyncio.wait([self._task])
+            await asyncio.wait([self._task], timeout=_CANCEL_SECONDS)
         self._lag.hide()
         self._background.forget(self._name)
+        return left
 
     def report_lag(self) -> None:
         """Export how far behind this partition is now, whatever its task is doing."""
         if self._resumed:
             self._lag.report((self._consumer.highwater(self._partition) or 0) - self._position)
 
-    def caught_up(self) -> bool:
-        """Whether everything that the broker has is stored."""
+    def caught_up(self, *, since_ms: int = 0) -> bool:
+        """Whether everything that the broker has is stored, by an answer of the broker after `since_ms` (Unix time)."""
         end = self._consumer.highwater(self._partition)
-        return end is not None and self._position >= end
+        answered = self._consumer.last_poll_timestamp(self._partition) or 0
+        return end is not None and self._position >= end and answered >= since_ms
+
+    @property
+    def position(self) -> int:
+        """The offset behind the last chunk that was stored."""
+        return self._position
 
     async def _run(self) -> None:
         label = str(self._partition.partition)

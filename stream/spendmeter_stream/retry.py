@@ -20,6 +20,14 @@ T = TypeVar("T")
 OUTAGES = (StoreError, KafkaError, OSError)
 """What passes by itself or by an operator's hand. Only bad data is dead-lettered; everything else is waited out."""
 
+_under_way: dict[int, str] = {}
+"""What each step that failed and is attempted again waits for."""
+
+
+def steps_under_way() -> list[str]:
+    """Every step that is waiting for its next attempt, or is in it, with its newest error. Any thread may ask."""
+    return sorted(set(_under_way.copy().values()))
+
 
 async def until_it_works(step: str, attempt: Callable[[], Awaitable[T]]) -> T:
     """Call `attempt` until it returns; `step` names it in logs and metrics.
@@ -32,19 +40,22 @@ async def until_it_works(step: str, attempt: Callable[[], Awaitable[T]]) -> T:
         return await attempt()
 
     started = time.monotonic()
+    token = id(once)
     try:
         return await AsyncRetrying(
             wait=wait_random_exponential(multiplier=0.2, max=30),
             retry=retry_if_exception_type(OUTAGES),
-            before_sleep=lambda state: _report(step, state),
+            before_sleep=lambda state: _report(step, state, token),
             reraise=True,
         )(once)
     finally:
+        _under_way.pop(token, None)
         metrics.STEP_SECONDS.labels(step).observe(time.monotonic() - started)
 
 
-def _report(step: str, state: RetryCallState) -> None:
+def _report(step: str, state: RetryCallState, token: int) -> None:
     metrics.RETRIES.labels(step).inc()
     error = state.outcome.exception() if state.outcome else None
     wait = state.next_action.sleep if state.next_action else 0.0
+    _under_way[token] = f"step {step} (attempt {state.attempt_number}: {str(error)[:100] or type(error).__name__})"
     log.warning("%s failed, attempt %d, next in %.1f s: %s", step, state.attempt_number, wait, error)

@@ -59,6 +59,13 @@ class Worker:
     prices: PriceBookWatcher
     health: Health
 
+    async def crashed(self) -> str:
+        """Wait until Faust cannot go on; returns why. The process must end then: Faust does not start it again."""
+        await self.app._crashed.wait()
+        reason = self.app.crash_reason
+        self.health.report("faust", reason or "crashed")
+        return f"{type(reason).__name__}: {reason}" if reason else "no reason given"
+
 
 def create_worker(
     *,

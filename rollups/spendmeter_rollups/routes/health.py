@@ -27,8 +27,11 @@ async def get_health() -> Health:
 
 
 @router.get("/readyz", responses={503: {"model": ProblemAnswer}})
-async def get_ready(service: ServiceDep) -> Health:
-    """The store answers, and has its tables."""
+async def get_ready(service: ServiceDep, request: Request) -> Health:
+    """The store answers, and has its tables; in the embedded stack every background task runs."""
+    if failures := request.app.state.failures():
+        detail = "; ".join(f"{name}: {reason}" for name, reason in failures.items())
+        raise Problem(status=503, kind="not-ready", title="Not ready", detail=detail)
     try:
         await service.reader.rows(event_span(None))
     except StoreError as error:

@@ -38,7 +38,8 @@ class Ending:
     """The end of one process. Made by `running.run`; parts of the process report here what they could not finish."""
 
     def __init__(self, *, seconds: float = 20.0, serves: bool = False) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
+        """How long the whole stop may take."""
         self._serves = serves
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -77,7 +78,7 @@ class Ending:
 
     def begin(self, seconds: float | None = None) -> None:
         """Start the clock: the process ends within `seconds` and a margin. A later call may only shorten that."""
-        limit = time.monotonic() + (self._seconds if seconds is None else seconds) + MARGIN_SECONDS
+        limit = time.monotonic() + (self.seconds if seconds is None else seconds) + MARGIN_SECONDS
         with self._clock:
             self._deadline = limit if self._deadline is None else min(limit, self._deadline)
             if not self._watching:
@@ -89,7 +90,7 @@ class Ending:
         """Start the clock again: what the stop waits for moves on."""
         with self._clock:
             if self._deadline is not None:
-                self._deadline = time.monotonic() + self._seconds + MARGIN_SECONDS
+                self._deadline = time.monotonic() + self.seconds + MARGIN_SECONDS
 
     def ended(self) -> None:
         """Stop the clock."""
@@ -169,7 +170,7 @@ class Ending:
                     self._clock.wait(left)
                 else:
                     break
-        self.abort(f"the stop took longer than {self._seconds:g} s (SPENDMETER_STOP_TIMEOUT_SECONDS)")
+        self.abort(f"the stop took longer than {self.seconds:g} s (SPENDMETER_STOP_TIMEOUT_SECONDS)")
 
     def _stuck(self) -> list[str]:
         names = list(dict.fromkeys([*steps_under_way(), *self._tasks(), *busy_threads()]))

@@ -10,10 +10,11 @@ from typing import Final
 
 import uvicorn
 
+from spendmeter_deploy.ending import current_ending
 from spendmeter_deploy.errors import StartError
 
 _GRACE_SECONDS: Final = 5
-"""How long a stop waits for answers under way."""
+"""How long a stop waits for answers under way, at most."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -60,7 +61,8 @@ async def served(app: object, listener: socket.socket) -> AsyncIterator[asyncio.
         log_config=None,
         access_log=False,
         ws="none",
-        timeout_graceful_shutdown=_GRACE_SECONDS,
+        # Less than the whole stop may take, which has more to do.
+        timeout_graceful_shutdown=max(1, min(_GRACE_SECONDS, int(current_ending().seconds / 2))),
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))

@@ -56,7 +56,7 @@ async def run_worker(worker: Worker, *, seconds: float) -> None:
 async def serve_forever(host: str, port: int) -> None:
     """Run the query service until it is told to stop.
 
-    :raises StartError: nobody could ask it anything, or the address cannot be used.
+    :raises StartError: nobody could ask it anything, the address cannot be used, or the server ended by itself.
     """
     settings = ServiceSettings()
     listener = listen(host, port)
@@ -72,6 +72,7 @@ async def serve_forever(host: str, port: int) -> None:
                 await starting
                 # Not `await serving`: a cancelled wait would cancel the server instead of stopping it.
                 await asyncio.wait([serving])
+                raise StartError("the query service ended by itself. The log has the reason; start it again")
             finally:
                 starting.cancel()
 

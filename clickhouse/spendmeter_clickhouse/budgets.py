@@ -11,6 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from spendmeter_clickhouse.store import Session
+from spendmeter_clickhouse.zones import named_zone
 
 BudgetScope = Literal["org", "user", "feature"]
 
@@ -69,7 +70,8 @@ async def write_budget(session: Session, budget: Budget, *, deleted: bool = Fals
 async def org_zones(session: Session) -> dict[str, ZoneInfo]:
     """The time zone of every org in the directory that names one which exists. Raises `StoreError`."""
     answer = await session.query("SELECT org_id, timezone FROM orgs FINAL")
-    return {org_id: zone for org_id, name in answer.result_rows if (zone := _zone(name))}
+    # The directory takes any label: a zone that does not exist must not stop the budgets of the other orgs.
+    return {org_id: zone for org_id, name in answer.result_rows if (zone := named_zone(name))}
 
 
 def calendar_month(now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
@@ -78,11 +80,3 @@ def calendar_month(now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
     following = (first + timedelta(days=31)).replace(day=1)
     start, end = (datetime.combine(day, time.min, zone).astimezone(UTC) for day in (first, following))
     return start, end
-
-
-def _zone(name: str) -> ZoneInfo | None:
-    # The directory takes any label: a zone that does not exist here must not stop the budgets of the other orgs.
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return None

@@ -14,14 +14,16 @@ from starlette_compress import CompressMiddleware
 from spendmeter_clickhouse import Session, Store
 from spendmeter_rollups.api_keys import ApiKeys
 from spendmeter_rollups.auth import AdminKey, Authenticator
+from spendmeter_rollups.bounds import MOST_BODY_BYTES, BoundedRequests
 from spendmeter_rollups.cache import AnswerCache
+from spendmeter_rollups.headers import SecurityHeaders
 from spendmeter_rollups.metrics import ServiceMetrics
 from spendmeter_rollups.middleware import Observed
 from spendmeter_rollups.oidc import OidcTokens
 from spendmeter_rollups.problems import describe_problems, install_problems
 from spendmeter_rollups.rate_limit import RateLimit
 from spendmeter_rollups.reader import Reader
-from spendmeter_rollups.routes import audit, budgets, export, filters, health, rates, runbooks, usage
+from spendmeter_rollups.routes import audit, budgets, documentation, export, filters, health, rates, runbooks, usage
 from spendmeter_rollups.service import Service, utc_now
 from spendmeter_rollups.settings import ServiceSettings
 
@@ -46,19 +48,25 @@ def create_app(
         description="Who spends what on which LLM feature.",
         version="1",
         lifespan=_lifespan,
+        docs_url=None,
         redoc_url=None,
+        # A redirect to a path with or without a slash is built from the Host header, which anyone may send.
+        redirect_slashes=False,
+        max_body_size=MOST_BODY_BYTES,
     )
     app.state.service = _service(store, settings, authenticators, clock)
     app.state.registry = registry
     app.state.failures = failures
     install_problems(app)
-    for room in (usage, export, filters, budgets, rates, audit, health, runbooks):
+    for room in (usage, export, filters, budgets, rates, audit, health, documentation, runbooks):
         app.include_router(room.router)
     describe_problems(app)
     app.add_middleware(CompressMiddleware, minimum_size=1000)
     if settings.allowed_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.allowed_origins, allow_headers=["Authorization"])
+    app.add_middleware(BoundedRequests)
     app.add_middleware(Observed, metrics=ServiceMetrics(registry))
+    app.add_middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds)
     return app
 
 
@@ -81,7 +89,7 @@ def _service(
         settings=settings,
         authenticators=(*_authenticators(writer, settings, clock), *authenticators),
         rate_limit=RateLimit(per_minute=settings.requests_per_minute),
-        cache=AnswerCache(seconds=settings.answer_cache_seconds),
+        cache=AnswerCache(seconds=settings.answer_cache_seconds, most_bytes=settings.answer_cache_bytes),
         clock=clock,
     )
 

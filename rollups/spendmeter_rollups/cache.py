@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Final
 
-_MAX_ENTRIES: Final = 1000
+from cachetools import TTLCache
+
+_LARGEST_SHARE: Final = 4
+"""An answer larger than this part of the cache is not kept: it would drive out everything else."""
+_OVERHEAD: Final = 1024
+"""Bytes that an entry takes besides its body: its question, its tag and the objects around them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,31 +25,44 @@ class Cached:
 
 
 class AnswerCache:
-    """By credential and question. Askers of a question under way wait for the one that is working on it."""
+    """By credential and question. Bounded by bytes and by age; requests for an answer under way share it."""
 
-    def __init__(self, *, seconds: float) -> None:
+    def __init__(self, *, seconds: float, most_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
-        self._entries: OrderedDict[str, tuple[float, asyncio.Task[Cached]]] = OrderedDict()
+        self._most = most_bytes
+        self._kept: TTLCache[Hashable, Cached] = TTLCache(most_bytes, seconds, timer=clock, getsizeof=_size)
+        self._under_way: dict[Hashable, asyncio.Task[Cached]] = {}
 
-    async def get(self, key: str, compute: Callable[[], Awaitable[Cached]]) -> Cached:
+    @property
+    def size(self) -> int:
+        """Bytes that are kept now."""
+        self._kept.expire()
+        return int(self._kept.currsize)
+
+    async def get(self, key: Hashable, compute: Callable[[], Awaitable[Cached]]) -> Cached:
         """The answer to `key`, at most `seconds` old. Failures are not kept."""
         if not self._seconds:
             return await compute()
-        now = time.monotonic()
-        entry = self._entries.get(key)
-        if entry is None or now - entry[0] > self._seconds or _failed(entry[1]):
-            entry = (now, asyncio.ensure_future(_run(compute)))
-            self._entries[key] = entry
-            self._entries.move_to_end(key)
-            while len(self._entries) > _MAX_ENTRIES:
-                self._entries.popitem(last=False)
-        # One asker that hangs up must not take the answer from the others.
-        return await asyncio.shield(entry[1])
+        # Also when nothing is added: what is too old must not stay in memory.
+        self._kept.expire()
+        found = self._kept.get(key)
+        if found is not None:
+            return found
+        task = self._under_way.get(key)
+        if task is None:
+            task = self._under_way[key] = asyncio.create_task(self._computed(key, compute))
+        # A client that disconnects must not cancel the answer of the others.
+        return await asyncio.shield(task)
+
+    async def _computed(self, key: Hashable, compute: Callable[[], Awaitable[Cached]]) -> Cached:
+        try:
+            answer = await compute()
+        finally:
+            del self._under_way[key]
+        if _size(answer) * _LARGEST_SHARE <= self._most:
+            self._kept[key] = answer
+        return answer
 
 
-async def _run(compute: Callable[[], Awaitable[Cached]]) -> Cached:
-    return await compute()
-
-
-def _failed(task: asyncio.Task[Cached]) -> bool:
-    return task.done() and (task.cancelled() or task.exception() is not None)
+def _size(answer: Cached) -> int:
+    return len(answer.body) + _OVERHEAD

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -11,8 +12,16 @@ from typing import Any, Final
 
 from spendmeter_rollups.money import plain
 
-_RUNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a spreadsheet takes for the beginning of a formula, or strips to get at one (OWASP, CSV Injection)."""
+# What begins a formula; the full-width and small forms are normalised to these by East Asian editions.
+_BEGINS: Final = "=+\\-@＝＋－＠﹦﹢﹣﹫⁼⁺⁻₌₊₋"  # noqa: RUF001 - these very characters
+# What a spreadsheet removes before it looks for a formula: quotes, spaces of any width, control and format characters.
+_SKIPPED: Final = "\"'`“”‘’\\s\x00-\x1f\x7f-\x9f\xad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"  # noqa: RUF001
+# A file can be opened with another separator than the one it was written with; a cell then ends where the text has it.
+_SEPARATES: Final = ";|\t\r\n\x0b\x0c\x1c-\x1f\x85\u2028\u2029；｜"  # noqa: RUF001
+
+_UNSAFE_START: Final = re.compile(f"[\t\r\n]|[{_SKIPPED}]*[{_BEGINS}]")
+_UNSAFE_INSIDE: Final = re.compile(f"(?<=[{_SEPARATES}])(?=[{_SKIPPED}]{{0,64}}[{_BEGINS}])")
+_MARKED: Final = re.compile(f"[{_SEPARATES}]")
 
 
 def csv_text(rows: Iterable[Sequence[Any]]) -> str:
@@ -24,10 +33,19 @@ def csv_text(rows: Iterable[Sequence[Any]]) -> str:
 
 def _cell(value: Any) -> Any:
     if isinstance(value, str):
-        # An apostrophe makes a spreadsheet show the rest as it is. Numbers below zero are no text, and stay numbers.
-        return f"'{value}" if value.startswith(_RUNS) else value
+        return _shown(value)
     if isinstance(value, Decimal):
         return plain(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _shown(text: str) -> str:
+    """`text` with an apostrophe before each place at which a spreadsheet would run it (OWASP, CSV Injection).
+
+    Numbers below zero are no text, and stay numbers.
+    """
+    if _MARKED.search(text):
+        text = _UNSAFE_INSIDE.sub("'", text)
+    return f"'{text}" if _UNSAFE_START.match(text) else text

@@ -11,7 +11,7 @@ class ServiceMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
             "spendmeter_http_requests_total",
-            "Requests answered, by route and status.",
+            "Requests answered, by route and class of status.",
             ["method", "route", "status"],
             registry=registry,
         )

@@ -11,10 +11,14 @@ from uuid import uuid4
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spendmeter_rollups.metrics import ServiceMetrics
+from spendmeter_rollups.problems import failure
 
 log = logging.getLogger("spendmeter.http")
 
 _WATCHED: Final = ("/healthz", "/readyz", "/metrics")
+_METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+_OTHER: Final = "other"
+"""Label of a method or path that the service does not know: made-up ones must not become series or log fields."""
 _REQUEST_ID: Final = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 
 
@@ -33,24 +37,30 @@ class Observed:
         began = time.perf_counter()
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
-        status = 500
+        status, started = 500, False
 
         async def observed(message: Message) -> None:
-            nonlocal status
+            nonlocal status, started
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, started = message["status"], True
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
         with self._metrics.in_progress.track_inprogress():
             try:
                 await self._app(scope, receive, observed)
+            except Exception:
+                # The server logs it. The client learns no more than that it happened, in the form of every refusal.
+                if not started:
+                    await failure(scope)(scope, receive, observed)
+                raise
             finally:
                 self._record(scope, request_id, status, time.perf_counter() - began)
 
     def _record(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "unmatched")
-        self._metrics.requests.labels(scope["method"], route, str(status)).inc()
+        route = getattr(scope.get("route"), "path", _OTHER)
+        method = scope["method"] if scope["method"] in _METHODS else _OTHER
+        self._metrics.requests.labels(method, route, f"{status // 100}xx").inc()
         self._metrics.seconds.labels(route).observe(seconds)
         # Who watches the service asks every few seconds, and says nothing about its use.
         log.log(
@@ -58,7 +68,7 @@ class Observed:
             "request",
             extra={
                 "request_id": request_id,
-                "method": scope["method"],
+                "method": method,
                 "route": route,
                 "status": status,
                 "milliseconds": round(seconds * 1000, 1),

@@ -14,10 +14,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import Scope
 
 from spendmeter_clickhouse import StoreError, StoreUnreachableError
 
 MEDIA_TYPE: Final = "application/problem+json"
+_MOST_FAULTS: Final = 20
 _LIMIT_ERRORS: Final = ("TIMEOUT_EXCEEDED", "TOO_SLOW", "MEMORY_LIMIT_EXCEEDED", "TOO_MANY_ROWS", "TOO_MANY_BYTES")
 
 
@@ -144,12 +147,21 @@ def render(request: Request, problem: Problem) -> JSONResponse:
     return JSONResponse(body, status_code=problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 
+def failure(scope: Scope) -> Response:
+    """The answer where the service itself failed: nothing about why, which the log has under the request's id."""
+    problem = Problem(
+        status=500, kind="internal", title="Internal error", detail="The service failed. Its log says why."
+    )
+    return render(Request(scope), problem)
+
+
 async def _on_problem(request: Request, error: Problem) -> JSONResponse:
     return render(request, error)
 
 
 async def _on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-    faults = [_validation_fault(request, item) for item in error.errors()]
+    # As many as help: whoever sends thousands of faults must not get an answer many times that size.
+    faults = [_validation_fault(request, item) for item in error.errors()[:_MOST_FAULTS]]
     return render(request, invalid_parameters(faults))
 
 

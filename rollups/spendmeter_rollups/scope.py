@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
 from typing import Final
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
+from spendmeter_clickhouse.zones import named_zone
 from spendmeter_rollups.dimensions import FILTERS
 from spendmeter_rollups.money import Rate
 from spendmeter_rollups.params import ScopeParams
@@ -112,16 +112,12 @@ def resolve(
 
 def find_zone(name: str) -> ZoneInfo:
     """A named zone. Raises `Problem` for a name that the time zone database does not have."""
-    if name not in _zones():
+    zone = named_zone(name)
+    if zone is None:
         raise invalid_parameter(
             "tz", f"no time zone is called {name!r}", allowed=["any IANA name, such as UTC or Asia/Kolkata"]
         )
-    return ZoneInfo(name)
-
-
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())
+    return zone
 
 
 def only_visible(asked: tuple[str, ...] | None, visible: tuple[str, ...]) -> tuple[str, ...]:

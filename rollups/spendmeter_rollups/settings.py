@@ -26,8 +26,12 @@ class ServiceSettings(BaseSettings):
     """Of one credential, in one process. 0 sets no limit."""
     answer_cache_seconds: float = Field(default=1.0, ge=0, le=300)
     """How long the same question from the same credential gets the same answer. 0 turns it off."""
+    answer_cache_bytes: int = Field(default=64 * 2**20, ge=0)
+    """How much memory the kept answers may take, in one process."""
     cors_origins: str = ""
     """Origins whose pages may ask, separated by commas. Empty: none."""
+    hsts_seconds: int = Field(default=0, ge=0, le=63_072_000)
+    """How long browsers remember to use HTTPS alone. 0 where the service may be reached without TLS."""
     oidc_issuer: str = ""
     """The issuer whose tokens are accepted, exactly as its tokens name it. Empty: none."""
     oidc_audience: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -19,7 +20,9 @@ from pydantic import ValidationError
 
 from spendmeter_clickhouse import Store
 from spendmeter_rollups import ServiceSettings
+from spendmeter_rollups.issuer_keys import IssuerKeys, IssuerUnreachableError
 from spendmeter_rollups.oidc import OidcTokens
+from spendmeter_rollups.problems import Problem
 from tests.support.oidc import AUDIENCE, Issuer
 from tests.support.service import service
 from tests.support.usage import insert_usage, usage_row
@@ -142,14 +145,59 @@ async def test_keys_are_kept_and_made_up_ids_do_not_reach_the_issuer(issuer: Iss
     assert issuer.asked == {"/.well-known/openid-configuration": 1, "/keys": 1}
 
 
-def test_an_issuer_that_is_down_is_a_503_and_recovers(client: TestClient, issuer: Issuer) -> None:
+def test_an_issuer_that_is_down_is_a_503(client: TestClient, issuer: Issuer) -> None:
     issuer.down = True
     response = ask(client, issuer.token())
     assert (response.status_code, response.json()["type"]) == (503, "urn:spendmeter:problem:issuer-unreachable")
+    assert 1 <= int(response.headers["retry-after"]) <= 30
     # Other credentials do not need it.
     assert client.get("/v1/usage/summary").status_code == 200
+
+
+async def test_an_issuer_that_is_back_is_asked_again(issuer: Issuer) -> None:
+    known = tokens(issuer, cooldown_seconds=0)
+    issuer.down = True
+    with pytest.raises(Problem):
+        await known.authenticate(issuer.token())
     issuer.down = False
-    assert ask(client, issuer.token()).status_code == 200
+    assert await known.authenticate(issuer.token())
+
+
+async def test_made_up_tokens_are_no_flood_for_an_issuer_that_is_down(issuer: Issuer) -> None:
+    """Row L8: one attempt, whatever arrives at once or after it."""
+    known = tokens(issuer)
+    issuer.down = True
+    made_up = [issuer.token(kid=f"made up {number}", sub=f"{number}") for number in range(50)]
+    outcomes = await asyncio.gather(*map(known.authenticate, made_up), return_exceptions=True)
+    for token in made_up:
+        with pytest.raises(Problem) as refused:
+            await known.authenticate(token)
+        assert refused.value.status == 503
+    assert all(isinstance(outcome, Problem) for outcome in outcomes)
+    assert sum(issuer.asked.values()) + issuer.refused == 1
+
+
+async def test_keys_outlive_an_outage_of_the_issuer(issuer: Issuer) -> None:
+    now = 0.0
+    keys = IssuerKeys(issuer.url, clock=lambda: now)
+    assert await keys.find("first")
+    issuer.down, now = True, 301.0
+    assert await keys.find("first")
+    assert await keys.find("made up") is None
+    now = 3602.0
+    with pytest.raises(IssuerUnreachableError):
+        await keys.find("first")
+
+
+@pytest.mark.parametrize("claims", [{"aud": "other"}, {"iss": "https://evil.example"}, {"exp": 1}, {"sub": None}])
+async def test_claims_that_cannot_be_right_do_not_reach_the_issuer(issuer: Issuer, claims: dict[str, Any]) -> None:
+    assert await tokens(issuer).authenticate(issuer.token(**claims)) is None
+    assert issuer.asked == {}
+
+
+@pytest.mark.parametrize("claims", [{"sub": "x" * 9000}, {"sub": "x" * 257}, {"sub": ""}])
+async def test_a_token_or_a_name_of_any_length_opens_nothing(issuer: Issuer, claims: dict[str, Any]) -> None:
+    assert await tokens(issuer).authenticate(issuer.token(**claims)) is None
 
 
 def test_a_discovery_document_of_another_issuer_is_not_believed(client: TestClient, issuer: Issuer) -> None:

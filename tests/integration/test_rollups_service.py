@@ -194,8 +194,21 @@ def test_other_origins_are_not_invited(client: TestClient) -> None:
 def test_metrics_count_by_route_and_status(client: TestClient) -> None:
     client.get("/v1/usage/users/nobody")
     text = client.get("/metrics").text
-    assert 'route="/v1/usage/users/{user_id}",status="404"' in text
+    assert 'method="GET",route="/v1/usage/users/{user_id}",status="4xx"' in text
     assert "nobody" not in text
+
+
+def test_made_up_methods_and_paths_make_no_series(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    """Row L4."""
+    for number in range(20):
+        client.request(f"STRANGE{number}", "/v1/usage/summary")
+        client.request("GET", f"/made-up/{number}")
+        client.request(f"STRANGE{number}", f"/made-up/{number}")
+    text = client.get("/metrics").text
+    assert "STRANGE" not in text
+    assert "made-up" not in text
+    assert 'method="other",route="other",status="4xx"' in text
+    assert "STRANGE" not in caplog.text
 
 
 def test_logs_have_an_id_and_name_nobody(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:

@@ -23,6 +23,8 @@ class Issuer:
 
     def __init__(self) -> None:
         self.asked: dict[str, int] = {}
+        self.refused = 0
+        """Requests while it was down."""
         self.down = False
         self.name: str | None = None
         self._keys: dict[str, rsa.RSAPrivateKey] = {}
@@ -68,6 +70,7 @@ class Issuer:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                issuer.refused += issuer.down
                 answer = None if issuer.down else issuer._answer(self.path)
                 body = json.dumps(answer).encode()
                 self.send_response(503 if answer is None else 200)

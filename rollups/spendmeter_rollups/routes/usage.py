@@ -31,6 +31,8 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     for status, text in (
         (401, "no known key"),
         (403, "not this credential's"),
+        (413, "a body of more than 64 KiB"),
+        (414, "a path or query string that is too long"),
         (422, "a parameter that cannot be used"),
         (429, "this credential asks too often"),
         (503, "the store does not answer, or not within its limits"),

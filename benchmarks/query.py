@@ -30,7 +30,7 @@ from benchmarks.query_events import NOW, fill, still
 from spendmeter_clickhouse import Store, StoreSettings
 from spendmeter_rollups import ServiceSettings, create_app, planner
 
-KEY: Final = "the bench's key"
+KEY: Final = "the key of the query benchmark: 0123456789"
 ENDPOINTS: Final = (
     "usage/summary",
     "usage/timeseries",

@@ -42,6 +42,10 @@ class ApiKeys:
             return None
         return Credential(f"key:{key.prefix}", frozenset(key.scopes), key.org_id or None, _limits(key))
 
+    def close(self) -> None:
+        """Close the session."""
+        self._session.close()
+
     async def _refresh(self, oldest: float) -> None:
         async with self._reading:
             if time.monotonic() - self._read_at > oldest:

@@ -11,11 +11,13 @@ from prometheus_client import CollectorRegistry
 from starlette.middleware.cors import CORSMiddleware
 from starlette_compress import CompressMiddleware
 
-from spendmeter_clickhouse import Session, Store
+from spendmeter_clickhouse import Store
+from spendmeter_rollups.admission import Admission, Turns
 from spendmeter_rollups.api_keys import ApiKeys
 from spendmeter_rollups.auth import AdminKey, Authenticator
-from spendmeter_rollups.bounds import MOST_BODY_BYTES, BoundedRequests
+from spendmeter_rollups.bounds import BoundedRequests
 from spendmeter_rollups.cache import AnswerCache
+from spendmeter_rollups.compute import ComputeThread
 from spendmeter_rollups.headers import SecurityHeaders
 from spendmeter_rollups.metrics import ServiceMetrics
 from spendmeter_rollups.middleware import Observed
@@ -23,6 +25,7 @@ from spendmeter_rollups.oidc import OidcTokens
 from spendmeter_rollups.problems import describe_problems, install_problems
 from spendmeter_rollups.rate_limit import RateLimit
 from spendmeter_rollups.reader import Reader
+from spendmeter_rollups.readiness import Readiness
 from spendmeter_rollups.routes import audit, budgets, documentation, export, filters, health, rates, runbooks, usage
 from spendmeter_rollups.service import Service, utc_now
 from spendmeter_rollups.settings import ServiceSettings
@@ -52,7 +55,6 @@ def create_app(
         redoc_url=None,
         # A redirect to a path with or without a slash is built from the Host header, which anyone may send.
         redirect_slashes=False,
-        max_body_size=MOST_BODY_BYTES,
     )
     app.state.service = _service(store, settings, authenticators, clock)
     app.state.registry = registry
@@ -73,31 +75,34 @@ def create_app(
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
-    app.state.service.reader.close()
-    app.state.service.writer.close()
+    app.state.service.close()
 
 
 def _service(
     store: Store, settings: ServiceSettings, authenticators: Sequence[Authenticator], clock: Callable[[], datetime]
 ) -> Service:
     reader = Reader(store.reader(), settings)
-    # Keys are looked up by the writing login: the reading one, which callers' questions run in, cannot see them.
-    writer = store.session("service", size=2)
     return Service(
         reader=reader,
-        writer=writer,
+        writer=store.session("service"),
         settings=settings,
-        authenticators=(*_authenticators(writer, settings, clock), *authenticators),
+        authenticators=(*_authenticators(store, settings, clock), *authenticators),
         rate_limit=RateLimit(per_minute=settings.requests_per_minute),
         cache=AnswerCache(seconds=settings.answer_cache_seconds, most_bytes=settings.answer_cache_bytes),
+        admission=Admission(per_credential=settings.requests_at_once, overall=settings.requests_at_once_overall),
+        turns=Turns(per_credential=settings.queries_at_once),
+        compute=ComputeThread(),
+        readiness=Readiness(Reader(store.reader(size=1), settings)),
         clock=clock,
     )
 
 
-def _authenticators(keys: Session, settings: ServiceSettings, clock: Callable[[], datetime]) -> Iterator[Authenticator]:
+def _authenticators(store: Store, settings: ServiceSettings, clock: Callable[[], datetime]) -> Iterator[Authenticator]:
     if settings.admin_key:
         yield AdminKey(settings.admin_key)
-    yield ApiKeys(keys, clock=clock)
+    # Keys are looked up by the writing login: the reading one, which callers' questions run in, cannot see them. In a
+    # session of their own, so that a caller does not wait for what others write.
+    yield ApiKeys(store.session("keys"), clock=clock)
     if settings.oidc_issuer:
         yield OidcTokens(
             issuer=settings.oidc_issuer,

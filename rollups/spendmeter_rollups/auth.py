@@ -35,13 +35,18 @@ class Credential:
     org_id: str | None = None
     limits: Limits = Limits()
 
-    def visible_orgs(self) -> tuple[str, ...] | None:
-        """The orgs this caller may see; None means every one. Raises `Problem` where it may see none."""
+    def orgs(self) -> tuple[str, ...] | None:
+        """The orgs this caller may see, perhaps none; None means every one."""
         if PLATFORM_READ in self.scopes:
             return None
-        if ORG_READ in self.scopes and self.org_id is not None:
-            return (self.org_id,)
-        raise forbidden(f"this credential needs the scope {PLATFORM_READ} or {ORG_READ}")
+        return (self.org_id,) if ORG_READ in self.scopes and self.org_id is not None else ()
+
+    def visible_orgs(self) -> tuple[str, ...] | None:
+        """The orgs this caller may see; None means every one. Raises `Problem` where it may see none."""
+        orgs = self.orgs()
+        if orgs == ():
+            raise forbidden(f"this credential needs the scope {PLATFORM_READ} or {ORG_READ}")
+        return orgs
 
     def require(self, scope: str) -> None:
         """Raises `Problem` (403) for a credential without `scope`."""

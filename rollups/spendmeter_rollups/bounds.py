@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from fastapi import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spendmeter_rollups.problems import Problem, render
 
@@ -13,11 +15,15 @@ MOST_BODY_BYTES: Final = 64 * 1024
 """A budget or a rate takes a few hundred."""
 MOST_QUERY_BYTES: Final = 16 * 1024
 MOST_PARAMETERS: Final = 500
+BODY_SECONDS: Final = 20.0
+"""For all of it to arrive."""
 _LONGEST_PATH: Final = 2048
+_DIGITS: Final = 10
+_BODY_TOO_LARGE: Final = f"the body has more than {MOST_BODY_BYTES} bytes"
 
 
 class BoundedRequests:
-    """Refuses a path or a query string that is too long with a 414 problem."""
+    """Refuses what is too long with a 413 or 414 problem, and a body that takes too long with a 408."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -25,19 +31,50 @@ class BoundedRequests:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI request."""
         fault = _fault(scope) if scope["type"] == "http" else None
-        if fault is None:
-            await self._app(scope, receive, send)
+        if fault is not None:
+            request = Request({**scope, "path": scope["path"][:_LONGEST_PATH]})
+            await render(request, fault)(scope, receive, send)
             return
-        problem = Problem(status=414, kind="uri-too-long", title="URI too long", detail=fault)
-        await render(Request({**scope, "path": scope["path"][:_LONGEST_PATH]}), problem)(scope, receive, send)
+        await self._app(scope, _bounded(receive) if scope["type"] == "http" else receive, send)
 
 
-def _fault(scope: Scope) -> str | None:
-    if len(scope["path"]) > _LONGEST_PATH:
-        return f"the path has more than {_LONGEST_PATH} characters"
+def _bounded(receive: Receive) -> Receive:
+    """`receive` for a body of unknown length."""
+    deadline = asyncio.get_running_loop().time() + BODY_SECONDS
+    read, complete = 0, False
+
+    async def bounded() -> Message:
+        nonlocal read, complete
+        if complete:
+            # What follows is the client's disconnection, which may take as long as the answer.
+            return await receive()
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408, "the body did not arrive in time") from None
+        read += len(message.get("body", b""))
+        complete = not message.get("more_body", False)
+        if read > MOST_BODY_BYTES:
+            raise HTTPException(413, _BODY_TOO_LARGE)
+        return message
+
+    return bounded
+
+
+def _fault(scope: Scope) -> Problem | None:
     query = scope["query_string"]
+    if len(scope["path"]) > _LONGEST_PATH:
+        return _too_long(f"the path has more than {_LONGEST_PATH} characters")
     if len(query) > MOST_QUERY_BYTES:
-        return f"the query string has more than {MOST_QUERY_BYTES} bytes: give fewer values to a filter"
+        return _too_long(f"the query string has more than {MOST_QUERY_BYTES} bytes: give fewer values to a filter")
     if query.count(b"&") >= MOST_PARAMETERS:
-        return f"there are more than {MOST_PARAMETERS} parameters: give fewer values to a filter"
-    return None
+        return _too_long(f"there are more than {MOST_PARAMETERS} parameters: give fewer values to a filter")
+    length = dict(scope["headers"]).get(b"content-length", b"0")
+    if length.isdigit() and len(length) < _DIGITS and int(length) <= MOST_BODY_BYTES:
+        return None
+    return Problem(status=413, kind="body-too-large", title="Body too large", detail=_BODY_TOO_LARGE)
+
+
+def _too_long(detail: str) -> Problem:
+    return Problem(status=414, kind="uri-too-long", title="URI too long", detail=detail)

@@ -42,7 +42,7 @@ class BreakdownParams(ScopeParams):
         "cost"
     )
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
-    offset: Annotated[int, Field(ge=0, le=100_000)] = 0
+    offset: Annotated[int, Field(ge=0, le=10_000, description="for more, see the export")] = 0
 
 
 class UserColumns(BaseModel):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Final, Literal
 from uuid import UUID, uuid5
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from spendmeter_clickhouse import Session
-from spendmeter_clickhouse.budgets import Budget, BudgetScope, list_budgets, org_zones, write_budget
+from spendmeter_clickhouse.budgets import Budget, BudgetScope, calendar_month, list_budgets, org_zones, write_budget
 from spendmeter_rollups.answers import CurrencyAnswer, FreshnessAnswer
 from spendmeter_rollups.budget_use import BudgetUse, budget_uses
 from spendmeter_rollups.money import Money, Rate
@@ -22,7 +23,7 @@ from spendmeter_rollups.problems import conflict, invalid_parameter, not_found
 from spendmeter_rollups.rates import rate_on
 from spendmeter_rollups.reader import Reader
 from spendmeter_rollups.scope import Scope, only_visible
-from spendmeter_rollups.windows import local_date
+from spendmeter_rollups.windows import Window, local_date
 
 _NAMESPACE: Final = UUID("5c9e9c2a-6f0e-4b53-8a3e-6a8a2c1f0d17")
 
@@ -99,7 +100,9 @@ class BudgetAnswer(BaseModel):
     amount: Money
     currency: CurrencyAnswer | None = Field(description="the rate of today; null where none is known any more")
     month: MonthAnswer
-    spent: Money | None = Field(description="this month until now, without calls on the org's own keys (BYOK)")
+    spent: Money | None = Field(
+        description="this month until now, without calls on the org's own keys (BYOK); null for whoever may not see it"
+    )
     used_share: float | None = Field(description="spent / amount; above 1 where it is exceeded")
     projected: Money | None = Field(description="at the month's end; null under 7 days with usage in the last 30")
     exhausted_on: date | None = Field(
@@ -142,9 +145,17 @@ async def one_budget(reader: Reader, scope: Scope, budget_id: UUID, *, visible: 
     return answer
 
 
-async def define_budget(
-    reader: Reader, writer: Session, scope: Scope, body: OrgBudget | UserBudget | FeatureBudget
-) -> BudgetAnswer:
+@dataclass(frozen=True, slots=True)
+class BudgetDesk:
+    """What defines a budget. `visible` are the orgs whose spend the caller may see; None is every one."""
+
+    reader: Reader
+    writer: Session
+    scope: Scope
+    visible: tuple[str, ...] | None
+
+
+async def define_budget(desk: BudgetDesk, body: OrgBudget | UserBudget | FeatureBudget) -> BudgetAnswer:
     """Raises `Problem`: 409 where the same thing has a budget already, 422 for a currency without a rate."""
     budget = Budget(
         # The same thing has the same id, so that two requests at once cannot give it two budgets.
@@ -155,18 +166,19 @@ async def define_budget(
         feature=_feature(body),
         amount=body.amount,
         currency=body.currency,
-        updated_at=scope.now,
+        updated_at=desk.scope.now,
     )
-    if any(each.budget_id == budget.budget_id for each in await list_budgets(reader.session)):
+    if any(each.budget_id == budget.budget_id for each in await list_budgets(desk.reader.session)):
         raise conflict("scope", f"this {body.scope} has a budget: PUT /v1/budgets/{budget.budget_id} changes it")
-    return await _written(reader, writer, scope, budget)
+    return await _written(desk, budget)
 
 
-async def change_budget(reader: Reader, writer: Session, scope: Scope, budget_id: UUID, limit: Limit) -> BudgetAnswer:
+async def change_budget(desk: BudgetDesk, budget_id: UUID, limit: Limit) -> BudgetAnswer:
     """Raises `Problem`: 404 for a budget that is not there, 422 for a currency without a rate."""
-    before = await _find(reader, budget_id, None)
-    changed = replace(before, amount=limit.amount, currency=limit.currency, updated_at=scope.now)
-    return await _written(reader, writer, scope, changed)
+    before = await _find(desk.reader, budget_id, None)
+    return await _written(
+        desk, replace(before, amount=limit.amount, currency=limit.currency, updated_at=desk.scope.now)
+    )
 
 
 async def drop_budget(reader: Reader, writer: Session, budget_id: UUID, *, now: datetime) -> None:
@@ -190,11 +202,25 @@ async def _find(reader: Reader, budget_id: UUID, visible: tuple[str, ...] | None
     raise not_found("budget_id", "no such budget")
 
 
-async def _written(reader: Reader, writer: Session, scope: Scope, budget: Budget) -> BudgetAnswer:
+async def _written(desk: BudgetDesk, budget: Budget) -> BudgetAnswer:
+    reader, scope = desk.reader, desk.scope
     if await rate_on(reader, budget.currency, local_date(scope.now, scope.zone)) is None:
         raise invalid_parameter("currency", f"no rate for {budget.currency!r} yet: see PUT /v1/fx-rates")
-    (answer,) = await _answers(reader, scope, [await write_budget(writer, budget)])
+    written = await write_budget(desk.writer, budget)
+    # To define a budget is no right to see what is spent of it. One of all orgs shows what all of them spend.
+    if desk.visible is not None and budget.org_id not in desk.visible:
+        return await _unused(desk, written)
+    (answer,) = await _answers(reader, scope, [written])
     return answer
+
+
+async def _unused(desk: BudgetDesk, budget: Budget) -> BudgetAnswer:
+    """The budget as it was defined, without anything of its use."""
+    zones, rates = await asyncio.gather(org_zones(desk.reader.session), _rates(desk.reader, desk.scope, [budget]))
+    zone = zones.get(budget.org_id, ZoneInfo("UTC"))
+    month = Window(*calendar_month(desk.scope.now, zone))
+    use = BudgetUse(month=month, zone=zone, spent=Decimal(0), projected=None, exhausted_on=None)
+    return _answer(budget, use, rates[budget.currency]).model_copy(update={"spent": None, "used_share": None})
 
 
 async def _answers(reader: Reader, scope: Scope, found: Sequence[Budget]) -> list[BudgetAnswer]:

@@ -11,7 +11,7 @@ from spendmeter_rollups.queries import sums as queries
 from spendmeter_rollups.queries.query import milliseconds
 from spendmeter_rollups.reader import Reader, Row
 from spendmeter_rollups.scope import Scope
-from spendmeter_rollups.series import granularity_of, series_edges
+from spendmeter_rollups.series import MAX_SPARKS, check_values, granularity_of, series_edges
 
 Key = tuple[str, ...]
 
@@ -55,6 +55,7 @@ async def _sparklines(
     reader: Reader, scope: Scope, dimension: Dimension, keys: Sequence[Key]
 ) -> dict[Key, dict[str, Any]]:
     edges = series_edges(scope, granularity_of(scope, "auto"))
+    check_values(len(keys), edges, limit=len(keys), most=MAX_SPARKS)
     what = scope.sums(dimension.columns, ("cost",), edges=edges[:-1])
     rows = await reader.rows(queries.ranked_series(what, scope.pieces(what, end=edges[-1]), keys=keys))
     costs = {(row["position"], row["bucket"]): scope.rate.convert(row["cost"]) for row in rows}

@@ -21,6 +21,7 @@ from spendmeter_clickhouse import StoreError, StoreUnreachableError
 
 MEDIA_TYPE: Final = "application/problem+json"
 _MOST_FAULTS: Final = 20
+_TOO_HEAVY: Final = "The question took more time, memory or rows than allowed: ask for a shorter window or filter it."
 _LIMIT_ERRORS: Final = ("TIMEOUT_EXCEEDED", "TOO_SLOW", "MEMORY_LIMIT_EXCEEDED", "TOO_MANY_ROWS", "TOO_MANY_BYTES")
 
 
@@ -74,6 +75,11 @@ def invalid_parameters(faults: Sequence[Fault]) -> Problem:
     """Several at once, so that a caller mends them in one go."""
     detail = "; ".join(f"{fault.parameter}: {fault.detail}" for fault in faults)
     return Problem(status=422, kind="invalid-parameter", title="Invalid parameter", detail=detail, errors=faults)
+
+
+def too_much(detail: str) -> Problem:
+    """A question whose answer would be too large, and what makes it smaller."""
+    return Problem(status=422, kind="answer-too-large", title="Answer too large", detail=detail)
 
 
 def not_found(parameter: str, detail: str, *, allowed: Sequence[str] | None = None) -> Problem:
@@ -182,7 +188,7 @@ async def _on_store(request: Request, error: StoreError) -> JSONResponse:
     if isinstance(error, StoreUnreachableError):
         kind, detail = "store-unreachable", "The store does not answer. Try again in a moment."
     elif any(name in text for name in _LIMIT_ERRORS):
-        kind, detail = "query-limit", "The question took more time or memory than allowed: ask for a shorter window."
+        kind, detail = "query-limit", _TOO_HEAVY
     else:
         # The caller's parameters were checked before they reached the store: this is our mistake, and it is logged.
         raise error

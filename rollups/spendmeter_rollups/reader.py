@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
@@ -12,24 +13,37 @@ from spendmeter_rollups.queries.query import Query
 from spendmeter_rollups.settings import ServiceSettings
 
 Row = dict[str, Any]
+MOST_RESULT_ROWS: Final = 200_000
+MOST_RESULT_BYTES: Final = 64 * 2**20
 _SERVICE: Final = Limits()
 
 
 class Reader:
     """Runs queries in the read-only login's threads, within limits."""
 
-    def __init__(self, session: Session, settings: ServiceSettings, limits: Limits = _SERVICE) -> None:
+    def __init__(
+        self,
+        session: Session,
+        settings: ServiceSettings,
+        limits: Limits = _SERVICE,
+        turn: AbstractAsyncContextManager[object] | None = None,
+    ) -> None:
         self.session = session
         self._settings = settings
+        self._turn = turn or nullcontext()
         self._limits = {
             "max_execution_time": limits.query_seconds or settings.query_timeout_seconds,
             "max_memory_usage": limits.query_memory_bytes or settings.query_memory_bytes,
             "max_rows_to_read": limits.query_rows or settings.query_rows,
+            # What is read here stays in memory until the answer is made.
+            "max_result_rows": MOST_RESULT_ROWS,
+            "max_result_bytes": MOST_RESULT_BYTES,
+            "result_overflow_mode": "throw",
         }
 
-    def within(self, limits: Limits) -> Reader:
-        """The same reader, for a credential with limits of its own."""
-        return self if limits == _SERVICE else Reader(self.session, self._settings, limits)
+    def within(self, limits: Limits, turn: AbstractAsyncContextManager[object]) -> Reader:
+        """The same reader for one credential: its limits, and `turn` around each of its queries."""
+        return Reader(self.session, self._settings, limits, turn)
 
     async def rows(self, query: Query) -> list[Row]:
         """All rows of an answer, by column name. Raises `StoreError`."""
@@ -41,7 +55,8 @@ class Reader:
             # Only the first block has been read by now: the rest must be read in this thread, not on the event loop.
             return [dict(zip(answer.column_names, row, strict=True)) for row in answer.result_rows]
 
-        return await self.session.run(read)
+        async with self._turn:
+            return await self.session.run(read)
 
     def close(self) -> None:
         """Wait for the queries under way."""

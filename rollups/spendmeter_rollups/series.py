@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -10,6 +11,11 @@ from spendmeter_rollups.scope import Scope
 from spendmeter_rollups.windows import Granularity, auto_granularity, bucket_edges
 
 MAX_POINTS: Final = 10_000
+"""Of one series."""
+MAX_VALUES: Final = 20_000
+"""Points of all series of an answer together: about 4 MB and half a second of work."""
+MAX_SPARKS: Final = 120_000
+"""Values of all sparklines of an answer together; each is one amount instead of ten figures."""
 _SHORTEST: Final[dict[Granularity, timedelta]] = {
     "hour": timedelta(hours=1),
     "day": timedelta(days=1),
@@ -34,3 +40,21 @@ def series_edges(scope: Scope, granularity: Granularity, *, most: int = MAX_POIN
             "granularity", f"{granularity} gives more than {most} points", allowed=["auto", *coarser]
         )
     return bucket_edges(scope.window, granularity, scope.zone)
+
+
+def check_values(series: int, edges: Sequence[datetime], *, limit: int, most: int = MAX_VALUES) -> None:
+    """Raise `Problem` where `series` series of these buckets are more than `most` values, with what would fit.
+
+    :param limit: the parameter `limit` that was asked for.
+    """
+    points = len(edges) - 1
+    if series * points <= most:
+        return
+    fewer = limit - (series - most // points)
+    allowed = [f"limit={fewer}"] if fewer >= 1 else []
+    raise invalid_parameter(
+        "limit",
+        f"{series} series of {points} points are {series * points} values, more than {most}:"
+        " ask for fewer series, a coarser granularity or a shorter window",
+        allowed=[*allowed, "a coarser granularity", "a shorter window"],
+    )

@@ -7,6 +7,8 @@ from typing import Final, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from spendmeter_clickhouse.secret_text import Secret
+
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """What an issuer may sign with: asymmetric, so that nothing it publishes can be used to sign."""
 
@@ -14,14 +16,22 @@ ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES25
 class ServiceSettings(BaseSettings):
     """Read from `SPENDMETER_*`; every value has a default that suits the embedded stack."""
 
-    model_config = SettingsConfigDict(env_prefix="SPENDMETER_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="SPENDMETER_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
-    admin_key: str = Field(default="", repr=False)
+    admin_key: Secret = Field(default="", repr=False)
     """Sees everything. Empty: no such key, only credentials from other authenticators."""
+    metrics_token: Secret = Field(default="", repr=False)
+    """Opens `/metrics` with the series that name tenants, and nothing else. Empty: no such token."""
     query_timeout_seconds: int = Field(default=30, ge=1, le=600)
     query_memory_bytes: int = Field(default=2 * 2**30, ge=2**26)
     query_rows: int = Field(default=2_000_000_000, ge=1)
     """How many stored rows one query may read."""
+    queries_at_once: int = Field(default=3, ge=1, le=64)
+    """Of one credential, in one process; its other queries wait. Fewer than the service has threads for, so that one
+    credential leaves room for others."""
+    requests_at_once: int = Field(default=32, ge=1, le=1000)
+    """Of one credential, in one process, those that wait included."""
+    requests_at_once_overall: int = Field(default=256, ge=1, le=10_000)
     requests_per_minute: int = Field(default=1200, ge=0)
     """Of one credential, in one process. 0 sets no limit."""
     answer_cache_seconds: float = Field(default=1.0, ge=0, le=300)

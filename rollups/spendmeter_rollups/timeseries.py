@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
@@ -20,7 +21,7 @@ from spendmeter_rollups.queries import sums as queries
 from spendmeter_rollups.queries.query import milliseconds
 from spendmeter_rollups.reader import Reader, Row
 from spendmeter_rollups.scope import Scope
-from spendmeter_rollups.series import granularity_of, series_edges
+from spendmeter_rollups.series import check_values, granularity_of, series_edges
 from spendmeter_rollups.windows import Granularity
 
 
@@ -54,6 +55,12 @@ class Point(BaseModel):
     completion_tokens: int
     cached_tokens: int
     avg_latency_ms: float | None
+
+
+Bucket = tuple[int, datetime]
+"""Its start as rows name it, in Unix milliseconds, and as answers do, in the caller's zone."""
+
+_SHOWN: Final = tuple(name for name in Point.model_fields if name != "start")
 
 
 class Series(BaseModel):
@@ -99,38 +106,55 @@ async def whole_series(reader: Reader, scope: Scope, edges: Sequence[datetime]) 
     """All usage of `scope`, one point a bucket."""
     what = scope.sums((), POINT_MEASURES, edges=edges[:-1])
     rows = await reader.rows(queries.sums(what, scope.pieces(what, end=edges[-1])))
-    return series_points(rows, edges, scope)
+    return series_points(rows, _buckets(edges, scope), scope)
 
 
 async def _grouped(
     reader: Reader, scope: Scope, edges: Sequence[datetime], dimension: Dimension, limit: int
 ) -> list[Series]:
+    # Before anything is read: the groups that are shown, and one series for the rest.
+    check_values(limit + 1, edges, limit=limit)
     ranking = scope.sums(dimension.columns, ("requests", "cost"))
     ranked = await reader.rows(queries.ranked_sums(ranking, scope.pieces(ranking), order_by="cost", limit=limit + 1))
     groups = [row for row in ranked if not row["is_total"]]
     keys = [key_of(row, dimension.columns) for row in groups[:limit]]
     what = scope.sums(dimension.columns, POINT_MEASURES, edges=edges[:-1])
     rows = await reader.rows(queries.ranked_series(what, scope.pieces(what, end=edges[-1]), keys=keys))
+    buckets = _buckets(edges, scope)
+    by_position: dict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_position[row["position"]].append(row)
     series = [
-        Series(
+        Series.model_construct(
             key=dict(zip(dimension.columns, key, strict=True)),
-            points=series_points((row for row in rows if row["position"] == position), edges, scope),
+            other=False,
+            points=series_points(by_position[position], buckets, scope),
         )
         for position, key in enumerate(keys, start=1)
     ]
     if len(groups) > limit:
-        rest = (row for row in rows if row["position"] == 0)
-        series.append(Series(key=None, other=True, points=series_points(rest, edges, scope)))
+        rest = series_points(by_position[0], buckets, scope)
+        series.append(Series.model_construct(key=None, other=True, points=rest))
     return series
 
 
-def series_points(rows: Iterable[Row], edges: Sequence[datetime], scope: Scope) -> list[Point]:
+def series_points(rows: Iterable[Row], buckets: Sequence[Bucket], scope: Scope) -> list[Point]:
     """One point a bucket; those without a row are zero."""
     found = {row["bucket"]: row for row in rows}
-    empty = zero(POINT_MEASURES)
-    return [_point(edge, found.get(milliseconds(edge), empty), scope) for edge in edges[:-1]]
+    empty = _figures(zero(POINT_MEASURES), scope)
+    points = []
+    for name, start in buckets:
+        row = found.get(name)
+        # Most of a long series is empty, and thousands of points must not cost a validation each: these are our own.
+        measures = empty if row is None else _figures(row, scope)
+        points.append(Point.model_construct(start=start, **measures))
+    return points
 
 
-def _point(edge: datetime, row: Row | dict[str, Any], scope: Scope) -> Point:
-    measures = figures({measure: row[measure] for measure in POINT_MEASURES}, scope.rate)
-    return Point(start=edge.astimezone(scope.zone), **measures)
+def _buckets(edges: Sequence[datetime], scope: Scope) -> list[Bucket]:
+    return [(milliseconds(edge), edge.astimezone(scope.zone)) for edge in edges[:-1]]
+
+
+def _figures(row: Row | dict[str, Any], scope: Scope) -> dict[str, Any]:
+    found = figures({measure: row[measure] for measure in POINT_MEASURES}, scope.rate)
+    return {name: found[name] for name in _SHOWN}

@@ -105,11 +105,11 @@ def test_the_scripts_of_the_page_run(client: TestClient, tmp_path: Path) -> None
     ("method", "path", "content", "status"),
     [
         ("GET", "/v1/usage/summary?" + "org=a&" * 600, b"", 414),
-        ("GET", "/v1/usage/summary?" + "&".join(f"x{number}=1" for number in range(10_000)), b"", 414),
+        ("GET", "/v1/usage/summary?" + "&".join(f"x{number}=1" for number in range(3_000)), b"", 414),
         ("GET", "/v1/usage/summary?user=" + "x" * 20_000, b"", 414),
         ("GET", "/v1/usage/users/" + "x" * 3_000, b"", 414),
         ("POST", "/v1/budgets", b"[" * 100_000, 413),
-        ("POST", "/v1/budgets", b"[" * 60_000, 422),
+        ("POST", "/v1/budgets", b"[" * 60_000, 400),
         ("POST", "/v1/budgets", b'{"scope":"org","org_id":"\\ud800","amount":"1"}', 422),
         ("POST", "/v1/budgets", b'{"scope":"org","org_id":"a\\u0000","amount":"1"}', 422),
         ("POST", "/v1/budgets", b'{"scope":"org","org_id":"a","amount":1e999999}', 422),

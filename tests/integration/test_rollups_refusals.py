@@ -13,7 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from spendmeter_clickhouse import Store
-from tests.support.service import service
+from tests.support.service import ADMIN_KEY, service
 from tests.support.usage import insert_usage, usage_row
 
 PATHS = (
@@ -145,7 +145,7 @@ def test_without_a_known_key_nothing_is_answered(client: TestClient, path: str, 
     try:
         response = client.get(path, headers=header)
     finally:
-        client.headers["Authorization"] = "Bearer the administrator's key"
+        client.headers["Authorization"] = f"Bearer {ADMIN_KEY}"
     assert response.status_code == 401
     assert response.headers["www-authenticate"].startswith("Bearer")
     assert response.headers["content-type"] == "application/problem+json"

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from spendmeter_clickhouse import Store
 from spendmeter_rollups import Authenticator, ServiceSettings, create_app
 
-ADMIN_KEY = "the administrator's key"
+ADMIN_KEY = "the administrator's key of the tests: 0123456789"
 NOW = datetime(2026, 11, 22, 9, 0, 0, 5000, tzinfo=UTC)
 
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-KEY = "a-key-for-tests-only"
+KEY = "a-key-for-tests-only-0123456789abcdef"
 COMMAND = [sys.executable, "-m", "spendmeter_deploy.cli"]
 _PATIENCE = 400.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from spendmeter_rollups.audit import AuditAnswer, AuditParams, audit
 from spendmeter_rollups.routes.usage import PROBLEMS
@@ -13,7 +13,7 @@ from spendmeter_rollups.service import ExchangeDep
 router = APIRouter(prefix="/v1/audit", tags=["audit"], responses=PROBLEMS)
 
 
-@router.get("")
-async def get_audit(params: Annotated[AuditParams, Query()], exchange: ExchangeDep) -> AuditAnswer:
+@router.get("", response_model=AuditAnswer)
+async def get_audit(params: Annotated[AuditParams, Query()], exchange: ExchangeDep) -> Response:
     """Who read which user's page, newest first."""
-    return await audit(exchange, params)
+    return await exchange.encoded(audit(exchange, params))

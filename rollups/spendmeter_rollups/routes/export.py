@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from spendmeter_rollups.breakdown import find_dimension
+from spendmeter_rollups.compute import ComputeThread
 from spendmeter_rollups.export import Export, export_breakdown, export_events, export_timeseries
 from spendmeter_rollups.log import LogParams
 from spendmeter_rollups.params import ScopeParams
+from spendmeter_rollups.reader import Reader
 from spendmeter_rollups.routes.usage import PROBLEMS, UNKNOWN
-from spendmeter_rollups.service import ExchangeDep
+from spendmeter_rollups.scope import Scope
+from spendmeter_rollups.service import Exchange, ExchangeDep
 from spendmeter_rollups.timeseries import SeriesParams
 
 _CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
@@ -26,15 +30,13 @@ router = APIRouter(
 @router.get("/events")
 async def get_events_csv(params: Annotated[LogParams, Query()], exchange: ExchangeDep) -> StreamingResponse:
     """Every call of the window, newest first."""
-    scope = await exchange.scope(params)
-    return await _streamed(export_events(exchange.reader, scope, params=params))
+    return await _streamed(exchange, params, partial(export_events, params=params))
 
 
 @router.get("/timeseries")
 async def get_timeseries_csv(params: Annotated[SeriesParams, Query()], exchange: ExchangeDep) -> StreamingResponse:
     """Usage over time, whole or by a dimension."""
-    scope = await exchange.scope(params)
-    return await _streamed(export_timeseries(exchange.reader, scope, params=params))
+    return await _streamed(exchange, params, partial(export_timeseries, params=params))
 
 
 @router.get("/{dimension}", responses=UNKNOWN)
@@ -43,22 +45,33 @@ async def get_breakdown_csv(
 ) -> StreamingResponse:
     """Every row of a breakdown, by key."""
     cut = find_dimension(dimension)
-    scope = await exchange.scope(params)
-    return await _streamed(export_breakdown(exchange.reader, scope, dimension=cut))
+    return await _streamed(exchange, params, partial(export_breakdown, dimension=cut))
 
 
-async def _streamed(export: Export) -> StreamingResponse:
+async def _streamed(
+    exchange: Exchange, params: ScopeParams, make: Callable[[Reader, Scope], Export]
+) -> StreamingResponse:
+    async def begun() -> Export:
+        return make(exchange.reader, await exchange.scope(params))
+
+    compute = exchange.service.compute
+    export = await compute.run(begun())
     chunks = export.chunks()
     # What is refused, or fails at once, must be a problem answer and not a file that breaks off.
-    first = await anext(chunks)
+    first = await compute.run(_next(chunks))
     return StreamingResponse(
-        _chained(first, chunks),
+        _chained(compute, first, chunks),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{export.file_name}"', "Cache-Control": "no-store"},
     )
 
 
-async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for chunk in rest:
+async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(chunks, None)
+
+
+async def _chained(compute: ComputeThread, first: bytes | None, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    chunk = first
+    while chunk is not None:
         yield chunk
+        chunk = await compute.run(_next(rest))

@@ -1,15 +1,18 @@
-"""Whether the service lives, and whether it can answer; and its metrics. These need no key."""
+"""Whether the service lives, and whether it can answer; and its metrics. These need no key, but for tenants' series."""
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
 from spendmeter_clickhouse import StoreError
+from spendmeter_clickhouse.exposition import CONTENT_TYPE, bears, exposition
+from spendmeter_clickhouse.scopes import PLATFORM_READ
 from spendmeter_rollups.problems import Problem, ProblemAnswer
-from spendmeter_rollups.queries.lookups import event_span
-from spendmeter_rollups.service import ServiceDep
+from spendmeter_rollups.service import Service, ServiceDep, Token, TokenDep, credential_of
 
 router = APIRouter(tags=["health"])
 
@@ -33,7 +36,7 @@ async def get_ready(service: ServiceDep, request: Request) -> Health:
         detail = "; ".join(f"{name}: {reason}" for name, reason in failures.items())
         raise Problem(status=503, kind="not-ready", title="Not ready", detail=detail)
     try:
-        await service.reader.rows(event_span(None))
+        await service.readiness.check()
     except StoreError as error:
         raise Problem(
             status=503, kind="not-ready", title="Not ready", detail="the store does not answer yet"
@@ -41,8 +44,18 @@ async def get_ready(service: ServiceDep, request: Request) -> Health:
     return Health()
 
 
-@router.get("/metrics", response_class=Response)
-async def get_metrics(request: Request) -> Response:
-    """Prometheus text format."""
+@router.get("/metrics", response_class=Response, responses={401: {"model": ProblemAnswer}})
+async def get_metrics(request: Request, service: ServiceDep, token: TokenDep) -> Response:
+    """Prometheus text format. Series that name tenants: for `platform:read` or SPENDMETER_METRICS_TOKEN alone."""
     registry: CollectorRegistry = request.app.state.registry
-    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+    tenants = await _sees_tenants(request, service, token)
+    # Thousands of series take long enough to hold up everyone else on the event loop.
+    return Response(await asyncio.to_thread(exposition, registry, tenants=tenants), media_type=CONTENT_TYPE)
+
+
+async def _sees_tenants(request: Request, service: Service, token: Token) -> bool:
+    if bears(request.headers.get("authorization"), service.settings.metrics_token):
+        return True
+    if token is None:
+        return False
+    return PLATFORM_READ in (await credential_of(service, token)).scopes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -19,7 +20,7 @@ async def _large(number: int) -> Cached:
 async def test_bytes_are_bounded_however_many_questions_there_are() -> None:
     cache = AnswerCache(seconds=300, most_bytes=8 * MEGABYTE)
     for number in range(1000):
-        await cache.get(number, lambda number=number: _large(number))
+        await cache.get(number, partial(_large, number))
         assert cache.size <= 8 * MEGABYTE
     assert cache.size > 6 * MEGABYTE
 

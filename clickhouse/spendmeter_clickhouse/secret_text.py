@@ -1,0 +1,33 @@
+"""Secrets that an operator chooses: long and random enough that nobody guesses them."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Annotated, Final
+
+from pydantic import AfterValidator
+
+SHORTEST: Final = 32
+_FEWEST_BITS: Final = 96.0
+
+
+def strong(text: str) -> str:
+    """`text`, where it is empty or could be random. Raises `ValueError` with what to do."""
+    if text and (len(text) < SHORTEST or _bits(text) < _FEWEST_BITS or _repeats(text)):
+        raise ValueError(f"shorter than {SHORTEST} characters, or easy to guess: make one with `openssl rand -hex 32`")
+    return text
+
+
+Secret = Annotated[str, AfterValidator(strong)]
+"""Empty, or a strong secret."""
+
+
+def _bits(text: str) -> float:
+    """What its characters say by their frequencies: an upper bound of how hard it is to guess."""
+    counts = Counter(text).values()
+    return -sum(count * math.log2(count / len(text)) for count in counts)
+
+
+def _repeats(text: str) -> bool:
+    return text in (text + text)[1:-1]

@@ -1,0 +1,150 @@
+"""Scopes mean what they say: every mix of them on every operation, generated (row L5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import combinations
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from spendmeter_clickhouse import Store
+from spendmeter_clickhouse.scopes import ORG_READ, PLATFORM_READ, PLATFORM_WRITE, SCOPES
+from spendmeter_rollups import Credential
+from tests.support.service import service
+from tests.support.usage import insert_usage, usage_row
+
+WHEN = datetime(2026, 11, 20, tzinfo=UTC)
+SECRET = "zeta-school"
+SPENT = "7777.25"
+MIXES = [frozenset(mix) for size in range(len(SCOPES) + 1) for mix in combinations(SCOPES, size)]
+ORGS = (None, "acme")
+Mix = tuple[frozenset[str], str | None]
+
+
+class Mixes:
+    """A key for every mix: its scopes and its org, as text."""
+
+    async def authenticate(self, token: str) -> Credential | None:
+        if not token.startswith("mix:"):
+            return None
+        _, scopes, org = token.split("/")
+        return Credential(token, frozenset(filter(None, scopes.split(","))), org or None)
+
+
+def key(mix: Mix) -> dict[str, str]:
+    scopes, org = mix
+    return {"Authorization": f"Bearer mix:/{','.join(sorted(scopes))}/{org or ''}"}
+
+
+def sees_all(mix: Mix) -> bool:
+    return PLATFORM_READ in mix[0]
+
+
+def sees_own(mix: Mix) -> bool:
+    return sees_all(mix) or (ORG_READ in mix[0] and mix[1] is not None)
+
+
+@pytest.fixture(scope="module")
+def client(store: Store) -> Iterator[TestClient]:
+    rows = [
+        usage_row(1, WHEN, input_cost=Decimal(1)),
+        usage_row(2, WHEN, org_id=SECRET, user_id="eve", input_cost=Decimal(SPENT)),
+    ]
+    insert_usage(store, rows)
+    with service(store, authenticators=(Mixes(),)) as client:
+        yield client
+
+
+def operations(client: TestClient) -> Iterator[tuple[str, str]]:
+    for path, item in client.get("/openapi.json").json()["paths"].items():
+        for method in item:
+            yield method.upper(), path
+
+
+OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")}
+WRITES = {
+    ("POST", "/v1/budgets"),
+    ("PUT", "/v1/budgets/{budget_id}"),
+    ("DELETE", "/v1/budgets/{budget_id}"),
+    ("PUT", "/v1/fx-rates/{currency}/{rate_date}"),
+}
+VALUES = {"dimension": "feature", "user_id": "ann", "currency": "EUR", "rate_date": "2026-11-20"}
+BODIES: dict[str, dict[str, Any]] = {
+    "/v1/budgets": {"scope": "org", "org_id": SECRET, "amount": "100"},
+    "/v1/budgets/{budget_id}": {"amount": "200"},
+    "/v1/fx-rates/{currency}/{rate_date}": {"per_usd": "0.9"},
+}
+
+
+@pytest.fixture
+def budget(client: TestClient) -> Iterator[str]:
+    """The other org's budget."""
+    made = client.post("/v1/budgets", json=BODIES["/v1/budgets"]).json()
+    yield made["budget_id"]
+    client.delete(f"/v1/budgets/{made['budget_id']}")
+
+
+def ask(client: TestClient, method: str, path: str, budget: str, mix: Mix) -> Any:
+    """The operation, about what is there; a POST meets no budget of the same kind."""
+    if path == "/v1/budgets":
+        client.delete(f"/v1/budgets/{budget}")
+    elif path.startswith("/v1/budgets/"):
+        client.post("/v1/budgets", json=BODIES["/v1/budgets"])
+    body = BODIES[path] if method in ("POST", "PUT") else None
+    return client.request(method, path.format(budget_id=budget, **VALUES), json=body, headers=key(mix))
+
+
+def expected(method: str, path: str, mix: Mix) -> int:
+    if (method, path) in OPEN:
+        return 200
+    if (method, path) in WRITES:
+        done = {"POST": 201, "DELETE": 204}.get(method, 200)
+        return done if PLATFORM_WRITE in mix[0] else 403
+    if path == "/v1/budgets/{budget_id}" and sees_own(mix) and not sees_all(mix):
+        return 404
+    return 200 if sees_own(mix) else 403
+
+
+@pytest.mark.parametrize("org", ORGS)
+@pytest.mark.parametrize("scopes", MIXES, ids=lambda mix: "+".join(sorted(mix)) or "none")
+def test_every_mix_may_do_what_its_scopes_say(
+    client: TestClient, budget: str, scopes: frozenset[str], org: str | None
+) -> None:
+    mix = (scopes, org)
+    asked = list(operations(client))
+    assert len(asked) > 20
+    for method, path in asked:
+        response = ask(client, method, path, budget, mix)
+        assert response.status_code == expected(method, path, mix), (method, path, response.text)
+        if not sees_all(mix):
+            assert SPENT not in response.text, (method, path)
+            assert '"projected":"' not in response.text, (method, path)
+            if (method, path) not in WRITES:
+                assert SECRET not in response.text, (method, path)
+
+
+def test_a_budget_of_the_own_org_shows_its_use_and_another_one_does_not(client: TestClient) -> None:
+    """Row L5: a key that defines budgets and reads its own org."""
+    mix: Mix = (frozenset((ORG_READ, PLATFORM_WRITE)), "acme")
+    for body, spent in (
+        ({"scope": "org", "org_id": "acme"}, "1"),
+        ({"scope": "org", "org_id": SECRET}, None),
+        ({"scope": "user", "org_id": SECRET, "user_id": "ann"}, None),
+        ({"scope": "feature", "org_id": SECRET, "feature": "chat"}, None),
+        # The feature of every org: what it costs is everybody's spend.
+        ({"scope": "feature", "feature": "chat"}, None),
+    ):
+        made = client.post("/v1/budgets", json=body | {"amount": "10"}, headers=key(mix))
+        assert made.status_code == 201, made.text
+        assert made.json()["spent"] == spent
+        path = f"/v1/budgets/{made.json()['budget_id']}"
+        changed = client.put(path, json={"amount": "20"}, headers=key(mix)).json()
+        assert (changed["amount"], changed["spent"]) == ("20", spent)
+        hidden = ("spent", "used_share", "projected", "exhausted_on")
+        if spent is None:
+            assert [changed[name] for name in hidden] == [None] * 4
+        assert client.delete(path, headers=key(mix)).status_code == 204

@@ -1,0 +1,29 @@
+"""Keys and tokens that an operator chooses are long and random, or refused with what to do (row L12)."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+from pydantic import ValidationError
+
+from spendmeter_rollups import ServiceSettings
+
+GENERATED = [secrets.token_hex(16), secrets.token_hex(24), secrets.token_hex(32), secrets.token_urlsafe(32)]
+WEAK = ["a", "admin", "changeme", "short-of-32-characters-by-one..", "a" * 64, "ab" * 32, "0123456789" * 5]
+WEAK += ["passwordpasswordpasswordpassword", "spendmeter" * 4, " " * 40]
+
+
+@pytest.mark.parametrize("name", ["admin_key", "metrics_token"])
+@pytest.mark.parametrize("weak", WEAK)
+def test_what_can_be_guessed_is_refused_without_being_shown(name: str, weak: str) -> None:
+    with pytest.raises(ValidationError, match="openssl rand -hex 32") as refused:
+        ServiceSettings.model_validate({name: weak})
+    (fault,) = refused.value.errors(include_input=False)
+    assert weak not in fault["msg"] or len(weak) < 6
+    assert "\n" not in fault["msg"]
+
+
+@pytest.mark.parametrize("secret", ["", *GENERATED])
+def test_what_was_generated_is_accepted(secret: str) -> None:
+    assert ServiceSettings(admin_key=secret, metrics_token=secret).admin_key == secret

@@ -12,6 +12,7 @@ import uvicorn
 
 from spendmeter_deploy.ending import current_ending
 from spendmeter_deploy.errors import StartError
+from spendmeter_rollups.http_server import uvicorn_options
 
 _GRACE_SECONDS: Final = 5
 """How long a stop waits for answers under way, at most."""
@@ -58,11 +59,9 @@ async def served(app: object, listener: socket.socket) -> AsyncIterator[asyncio.
     """Serve the ASGI `app` until the block ends; yields the serving task."""
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
-        log_config=None,
-        access_log=False,
-        ws="none",
         # Less than the whole stop may take, which has more to do.
         timeout_graceful_shutdown=max(1, min(_GRACE_SECONDS, int(current_ending().seconds / 2))),
+        **uvicorn_options(),
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))

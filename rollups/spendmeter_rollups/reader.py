@@ -38,7 +38,6 @@ class Reader:
             # What is read here stays in memory until the answer is made.
             "max_result_rows": MOST_RESULT_ROWS,
             "max_result_bytes": MOST_RESULT_BYTES,
-            "result_overflow_mode": "throw",
         }
 
     def within(self, limits: Limits, turn: AbstractAsyncContextManager[object]) -> Reader:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from spendmeter_clickhouse.secret_text import Secret
 from spendmeter_events.connection import KafkaConnection
 
 
@@ -55,6 +56,8 @@ class StreamSettings(KafkaSettings):
     worker_host: str = "127.0.0.1"
     worker_port: int = Field(default=6066, ge=0, le=65535)
     """Where a worker of its own shows `/metrics`."""
+    metrics_token: Secret = Field(default="", repr=False)
+    """Opens the series of `/metrics` that name tenants. Empty: they are shown on a loopback address alone."""
     incarnation: str = ""
     """The life of the usage topic. Empty: the id that Kafka gave the topic."""
     chunk_records: int = Field(default=30_000, ge=1, le=100_000)

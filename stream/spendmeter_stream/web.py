@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import mode
 from aiohttp import hdrs, web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import REGISTRY
 
+from spendmeter_clickhouse.exposition import CONTENT_TYPE, bears, exposition, is_loopback
 from spendmeter_stream.errors import SetupError
 from spendmeter_stream.readiness import ENDING, Readiness
 
@@ -24,8 +25,17 @@ class WorkerWeb(mode.Service):
 
     mundane_level = "debug"
 
-    def __init__(self, *, address: Callable[[], tuple[str, int]], readiness: Readiness, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        address: Callable[[], tuple[str, int]],
+        readiness: Readiness,
+        metrics_token: str = "",
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
+        self._token = metrics_token
+        self._local = False
         self._address = address
         self._readiness = readiness
         self._runner: web.AppRunner | None = None
@@ -38,8 +48,13 @@ class WorkerWeb(mode.Service):
         app = web.Application()
         app.router.add_get("/healthz", _alive)
         app.router.add_get("/readyz", self._ready)
-        app.router.add_get("/metrics", _metrics)
+        app.router.add_get("/metrics", self._metrics)
         host, port = self._address()
+        self._local = is_loopback(host)
+        if not (self._local or self._token):
+            log.warning(
+                "/metrics leaves out the spend of tenants: set SPENDMETER_METRICS_TOKEN, for others reach %s", host
+            )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         try:
@@ -79,14 +94,17 @@ class WorkerWeb(mode.Service):
             return web.json_response({"status": "ready"})
         return web.json_response({"status": "not ready", "reasons": _reasons(failures)}, status=503)
 
+    async def _metrics(self, request: web.Request) -> web.Response:
+        header = request.headers.get(hdrs.AUTHORIZATION)
+        tenants = bears(header, self._token) if self._token else self._local
+        if self._token and header is not None and not tenants:
+            raise web.HTTPUnauthorized(headers={hdrs.WWW_AUTHENTICATE: 'Bearer realm="spendmeter"'})
+        # As a header, for aiohttp refuses a `content_type` that names a charset or a version.
+        return web.Response(body=exposition(REGISTRY, tenants=tenants), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
+
 
 async def _alive(_: web.Request) -> web.Response:
     return web.json_response({"status": "ok"})
-
-
-async def _metrics(_: web.Request) -> web.Response:
-    # As a header, for aiohttp refuses a `content_type` that names a charset or a version.
-    return web.Response(body=generate_latest(), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE_LATEST})
 
 
 def _reasons(failures: Mapping[str, str]) -> list[str]:

@@ -100,7 +100,7 @@ def create_worker(
         health=health,
     )
     start = Start(settings=settings, store=store, health=health)
-    app.first = [_web(app, ingest, store, health), start] if web else [start]
+    app.first = [_web(app, ingest, store, health, settings), start] if web else [start]
     # In this order: the ingest starts when the rows of the topic are in force.
     app.service(PriceFeed(watcher=prices, client_options=settings.client_options(), tasks=tasks))  # type: ignore[arg-type]
     app.service(ingest)  # type: ignore[arg-type]  # takes an instance as well
@@ -116,7 +116,7 @@ def create_worker(
     return Worker(app, ingest, directory, prices, health)
 
 
-def _web(app: WorkerApp, ingest: Ingest, store: Store, health: Health) -> WorkerWeb:
+def _web(app: WorkerApp, ingest: Ingest, store: Store, health: Health, settings: StreamSettings) -> WorkerWeb:
     def ending() -> str | None:
         if app.crashed:
             return f"crashed: {app.crash_reason!r}"
@@ -125,6 +125,7 @@ def _web(app: WorkerApp, ingest: Ingest, store: Store, health: Health) -> Worker
     return WorkerWeb(
         # Read at the start, for Faust's own command has options for both.
         address=lambda: (app.conf.web_bind, app.conf.web_port),
+        metrics_token=settings.metrics_token,
         readiness=Readiness(health=health, session=store.session("health"), ending=ending, kafka=ingest.kafka_failure),
     )
 

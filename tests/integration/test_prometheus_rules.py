@@ -37,8 +37,12 @@ def alerts() -> list[dict[str, Any]]:
 
 
 @pytest.mark.promtool
-def test_prometheus_takes_the_example_configuration_and_every_rule() -> None:
-    run(tool("promtool"), "check", "config", str(PROMETHEUS / "prometheus.yml"))
+def test_prometheus_takes_the_example_configuration_and_every_rule(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("only its presence is checked")
+    example = (PROMETHEUS / "prometheus.yml").read_text().replace("- rules/", f"- {PROMETHEUS}/rules/")
+    configuration = tmp_path / "prometheus.yml"
+    configuration.write_text(example.replace("/run/secrets/spendmeter_metrics_token", str(tmp_path / "token")))
+    run(tool("promtool"), "check", "config", str(configuration))
 
 
 @pytest.mark.promtool

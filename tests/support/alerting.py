@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from tests.support.stack import wait_until
+from tests.support.stack import KEY, wait_until
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "prometheus"
 
@@ -111,6 +111,8 @@ def prometheus(folder: Path, target: str, alerts_to: str) -> Iterator[str]:
     configuration["scrape_configs"] = [job]
     del job["dns_sd_configs"]
     job["static_configs"] = [{"targets": [target]}]
+    (folder / "token").write_text(KEY)
+    job["authorization"]["credentials_file"] = str(folder / "token")
     configuration["alerting"]["alertmanagers"] = [{"static_configs": [{"targets": [alerts_to]}]}]
     address = free_address()
     with _running(

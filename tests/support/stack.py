@@ -67,7 +67,8 @@ class RunningStack:
 
     def metric(self, name: str) -> float:
         """A metric's value, 0 where it is not there yet; `name` with its labels as Prometheus writes them."""
-        with urllib.request.urlopen(self.note["url"] + "/metrics", timeout=30) as answer:
+        request = urllib.request.Request(self.note["url"] + "/metrics", headers={"Authorization": f"Bearer {KEY}"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
             for line in answer.read().decode().splitlines():
                 if line.startswith(name + " "):
                     return float(line.rpartition(" ")[2])

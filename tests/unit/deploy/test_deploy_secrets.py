@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from spendmeter_rollups import ServiceSettings
+from spendmeter_stream.settings import StreamSettings
 
 GENERATED = [secrets.token_hex(16), secrets.token_hex(24), secrets.token_hex(32), secrets.token_urlsafe(32)]
 WEAK = ["a", "admin", "changeme", "short-of-32-characters-by-one..", "a" * 64, "ab" * 32, "0123456789" * 5]
@@ -27,3 +28,8 @@ def test_what_can_be_guessed_is_refused_without_being_shown(name: str, weak: str
 @pytest.mark.parametrize("secret", ["", *GENERATED])
 def test_what_was_generated_is_accepted(secret: str) -> None:
     assert ServiceSettings(admin_key=secret, metrics_token=secret).admin_key == secret
+
+
+def test_a_worker_refuses_a_weak_token_too() -> None:
+    with pytest.raises(ValidationError, match="openssl rand -hex 32"):
+        StreamSettings(metrics_token="metrics")

@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from spendmeter_events.event import Identifier, Label, Moment
 
 Name = Annotated[str, StringConstraints(max_length=256)]
+
+
+def _in_the_zone_database(name: str) -> str:
+    # "localtime" is whatever the machine that reads it is set to.
+    if name not in ("localtime", "Factory", "posixrules") and not name.startswith(("posix/", "right/")):
+        with suppress(ZoneInfoNotFoundError, ValueError, OSError):
+            ZoneInfo(name)
+            return name
+    raise ValueError("must be a name of the IANA time zone database, such as Asia/Kolkata")
+
+
+def _in_reach_of_the_store(moment: datetime) -> datetime:
+    if not _FIRST <= moment <= _LAST:
+        raise ValueError("must lie in the years 1970 to 2200")
+    return moment
+
+
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2201, 1, 1, tzinfo=UTC)
+
+UpdatedAt = Annotated[Moment, AfterValidator(_in_reach_of_the_store)]
+Zone = Annotated[Label, AfterValidator(_in_the_zone_database)]
 
 
 class OrgEntry(BaseModel):
@@ -20,10 +43,10 @@ class OrgEntry(BaseModel):
     kind: Literal["org"] = "org"
     org_id: Identifier
     name: Name = ""
-    timezone: Label = "UTC"
+    timezone: Zone = "UTC"
     """IANA name: the zone in which this org's days and calendar months are cut."""
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] = "USD"
-    updated_at: Moment = Field(default_factory=lambda: datetime.now(UTC))
+    updated_at: UpdatedAt = Field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def key(self) -> bytes:
@@ -44,7 +67,7 @@ class UserEntry(BaseModel):
     role: Label = ""
     class_name: Label = ""
     section: Label = ""
-    updated_at: Moment = Field(default_factory=lambda: datetime.now(UTC))
+    updated_at: UpdatedAt = Field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def key(self) -> bytes:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -59,8 +60,20 @@ def _to_millisecond(moment: datetime) -> datetime:
 
 
 ErrorMessage = Annotated[str, BeforeValidator(_cut), StringConstraints(max_length=500)]
+
+
+def _in_the_calendar_of_utc(moment: datetime) -> datetime:
+    """Refuse a moment of the year 0 or 10000 in UTC, such as 9999-12-31T23:59:59-23:00: nothing converts it."""
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie in the years 1 to 9999 of UTC") from None
+    return moment
+
+
 Moment = Annotated[
     AwareDatetime,
+    AfterValidator(_in_the_calendar_of_utc),
     PlainSerializer(lambda moment: _to_millisecond(moment).isoformat(timespec="milliseconds"), when_used="json"),
 ]
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
+from spendmeter_stream.batches import open_reader
 from spendmeter_stream.settings import StreamSettings
 
 FETCH_BYTES: Final = 2 * 2**20
@@ -14,11 +15,11 @@ FETCH_BYTES: Final = 2 * 2**20
 
 def make_consumer(settings: StreamSettings) -> AIOKafkaConsumer:
     """Return the consumer of the group, not started."""
-    return AIOKafkaConsumer(
-        **settings.client_options(),
+    return open_reader(
+        client_options=settings.client_options(),
         group_id=settings.group,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
+        # A reset by itself would pass over what retention removed, and nobody would count it.
+        auto_offset_reset="none",
         max_partition_fetch_bytes=FETCH_BYTES,
         fetch_max_bytes=16 * FETCH_BYTES,
         session_timeout_ms=settings.session_timeout_ms,

@@ -3,6 +3,7 @@
 StreamError
 ├── PartitionLostError      another worker owns the partition now: stop, it goes on from our intent
 ├── PartitionStoppedError   a broken topic, not bad events: hold the partition until an operator looks
+├── LogRewoundError         the log ends before our offset: read what there is, ids prevent double counting
 ├── HoldError               the ingest cannot be held still: say what is in the way, exit 2
 ├── RebuildError            raw events do not give what a rebuild needs: say so, exit 2
 ├── NotThereYetError        what the start needs is still missing: wait and ask again
@@ -22,6 +23,14 @@ class PartitionLostError(StreamError):
 
 class PartitionStoppedError(StreamError):
     """Too many bad records in a row."""
+
+
+class LogRewoundError(StreamError):
+    """The partition's log ends before the committed offset: its newest records were lost, or it was made again."""
+
+    def __init__(self, partition: int, *, wanted: int, earliest: int) -> None:
+        super().__init__(f"partition {partition}: the log ends before offset {wanted}; reading it from {earliest} on")
+        self.earliest = earliest
 
 
 class HoldError(StreamError):

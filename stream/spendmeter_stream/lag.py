@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Final
 
 from spendmeter_stream import metrics
+
+_EARLIEST_MS: Final = 1_577_836_800_000
+"""2020. A timestamp before it is a broken clock or another unit, as in an event."""
 
 
 class Lag:
@@ -19,14 +23,19 @@ class Lag:
         self._stored = 0.0
         self._under_way: float | None = None
 
-    def begin(self, oldest: float) -> None:
-        """A chunk is under way whose first record is of `oldest`."""
-        self._under_way = oldest
+    def begin(self, oldest: int | None) -> None:
+        """A chunk is under way whose first record has the timestamp `oldest`, in Unix ms."""
+        self._under_way = self._moment(oldest)
 
-    def end(self, newest: float) -> None:
-        """It is stored, up to a record of `newest`."""
+    def end(self, newest: int | None) -> None:
+        """It is stored, up to a record of `newest`; None where it had none."""
         self._under_way = None
-        self._stored = newest
+        self._stored = self._moment(newest)
+
+    def _moment(self, timestamp: int | None) -> float:
+        """Unix seconds of a record's timestamp. A producer may set any: where it cannot be true, it counts as now."""
+        now = self._clock()
+        return timestamp / 1000 if timestamp is not None and _EARLIEST_MS <= timestamp <= now * 1000 else now
 
     def report(self, behind: int) -> float:
         """Export that `behind` records are not stored, and how old the oldest of them is; returns the latter.

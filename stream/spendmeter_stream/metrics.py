@@ -34,7 +34,17 @@ RETRIES = Counter("spendmeter_retries", "Attempts that failed and will be made a
 LAG_RECORDS = Gauge("spendmeter_consumer_lag_records", "Records not yet stored.", ["partition"])
 LAG_SECONDS = Gauge("spendmeter_consumer_lag_seconds", "Age of the oldest record not yet stored.", ["partition"])
 PARTITION_STOPPED = Gauge(
-    "spendmeter_partition_stopped", "1 while too many bad records in a row hold a partition.", ["partition"]
+    "spendmeter_partition_stopped",
+    "1 while a partition is not processed: too many bad records in a row, or a fault.",
+    ["partition"],
+)
+RECORDS_SKIPPED = Counter(
+    "spendmeter_records_skipped", "Records passed over because they cannot be read or used.", ["topic", "reason"]
+)
+OFFSETS_LOST = Counter(
+    "spendmeter_offsets_lost",
+    "Offsets of the usage topic that retention removed before they were known to be stored.",
+    ["partition"],
 )
 NEWEST_EVENT = Gauge("spendmeter_newest_event_timestamp_seconds", "When the newest stored event occurred.")
 REPLAYED_CHUNKS = Counter("spendmeter_replayed_chunks", "Open chunks of an earlier owner that were replayed.")

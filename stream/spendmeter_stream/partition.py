@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,11 +14,13 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from spendmeter_stream import metrics
 from spendmeter_stream.background import BackgroundTasks
-from spendmeter_stream.errors import PartitionLostError, PartitionStoppedError
+from spendmeter_stream.errors import LogRewoundError, PartitionLostError, PartitionStoppedError, StreamError
 from spendmeter_stream.intents import OffsetRange
 from spendmeter_stream.lag import Lag
 from spendmeter_stream.orphans import chunk_to_recover
 from spendmeter_stream.pacing import Pacing
+from spendmeter_stream.partition_reader import PartitionReader
+from spendmeter_stream.poison import name_of
 from spendmeter_stream.protocol import Chunk, ChunkProtocol, Outcome
 from spendmeter_stream.retry import until_it_works
 
@@ -43,6 +45,8 @@ class _Gathered:
     """Records of the next chunk, as they come."""
 
     limits: ChunkLimits
+    end: int
+    """The offset behind all that was read: transaction markers and gaps may follow the last record."""
     records: list[ConsumerRecord] = field(default_factory=list)
     size: int = 0
 
@@ -51,8 +55,9 @@ class _Gathered:
         """How many more records it may take."""
         return self.limits.records - len(self.records) if self.size < self.limits.bytes else 0
 
-    def add(self, records: list[ConsumerRecord]) -> None:
+    def add(self, records: list[ConsumerRecord], end: int) -> None:
         self.records += records
+        self.end = max(self.end, end)
         self.size += sum(len(record.value or b"") for record in records)
 
 
@@ -71,7 +76,7 @@ class PartitionTask:
         max_bad_in_a_row: int,
         tasks: BackgroundTasks,
     ) -> None:
-        self._consumer = consumer
+        self._reader = PartitionReader(consumer=consumer, partition=partition)
         self._partition = partition
         self._prepare = prepare
         self._pacing = pacing
@@ -85,6 +90,7 @@ class PartitionTask:
         self._open = False
         self._bad_in_a_row = 0
         self._resumed = False
+        self._restart_at: int | None = None
         self._lag = Lag(partition=partition.partition)
         self._task = asyncio.create_task(self._run(), name=self._name)
 
@@ -108,12 +114,12 @@ class PartitionTask:
     def report_lag(self) -> None:
         """Export how far behind this partition is now, whatever its task is doing."""
         if self._resumed:
-            self._lag.report((self._consumer.highwater(self._partition) or 0) - self._position)
+            self._lag.report((self._reader.end() or 0) - self._position)
 
     def caught_up(self, *, since_ms: int = 0) -> bool:
         """Whether everything that the broker has is stored, by an answer of the broker after `since_ms` (Unix time)."""
-        end = self._consumer.highwater(self._partition)
-        answered = self._consumer.last_poll_timestamp(self._partition) or 0
+        end = self._reader.end()
+        answered = self._reader.answered_at()
         return end is not None and self._position >= end and answered >= since_ms
 
     @property
@@ -130,68 +136,85 @@ class PartitionTask:
                 log.warning("left to its next owner: %s", error)
                 self._background.forget(self._name)
                 break
+            except LogRewoundError as error:
+                log.error("%s", error)
+                self._restart_at = error.earliest
             except PartitionStoppedError as error:
                 metrics.PARTITION_STOPPED.labels(label).set(1)
                 self._background.report(self._name, error)
                 log.error("held until an operator looks: %s", error)
                 await self._stopping.wait()
             except Exception as error:
-                # A fault of ours. The chunk stays open, so trying it again from its start is safe.
-                self._background.failed(self._name, error)
-                log.exception("partition %s failed; again in %s s", label, _RESTART_SECONDS)
-                await asyncio.wait([asyncio.create_task(self._stopping.wait())], timeout=_RESTART_SECONDS)
+                # No record's fault, for those are dead-lettered. The chunk stays open: to retry from its start is safe.
+                metrics.PARTITION_STOPPED.labels(label).set(1)
+                self._background.failed(self._name, StreamError(name_of(error)))
+                log.error("partition %s stopped (%s); next attempt in %s s", label, name_of(error), _RESTART_SECONDS)
+                await self._sleep(_RESTART_SECONDS)
         metrics.PARTITION_STOPPED.labels(label).set(0)
 
     async def _work(self) -> None:
         protocol = await until_it_works("recall", self._prepare)
         await self._resume(protocol)
         self._resumed = True
-        self._background.report(self._name, None)
         while not self._stopping.is_set():
             gathered, reason = await self._collect()
             if gathered.records:
                 async with self._slot(protocol, gathered):
-                    offsets = OffsetRange(self._position, gathered.records[-1].offset + 1)
+                    offsets = OffsetRange(self._position, gathered.end)
                     await self._take(protocol, Chunk(gathered.records, offsets), reason=reason)
-            elif self._open:
+            elif self._open or gathered.end > self._position:
+                # Transaction markers and what was skipped are no records, and are behind us all the same.
+                self._position = gathered.end
                 await self._close(protocol)
+            metrics.PARTITION_STOPPED.labels(str(self._partition.partition)).set(0)
+            self._background.report(self._name, None)
         if self._open:
             await self._close(protocol)
 
     async def _resume(self, protocol: ChunkProtocol) -> None:
         """Go to the committed offset; replay the chunk that an earlier owner left open there."""
-        self._position = await until_it_works("resume", self._committed)
-        self._consumer.seek(self._partition, self._position)
+        self._position = await until_it_works("resume", self._reader.committed)
+        earliest = await until_it_works("resume", self._reader.earliest)
+        if self._restart_at is not None:
+            # What an intent says of these offsets was said of other records.
+            self._position, self._restart_at = self._restart_at, None
+            self._reader.seek(self._position)
+            return
+        self._reader.seek(max(self._position, earliest))
         intent = await until_it_works(
             "resume",
             lambda: chunk_to_recover(protocol.store, protocol.coordinates, committed=self._position),
         )
         if intent is None:
+            self._skip_lost(earliest)
             return
         records = await self._read_again(intent.offsets)
         metrics.REPLAYED_CHUNKS.inc()
         log.info("partition %s: replaying offsets %s", self._partition.partition, intent.offsets)
-        self._lag.begin(records[0].timestamp / 1000 if records else time.time())
+        self._lag.begin(records[0].timestamp if records else None)
+        self._reader.count_lost(self._position, min(earliest, intent.offsets.end))
         async with self._slots:
             # Retention may have taken its first records, or all.
             expired = not records or records[0].offset > intent.offsets.start
             chunk = Chunk(records, intent.offsets, recovers=intent, expired=expired)
             await self._take(protocol, chunk, reason="replay")
-        self._consumer.seek(self._partition, intent.offsets.end)
+        self._skip_lost(earliest)
+        self._reader.seek(self._position)
 
-    async def _committed(self) -> int:
-        committed: int | None = await self._consumer.committed(self._partition)
-        if committed is None:
-            earliest = await self._consumer.beginning_offsets([self._partition])
-            return int(earliest[self._partition])
-        return committed
+    def _skip_lost(self, earliest: int) -> None:
+        """Continue at the beginning of the log, where retention has removed more."""
+        if earliest > self._position:
+            self._reader.count_lost(self._position, earliest)
+            self._position = earliest
+            # The next close commits it, so that no later owner counts the same again.
+            self._open = True
 
     async def _read_again(self, offsets: OffsetRange) -> list[ConsumerRecord]:
         """The records of `offsets`, or those of them that the broker still has."""
         records: list[ConsumerRecord] = []
-        while (position := await self._consumer.position(self._partition)) < offsets.end:
-            batch = await self._poll(_POLL_SECONDS, self._limits.records)
-            end_of_log = self._consumer.highwater(self._partition)
+        while (position := await self._reader.position()) < offsets.end:
+            batch, _ = await self._reader.poll(_POLL_SECONDS, self._limits.records)
+            end_of_log = self._reader.end()
             if not batch and end_of_log is not None and position >= end_of_log:
                 break
             records += batch
@@ -201,17 +224,17 @@ class PartitionTask:
 
     async def _collect(self) -> tuple[_Gathered, str]:
         """The next chunk's records: as many as the limits allow, or what came until its deadline."""
-        gathered = _Gathered(self._limits)
+        gathered = _Gathered(self._limits, self._position)
         deadline = time.monotonic() + _POLL_SECONDS
         while gathered.room > 0:
             wait = deadline - time.monotonic()
             if wait <= 0 or self._stopping.is_set():
                 return gathered, "time"
-            batch = await self._poll(min(wait, _POLL_SECONDS), gathered.room)
+            batch, end = await self._reader.poll(min(wait, _POLL_SECONDS), gathered.room)
             if batch and not gathered.records:
                 deadline = self._pacing.deadline(time.monotonic())
-                self._lag.begin(batch[0].timestamp / 1000)
-            gathered.add(batch)
+                self._lag.begin(batch[0].timestamp)
+            gathered.add(batch, end)
         return gathered, "size"
 
     @asynccontextmanager
@@ -228,7 +251,7 @@ class PartitionTask:
         try:
             while gathered.room > 0 and not slot.done() and not self._stopping.is_set():
                 await asyncio.wait([slot], timeout=_POLL_SECONDS)
-                gathered.add(await self._poll(0, gathered.room))
+                gathered.add(*await self._reader.poll(0, gathered.room))
             await slot
             yield
         finally:
@@ -238,17 +261,14 @@ class PartitionTask:
             else:
                 slot.cancel()
 
-    async def _poll(self, seconds: float, limit: int) -> list[ConsumerRecord]:
-        batches = await self._consumer.getmany(
-            self._partition, timeout_ms=max(1, int(seconds * 1000)), max_records=limit
-        )
-        records: list[ConsumerRecord] = batches.get(self._partition, [])
-        return records
+    async def _sleep(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def _take(self, protocol: ChunkProtocol, chunk: Chunk, *, reason: str) -> None:
         outcome = await protocol.run(chunk)
         self._position = chunk.offsets.end
-        self._lag.end(chunk.records[-1].timestamp / 1000 if chunk.records else time.time())
+        self._lag.end(chunk.records[-1].timestamp if chunk.records else None)
         self._open = True
         metrics.CHUNKS.labels(reason).inc()
         metrics.CHUNK_RECORDS.observe(len(chunk.records))

@@ -18,6 +18,8 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 from spendmeter_events.topics import PRICES
 from spendmeter_stream import metrics
 from spendmeter_stream.background import BackgroundTasks
+from spendmeter_stream.batches import open_reader, readable_end
+from spendmeter_stream.poison import skip
 from spendmeter_stream.pricing import PriceBookError, PriceBookWatcher
 from spendmeter_stream.retry import OUTAGES, until_it_works
 
@@ -25,6 +27,8 @@ log = logging.getLogger(__name__)
 
 Rows = dict[str, bytes | None]
 """The newest value of each key; None takes the row back."""
+_Records = dict[str, ConsumerRecord]
+"""The newest record of each key."""
 
 _POLL_MS: Final = 1000
 _RESTART_SECONDS: Final = 5.0
@@ -68,18 +72,22 @@ class PriceFeed(mode.Service):
 
     async def _once(self) -> None:
         if self._consumer is not None:
-            await self._apply(rows_of(await self._consumer.getmany(timeout_ms=_POLL_MS)))
+            await self._apply(_newest(await self._consumer.getmany(timeout_ms=_POLL_MS)))
         self._report(await asyncio.to_thread(self._watcher.poll), "its files")
 
     async def _read_from_the_beginning(self) -> None:
         await self._close()
         self._consumer = await open_consumer(self._client_options)
-        await self._apply(await rows_until_now(self._consumer))
+        await self._apply(await _records_until_now(self._consumer))
 
-    async def _apply(self, rows: Rows) -> None:
-        for key, value in rows.items():
+    async def _apply(self, records: _Records) -> None:
+        for key, record in records.items():
             # Compiling a book takes most of a second, which the event loop cannot spare.
-            self._report(await asyncio.to_thread(self._watcher.put, key, value), f"row {key!r}")
+            changed = await asyncio.to_thread(self._watcher.put, key, record.value)
+            cause = f"the row at {record.partition}:{record.offset}"
+            if not changed and self._watcher.fault is not None:
+                skip(record, "refused", "the price book does not take it")
+            self._report(changed, cause)
 
     def _report(self, changed: bool, cause: str) -> None:
         metrics.show_price_book(self._watcher.book.verified_at)
@@ -106,7 +114,7 @@ async def read_price_rows(client_options: dict[str, Any]) -> Rows:
     """
     consumer = await open_consumer(client_options)
     try:
-        return await rows_until_now(consumer)
+        return {key: record.value for key, record in (await _records_until_now(consumer)).items()}
     finally:
         await consumer.stop()
 
@@ -114,7 +122,7 @@ async def read_price_rows(client_options: dict[str, Any]) -> Rows:
 async def open_consumer(client_options: dict[str, Any]) -> AIOKafkaConsumer:
     """A started consumer at the beginning of every partition. Raises `KafkaError`."""
     # The reset is for a log whose first records are gone already.
-    consumer = AIOKafkaConsumer(**client_options, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest")
+    consumer = open_reader(client_options=client_options, group_id=None, auto_offset_reset="earliest")
     try:
         await consumer.start()
         await consumer._client.force_metadata_update()
@@ -131,38 +139,40 @@ async def open_consumer(client_options: dict[str, Any]) -> AIOKafkaConsumer:
     return consumer
 
 
-async def rows_until_now(consumer: AIOKafkaConsumer) -> Rows:
-    """Read until the end that the broker names; the newest value of each key. Raises `KafkaError`."""
-    rows: Rows = {}
+async def _records_until_now(consumer: AIOKafkaConsumer) -> _Records:
+    """Read until the end that the broker names. Raises `KafkaError`."""
+    records: _Records = {}
     while not await _at_the_end(consumer):
-        rows.update(rows_of(await consumer.getmany(timeout_ms=_POLL_MS)))
-    return rows
+        records |= _newest(await consumer.getmany(timeout_ms=_POLL_MS))
+    return records
 
 
-def rows_of(batches: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> Rows:
-    """The newest value of each key. A record without a key, or whose value is no JSON object, is left out."""
-    rows: Rows = {}
-    for record in (record for records in batches.values() for record in records):
-        if record.key is None or not _is_row(record.value):
-            log.error("the price at %s:%s was refused: no key, or no JSON object", record.partition, record.offset)
-            continue
-        rows[record.key.decode("utf-8", "replace")] = record.value
-    return rows
+def _newest(batches: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> _Records:
+    """The newest record of each key. One without a key, or whose value is no JSON object, is skipped."""
+    records: _Records = {}
+    for record in (record for found in batches.values() for record in found):
+        if record.key is None:
+            skip(record, "invalid", "no key")
+        elif (fault := _fault(record.value)) is not None:
+            skip(record, "invalid", fault)
+        else:
+            records[record.key.decode("utf-8", "backslashreplace")] = record
+    return records
 
 
-def _is_row(value: bytes | None) -> bool:
+def _fault(value: bytes | None) -> Exception | str | None:
     if value is None:
-        return True
+        return None
     try:
-        return isinstance(json.loads(value), dict)
-    except ValueError:
-        return False
+        return None if isinstance(json.loads(value), dict) else "no JSON object"
+    except Exception as error:
+        # Beside ValueError: RecursionError, of 10,000 brackets.
+        return error
 
 
 async def _at_the_end(consumer: AIOKafkaConsumer) -> bool:
-    # Not `end_offsets`: the embedded broker answers it wrongly. The first answer to a fetch brings the true end.
     for partition in consumer.assignment():
-        end = consumer.highwater(partition)
+        end = readable_end(consumer, partition)
         if end is None or await consumer.position(partition) < end:
             return False
     return True

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,6 +25,7 @@ from spendmeter_stream.doubts import raise_doubt
 from spendmeter_stream.fence import Fence
 from spendmeter_stream.gate import Gate
 from spendmeter_stream.intents import Intent, OffsetRange, insert_token, write_intent
+from spendmeter_stream.poison import UnprocessableError, isolating
 from spendmeter_stream.recovery import SEND, Completion, completion
 from spendmeter_stream.replay import completed, landed_rows
 from spendmeter_stream.retry import until_it_works
@@ -126,9 +127,18 @@ class ChunkProtocol:
 
         :raises PartitionLostError: another worker owns the partition; it goes on from what we wrote down.
         """
+        refused: dict[int, Rejected] = {}
+        while True:
+            try:
+                return await self._run(chunk, refused)
+            except UnprocessableError as error:
+                # Raised before the intent, so the chunk may begin again without these records.
+                refused |= error.rejected
+
+    async def _run(self, chunk: Chunk, refused: Mapping[int, Rejected]) -> Outcome:
         # 1. Every record is an event or a dead letter, and the dead letters are safe before anything counts.
         decided_at = self._decided_at(chunk)
-        validated = await self._step("validate", lambda: self._validate(chunk, decided_at))
+        validated = await self._step("validate", lambda: self._validate(chunk, decided_at, refused))
         if validated.rejected:
             await self._step("dead_letter", lambda: self._dead_letter(chunk, validated.rejected))
         # 2. No event is in the store under other coordinates, or twice in this chunk.
@@ -180,8 +190,14 @@ class ChunkProtocol:
             return chunk.recovers.decided_at
         return datetime.now(UTC)
 
-    async def _validate(self, chunk: Chunk, now: datetime) -> Validated:
-        return await self._off_loop(lambda: validate(chunk.records, now=now, max_future=self.max_future))
+    async def _validate(self, chunk: Chunk, now: datetime, refused: Mapping[int, Rejected]) -> Validated:
+        records = [record for record in chunk.records if record.offset not in refused] if refused else chunk.records
+
+        def judge(rows: Sequence[int]) -> Validated:
+            return validate([records[row] for row in rows], now=now, max_future=self.max_future)
+
+        found = await self._off_loop(lambda: isolating([record.offset for record in records], judge))
+        return Validated(found.events, [*found.rejected, *refused.values()])
 
     async def _dead_letter(self, chunk: Chunk, rejected: Sequence[Rejected]) -> None:
         records = {record.offset: record for record in chunk.records}
@@ -210,7 +226,10 @@ class ChunkProtocol:
         return sorted({*self.seen.doubtful(events), *foreign})
 
     async def _build(self, chunk: Chunk, events: Events) -> _Made:
-        block = await self._off_loop(lambda: self.build(events, self.coordinates))
+        def build(rows: Sequence[int]) -> pa.Table:
+            return self.build(events.take(list(rows)), self.coordinates)
+
+        block = await self._off_loop(lambda: isolating(events.offsets, build))
         if chunk.recovers is None:
             return _Made(block)
         days = chunk.recovers.days if self.guarantees.expired else ()

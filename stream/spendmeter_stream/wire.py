@@ -30,6 +30,8 @@ _Milliseconds = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 _MOMENT: Final = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$"
 """No more than six decimals: of more, pydantic cuts the rest off and others round it, perhaps into the next day."""
+_YEARS: Final = (-62_135_596_800_000_000, 253_402_300_800_000_000)
+"""Unix µs of the years 1 and 10000."""
 _HYPHENS: Final = [8, 13, 18, 23]
 _DIGITS: Final = [place for place in range(36) if place not in _HYPHENS]
 _HEX: Final = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint8).reshape(256, 2)
@@ -164,4 +166,6 @@ def moments(events: list[WireEvent]) -> tuple[Int64, Bools]:
         # One of them is no moment of the calendar. Which one, the long way finds out.
         return np.zeros(len(events), np.int64), np.zeros(len(events), np.bool_)
     microseconds: Int64 = occurred_at.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
-    return microseconds // 1000, plain.to_numpy(zero_copy_only=False)
+    # An offset may lead out of the years 1 to 9999, where the contract ends.
+    in_calendar = (microseconds >= _YEARS[0]) & (microseconds < _YEARS[1])
+    return microseconds // 1000, plain.to_numpy(zero_copy_only=False) & in_calendar

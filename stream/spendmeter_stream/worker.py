@@ -16,9 +16,10 @@ from spendmeter_clickhouse import Session, Store, StoreError
 from spendmeter_events.topics import DIRECTORY
 from spendmeter_stream import metrics
 from spendmeter_stream.background import BackgroundTasks
+from spendmeter_stream.batches import make_faust_read_committed, skip_unreadable_batches
 from spendmeter_stream.boot import WorkerApp, faust_options
 from spendmeter_stream.coordinator import wait_for_named_brokers
-from spendmeter_stream.directory import Directory
+from spendmeter_stream.directory import Directory, EntryRecord
 from spendmeter_stream.guard import SpendGuard
 from spendmeter_stream.health import Health
 from spendmeter_stream.incarnation import find_incarnation
@@ -83,6 +84,8 @@ def create_worker(
     :raises PriceBookError: the price book cannot be used.
     """
     wait_for_named_brokers()
+    skip_unreadable_batches()
+    make_faust_read_committed()
     health = health or Health()
     tasks = BackgroundTasks(health)
     app = WorkerApp(APP, **faust_options(settings))
@@ -139,7 +142,7 @@ def _follow_directory(app: faust.App, directory: Directory, tasks: BackgroundTas
         try:
             # noack_take, because take() acknowledges in a `finally`: entries that the store refused would be lost.
             async for events in stream.noack_take(500, within=0.5):
-                await tasks.run("directory", partial(_apply, directory, [event.value for event in events]))
+                await tasks.run("directory", partial(_apply, directory, [event.message for event in events]))
                 for event in events:
                     event.ack()
         except Exception as error:
@@ -152,8 +155,8 @@ def _follow_directory(app: faust.App, directory: Directory, tasks: BackgroundTas
         await tasks.once("directory_refresh", lambda: until_it_works("directory", directory.refresh))
 
 
-async def _apply(directory: Directory, values: list[bytes | None]) -> None:
-    await until_it_works("directory", lambda: directory.apply(values))
+async def _apply(directory: Directory, records: list[EntryRecord]) -> None:
+    await until_it_works("directory", lambda: directory.apply(records))
 
 
 def _watch_drift(app: faust.App, session: Session, tasks: BackgroundTasks) -> None:

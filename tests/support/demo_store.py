@@ -9,11 +9,13 @@ from itertools import islice
 
 from spendmeter_clickhouse import Session, Store
 from spendmeter_events import UsageEvent
+from spendmeter_events.topics import DIRECTORY
 from spendmeter_events.traffic import Call, directory, generate
 from spendmeter_stream.block import Coordinates, build_block
 from spendmeter_stream.directory import Directory
 from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.wire import Events
+from tests.support.records import FakeRecord
 
 
 def fill_with_demo(store: Store, *, days: float, end: datetime, seed: int = 1, scale: float = 1) -> None:
@@ -24,7 +26,8 @@ def fill_with_demo(store: Store, *, days: float, end: datetime, seed: int = 1, s
 
 async def _fill(session: Session, *, days: float, end: datetime, seed: int, scale: float) -> None:
     known = Directory(session=session)
-    await known.apply([entry.model_dump_json().encode() for entry in directory(seed)])
+    entries = [entry.model_dump_json().encode() for entry in directory(seed)]
+    await known.apply([FakeRecord(number, None, entry, topic=DIRECTORY) for number, entry in enumerate(entries)])
     for name in ("org_directory", "user_directory"):
         await session.command(f"SYSTEM RELOAD DICTIONARY {name}")
     await store_calls(session, generate(seed=seed, days=days, end=end, scale=scale), known=known, name="demo")

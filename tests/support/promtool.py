@@ -83,12 +83,13 @@ async def unpriced_counters(session: Session, start: datetime) -> tuple[Series, 
 
 def stuck_worker() -> Series:
     """A worker whose only chunk never ends: the lag that it shows, from the moment on at which the record was sent."""
-    clock = [0.0]
+    start = 1_790_000_000
+    clock = [float(start)]
     lag = Lag(partition=0, clock=lambda: clock[0])
-    lag.begin(oldest=0.0)
+    lag.begin(oldest=1000 * start)
     ages: list[float | None] = []
     for step in range(60):
-        clock[0] = float(step * SCRAPE_SECONDS)
+        clock[0] = float(start + step * SCRAPE_SECONDS)
         ages.append(lag.report(1))
     lag.hide()
     return {

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from spendmeter_events import UsageEvent
+from spendmeter_events.topics import USAGE
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class FakeRecord:
     value: bytes | None
     partition: int = 0
     timestamp: int = 0
-    headers: Sequence[tuple[str, bytes]] = field(default_factory=tuple)
+    headers: Sequence[tuple[str, bytes | None]] = field(default_factory=tuple)
+    topic: str = USAGE
 
 
 def event_fields(number: int = 1, **changes: Any) -> dict[str, Any]:

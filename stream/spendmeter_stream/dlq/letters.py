@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Protocol
+from typing import Final, Protocol
 
-from spendmeter_stream.dead_letters import ATTEMPTS
+from spendmeter_stream.dead_letters import ATTEMPTS, original_headers
+
+_MAX_TEXT: Final = 500
 
 
 class Stored(Protocol):
@@ -25,7 +27,7 @@ class Stored(Protocol):
     @property
     def value(self) -> bytes | None: ...
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,8 @@ class DeadLetter:
     """How often this content was dead-lettered."""
     truncated: bool
     """Whether `value` is only the beginning, because the topic did not take it whole."""
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+    """Those that the record came with."""
 
     @property
     def fingerprint(self) -> bytes:
@@ -82,7 +86,7 @@ def dead_letter(record: Stored) -> DeadLetter:
     return DeadLetter(
         partition=record.partition,
         offset=record.offset,
-        at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        at=_moment(record.timestamp),
         key=record.key,
         value=record.value or b"",
         code=_text(headers, "error_code"),
@@ -91,13 +95,25 @@ def dead_letter(record: Stored) -> DeadLetter:
         from_offset=_number(headers, "offset", -1),
         attempts=_number(headers, ATTEMPTS, 1),
         truncated="truncated" in headers,
+        headers=tuple(original_headers(record.headers)),
     )
 
 
-def _text(headers: dict[str, bytes], name: str) -> str:
-    return headers.get(name, b"unknown").decode(errors="replace")
+def _moment(timestamp: int | None) -> datetime:
+    """A record's timestamp; 1970 for one that is no moment of the calendar, for a producer may set any."""
+    try:
+        return datetime.fromtimestamp((timestamp or 0) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(0, UTC)
 
 
-def _number(headers: dict[str, bytes], name: str, otherwise: int) -> int:
-    found = headers.get(name, b"")
+def _text(headers: Mapping[str, bytes | None], name: str) -> str:
+    """A header for people: whatever wrote it, it moves no cursor and fills no screen."""
+    found = headers.get(name)
+    text = "unknown" if found is None else found.decode(errors="replace")
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:_MAX_TEXT])
+
+
+def _number(headers: Mapping[str, bytes | None], name: str, otherwise: int) -> int:
+    found = headers.get(name) or b""
     return int(found) if found.isdigit() and len(found) < 20 else otherwise

@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from spendmeter_events.topics import USAGE_DLQ
+from spendmeter_stream.batches import open_reader, readable_end
 from spendmeter_stream.dead_letters import MAX_BYTES
 from spendmeter_stream.dlq.letters import DeadLetter, dead_letter
 from spendmeter_stream.errors import SetupError
+from spendmeter_stream.poison import skip
 from spendmeter_stream.settings import KafkaSettings
 from spendmeter_stream.verify.report import DeadLetterCounts
 
@@ -26,10 +28,9 @@ async def dead_letters(settings: KafkaSettings) -> AsyncIterator[DeadLetter]:
     :raises SetupError: the topic is missing, or stops giving records before its end.
     :raises KafkaError: no broker answers.
     """
-    consumer = AIOKafkaConsumer(
+    consumer = open_reader(
         USAGE_DLQ,
-        **settings.client_options(),
-        enable_auto_commit=False,
+        client_options=settings.client_options(),
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=MAX_BYTES,
     )
@@ -41,8 +42,8 @@ async def dead_letters(settings: KafkaSettings) -> AsyncIterator[DeadLetter]:
             ends.polled(any(batches.values()))
             for partition, records in batches.items():
                 for record in records:
-                    if ends.includes(partition, record.offset):
-                        yield dead_letter(record)
+                    if ends.includes(partition, record.offset) and (letter := _letter(record)):
+                        yield letter
     finally:
         await consumer.stop()
 
@@ -53,6 +54,14 @@ async def count_dead_letters(settings: KafkaSettings) -> DeadLetterCounts:
     async for letter in dead_letters(settings):
         codes[letter.code] += 1
     return DeadLetterCounts(total=codes.total(), by_code=dict(codes.most_common()))
+
+
+def _letter(record: ConsumerRecord) -> DeadLetter | None:
+    try:
+        return dead_letter(record)
+    except Exception as error:
+        skip(record, "invalid", error)
+        return None
 
 
 class _Ends:
@@ -66,7 +75,7 @@ class _Ends:
     def polled(self, got_records: bool) -> None:
         # Not every broker answers a request for end offsets rightly; what a fetch says is exact.
         for partition in self._consumer.assignment():
-            end = self._consumer.highwater(partition)
+            end = readable_end(self._consumer, partition)
             if end is not None:
                 self._ends.setdefault(partition, end)
         self._silent = 0 if got_records else self._silent + 1

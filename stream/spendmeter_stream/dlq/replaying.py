@@ -51,7 +51,7 @@ class ReplayOutcome:
 async def replay_dead_letters(
     settings: KafkaSettings, plan: ReplayPlan, *, progress: Callable[[int], None] | None = None
 ) -> ReplayOutcome:
-    """Publish the original key and bytes, with the attempts so far in the headers.
+    """Publish the original key, bytes and headers, with the attempts so far in one more header.
 
     Content that was dead-lettered several times is sent once. An event that was stored meanwhile adds nothing,
     because the worker knows its id.
@@ -118,7 +118,7 @@ def _may_be_sent(letter: DeadLetter, plan: ReplayPlan, outcome: ReplayOutcome) -
 
 
 async def _send(producer: AIOKafkaProducer, letter: DeadLetter) -> bool:
-    headers = [(ATTEMPTS, str(letter.attempts).encode())]
+    headers = [*letter.headers, (ATTEMPTS, str(letter.attempts).encode())]
     try:
         await producer.send_and_wait(USAGE, letter.value, key=letter.key, headers=headers)
     except MessageSizeTooLargeError:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from pydantic import ValidationError
 
 from spendmeter_events.alert import SpendAlert
 from spendmeter_events.topics import ALERTS
-
-log = logging.getLogger(__name__)
+from spendmeter_stream.batches import open_reader, readable_end
+from spendmeter_stream.poison import fault_of, skip
 
 _REMEMBERED: Final = 5000
 """Records, from the end: more than a bad day has."""
@@ -44,7 +43,7 @@ class AlertTopic:
     async def newest(self) -> list[SpendAlert]:
         """The last alerts that were told, in order. Raises `KafkaError`."""
         partition = TopicPartition(ALERTS, 0)
-        consumer = AIOKafkaConsumer(**self._options, group_id=None, auto_offset_reset="earliest")
+        consumer = open_reader(client_options=self._options, group_id=None, auto_offset_reset="earliest")
         await consumer.start()
         try:
             consumer.assign([partition])
@@ -59,22 +58,23 @@ async def _read(consumer: AIOKafkaConsumer, partition: TopicPartition) -> list[S
     moved = False
     while True:
         batch = await consumer.getmany(partition, timeout_ms=_POLL_MS)
-        # Not `end_offsets`: the embedded broker answers it wrongly. The first answer to a fetch brings the true end.
-        end = consumer.highwater(partition)
+        end = readable_end(consumer, partition)
         if end is None:
             continue
         if not moved and end > _REMEMBERED:
             moved = True
             consumer.seek(partition, end - _REMEMBERED)
             continue
-        found += [alert for record in batch.get(partition, []) if (alert := _parse(record.value))]
+        found += [alert for record in batch.get(partition, []) if (alert := _parse(record))]
         if await consumer.position(partition) >= end:
             return found
 
 
-def _parse(value: bytes | None) -> SpendAlert | None:
+def _parse(record: ConsumerRecord) -> SpendAlert | None:
     try:
-        return SpendAlert.model_validate_json(value or b"")
-    except ValidationError:
-        log.warning("a record of %s is no alert: left out", ALERTS)
-        return None
+        return SpendAlert.model_validate_json(record.value or b"")
+    except ValidationError as error:
+        skip(record, "invalid", fault_of(error))
+    except Exception as error:
+        skip(record, "invalid", error)
+    return None

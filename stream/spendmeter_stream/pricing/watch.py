@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spendmeter_stream.pricing.book import PriceBook, packaged_directory
-from spendmeter_stream.pricing.rows import Fault, PriceBookError
+from spendmeter_stream.pricing.rows import Fault, Place, PriceBookError
 
 _Signature = tuple[tuple[str, int, int], ...]
 
@@ -71,6 +71,10 @@ class PriceBookWatcher:
         except PriceBookError as error:
             self.fault = error
             return False
+        except Exception as error:
+            # A row may hold anything that JSON can: what no check foresaw is refused like what one did.
+            self.fault = PriceBookError([Fault(Place("rows", 1), f"the row raises {type(error).__name__}")])
+            return False
         changed = book.version != self.book.version
         self._files, self._rows, self.book, self.fault = files, rows, book, None
         return changed
@@ -80,7 +84,7 @@ def _row(value: bytes) -> Mapping[str, Any]:
     """The row of a record; a row without anything, which no book takes, for what is not one."""
     try:
         row = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return row if isinstance(row, dict) else {}
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from prometheus_client import REGISTRY
 
 from spendmeter_stream.lag import Lag
 
+START = 1_790_000_000
+
 
 class Clock:
-    now = 1000.0
+    now = START + 1000.0
 
     def __call__(self) -> float:
         return self.now
@@ -21,13 +24,13 @@ def shown(name: str) -> float | None:
 def test_a_chunk_that_hangs_grows_old_while_nothing_happens() -> None:
     clock = Clock()
     lag = Lag(partition=77, clock=clock)
-    lag.begin(oldest=990.0)
+    lag.begin(oldest=1000 * (START + 990))
     assert lag.report(5) == 10
-    clock.now = 1600.0
+    clock.now = START + 1600.0
     assert lag.report(5) == 610
     assert (shown("records"), shown("seconds")) == (5, 610)
-    lag.end(newest=995.0)
-    clock.now = 1601.0
+    lag.end(newest=1000 * (START + 995))
+    clock.now = START + 1601.0
     # What waits now came after the newest that is stored, and after we were even: nobody knows better.
     assert lag.report(2) == 601
     assert lag.report(0) == 0
@@ -37,12 +40,26 @@ def test_a_chunk_that_hangs_grows_old_while_nothing_happens() -> None:
 def test_what_waits_in_the_broker_is_no_older_than_the_last_moment_without() -> None:
     clock = Clock()
     lag = Lag(partition=77, clock=clock)
-    lag.begin(oldest=100.0)
-    lag.end(newest=100.0)
-    clock.now = 5000.0
+    lag.begin(oldest=1000 * (START + 100))
+    lag.end(newest=1000 * (START + 100))
+    clock.now = START + 5000.0
     assert lag.report(0) == 0
-    clock.now = 5030.0
+    clock.now = START + 5030.0
     assert lag.report(3) == 30
+    lag.hide()
+
+
+@pytest.mark.parametrize("timestamp", [None, -1, -5, 0, 2**45, 2**62])
+def test_a_timestamp_that_cannot_be_true_makes_no_lag(timestamp: int | None) -> None:
+    clock = Clock()
+    lag = Lag(partition=77, clock=clock)
+    lag.begin(timestamp)
+    assert lag.report(5) == 0
+    clock.now += 7
+    assert lag.report(5) == 7
+    lag.end(timestamp)
+    clock.now += 2
+    assert lag.report(1) == 2
     lag.hide()
 
 

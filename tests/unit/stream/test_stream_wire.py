@@ -71,6 +71,8 @@ def _contract_accepts(value: bytes) -> bool:
 @settings(max_examples=2000, deadline=None)
 @given(_CHANGES)
 @example({"occurred_at": "2026-11-02T23:59:59.9999999Z"})
+@example({"occurred_at": "9999-12-31T23:59:59-23:00"})
+@example({"occurred_at": "0001-01-01T00:00:00+23:00"})
 def test_what_it_accepts_the_contract_accepts_alike(changes: dict[str, Any]) -> None:
     value = json.dumps({**event_fields(1), **changes}).encode()
     found = _quick(value)

@@ -51,7 +51,7 @@ async def replay(
     timezone: str,
     progress: Callable[[int, int], None],
 ) -> ReplayReport:
-    """Publish every row of `file`. Ids derive from the rows, so that a second replay adds nothing.
+    """Publish every row of `file`. The id of each derives from the row alone, so that a second replay adds nothing.
 
     :param progress: called with bytes read and events sent.
     :raises StartError: the file or the mapping cannot be used; the message says how to mend it.

@@ -26,15 +26,18 @@ def replay_command(
     model: Annotated[str | None, typer.Option(help="Every row's model.")] = None,
     feature: Annotated[str | None, typer.Option(help="Every row's feature.")] = None,
     constant: Annotated[list[str] | None, typer.Option(help="field=value for every row; repeat.")] = None,
+    id_from: Annotated[
+        str | None, typer.Option("--id-from", metavar="COLUMN", help="The column that identifies each call.")
+    ] = None,
     timezone: Annotated[str, typer.Option(help="The zone of times without offset.")] = "UTC",
     data_dir: Annotated[Path | None, typer.Option("--data-dir", help="Find the stack that runs on it.")] = None,
     bootstrap: Annotated[str | None, typer.Option(help="HOST:PORT of a broker instead.")] = None,
 ) -> None:
-    """Publish a file of past calls; a second replay of the same file adds nothing."""
+    """Publish a file of past calls; what was published before, from this file or another, adds nothing."""
     given = {"org_id": org, "provider": provider, "model": model, "feature": feature}
     constants: dict[str, object] = {name: value for name, value in given.items() if value is not None}
     constants.update(_pairs("--constant", constant))
-    mapping = EventMapping(columns=_pairs("--column", column), constants=constants)
+    mapping = EventMapping(columns=_pairs("--column", column), constants=constants, id_from=id_from)
     with _progress() as bar:
         task = bar.add_task("replay", total=file.stat().st_size, events=0, rate=0.0)
         report = run(_replay(file, mapping, timezone, data_dir, bootstrap, bar, task))

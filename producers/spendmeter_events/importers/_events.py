@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, tzinfo
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from spendmeter_events.event import UsageEvent
 from spendmeter_events.importers._convert import CellError
-from spendmeter_events.importers._identity import derived_id
+from spendmeter_events.importers._identity import RowIds, derived_id, digest_of
 from spendmeter_events.importers._mapping import EventMapping, Plan, as_fields, plan, reasons
 from spendmeter_events.importers._rows import FileFormat, Rejected, Row, Rows, read_rows
 
@@ -34,9 +35,9 @@ def events(
     """Every row of a file as an event, in the file's order, and every line that gives none with the reason.
 
     `source` is a path, or rows from `read_rows` (whose `position` feeds a progress bar). A time without
-    offset is in `timezone`. Event ids are derived from content (see `derived_id`): importing again gives the
-    same ones, another `namespace` gives others. An empty cell, a JSON null and an absent key leave a field at
-    its default.
+    offset is in `timezone`. Event ids are derived from each row's content (or from `mapping.id_from`), not from the
+    rows around it: importing again gives the same ones, another `namespace` gives others. An empty cell, a JSON null
+    and an absent key leave a field at its default.
 
     Raises `OSError`, `UnreadableFile` or `InvalidMapping` at once; while iterating, `OSError`, and
     `UnreadableFile` where a gzip stream breaks off.
@@ -51,12 +52,12 @@ def events(
 
 
 def _convert(rows: Rows, steps: Plan, namespace: str) -> Iterator[Imported | Rejected]:
-    with rows:
+    with rows, closing(RowIds()) as ids:
         for row in rows:
-            yield _event(row, steps, namespace) if isinstance(row, Row) else row
+            yield _event(row, steps, ids, namespace) if isinstance(row, Row) else row
 
 
-def _event(row: Row, steps: Plan, namespace: str) -> Imported | Rejected:
+def _event(row: Row, steps: Plan, ids: RowIds, namespace: str) -> Imported | Rejected:
     values: dict[str, Any] = dict(steps.constants)
     for name, column, convert in steps.steps:
         cell = row.cells.get(column)
@@ -69,8 +70,23 @@ def _event(row: Row, steps: Plan, namespace: str) -> Imported | Rejected:
     if "occurred_at" not in values:
         return Rejected(row.line, "occurred_at: empty")
     if "event_id" not in values:
-        values["event_id"] = derived_id(values["occurred_at"], row.digest, namespace)
+        digest = _digest(row, steps, values, ids)
+        if isinstance(digest, Rejected):
+            return digest
+        values["event_id"] = derived_id(values["occurred_at"], digest, namespace)
     try:
         return Imported(row.line, UsageEvent.model_validate(as_fields(values) if steps.has_tags else values))
     except ValidationError as error:
         return Rejected(row.line, "; ".join(reasons(error)))
+
+
+def _digest(row: Row, steps: Plan, values: Mapping[str, Any], ids: RowIds) -> bytes | Rejected:
+    """What the id of a row is derived from."""
+    cell = row.cells.get(steps.id_from) if steps.id_from is not None else None
+    named = cell.strip() if isinstance(cell, str) else cell
+    if named is None or named == "":
+        return ids.of_content(row.digest)
+    # Numbers that count calls begin at 1 for each org and at each provider.
+    digest = digest_of(["id", values.get("org_id"), values.get("provider"), str(named)])
+    line = ids.line_of_other_content(digest, row.digest, row.line)
+    return digest if line is None else Rejected(row.line, f"its id was that of line {line}, which has other content")

@@ -1,9 +1,8 @@
-"""Physical lines of a byte stream, with a running digest of everything up to the line just read."""
+"""Physical lines of a byte stream."""
 
 from __future__ import annotations
 
 import codecs
-import hashlib
 import zlib
 from collections.abc import Iterator
 from gzip import BadGzipFile
@@ -25,16 +24,11 @@ class Lines(Iterator[str]):
 
     def __init__(self, stream: BufferedIOBase) -> None:
         self._stream = stream
-        self._digest = hashlib.sha256()
         self._fault = ""
         self.number = 0
         """The number of the line just read; the first is 1."""
         self.size = 0
         """Bytes read so far, after decompression."""
-
-    def digest(self) -> bytes:
-        """SHA-256 of all lines so far: without byte order mark, each ended by one line feed."""
-        return self._digest.copy().digest()
 
     def take_fault(self) -> str:
         """Why a line since the last call cannot be used; empty if none."""
@@ -51,7 +45,6 @@ class Lines(Iterator[str]):
         if len(raw) >= MAX_LINE_BYTES and not raw.endswith(b"\n"):
             return self._pass_over(raw)
         body = raw.rstrip(b"\r\n")
-        self._digest.update(body + b"\n")
         try:
             return body.decode() + "\n"
         except UnicodeDecodeError:
@@ -68,9 +61,7 @@ class Lines(Iterator[str]):
 
     def _pass_over(self, raw: bytes) -> str:
         while raw and not raw.endswith(b"\n"):
-            self._digest.update(raw)
             raw = self._read()
-        self._digest.update(raw.rstrip(b"\r\n") + b"\n")
         self._fault = f"longer than {MAX_LINE_BYTES} bytes"
         return "\n"
 

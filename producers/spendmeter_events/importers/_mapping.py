@@ -36,10 +36,12 @@ class EventMapping:
 
     A field is any of `UsageEvent` but `schema_version` and `tags`, or `tags.NAME` for one tag. `occurred_at`,
     `org_id`, `feature`, `provider` and `model` must be given. A constant is written as a cell would be.
+    `id_from`: the column that names each call, with any text (an id that is a UUID may be `event_id` instead).
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, object] = field(default_factory=dict)
+    id_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,7 @@ class Plan:
     steps: Sequence[tuple[str, str, Convert]]
     """(field, column, converter)."""
     has_tags: bool
+    id_from: str | None
 
 
 def plan(mapping: EventMapping, columns: Sequence[str], *, timezone: str | tzinfo = UTC) -> Plan:
@@ -61,7 +64,7 @@ def plan(mapping: EventMapping, columns: Sequence[str], *, timezone: str | tzinf
     constants = _constants(mapping.constants, known)
     steps = [(name, column, known[name]) for name, column in mapping.columns.items()]
     has_tags = any(name.startswith(TAG_PREFIX) for name in (*mapping.columns, *mapping.constants))
-    return Plan(constants=constants, steps=steps, has_tags=has_tags)
+    return Plan(constants=constants, steps=steps, has_tags=has_tags, id_from=mapping.id_from)
 
 
 def as_fields(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,6 +115,8 @@ def _doubled(mapping: EventMapping) -> Iterator[str]:
     for name in mapping.columns:
         if name in mapping.constants:
             yield f"{name}: given both by a column and by a constant"
+    if mapping.id_from is not None and ("event_id" in mapping.columns or "event_id" in mapping.constants):
+        yield "event_id: given both by a mapping and by the column of ids"
 
 
 def _absent(mapping: EventMapping, columns: Sequence[str]) -> Iterator[str]:
@@ -119,7 +124,8 @@ def _absent(mapping: EventMapping, columns: Sequence[str]) -> Iterator[str]:
     for name in _NEEDED:
         if name not in mapping.columns and name not in mapping.constants:
             yield f"{name}: neither a column nor a constant gives it; the columns are {there}"
-    for name, column in mapping.columns.items():
+    named = [*mapping.columns.items(), *([("the id", mapping.id_from)] if mapping.id_from is not None else [])]
+    for name, column in named:
         if column not in columns:
             yield f"{name}: no column {column!r}; the columns are {there}"
         elif columns.count(column) > 1:

@@ -9,12 +9,14 @@ import itertools
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, Self, cast
 
 from pydantic_core import from_json
 
 from spendmeter_events.importers._errors import UnreadableFile
+from spendmeter_events.importers._identity import digest_of
 from spendmeter_events.importers._lines import Lines
 
 FileFormat = Literal["auto", "csv", "jsonl"]
@@ -35,7 +37,7 @@ class Row(NamedTuple):
     line: int
     """The physical line it begins on; the first line of the file is 1."""
     digest: bytes
-    """SHA-256 of the file's content from its beginning through this row."""
+    """SHA-256 of its own content: every column with its cell, in any order."""
     cells: Mapping[str, Any]
     """Column name → text (CSV) or JSON value."""
 
@@ -142,7 +144,8 @@ def _csv_records(reader: Iterator[list[str]], lines: Lines, columns: tuple[str, 
         if fault:
             yield Rejected(start, fault)
         elif len(cells) == width:
-            yield Row(start, lines.digest(), dict(zip(columns, cells, strict=True)))
+            pairs = list(zip(columns, cells, strict=True))
+            yield Row(start, digest_of(sorted(pairs)), dict(pairs))
         elif cells:
             yield Rejected(start, f"{len(cells)} cells where the header has {width}")
 
@@ -178,4 +181,4 @@ def _json_row(text: str, lines: Lines) -> Row | Rejected:
         return Rejected(lines.number, "not JSON")
     if not isinstance(cells, dict):
         return Rejected(lines.number, "not a JSON object")
-    return Row(lines.number, lines.digest(), cells)
+    return Row(lines.number, digest_of(sorted(cells.items(), key=itemgetter(0))), cells)

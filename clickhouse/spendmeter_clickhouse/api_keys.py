@@ -67,10 +67,18 @@ def digest_of(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-async def list_keys(session: Session) -> list[ApiKey]:
-    """Every key, revoked and expired ones too, oldest first. Raises `StoreError`."""
+async def list_keys(session: Session, *, valid_at: datetime | None = None) -> list[ApiKey]:
+    """Every key, oldest first. Raises `StoreError`.
+
+    :param valid_at: without those that are revoked, or expired by then.
+    """
+    where, parameters = "true", {}
+    if valid_at is not None:
+        where = "NOT revoked AND (expires_at IS NULL OR expires_at > {at:DateTime64(3)})"
+        parameters = {"at": valid_at}
     answer = await session.query(
-        f"SELECT {', '.join(_COLUMNS)} FROM api_keys FINAL ORDER BY created_at, prefix"  # noqa: S608
+        f"SELECT {', '.join(_COLUMNS)} FROM api_keys FINAL WHERE {where} ORDER BY created_at, prefix",  # noqa: S608
+        parameters,
     )
     rows = (dict(zip(_COLUMNS, row, strict=True)) for row in answer.result_rows)
     return [ApiKey(**row | {"scopes": tuple(row["scopes"])}) for row in rows]

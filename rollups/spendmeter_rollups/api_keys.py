@@ -21,7 +21,7 @@ queries."""
 
 
 class ApiKeys:
-    """Keeps all keys in memory, and reads them anew every few seconds. Raises `StoreError` where it cannot."""
+    """Keeps all valid keys in memory, and reads them again every few seconds. Raises `StoreError` where it cannot."""
 
     def __init__(self, session: Session, *, clock: Callable[[], datetime]) -> None:
         self._session = session
@@ -49,7 +49,7 @@ class ApiKeys:
     async def _refresh(self, oldest: float) -> None:
         async with self._reading:
             if time.monotonic() - self._read_at > oldest:
-                self._keys = {key.prefix: key for key in await list_keys(self._session)}
+                self._keys = {key.prefix: key for key in await list_keys(self._session, valid_at=self._clock())}
                 self._read_at = time.monotonic()
 
 

@@ -19,9 +19,9 @@ from spendmeter_stream.intents import OffsetRange
 _COLUMNS: Final = ["doubt_id", "happened", "incarnation", "topic_partition", "start_offset", "end_offset", "days"]
 _OPEN: Final = """
     SELECT doubt_id, groupUniqArrayArray(days)
-    FROM ingest_doubts
+    FROM ingest_open_doubts
     GROUP BY doubt_id
-    HAVING countIf(happened = 'settled') = 0"""
+    HAVING sum(balance) > 0"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,12 @@ from typing import Final
 from spendmeter_clickhouse import Session
 
 _NEWEST: Final = """
-    SELECT incarnation, topic_partition, start_offset, argMax(end_offset, (generation, written_at)), max(generation),
-        max(written_at) AS written
-    FROM ingest_chunks
-    WHERE {incarnation:String} IN ('', incarnation)
-    GROUP BY incarnation, topic_partition, start_offset
-    ORDER BY incarnation, topic_partition, start_offset DESC
-    LIMIT 1 BY incarnation, topic_partition"""
+    SELECT incarnation, topic_partition, max(newest) AS chunk, chunk.1, chunk.4, chunk.2, chunk.3
+    FROM ingest_newest_chunks
+    WHERE {incarnation:String} = '' OR incarnation = {incarnation:String}
+    GROUP BY incarnation, topic_partition
+    ORDER BY incarnation, topic_partition"""
+"""From a table of one row a partition: this is asked ten times a second while a command waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class BegunChunk:
 async def newest_chunks(session: Session, incarnation: str = "") -> list[BegunChunk]:
     """The last chunk that each partition began; in every life of the topic, if none is named."""
     rows = await session.query(_NEWEST, {"incarnation": incarnation})
-    return [BegunChunk(*row) for row in rows.result_rows]
+    return [BegunChunk(life, partition, *chunk) for life, partition, _, *chunk in rows.result_rows]
 
 
 def still_open(chunks: Iterable[BegunChunk], committed: Mapping[int, int]) -> list[BegunChunk]:

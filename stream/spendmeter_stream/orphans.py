@@ -19,16 +19,17 @@ from spendmeter_stream.intents import Intent, OffsetRange, abandoned, newest_int
 
 log = logging.getLogger(__name__)
 
-# One row a partition, and the granules of the current topic epoch are skipped by the table's key.
+# Of a table with one row a partition. What was examined is remembered for 60 days.
 _ORPHANS: Final = """
     SELECT incarnation, topic_partition
     FROM
     (
-        SELECT incarnation, topic_partition, max(written_at) AS written
-        FROM ingest_chunks
+        SELECT incarnation, topic_partition, max(last_written_at) AS written
+        FROM ingest_newest_chunks
         WHERE incarnation != {incarnation:String}
             OR (notEmpty({partitions:Array(UInt32)}) AND NOT has({partitions:Array(UInt32)}, topic_partition))
         GROUP BY incarnation, topic_partition
+        HAVING written > now64(3) - INTERVAL 60 DAY
     ) AS begun
     LEFT JOIN
     (

@@ -17,10 +17,12 @@ ROLLUPS: Final = ("usage_15m", "usage_hourly", "usage_daily", "user_daily", "lat
 """Every table that a view fills from `usage_events`."""
 
 _PAUSES: Final = """
-    SELECT pause_id, countIf(happened = 'ended') > 0 AS over, max(deadline) < now64(3) AS late
-    FROM ingest_pauses
+    SELECT pause_id, sum(balance) AS open, max(deadline) < now64(3) AS late
+    FROM ingest_open_pauses
     GROUP BY pause_id
-    ORDER BY min(at)"""
+    HAVING open > 0"""
+_EVERY_PAUSE: Final = UUID(int=0)
+"""Its balance in `ingest_open_pauses` is how many pauses were ever asked for."""
 _HELD: Final = """
     SELECT topic_partition, start_offset, generation
     FROM ingest_holds
@@ -49,12 +51,12 @@ class Held:
 
 
 async def read_pauses(session: Session) -> Pauses:
-    """All pauses, judged by the store's clock alone."""
+    """The pauses that are not over, judged by the store's clock alone. Costs the same however many there were."""
     rows = (await session.query(_PAUSES)).result_rows
     return Pauses(
-        asked=len(rows),
-        active=frozenset(pause for pause, over, late in rows if not over and not late),
-        expired=frozenset(pause for pause, over, late in rows if not over and late),
+        asked=next((count for pause, count, _ in rows if pause == _EVERY_PAUSE), 0),
+        active=frozenset(pause for pause, _, late in rows if not late and pause != _EVERY_PAUSE),
+        expired=frozenset(pause for pause, _, late in rows if late and pause != _EVERY_PAUSE),
     )
 
 

@@ -49,7 +49,8 @@ async def session(server: ClickHouseHttp) -> AsyncIterator[Session]:
         await migrate(store)
         session = store.session("test", size=2)
         await empty(session)
-        await session.command("TRUNCATE TABLE ingest_doubts")
+        for table in ("ingest_doubts", "ingest_open_doubts"):
+            await session.command(f"TRUNCATE TABLE {table}")
         yield session
 
 

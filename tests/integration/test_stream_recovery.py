@@ -29,7 +29,7 @@ from tests.support.records import FakeRecord, event, record
 async def session(store: Store) -> AsyncIterator[Session]:
     with store.session("test", size=2) as session:
         await empty(session)
-        for table in ("ingest_doubts", "ingest_examined"):
+        for table in ("ingest_doubts", "ingest_open_doubts", "ingest_examined"):
             await session.command(f"TRUNCATE TABLE {table}")
         yield session
 

@@ -26,6 +26,7 @@ BLANK = (
     "user_daily",
     "latency_daily",
     "reprice_blocks",
+    "reprice_open_blocks",
     "reprice_runs",
 )
 

@@ -35,7 +35,7 @@ async def session(clickhouse_http: ClickHouseHttp) -> AsyncIterator[Session]:
         await migrate(store)
         session = store.session("test", size=2)
         await empty(session)
-        for table in ("ingest_doubts", "reprice_blocks", "reprice_runs"):
+        for table in ("ingest_doubts", "ingest_open_doubts", "reprice_blocks", "reprice_open_blocks", "reprice_runs"):
             await session.command(f"TRUNCATE TABLE {table}")
         yield session
 

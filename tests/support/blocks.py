@@ -99,7 +99,7 @@ async def insert_block(session: Session, block: pa.Table, token: str, **settings
 
 async def empty(session: Session) -> None:
     """Remove every event, and what the rollups and the worker's memory hold."""
-    for table in (*TABLES, "ingest_chunks"):
+    for table in (*TABLES, "ingest_chunks", "ingest_newest_chunks"):
         await session.command(f"TRUNCATE TABLE {table}")
 
 

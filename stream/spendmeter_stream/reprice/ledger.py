@@ -26,14 +26,19 @@ _RUNS: Final = """
     SELECT run_id, max(deadline) AS until, countIf(happened = 'ended') > 0 AS over, max(deadline) < now64(3) AS late
     FROM reprice_runs
     GROUP BY run_id"""
+_OVER: Final = """
+    SELECT DISTINCT run_id FROM reprice_runs WHERE run_id IN {runs:Array(UUID)} AND happened = 'ended'"""
+# By the index of deadlines: a run renews its lease for each of its blocks, so the ledger grows by a row a block.
+_LIVE: Final = """
+    SELECT run_id, max(deadline) FROM reprice_runs WHERE deadline >= now64(3) GROUP BY run_id"""
 _BLOCK: Final = """
     INSERT INTO reprice_blocks (run_id, block, happened, first_hour, last_hour)
     SELECT {run:UUID}, {block:UInt32}, {happened:String}, {first:DateTime}, {last:DateTime}"""
 _OPEN: Final = """
     SELECT run_id, block, min(first_hour), max(last_hour), min(at)
-    FROM reprice_blocks
+    FROM reprice_open_blocks
     GROUP BY run_id, block
-    HAVING countIf(happened = 'ended') = 0
+    HAVING sum(balance) > 0
     ORDER BY run_id, block"""
 
 
@@ -91,8 +96,7 @@ class Lease:
                 "seconds": self.seconds,
             },
         )
-        rows = (await self.session.query(_RUNS)).result_rows
-        if any(run_id == self.run_id and over for run_id, _, over, _ in rows):
+        if (await self.session.query(_OVER, {"runs": [self.run_id]})).result_rows:
             raise RepriceError("the store was silent for so long that another repricing took over: run it again")
 
     async def ensure_alone(self) -> None:
@@ -135,8 +139,10 @@ async def lease(
 
 async def repricing_until(session: Session) -> datetime | None:
     """Until when a repricing may append rows; None while none does. For commands that must not meet one."""
-    rows = (await session.query(_RUNS)).result_rows
-    return max((until for _, until, over, late in rows if not over and not late), default=None)
+    live = (await session.query(_LIVE)).result_rows
+    runs = [run_id for run_id, _ in live]
+    over = {run_id for (run_id,) in (await session.query(_OVER, {"runs": runs})).result_rows} if runs else set()
+    return max((until for run_id, until in live if run_id not in over), default=None)
 
 
 async def open_blocks(session: Session) -> list[tuple[Block, datetime]]:

@@ -16,6 +16,11 @@ def show(report: Report) -> None:
     console = Console()
     span = f"{report.first} … {report.last}" if report.days else "nothing stored"
     console.print(f"{report.events:,} raw events, {report.days} days with rows ({span})")
+    if report.uncompared:
+        console.print(
+            f"{len(report.uncompared):,} days before {report.raw_kept_from} ({report.uncompared[0]} … "
+            f"{report.uncompared[-1]}) are not compared: their raw events were deleted"
+        )
     console.print(_verdicts(report))
     _show_differences(report, console)
     _show_duplicates(report, console)

@@ -46,18 +46,22 @@ def plan(
     columns: Iterable[str],
     measures: Iterable[str],
     edges: Sequence[datetime] = (),
+    first_event: datetime | None = None,
     newest_event: datetime | None = None,
 ) -> tuple[Piece, ...]:
     """The pieces whose sum is exactly the events of `window`.
 
     :param columns: every column that is grouped by or filtered on.
     :param edges: the bucket edges of a series, ascending; none for a single total.
+    :param first_event: with no event before the window's start, that start is as good as the start of its day.
     :param newest_event: with no event at or after the window's end, that end is as good as the end of its day,
         and the finer tables need not be read.
     """
     family = choose_family(columns, measures)
     if family and newest_event is not None and newest_event < window.end:
         window = Window(window.start, _ceil(window.end, family[0].seconds))
+    if family and first_event is not None and window.start <= first_event:
+        window = Window(_floor(window.start, family[0].seconds), window.end)
     pieces = _cover(window, family, edges)
     crowded = [piece for piece in pieces if len(piece.ranges) > MAX_RANGES]
     if crowded:

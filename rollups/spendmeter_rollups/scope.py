@@ -38,6 +38,8 @@ class Span:
 
     first: datetime | None = None
     newest: datetime | None = None
+    raw_from: datetime | None = None
+    """From when on raw events are kept whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +86,27 @@ class Scope:
         return Sums(tuple(columns), tuple(measures), self.filters, tuple(edges), tuple(after), tuple(among))
 
     def pieces(self, what: Sums, *, end: datetime | None = None) -> tuple[Piece, ...]:
-        """Where to read `what` from. `end` is the end of a series' last bucket."""
-        return plan(
+        """Where to read `what` from. `end` is the end of a series' last bucket.
+
+        Raises `Problem` where only raw events that were deleted could answer: what is left of them is not the sum.
+        """
+        pieces = plan(
             self.window,
             columns=what.touched,
             measures=what.measures,
             edges=(*what.edges, *((end,) if end else ())),
+            first_event=self.span.first,
             newest_event=self.span.newest,
         )
+        kept = self.span.raw_from
+        if kept and any(piece.rollup is None and piece.ranges[0].start < kept for piece in pieces):
+            raise invalid_parameter(
+                "from",
+                f"this needs raw events from before {kept:%Y-%m-%d}, which were deleted: ask for whole UTC days or"
+                " hours, or with fewer filters and groups",
+                allowed=[f"{kept:%Y-%m-%d} or later"],
+            )
+        return pieces
 
 
 def resolve(

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request, Response
@@ -89,7 +89,8 @@ class Service:
         (row,) = await self.reader.rows(event_span(visible))
         if not row["events"]:
             return Span()
-        return Span(first=row["first"], newest=row["newest"])
+        raw_from = datetime.combine(row["raw_from"], time.min, UTC)
+        return Span(first=row["first"], newest=row["newest"], raw_from=raw_from)
 
 
 async def service_of(request: Request) -> Service:

@@ -12,13 +12,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 from uuid import uuid4
 
 from spendmeter_clickhouse import Session, StoreError
+from spendmeter_clickhouse.watermark import raw_kept_from
 from spendmeter_stream.errors import RebuildError
 from spendmeter_stream.hold import hold_ingest
 from spendmeter_stream.reprice.ledger import open_blocks
@@ -55,6 +56,8 @@ async def rebuild(
     *,
     stream: Stream | None,
     hold_seconds: int = 60,
+    shrink: bool = False,
+    suspects: Collection[date] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Rebuilt:
     """Make `month` of every rollup anew from raw events.
@@ -62,15 +65,18 @@ async def rebuild(
     :param month: any day of it.
     :param stream: what fills the store meanwhile; None where nothing can, because the caller has the store to itself.
     :param hold_seconds: the most that workers wait, even if this process is killed.
+    :param shrink: replace a rollup even by one that has fewer requests on some day.
+    :param suspects: days that may have fewer, because their rollups are known to differ from raw events.
     :param progress: called with events read so far, and of the month.
-    :raises RebuildError: raw events have nothing of the month or do not add up, or a repricing is half done; nothing
-        was changed.
+    :raises RebuildError: raw events have nothing of the month, do not reach back to its start, do not add up, or have
+        fewer requests than a rollup; or a repricing is half done. Nothing was changed.
     :raises HoldError: a chunk stays open, or the hold was too short; a rollup not yet replaced is as it was.
     """
+    await _ensure_kept(session, month)
     days = await _days_of(session, month)
     pause = uuid4()
     async with shadow_tables(session, pause) as shadows:
-        work = _Work(session=session, shadows=shadows, month=month.year * 100 + month.month, stream=stream)
+        work = _Work(session=session, shadows=shadows, month=month, stream=stream, shrink=shrink, suspects=suspects)
         settled = await work.gather_settled(days, progress)
         if stream is None:
             await work.swap()
@@ -90,6 +96,12 @@ async def rebuild(
     return Rebuilt(month=month.replace(day=1), events=sum(days.values()), held_seconds=held)
 
 
+async def _ensure_kept(session: Session, month: date) -> None:
+    kept = await raw_kept_from(session)
+    if month.replace(day=1) < kept:
+        raise RebuildError(f"raw events from before {kept} were deleted, so {month:%Y-%m} cannot be rebuilt from them")
+
+
 async def _days_of(session: Session, month: date) -> dict[date, int]:
     first = month.replace(day=1)
     last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
@@ -106,9 +118,15 @@ class _Work:
 
     session: Session
     shadows: Sequence[Shadow]
-    month: int
-    """YYYYMM, the name of the partition."""
+    month: date
     stream: Stream | None
+    shrink: bool
+    suspects: Collection[date]
+
+    @property
+    def partition(self) -> int:
+        """YYYYMM, the name of the month's partition."""
+        return self.month.year * 100 + self.month.month
 
     async def gather_settled(self, days: Mapping[date, int], progress: Callable[[int, int], None] | None) -> Offsets:
         """Round 1, by days; returns below which offsets everything was gathered. Without a stream, all is settled."""
@@ -139,15 +157,19 @@ class _Work:
                 "a repricing was interrupted, and will send again what we would count now: run `spendmeter reprice`"
                 " once more, then rebuild"
             )
+        # Once more, for raw events may have been deleted since it began.
+        await _ensure_kept(self.session, self.month)
         for shadow in self.shadows:
-            await shadow.check(self.session, self.month)
+            await shadow.check(self.session, self.partition)
+            if not self.shrink:
+                await shadow.ensure_not_smaller(self.session, self.partition, suspects=self.suspects)
         for shadow in self.shadows:
-            await shadow.take_over(self.session, self.month)
+            await shadow.take_over(self.session, self.partition)
 
     async def _gather(self, where: str, **values: object) -> None:
         incarnation = self.stream.incarnation if self.stream else ""
         bound = {name: _as_map(value) if isinstance(value, Mapping) else value for name, value in values.items()}
-        selection = Selection(where, {"month": self.month, "incarnation": incarnation, **bound})
+        selection = Selection(where, {"month": self.partition, "incarnation": incarnation, **bound})
         for shadow in self.shadows:
             await shadow.fill(self.session, selection)
 

@@ -6,6 +6,7 @@ import logging
 from datetime import date
 
 from spendmeter_clickhouse import Session
+from spendmeter_clickhouse.watermark import raw_kept_from
 from spendmeter_stream import metrics
 from spendmeter_stream.doubts import Doubt, end_doubts, open_doubts
 from spendmeter_stream.errors import HoldError, RebuildError
@@ -51,8 +52,10 @@ async def settle(session: Session, doubts: list[Doubt], stream: Stream) -> list[
     :raises HoldError: the ingest cannot be held; :raises RebuildError: a month cannot be made anew.
     """
     days = frozenset[date]().union(*(doubt.days for doubt in doubts))
+    # Rollups of days before the watermark have nothing to be compared with: they stay as they are.
+    kept = await raw_kept_from(session)
     rows = await days_with_rows(session, Days(min(days), max(days)))
-    rows = {day: events for day, events in rows.items() if day in days}
+    rows = {day: events for day, events in rows.items() if day in days and day >= kept}
     found, settled = await differing_days(session, rows, Surroundings(stream=stream))
     if not settled:
         raise HoldError("the ingest kept changing the days in doubt")
@@ -61,7 +64,7 @@ async def settle(session: Session, doubts: list[Doubt], stream: Stream) -> list[
         log.warning(
             "rollups of %s differ from raw events after an interrupted insert: the month is rebuilt", f"{month:%Y-%m}"
         )
-        await rebuild(session, month, stream=stream)
+        await rebuild(session, month, stream=stream, suspects=found)
         metrics.MONTHS_MENDED.inc()
     await end_doubts(session, doubts)
     return months

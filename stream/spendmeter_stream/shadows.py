@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
@@ -48,6 +49,18 @@ _COUNTED: Final = {
     "latency_daily": "countIf(latency_ms IS NOT NULL)",
 }
 """Totals of a shadow, and of the raw events of its month: equal, or nothing is replaced."""
+_SMALLER: Final = """
+    SELECT day, sum(now) AS has, sum(gathered) AS would_have
+    FROM (
+        SELECT toDate(bucket) AS day, sum({measure}) AS now, 0 AS gathered
+        FROM {rollup} WHERE toYYYYMM(bucket) = {{month:UInt32}} GROUP BY day
+        UNION ALL
+        SELECT toDate(bucket) AS day, 0 AS now, sum({measure}) AS gathered FROM {shadow} GROUP BY day
+    )
+    GROUP BY day
+    HAVING has > would_have
+    ORDER BY day"""
+_REQUESTS: Final = {**dict.fromkeys(ROLLUPS, "requests"), "latency_daily": "latency_requests"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +97,18 @@ class Shadow:
             raise RebuildError(
                 f"{self.rollup} gathered {gathered.result_rows[0]} of raw events' {raw.result_rows[0]}: has another"
                 " writer added events, or has the group been moved back? Nothing was replaced; try again"
+            )
+
+    async def ensure_not_smaller(self, session: Session, month: int, *, suspects: Collection[date]) -> None:
+        """Raise `RebuildError` if a day of `month` (YYYYMM), but for `suspects`, has more calls than in the shadow."""
+        sql = _SMALLER.format(measure=_REQUESTS[self.rollup], rollup=self.rollup, shadow=self.table)
+        rows = (await session.query(sql, {"month": month})).result_rows
+        smaller = [row for row in rows if row[0] not in suspects]
+        if smaller:
+            day, has, would_have = smaller[0]
+            raise RebuildError(
+                f"{self.rollup} would shrink on {len(smaller)} days, first on {day} from {has:,} calls to"
+                f" {would_have:,}: were raw events deleted? Nothing was replaced; --shrink rebuilds it all the same"
             )
 
     async def take_over(self, session: Session, month: int) -> None:

@@ -72,6 +72,23 @@ def test_verify_fails_names_what_differs_and_a_rebuild_mends_it(folder: Path) ->
     assert spendmeter("verify", "--data-dir", folder).returncode == 0
 
 
+def test_the_watermark_is_shown_set_and_kept_to(folder: Path) -> None:
+    here = ("--data-dir", folder)
+    assert "raw events are kept whole" in spendmeter("rollups", "watermark", *here).stdout
+    told = spendmeter("rollups", "watermark", "--raw-from", "2026-11-01", *here)
+    assert (told.returncode, told.stdout.strip()) == (0, "raw events are kept whole from 2026-11-01 (UTC) on")
+    verified = spendmeter("verify", *here, COLUMNS="200")
+    assert verified.returncode == 0, verified.stderr
+    assert "1 days before 2026-11-01 (2026-10-31 … 2026-10-31) are not compared" in verified.stdout
+    refused = spendmeter("rollups", "rebuild", "--month", "2026-10", "--shrink", *here)
+    assert refused.returncode == 2
+    assert refused.stderr.strip().splitlines() == [
+        "spendmeter: raw events from before 2026-11-01 were deleted, so 2026-10 cannot be rebuilt from them"
+    ]
+    future = spendmeter("rollups", "watermark", "--raw-from", "2999-01-01", *here)
+    assert (future.returncode, "is in the future" in future.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("verb", [["verify"], ["rollups", "rebuild", "--month", "2026-11"]])
 def test_what_cannot_be_looked_at_is_one_line_and_exit_code_2(tmp_path: Path, verb: list[str]) -> None:
     nothing = spendmeter(*verb, "--data-dir", tmp_path)

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spendmeter_clickhouse import Session, Store
+from spendmeter_stream.errors import RebuildError
 from spendmeter_stream.rebuild import rebuild
 from spendmeter_stream.verify import Days, Difference, Surroundings, verify
 from spendmeter_stream.verify.compare import compare_days
@@ -113,7 +114,9 @@ async def test_a_row_of_nobody_is_named_and_a_rebuild_removes_it(session: Sessio
     )
     report = await verify(session, Days(), around=ALONE)
     assert {(it.org, it.table, it.raw) for it in report.differences} == {("ghost", table, None)}
-    await rebuild(session, date(2026, 10, 1), stream=None)
+    with pytest.raises(RebuildError, match=f"{table} would shrink on 2 days, first on 2026-10-30 from 12 calls to 6"):
+        await rebuild(session, date(2026, 10, 1), stream=None)
+    await rebuild(session, date(2026, 10, 1), stream=None, shrink=True)
     assert (await verify(session, Days(), around=ALONE)).clean
 
 

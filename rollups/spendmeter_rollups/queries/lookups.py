@@ -17,16 +17,24 @@ _LABELS: Final = {
 }
 
 
+_RAW_FROM: Final = "(SELECT argMax(raw_kept_from, at) FROM ingest_raw_watermarks) AS raw_from"
+"""1970-01-01 where no raw events were deleted."""
+
+
 def event_span(orgs: Sequence[str] | None) -> Query:
-    """The first and the newest event of `orgs`, or of all, and whether there are any. For all, from metadata alone."""
+    """The first and the newest event of `orgs`, or of all, whether there are any, and the watermark of raw events.
+
+    For all, from metadata alone; where raw events were deleted, `first` is the start of its UTC day.
+    """
     if orgs is None:
         sql = (
-            "SELECT min(event.occurred_at) AS first, max(event.occurred_at) AS newest, count() AS events\n"
+            "SELECT if(raw_from > toDate(0), toDateTime64((SELECT min(bucket) FROM usage_daily), 3, 'UTC'),\n"  # noqa: S608
+            f"    min(event.occurred_at)) AS first, max(event.occurred_at) AS newest, count() AS events, {_RAW_FROM}\n"
             f"FROM {EVENTS} AS event"
         )
         return Query(sql)
     sql = (
-        "SELECT min(rollup.first_seen) AS first, max(rollup.last_seen) AS newest, count() AS events\n"
+        f"SELECT min(rollup.first_seen) AS first, max(rollup.last_seen) AS newest, count() AS events, {_RAW_FROM}\n"
         "FROM usage_daily AS rollup\nWHERE rollup.org_id IN {orgs:Array(String)}"
     )
     return Query(sql, {"orgs": list(orgs)})

@@ -1,20 +1,53 @@
-"""The leader's job: closed days of the rollups against raw events, and one gauge that says whether they agree."""
+"""The leader's job: closed days of the rollups against raw events, and one gauge that says whether they agree.
+
+A comparison reads every event of its day. So a day is compared when its totals disagree, when they have changed since
+it was compared, and once a night. `ingest_compared_days` keeps what was compared, so that a new leader does not begin
+again.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from spendmeter_clickhouse import Session
+from spendmeter_clickhouse.watermark import raw_kept_from
 from spendmeter_stream import metrics
-from spendmeter_stream.verify.compare import Days, compare, days_with_rows
+from spendmeter_stream.verify.compare import compare
+from spendmeter_stream.verify.report import DayResult
 from spendmeter_stream.verify.run import look_again
+from spendmeter_stream.verify.totals import DayTotals, day_totals
 
 log = logging.getLogger(__name__)
 
 _CLOSED_DAYS: Final = 7
+# By the store's clock, as `compared_at` is: the night's comparison is due from 02:00 UTC on. What was written while
+# that clock was ahead puts none off.
+_COMPARED: Final = """
+    SELECT
+        day,
+        argMax(totals, compared_at),
+        argMax(differing, compared_at) AS found,
+        max(compared_at) < toStartOfDay(now64(3, 'UTC') - INTERVAL 2 HOUR) + INTERVAL 2 HOUR AS before_night,
+        max(compared_at) > now64(3, 'UTC') - INTERVAL 2 HOUR AS recent
+    FROM ingest_compared_days
+    WHERE day IN {days:Array(Date)} AND compared_at <= now64(3, 'UTC')
+    GROUP BY day"""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What the last comparison of a day found, and when it was."""
+
+    totals: str
+    differing: int
+    before_night: bool
+    """It was before the last 02:00 UTC."""
+    recent: bool
+    """It was in the last two hours."""
 
 
 def closed_days(now: datetime, *, count: int = _CLOSED_DAYS) -> list[date]:
@@ -24,14 +57,17 @@ def closed_days(now: datetime, *, count: int = _CLOSED_DAYS) -> list[date]:
 
 
 async def check_drift(session: Session, *, days: Sequence[date]) -> int:
-    """Compare `days`; returns, and exports as `spendmeter_rollup_drift`, how many differences there are.
+    """Compare those of `days` that may differ; returns, and exports as `spendmeter_rollup_drift`, the differences.
 
     One difference is one org's day in one rollup. 0 is the only good value.
     """
-    asked = set(days)
-    rows = await days_with_rows(session, Days(min(days), max(days)))
-    rows = {day: events for day, events in rows.items() if day in asked}
-    found, _ = await look_again(session, await compare(session, rows), rows)
+    kept = await raw_kept_from(session)
+    days = [day for day in days if day >= kept]
+    totals = await day_totals(session, days) if days else {}
+    before = await _compared(session, days)
+    due = {day: now.events for day, now in totals.items() if must_compare(now, before.get(day))}
+    found, _ = await look_again(session, await compare(session, due), due)
+    await _remember(session, {day: totals[day] for day in due}, found)
     drift = sum(result.differing for result in found)
     metrics.ROLLUP_DRIFT.set(drift)
     for result in found:
@@ -39,3 +75,28 @@ async def check_drift(session: Session, *, days: Sequence[date]) -> int:
             "rollups differ from raw events on %s, %d times: see `spendmeter verify`", result.day, result.differing
         )
     return drift
+
+
+def must_compare(now: DayTotals, before: Compared | None) -> bool:
+    """Whether a day with these totals has to be compared.
+
+    Late events trickle in for hours, and each changes the totals. As long as these agree, a change waits for two hours.
+    """
+    if before is None or before.differing or before.before_night or not now.agree:
+        return True
+    return now.text != before.totals and not before.recent
+
+
+async def _compared(session: Session, days: Sequence[date]) -> dict[date, Compared]:
+    rows = await session.query(_COMPARED, {"days": list(days)})
+    return {
+        day: Compared(totals, differing, bool(old), bool(new)) for day, totals, differing, old, new in rows.result_rows
+    }
+
+
+async def _remember(session: Session, totals: Mapping[date, DayTotals], found: Sequence[DayResult]) -> None:
+    """Keep the totals from before the comparison: what came since changes them once more."""
+    differing = {result.day: result.differing for result in found}
+    rows = [(day, it.text, differing.get(day, 0)) for day, it in totals.items()]
+    if rows:
+        await session.insert("ingest_compared_days", rows, ["day", "totals", "differing"])

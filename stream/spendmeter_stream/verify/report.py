@@ -62,6 +62,10 @@ class Report:
     last: date | None
     days: int
     events: int
+    raw_kept_from: date | None = None
+    """The watermark; None where no raw events were deleted."""
+    uncompared: Sequence[date] = ()
+    """Days before the watermark: rollups have them, raw events no longer do."""
     results: Sequence[DayResult]
     """The days that differ, and no others."""
     duplicate_ids: int
@@ -93,6 +97,8 @@ class Report:
             "to": self.last,
             "days": self.days,
             "events": self.events,
+            "raw_kept_from": self.raw_kept_from,
+            "uncompared_days": list(self.uncompared),
             "differing": sum(result.differing for result in self.results),
             "differences": [asdict(difference) for difference in self.differences],
             "duplicate_ids": self.duplicate_ids,

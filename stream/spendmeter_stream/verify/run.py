@@ -10,6 +10,7 @@ from datetime import date
 from typing import Final
 
 from spendmeter_clickhouse import Session
+from spendmeter_clickhouse.watermark import EVERYTHING, raw_kept_from
 from spendmeter_stream.errors import HoldError
 from spendmeter_stream.hold import hold_ingest
 from spendmeter_stream.open_chunks import BegunChunk, newest_chunks
@@ -47,19 +48,23 @@ async def verify(
     around: Surroundings,
     progress: Progress | None = None,
 ) -> Report:
-    """Check everything that was stored of `days`.
+    """Check everything that was stored of `days`. Days before the watermark are counted, and not compared.
 
     :param progress: called with days compared and days to compare.
     """
-    rows = await days_with_rows(session, days)
+    kept = await raw_kept_from(session)
+    stored = await days_with_rows(session, days)
+    rows = {day: events for day, events in stored.items() if day >= kept}
     events = sum(rows.values())
     found = await compare(session, rows, progress=progress and _of_total(progress, len(rows)))
     found, settled = await _settled(session, found, rows, around)
-    duplicate_ids, duplicates = await find_duplicates(session, days, events=events)
+    duplicate_ids, duplicates = await find_duplicates(session, days, events=sum(stored.values()))
     return Report(
         first=min(rows, default=None),
         last=max(rows, default=None),
         days=len(rows),
+        raw_kept_from=kept if kept > EVERYTHING else None,
+        uncompared=[day for day in stored if day < kept],
         events=events,
         results=found,
         duplicate_ids=duplicate_ids,

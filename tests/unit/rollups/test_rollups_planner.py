@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spendmeter_rollups.planner import MAX_RANGES, Piece, choose_family, plan
+from spendmeter_rollups.problems import Problem
+from spendmeter_rollups.scope import Scope, Span
 from spendmeter_rollups.windows import Window, bucket_edges
 
 
@@ -44,6 +48,34 @@ def test_an_end_after_the_newest_event_is_as_good_as_the_end_of_its_day() -> Non
     }
     later = plan(window, columns=[], measures=["cost"], newest_event=window.end)
     assert tables(later)["usage_daily"] == ["11-01 00:00:00..11-05 00:00:00"]
+
+
+def test_a_start_before_the_first_event_is_as_good_as_the_start_of_its_day() -> None:
+    window = Window(at("2026-11-01T18:30Z"), at("2026-11-05T00:00Z"))
+    person = plan(window, columns=["user_id"], measures=["cost"], first_event=window.start)
+    assert {piece.rollup.table for piece in person if piece.rollup} == {"user_daily"}
+    assert None not in [piece.rollup for piece in person]
+    later = plan(window, columns=["user_id"], measures=["cost"], first_event=at("2026-11-01T18:29Z"))
+    assert "raw" in tables(later)
+
+
+def test_raw_events_that_were_deleted_are_no_part_of_a_sum() -> None:
+    kept = at("2026-11-01T00:00Z")
+    scope = Scope(
+        preset="custom",
+        window=Window(at("2026-10-10T00:00+05:30"), at("2026-10-20T00:00+05:30")),
+        zone=ZoneInfo("Asia/Kolkata"),
+        filters={},
+        now=at("2026-11-20T00:00Z"),
+        span=Span(first=at("2026-01-01T00:00Z"), newest=at("2026-11-20T00:00Z"), raw_from=kept),
+    )
+    assert all(piece.rollup for piece in scope.pieces(scope.sums(["org_id"], ["cost"])))
+    with pytest.raises(Problem, match="raw events from before 2026-11-01, which were deleted"):
+        scope.pieces(scope.sums(["user_id"], ["cost"]))
+    recent = replace(scope, window=Window(at("2026-11-02T00:00+05:30"), at("2026-11-03T00:00+05:30")))
+    assert recent.pieces(recent.sums(["user_id"], ["cost"]))
+    utc = replace(scope, window=Window(at("2026-10-10T00:00Z"), at("2026-10-20T00:00Z")))
+    assert all(piece.rollup for piece in utc.pieces(utc.sums(["user_id"], ["cost"])))
 
 
 def test_days_in_utc_come_from_days_and_days_in_india_from_hours_and_quarters() -> None:

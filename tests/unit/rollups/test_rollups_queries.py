@@ -249,11 +249,14 @@ LIMIT {row_limit:UInt64}\
 
 def test_the_span_of_all_events_needs_no_rows() -> None:
     assert lookups.event_span(None).sql == snapshot("""\
-SELECT min(event.occurred_at) AS first, max(event.occurred_at) AS newest, count() AS events
+SELECT if(raw_from > toDate(0), toDateTime64((SELECT min(bucket) FROM usage_daily), 3, 'UTC'),
+    min(event.occurred_at)) AS first, max(event.occurred_at) AS newest, count() AS events, \
+(SELECT argMax(raw_kept_from, at) FROM ingest_raw_watermarks) AS raw_from
 FROM usage_events AS event\
 """)
     assert lookups.event_span(["acme"]).sql == snapshot("""\
-SELECT min(rollup.first_seen) AS first, max(rollup.last_seen) AS newest, count() AS events
+SELECT min(rollup.first_seen) AS first, max(rollup.last_seen) AS newest, count() AS events, \
+(SELECT argMax(raw_kept_from, at) FROM ingest_raw_watermarks) AS raw_from
 FROM usage_daily AS rollup
 WHERE rollup.org_id IN {orgs:Array(String)}\
 """)

@@ -58,8 +58,7 @@ _COPIES: Final = """
 _DELETE: Final = """
     DELETE FROM usage_events
     WHERE kind = 'usage'
-        AND toStartOfHour(occurred_at) >= toStartOfHour({earliest:DateTime64(3)})
-        AND toStartOfHour(occurred_at) <= toStartOfHour({latest:DateTime64(3)})
+        AND toStartOfHour(occurred_at) BETWEEN {first:DateTime} AND {last:DateTime}
         AND has({ids:Array(UUID)}, event_id)
         AND has(
             arrayZip({incarnations:Array(String)}, {partitions:Array(UInt32)}, {offsets:Array(UInt64)}),
@@ -87,6 +86,11 @@ class Copy:
     def place(self) -> tuple[str, int, int]:
         """Its coordinates."""
         return self.incarnation, self.partition, self.offset
+
+    @property
+    def hour(self) -> datetime:
+        """The UTC hour in which it occurred."""
+        return self.occurred_at.replace(minute=0, second=0, microsecond=0)
 
 
 async def remove_surplus_when_due(session: Session) -> int:
@@ -139,8 +143,9 @@ async def _remove(session: Session, surplus: Sequence[tuple[Copy, Copy]]) -> Non
     days = {copy.occurred_at.date() for copy in copies}
     await raise_doubt(session, Coordinates("surplus", 0), _NO_OFFSETS, days=days)
     parameters = {
-        "earliest": min(copy.occurred_at for copy in copies),
-        "latest": max(copy.occurred_at for copy in copies),
+        # Floored here: the store would do it in its own time zone, which may be half an hour off.
+        "first": min(copy.hour for copy in copies),
+        "last": max(copy.hour for copy in copies),
         "ids": [copy.event_id for copy in copies],
         "incarnations": [copy.incarnation for copy in copies],
         "partitions": [copy.partition for copy in copies],

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any, Self, cast
 
 import pytest
 
 from spendmeter_clickhouse import Session, Store
+from spendmeter_events import UsageEvent
 from spendmeter_stream import protocol
 from spendmeter_stream.block import Coordinates
 from spendmeter_stream.dead_letters import DeadLetters
 from spendmeter_stream.doubts import open_doubts
 from spendmeter_stream.errors import PartitionLostError
-from spendmeter_stream.intents import OffsetRange, newest_intents, write_intent
-from spendmeter_stream.protocol import Chunk, Guarantees
+from spendmeter_stream.intents import OffsetRange, write_intent
+from spendmeter_stream.protocol import Guarantees
 from spendmeter_stream.recovery import token_is_certain
 from spendmeter_stream.settle import settle
 from tests.support.blocks import ROLLUPS, block_of, empty, insert_block
@@ -122,32 +125,82 @@ async def test_a_chunk_whose_records_expired(scene: Scene, kept: int, rollups_ha
     await scene.check(requests=10 + kept if rollups_had_it else 20)
 
 
-@pytest.mark.parametrize("safe", [True, False], ids=["first decision", "own clock"])
-async def test_a_record_too_far_ahead_stays_a_dead_letter(scene: Scene, safe: bool) -> None:
+@pytest.mark.parametrize("safe", [True, False], ids=["reconciled", "closed at once"])
+async def test_a_chunk_without_records_is_not_simply_closed(scene: Scene, safe: bool) -> None:
     await scene.begin()
-    ahead = datetime.now(UTC) + timedelta(hours=1)
-    scene.log[15] = record(77, offset=15, org_id=scene.org, occurred_at=ahead.isoformat(timespec="milliseconds"))
-    first = await scene.next_owner()
-    letters = _Letters()
-    first.protocol.dead_letters = cast(DeadLetters, letters)
-    first.protocol.max_future = timedelta(minutes=59)
-    await first.take(20)
-    # Its successor decides later: the record is not too far ahead any more.
+    owner = await scene.next_owner()
+    await owner.take(20)
+    where = f"org_id = '{scene.org}'"
+    await scene.session.command(f"ALTER TABLE usage_hourly DELETE WHERE {where} SETTINGS mutations_sync = 2")
+    owner = await new_owner(scene, expired=safe)
+    await owner.recover(first=20)
+    assert scene.group.committed[0] == (10 if safe else 20)
+    await owner.close()
+    assert bool(await open_doubts(scene.session)) == safe
+
+
+@pytest.mark.parametrize("safe", [True, False], ids=["first decision", "own clock"])
+async def test_a_record_too_far_ahead_stays_a_dead_letter(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, safe: bool
+) -> None:
+    await scene.begin()
+    soon = (datetime.now(UTC) + timedelta(minutes=10)).isoformat(timespec="milliseconds")
+    scene.log[15] = record(77, offset=15, org_id=scene.org, occurred_at=soon)
+    # The first owner decides two hours earlier, when that is further ahead than the hour that is allowed.
+    with monkeypatch.context() as earlier:
+        earlier.setattr(protocol, "datetime", _TwoHoursAgo)
+        first = await scene.next_owner()
+        _with_letters(first)
+        await first.take(20)
     second = await new_owner(scene, decision=safe)
-    second.protocol.dead_letters = cast(DeadLetters, letters)
-    second.protocol.max_future = timedelta(minutes=59) if safe else timedelta(minutes=61)
-    (intent, *_) = await newest_intents(scene.session, second.coordinates)
-    assert abs(intent.decided_at - datetime.now(UTC)) < timedelta(minutes=1)
-    if safe:
-        # The clock of a successor an hour later would accept it; its intent's would not.
-        later = Chunk(scene.log[10:20], intent.offsets, recovers=intent)
-        await second.protocol.run(later)
-        second.position = 20
-    else:
-        await second.recover()
+    _with_letters(second)
+    await second.recover()
     await second.close()
     stored = await value(scene.session, "SELECT count() FROM usage_events WHERE org_id = {org:String}", org=scene.org)
     assert stored == (19 if safe else 20)
+
+
+async def test_a_copy_that_was_removed_as_surplus_is_not_put_back(scene: Scene) -> None:
+    await scene.begin()
+    owner = await scene.next_owner()
+    await owner.take(20)
+    elsewhere = Coordinates(f"{scene.group.incarnation}-elsewhere", 7)
+    fields = json.loads(scene.log[15].value or b"")
+    kept = block_of([UsageEvent.model_validate_json(json.dumps(fields))], coordinates=elsewhere)
+    await insert_block(scene.session, kept, elsewhere.incarnation)
+    where = f"org_id = '{scene.org}' AND topic_offset = 15"
+    await scene.session.command(f"ALTER TABLE usage_events DELETE WHERE {where} SETTINGS mutations_sync = 2")
+    owner = await new_owner(scene)
+    await owner.recover()
+    await owner.close()
+    stored = await value(scene.session, "SELECT count() FROM usage_events WHERE org_id = {org:String}", org=scene.org)
+    assert stored == 20
+
+
+async def test_a_record_without_key_meets_its_copy_in_another_partition(scene: Scene) -> None:
+    """Memory has the ids of this partition alone."""
+    elsewhere = Coordinates(f"{scene.group.incarnation}-elsewhere", 7)
+    await insert_block(
+        scene.session, block_of([event(9000, org_id=scene.org)], coordinates=elsewhere), elsewhere.incarnation
+    )
+    scene.log[0] = replace(record(9000, offset=0, org_id=scene.org), key=None)
+    scene.log[1] = replace(record(9001, offset=1, org_id=scene.org), key=None)
+    owner = await scene.next_owner()
+    outcome = await owner.take(10)
+    assert (outcome.stored, outcome.duplicates) == (9, 1)
+
+
+class _TwoHoursAgo(datetime):
+    """A clock."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return super().now(tz) - timedelta(hours=2)
+
+
+def _with_letters(owner: Owner) -> None:
+    owner.protocol.dead_letters = cast(DeadLetters, _Letters())
+    owner.protocol.max_future = timedelta(hours=1)
 
 
 class _Letters:

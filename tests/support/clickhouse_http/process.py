@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +16,7 @@ from tests.support.clickhouse_http.faults import Fault, Kind
 from tests.support.kafka.process import BrokerProcess, free_port, wait_for_port, with_path
 
 USERS: Final = {"spendmeter": "p@ss/word:1", "reader": "reads only"}
-"""Passwords that a DSN must quote. `reader` cannot write."""
+"""Passwords that a DSN must quote. Users whose name ends with `reader` cannot write."""
 TIMEZONE: Final = "Asia/Kolkata"
 """Of the server. Half an hour off every full one: whoever leaves a zone to the server gets other quarters and days."""
 _REPOSITORY: Final = Path(__file__).parents[3]
@@ -28,14 +29,18 @@ class ClickHouseHttp(BrokerProcess):
 
     name = "clickhouse-http"
 
-    def __init__(self, *, folder: Path) -> None:
+    def __init__(self, *, folder: Path, users: Mapping[str, str] = USERS) -> None:
         self.port = free_port()
         self.faults = FaultSwitches(f"http://127.0.0.1:{self.port}/_faults")
         module = "tests.support.clickhouse_http.server"
         super().__init__(
             command=[sys.executable, "-m", module, "--folder", str(folder), "--port", str(self.port)],
             log=folder / "clickhouse-http.log",
-            env={"PYTHONPATH": with_path(_REPOSITORY), "CLICKHOUSE_HTTP_USERS": json.dumps(USERS), "TZ": TIMEZONE},
+            env={
+                "PYTHONPATH": with_path(_REPOSITORY),
+                "CLICKHOUSE_HTTP_USERS": json.dumps(dict(users)),
+                "TZ": TIMEZONE,
+            },
         )
 
     @property

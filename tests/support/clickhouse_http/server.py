@@ -176,10 +176,11 @@ def main() -> None:
     arguments = parser.parse_args()
     scratch: Path = arguments.folder / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
+    passwords = json.loads(os.environ["CLICKHOUSE_HTTP_USERS"])
     server = Server(
         engine=Engine(arguments.folder / "store", scratch=scratch),
-        passwords=json.loads(os.environ["CLICKHOUSE_HTTP_USERS"]),
-        read_only_users=frozenset({"reader"}),
+        passwords=passwords,
+        read_only_users=frozenset(user for user in passwords if user.endswith("reader")),
     )
     web.run_app(
         server.app(),

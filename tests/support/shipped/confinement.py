@@ -16,7 +16,7 @@ _SCRIPT: Final = str(Path(__file__).with_name("confined.sh"))
 _USER: Final = "10001"
 """As the Dockerfile and the manifests have it."""
 _READ: Final = "-all,+dac_read_search"
-"""The user may read everything, because the interpreter may be in somebody's home; it may write nothing more by this."""
+"""May read everything, because the interpreter may be in a home folder; may write nothing more by this."""
 _AS_ROOT: Final = (
     *("unshare", "--mount", "sh", _SCRIPT),
     *("setpriv", "--reuid", _USER, "--regid", _USER, "--clear-groups", "--no-new-privs"),

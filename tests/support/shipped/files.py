@@ -1,4 +1,4 @@
-"""What deploy/ starts: commands, environment, probes and stop times of our processes, read from the files themselves."""
+"""What deploy/ starts: commands, environment, probes and stop times, read from the files themselves."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ class Shipped:
 
 def compose_variables() -> set[str]:
     """The variables that the compose file wants from `deploy/.env`."""
-    return {name for name, _ in re.findall(r"\$\{(\w+)(:\?[^}]*)?\}", COMPOSE.read_text())}
+    text = COMPOSE.read_text()
+    secrets = yaml.safe_load(text)["secrets"].values()
+    return {*_VARIABLE.findall(text), *(secret["environment"] for secret in secrets)}
 
 
 def from_compose(variables: Mapping[str, str]) -> dict[str, Shipped]:

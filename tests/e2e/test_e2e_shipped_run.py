@@ -1,0 +1,135 @@
+"""`migrate`, `worker` and `serve` as deploy/ ships them, on Apache Kafka: started, scraped, killed and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.brokers import do_without
+from tests.support.kafka.apache import ApacheKafka
+from tests.support.kafka.jars import KafkaUnavailable
+from tests.support.records import record
+from tests.support.shipped.deployments import ADMIN_KEY, compose, kubernetes, secrets_of
+from tests.support.shipped.files import from_manifests
+from tests.support.shipped.process import Deployment, Running
+from tests.support.stack import wait_until
+from tests.support.worker import publish
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+EVENTS = 10_000
+DEPLOYMENTS: dict[str, Callable[[ApacheKafka, Path], AbstractContextManager[Deployment]]] = {
+    "compose": compose,
+    "kubernetes": kubernetes,
+}
+
+
+class AnySecret(dict[str, str]):
+    """A secret with every key."""
+
+    def __missing__(self, key: str) -> str:
+        return key
+
+
+@pytest.fixture(scope="module")
+def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka]:
+    """A Kafka that knows the manifests' user."""
+    user = from_manifests(AnySecret())["worker"].environment["SPENDMETER_SASL_USERNAME"]
+    try:
+        broker = ApacheKafka(folder=tmp_path_factory.mktemp("kafka"), users=[user])
+    except KafkaUnavailable as missing:
+        do_without(missing)
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.kill()
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+@pytest.mark.timeout(1800)
+def test_processes_run_as_shipped(name: str, own_kafka: ApacheKafka, tmp_path: Path) -> None:
+    with DEPLOYMENTS[name](own_kafka, tmp_path) as deployment:
+        migrated = deployment.run("migrate")
+        assert (migrated.returncode, migrated.stderr) == (0, "")
+        assert migrated.stdout.endswith("the schema of spendmeter is up to date\n")
+        assert deployment.run("migrate").stdout == "the schema of spendmeter is up to date\n"
+        with deployment.running("serve") as service:
+            count_through_a_kill(deployment, own_kafka, service, org=f"{name}-school")
+            check_ready(deployment, "serve", service)
+            assert service.stop(within=deployment.processes["serve"].grace_seconds) == 0
+            check_log(deployment, service, "query service on http://", '"message":"ready"')
+
+
+def count_through_a_kill(deployment: Deployment, kafka: ApacheKafka, service: Running, *, org: str) -> None:
+    """10,000 events, half of them before a kill -9 of the worker, are 10,000 requests."""
+    service.until("/readyz")
+    with deployment.running("worker") as worker:
+        worker.until("/readyz")
+        check_ready(deployment, "worker", worker)
+        asyncio.run(publish(kafka.connection, [record(number, org_id=org) for number in range(EVENTS // 2)]))
+        wait_until(lambda: requests_of(service, org) > 0)
+        worker.kill()
+    with deployment.running("worker") as worker:
+        rest = range(EVENTS // 2, EVENTS)
+        asyncio.run(publish(kafka.connection, [record(number, org_id=org) for number in rest]))
+        wait_until(lambda: requests_of(service, org) >= EVENTS, patience=900)
+        assert requests_of(service, org) == EVENTS
+        stored = samples(worker, "spendmeter_events_total")
+        assert sum(stored.values()) >= EVENTS // 2
+        assert worker.stop(within=deployment.processes["worker"].grace_seconds) == 0
+        expected = ("group spendmeter-ingest, topic spendmeter.usage.v1", "partitions [0", " revoked", '"ready"')
+        check_log(deployment, worker, "spendmeter 0.1.0, worker:", *expected)
+    verified = deployment.run("verify")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def requests_of(service: Running, org: str) -> int:
+    answer = service.get(f"/v1/usage/summary?preset=all&org={org}", key=ADMIN_KEY)
+    assert answer.status == 200, answer.body
+    return int(answer.json()["totals"]["requests"])
+
+
+def check_ready(deployment: Deployment, verb: str, process: Running) -> None:
+    """Probes and health checks of the files succeed, and metrics can be read by Prometheus' own parser."""
+    assert process.get("/healthz").json()["status"] == "ok"
+    for probe in deployment.processes[verb].probes:
+        if probe.path:
+            assert process.get(probe.path).status == 200, probe
+        else:
+            done = subprocess.run(here(probe.command, process.port), capture_output=True, timeout=120, check=False)
+            assert done.returncode == 0, done.stderr
+    answer = process.get("/metrics")
+    assert answer.status == 200
+    assert answer.content_type.startswith("text/plain; version=")
+    names = {family.name for family in text_string_to_metric_families(answer.body.decode())}
+    assert any(name.startswith("spendmeter_") for name in names)
+
+
+def here(command: tuple[str, ...], port: int) -> list[str]:
+    """A compose health check with this machine's interpreter and the process's port."""
+    assert command[0] == "/opt/spendmeter/bin/python"
+    return [sys.executable, *(part.replace(":6066", f":{port}").replace(":8080", f":{port}") for part in command[1:])]
+
+
+def samples(process: Running, name: str) -> dict[str, float]:
+    families = text_string_to_metric_families(process.get("/metrics").body.decode())
+    found = [sample for family in families for sample in family.samples if sample.name == name]
+    return {str(sample.labels): sample.value for sample in found}
+
+
+def check_log(deployment: Deployment, process: Running, *expected: str) -> None:
+    """Each line is JSON, the expected ones are there, none has a traceback or a secret."""
+    log = process.log()
+    for line in log.splitlines():
+        assert {"time", "level", "logger", "message"} <= json.loads(line).keys()
+    assert "traceback" not in log.lower(), log
+    assert [words for words in expected if words not in log] == [], log
+    assert [secret for secret in secrets_of(deployment) if secret in log] == []

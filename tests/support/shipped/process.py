@@ -1,0 +1,156 @@
+"""Our shipped processes, running: confined as in their containers, with the environment of the deploy files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tests.support.kafka.process import free_port
+from tests.support.shipped.confinement import confinement
+from tests.support.shipped.files import Shipped
+from tests.support.stack import wait_until
+
+_PATIENCE_S: Final = 600.0
+_ANSWER_S: Final = 60.0
+SPENDMETER: Final = (str(Path(sys.executable).parent / "spendmeter"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an HTTP server answered."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+    def json(self) -> Any:
+        """The body."""
+        return json.loads(self.body)
+
+
+class Running:
+    """One process. Its log is a file, for a pipe that nobody reads would stop it."""
+
+    def __init__(self, command: list[str], environment: Mapping[str, str], log: Path, port: int) -> None:
+        self.port = port
+        self._log = log
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/"
+            )
+
+    def get(self, path: str, *, key: str = "") -> Answer:
+        """The answer to a GET, whatever its status. Raises `OSError` where nobody listens."""
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=_ANSWER_S) as answer:
+                return Answer(answer.status, answer.headers["Content-Type"], answer.read())
+        except urllib.error.HTTPError as error:
+            return Answer(error.code, error.headers["Content-Type"], error.read())
+
+    def answers(self, path: str, status: int = 200) -> bool:
+        """Whether a GET is answered with `status` now. Fails the test when the process has ended."""
+        assert self.process.poll() is None, f"ended with {self.process.returncode}: {self.log()}"
+        try:
+            return self.get(path).status == status
+        except OSError:
+            return False
+
+    def until(self, path: str, status: int = 200) -> None:
+        """Returns when a GET is answered with `status`."""
+        wait_until(lambda: self.answers(path, status), patience=_PATIENCE_S)
+
+    def log(self) -> str:
+        """Everything that it wrote so far, since the first process with this log."""
+        return self._log.read_text()
+
+    def logged(self, words: str) -> bool:
+        """Whether `words` are in the log; fails the test when the process has ended without them."""
+        ended = self.process.poll() is not None
+        found = words in self.log()
+        assert found or not ended, f"ended with {self.process.returncode}: {self.log()}"
+        return found
+
+    def until_logged(self, words: str) -> None:
+        """Returns when `words` are in the log."""
+        wait_until(lambda: self.logged(words), patience=_PATIENCE_S)
+
+    def ended(self) -> int:
+        """The exit code, once it has ended by itself."""
+        return self.process.wait(timeout=_PATIENCE_S)
+
+    def stop(self, *, within: float) -> int:
+        """SIGTERM; the exit code. `within` is the time after which an orchestrator kills the container."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=within)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        self.process.wait(timeout=_ANSWER_S)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """Processes of one set of deploy files, with the addresses of a test's Kafka and store."""
+
+    processes: Mapping[str, Shipped]
+    addresses: Mapping[str, str]
+    """What stands in the files → what stands for it here."""
+    changes: Mapping[str, str]
+    """Variables of processes that reach Kafka, where a test machine needs others."""
+    logs: Path
+    executable: tuple[str, ...] = SPENDMETER
+
+    @contextmanager
+    def running(self, verb: str, **changes: str) -> Iterator[Running]:
+        """The process of `verb`, killed at the end if it still runs."""
+        port = free_port()
+        own = {"SPENDMETER_WORKER_PORT": str(port)} if verb == "worker" else {}
+        options = ["--port", str(port)] if verb == "serve" else []
+        command = [*self.command(verb), *options]
+        process = Running(command, self.environment(verb, **own, **changes), self.logs / f"{verb}.log", port)
+        try:
+            yield process
+        finally:
+            if process.process.poll() is None:
+                process.kill()
+
+    def run(self, verb: str, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        """Run `verb` to its end; other verbs than those of the files run in the worker's environment."""
+        known = verb if verb in self.processes else "worker"
+        command = self.command(verb) if verb in self.processes else [*confinement(), *self.executable, verb, *arguments]
+        return subprocess.run(
+            command,
+            env=self.environment(known, **changes),
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE_S,
+            check=False,
+            cwd="/",
+        )
+
+    def command(self, verb: str) -> list[str]:
+        """The command line of `verb`, confined."""
+        return [*confinement(), *self.executable, *self.processes[verb].command]
+
+    def environment(self, verb: str, **changes: str) -> dict[str, str]:
+        """The environment of `verb`, and nothing of the test's own but the PATH."""
+        found = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
+        for name, value in self.processes[verb].environment.items():
+            for theirs, ours in self.addresses.items():
+                value = value.replace(theirs, ours)
+            found[name] = value
+        kafka = self.changes if "SPENDMETER_BOOTSTRAP" in found else {}
+        return {**found, **kafka, **changes}

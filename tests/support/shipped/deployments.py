@@ -17,6 +17,7 @@ from tests.support.shipped.process import SPENDMETER, Deployment
 
 SECRETS: Final = {name: f"{name.lower()}0a1b2c3d4e5f" for name in sorted(compose_variables())}
 ADMIN_KEY: Final = SECRETS["SPENDMETER_ADMIN_KEY"]
+METRICS_TOKEN: Final = SECRETS["SPENDMETER_METRICS_TOKEN"]
 _K8S_PASSWORD: Final = "k8s9f8e7d6c5b4a"
 _LITERAL: Final = re.compile(r"--from-literal=([\w-]+)=(\S+)")
 
@@ -39,7 +40,7 @@ def compose(kafka: ApacheKafka, folder: Path, executable: tuple[str, ...] = SPEN
 def kubernetes(kafka: ApacheKafka, folder: Path) -> Iterator[Deployment]:
     """The processes of k8s/, through Kafka's SASL and TLS."""
     secret = {key: value.replace("PASSWORD", _K8S_PASSWORD) for key, value in secret_of_readme().items()}
-    secret |= {"kafka-password": SCRAM_PASSWORD, "admin-key": ADMIN_KEY}
+    secret |= {"kafka-password": SCRAM_PASSWORD, "admin-key": ADMIN_KEY, "metrics-token": METRICS_TOKEN}
     processes = from_manifests(secret)
     with _store(processes, folder) as store, _readable(kafka.secure_connection.ssl_cafile or "") as authority:
         addresses = {
@@ -56,7 +57,7 @@ def secrets_of(deployment: Deployment) -> set[str]:
     """What no log may show."""
     values = [value for process in deployment.processes.values() for value in process.environment.values()]
     passwords = {urlsplit(value).password or "" for value in values if "://" in value}
-    return (passwords | {ADMIN_KEY, SCRAM_PASSWORD}) - {""}
+    return (passwords | {ADMIN_KEY, METRICS_TOKEN, SCRAM_PASSWORD}) - {""}
 
 
 @contextmanager

@@ -19,6 +19,7 @@ CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 _OPEN_LABELS: Final = frozenset(
     (
         "code",
+        "disk",
         "generation",
         "implementation",
         "kind",
@@ -35,6 +36,7 @@ _OPEN_LABELS: Final = frozenset(
         "scope",
         "status",
         "step",
+        "table",
         "task",
         "topic",
         "version",

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from spendmeter_stream.dead_letters import dead_letter_headers
+from spendmeter_stream.dead_letters import dead_letter_headers, original_headers
 from spendmeter_stream.validate import Rejected
 from tests.support.records import record
 
@@ -27,8 +27,17 @@ def test_headers_name_the_place_and_the_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after"), [(b"1", b"2"), (b"41", b"42"), (b"", b"1"), (b"-3", b"1"), (b"9" * 99, b"1"), (b"x", b"1")]
+    ("before", "after"),
+    [(None, b"1"), (b"1", b"2"), (b"41", b"42"), (b"", b"1"), (b"-3", b"1"), (b"9" * 99, b"1"), (b"x", b"1")],
 )
-def test_attempts_go_on_counting_whatever_the_header_says(before: bytes, after: bytes) -> None:
+def test_attempts_go_on_counting_whatever_the_header_says(before: bytes | None, after: bytes) -> None:
     again = replace(record(1), headers=[("attempts", before)])
     assert dict(dead_letter_headers(again, WHY))["attempts"] == after
+
+
+def test_the_headers_of_the_record_are_kept_whatever_they_hold() -> None:
+    theirs = [("topic", b"x"), ("null", None), ("\\xff", b"\xff"), ("original.a", b""), ("topic", b"y")]
+    headers = dead_letter_headers(replace(record(1), headers=[*theirs, ("attempts", b"2")]), WHY)
+    assert dict(headers)["topic"] == b"spendmeter.usage.v1"
+    assert dict(headers)["attempts"] == b"3"
+    assert original_headers(headers) == theirs

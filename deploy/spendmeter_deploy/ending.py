@@ -156,6 +156,9 @@ class Ending:
                 self._loop.call_soon_threadsafe(self._tell)
 
     def _tell(self) -> None:
+        if self.signal is not None:
+            name = signal.Signals(self.signal).name
+            log.info("%s received; stops within %g s, or at once at a second signal", name, self.seconds)
         if self._told is not None:
             self._told.set()
         elif self._task is not None:

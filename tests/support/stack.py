@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 KEY = "a-key-for-tests-only-0123456789abcdef"
 COMMAND = [sys.executable, "-m", "spendmeter_deploy.cli"]
@@ -31,6 +31,43 @@ def spendmeter(*arguments: str | Path, **environment: str) -> subprocess.Complet
         timeout=_PATIENCE * 2,
         check=False,
     )
+
+
+class Command:
+    """A command that runs on, with its output in a file; killed at the end of the block if it still runs."""
+
+    def __init__(self, *arguments: str | Path, **environment: str) -> None:
+        self._output = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115 - it lives as long as the command
+        self.process = subprocess.Popen(
+            [*COMMAND, *map(str, arguments)],
+            env={**os.environ, "COLUMNS": "200", **environment},
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def output(self) -> str:
+        """Everything that it printed and logged."""
+        self._output.seek(0)
+        return self._output.read()
+
+    def wait_for(self, words: str) -> None:
+        """Wait until it prints `words`."""
+        wait_until(lambda: words in self.output() or self.process.poll() is not None)
+        assert words in self.output(), self.output()
+
+    def stop(self, *numbers: int) -> int:
+        """Send signals; return the exit code."""
+        for number in numbers:
+            self.process.send_signal(number)
+        return self.process.wait(timeout=_PATIENCE)
 
 
 class RunningStack:

@@ -1,0 +1,154 @@
+"""Every stop ends in its time, names what it leaves, and says by its exit code whether something was left.
+
+The patience of these tests is far longer than the stops they wait for; that a stop is bounded shows in the log line of
+the process, which it writes when its own clock ran out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spendmeter_clickhouse import Store, StoreSettings, migrate
+from spendmeter_events import KafkaConnection
+from tests.support.clickhouse_http.process import ClickHouseHttp
+from tests.support.kafka.apache import ApacheKafka
+from tests.support.kafka.tansu import Tansu
+from tests.support.records import record
+from tests.support.stack import Command, children, spendmeter, wait_until
+from tests.support.worker import publish
+
+_STOP_SECONDS = "3"
+_BROKER_LOST = "the broker was killed by signal 9"
+
+
+@pytest.fixture
+def store(fresh_clickhouse_http: ClickHouseHttp) -> Iterator[ClickHouseHttp]:
+    with Store(StoreSettings(store_dsn=fresh_clickhouse_http.dsn)) as migrated:
+        asyncio.run(migrate(migrated))
+    yield fresh_clickhouse_http
+    fresh_clickhouse_http.faults.clear()
+
+
+def worker(broker: KafkaConnection, store: ClickHouseHttp, *, stop_seconds: str = _STOP_SECONDS) -> Command:
+    """A worker process that is ready for records."""
+    started = Command(
+        "worker",
+        SPENDMETER_BOOTSTRAP=str(broker.bootstrap_servers),
+        SPENDMETER_STORE_DSN=store.dsn,
+        SPENDMETER_WORKER_PORT="0",
+        SPENDMETER_INCARNATION="stop",
+        SPENDMETER_SESSION_TIMEOUT_MS="4000",
+        SPENDMETER_REBALANCE_TIMEOUT_MS="2000",
+        SPENDMETER_STOP_TIMEOUT_SECONDS=stop_seconds,
+    )
+    started.wait_for("assigned by group")
+    return started
+
+
+def send(broker: KafkaConnection, events: int = 40) -> None:
+    asyncio.run(publish(broker, [record(number) for number in range(1, events + 1)]))
+
+
+def test_a_worker_whose_store_answers_no_more_leaves_its_chunk_and_ends(
+    fresh_tansu: Tansu, store: ClickHouseHttp
+) -> None:
+    with worker(fresh_tansu.connection, store) as running:
+        store.faults.add("delay", match="INSERT INTO usage_events", seconds=600, count=None)
+        send(fresh_tansu.connection)
+        wait_until(lambda: "delay" in store.faults.fired())
+        assert running.stop(signal.SIGTERM) == 1, running.output()
+        assert "left undone: partition" in running.output()
+        assert "recovery by the next owner" in running.output()
+
+
+def test_a_worker_whose_store_is_gone_names_the_step_and_ends(fresh_tansu: Tansu, store: ClickHouseHttp) -> None:
+    with worker(fresh_tansu.connection, store) as running:
+        store.kill()
+        send(fresh_tansu.connection)
+        wait_until(lambda: "failed, attempt 2" in running.output())
+        assert running.stop(signal.SIGINT) == 1, running.output()
+        assert "left undone: partition" in running.output()
+
+
+def test_a_worker_that_has_finished_all_ends_with_0(fresh_tansu: Tansu, store: ClickHouseHttp) -> None:
+    with worker(fresh_tansu.connection, store, stop_seconds="60") as running:
+        assert running.stop(signal.SIGTERM) == 0, running.output()
+        assert "left undone" not in running.output()
+
+
+def test_a_worker_that_still_waits_for_kafka_ends_with_0(store: ClickHouseHttp) -> None:
+    settings = {"SPENDMETER_BOOTSTRAP": "127.0.0.1:9", "SPENDMETER_STORE_DSN": store.dsn, "SPENDMETER_WORKER_PORT": "0"}
+    with Command("worker", **settings) as running:
+        running.wait_for("cannot use Kafka at 127.0.0.1:9")
+        assert running.stop(signal.SIGTERM) == 0, running.output()
+        assert "Traceback" not in running.output()
+
+
+def test_a_second_signal_ends_at_once(fresh_tansu: Tansu, store: ClickHouseHttp) -> None:
+    with worker(fresh_tansu.connection, store, stop_seconds="3600") as running:
+        store.faults.add("delay", match="INSERT INTO usage_events", seconds=3600, count=None)
+        send(fresh_tansu.connection)
+        wait_until(lambda: "delay" in store.faults.fired())
+        running.process.send_signal(signal.SIGTERM)
+        running.wait_for("SIGTERM received")
+        assert running.stop(signal.SIGTERM) == 143, running.output()
+        assert "stopped at once by a second signal" in running.output()
+
+
+@pytest.mark.kafka
+def test_a_worker_whose_kafka_is_frozen_names_what_is_stuck_and_ends(kafka: ApacheKafka, store: ClickHouseHttp) -> None:
+    with worker(kafka.connection, store) as running:
+        kafka.freeze()
+        try:
+            assert running.stop(signal.SIGTERM) == 1, running.output()
+        finally:
+            kafka.thaw()
+        assert "left undone: " in running.output()
+
+
+def test_a_stack_whose_broker_died_says_so_and_ends(tmp_path: Path) -> None:
+    with Command("up", "--data-dir", tmp_path / "data", "--port", "0") as stack:
+        stack.wait_for("Ctrl-C stops it")
+        (broker,) = children(stack.process.pid)
+        os.kill(broker, signal.SIGKILL)
+        assert stack.stop() == 2, stack.output()
+        (line,) = [line for line in stack.output().splitlines() if line.startswith("spendmeter:")]
+        assert _BROKER_LOST in line
+        assert "had not stored are lost" in line
+        assert not (tmp_path / "data" / "running.json").exists()
+
+
+def test_a_stack_whose_broker_is_frozen_ends_in_time_and_takes_it_along(tmp_path: Path) -> None:
+    settings = {"SPENDMETER_STOP_TIMEOUT_SECONDS": _STOP_SECONDS}
+    with Command("up", "--data-dir", tmp_path / "data", "--port", "0", **settings) as stack:
+        stack.wait_for("Ctrl-C stops it")
+        (broker,) = children(stack.process.pid)
+        os.kill(broker, signal.SIGSTOP)
+        assert stack.stop(signal.SIGTERM) == 1, stack.output()
+        assert "the broker stops before all events were stored" in stack.output()
+        assert not Path(f"/proc/{broker}").exists()
+        assert not (tmp_path / "data" / "running.json").exists()
+
+
+def test_a_command_that_asks_a_frozen_broker_can_be_stopped(fresh_tansu: Tansu) -> None:
+    fresh_tansu.freeze()
+    settings = {"SPENDMETER_STOP_TIMEOUT_SECONDS": "1"}
+    bootstrap = str(fresh_tansu.connection.bootstrap_servers)
+    with Command("dlq", "list", "--bootstrap", bootstrap, **settings) as command:
+        wait_until(lambda: "SigCgt" in Path(f"/proc/{command.process.pid}/status").read_text() and catches(command))
+        assert command.stop(signal.SIGTERM) in (2, 143), command.output()
+    fresh_tansu.thaw()
+    assert spendmeter("dlq", "--help").returncode == 0
+
+
+def catches(command: Command) -> bool:
+    """The process has its handler for SIGTERM."""
+    status = Path(f"/proc/{command.process.pid}/status").read_text()
+    caught = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(caught & (1 << (signal.SIGTERM - 1)))

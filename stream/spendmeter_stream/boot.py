@@ -17,6 +17,8 @@ from spendmeter_stream.topic_admin import APP
 
 # Never made, see `WorkerApp`; but should Faust find another way to write there, then not into the working folder.
 _DATA: Final = Path(tempfile.gettempdir()) / APP
+ANY_PORT: Final = 1
+"""Faust takes no 0, which asks for a free port; nobody can mean this one, which needs privileges."""
 
 
 class _Boot(BootStrategy):
@@ -57,7 +59,7 @@ def faust_options(settings: StreamSettings) -> dict[str, Any]:
         "broker_rebalance_timeout": settings.rebalance_timeout_ms / 1000,
         "broker_heartbeat_interval": settings.session_timeout_ms / 1000 / 4,
         "web_bind": settings.worker_host,
-        "web_port": settings.worker_port,
+        "web_port": settings.worker_port or ANY_PORT,
     }
     ssl_context = settings.client_options().get("ssl_context")
     if settings.security_protocol == "SSL":

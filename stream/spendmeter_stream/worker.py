@@ -17,7 +17,7 @@ from spendmeter_events.topics import DIRECTORY
 from spendmeter_stream import metrics
 from spendmeter_stream.background import BackgroundTasks
 from spendmeter_stream.batches import make_faust_read_committed, skip_unreadable_batches
-from spendmeter_stream.boot import WorkerApp, faust_options
+from spendmeter_stream.boot import ANY_PORT, WorkerApp, faust_options
 from spendmeter_stream.coordinator import wait_for_named_brokers
 from spendmeter_stream.directory import Directory, EntryRecord
 from spendmeter_stream.guard import SpendGuard
@@ -127,7 +127,7 @@ def _web(app: WorkerApp, ingest: Ingest, store: Store, health: Health, settings:
 
     return WorkerWeb(
         # Read at the start, for Faust's own command has options for both.
-        address=lambda: (app.conf.web_bind, app.conf.web_port),
+        address=lambda: (app.conf.web_bind, 0 if app.conf.web_port == ANY_PORT else app.conf.web_port),
         metrics_token=settings.metrics_token,
         readiness=Readiness(health=health, session=store.session("health"), ending=ending, kafka=ingest.kafka_failure),
     )

@@ -32,7 +32,8 @@ def store(fresh_clickhouse_http: ClickHouseHttp) -> Iterator[ClickHouseHttp]:
     with Store(StoreSettings(store_dsn=fresh_clickhouse_http.dsn)) as migrated:
         asyncio.run(migrate(migrated))
     yield fresh_clickhouse_http
-    fresh_clickhouse_http.faults.clear()
+    if fresh_clickhouse_http.running():
+        fresh_clickhouse_http.faults.clear()
 
 
 def worker(broker: KafkaConnection, store: ClickHouseHttp, *, stop_seconds: str = _STOP_SECONDS) -> Command:

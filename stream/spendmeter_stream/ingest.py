@@ -101,9 +101,11 @@ class Ingest(mode.Service):
         settle_heap()
         # A topic that was just made is unknown to some brokers for a moment.
         self._incarnation = await until_it_works("incarnation", self._find_incarnation)
-        await until_it_works("group", lambda: ensure_group(self._session, self._settings.group))
+        if self._guarantees.group:
+            await until_it_works("group", lambda: ensure_group(self._session, self._settings.group))
         # What a former topic epoch left half stored has no other owner: each start of a memory broker begins a new one.
-        await until_it_works("orphans", lambda: suspect_orphans(self._session, incarnation=self._incarnation))
+        if self._guarantees.orphans:
+            await until_it_works("orphans", lambda: suspect_orphans(self._session, incarnation=self._incarnation))
         await until_it_works("directory", self._directory.refresh)
         self._producer = DeadLetters.producer(self._settings.client_options())
         await self._producer.start()
@@ -208,7 +210,8 @@ class Ingest(mode.Service):
 
     async def _prepare(self, partition: TopicPartition, fence: Fence, shared_by: int) -> ChunkProtocol:
         # Again with each assignment: the store may have been handed over since.
-        await ensure_group(self._session, self._settings.group)
+        if self._guarantees.group:
+            await ensure_group(self._session, self._settings.group)
         seen = await recall(
             self._session,
             partition=partition.partition,

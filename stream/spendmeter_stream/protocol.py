@@ -62,6 +62,10 @@ class Guarantees:
     """A recovery looks which rows landed before it trusts a token that may be forgotten."""
     expired: bool = True
     """A recovery whose records are gone reconciles what landed."""
+    orphans: bool = True
+    """A worker that starts makes the days of chunks suspect that nobody recovers."""
+    group: bool = True
+    """A worker of a second group is refused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=5.0, help="how long to go on; the last round is finished")
     parser.add_argument("--broker", choices=["kafka", "tansu"], default="kafka", help="tansu cannot be killed")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=ALL, help="only these faults")
+    parser.add_argument("--markdown", action="store_true", help="print the rows for docs/testing.md as well")
     parser.add_argument("--keep", type=Path, help="an empty folder for logs and data, kept afterwards")
     arguments = parser.parse_args()
     # The producer's own client complains many times a second while the broker is down, as it is meant to be.
@@ -68,6 +69,8 @@ def run(arguments: argparse.Namespace, folder: Path) -> int:
         )
         report.add(asyncio.run(embedded))
     print(f"\nseed {arguments.seed}, {broker.name}\n{report.table()}")
+    if arguments.markdown:
+        print(report.markdown(f"seed {arguments.seed}, {broker.name}"))
     return 1 if report.differences else 0
 
 

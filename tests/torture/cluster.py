@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -19,6 +20,7 @@ from spendmeter_events.topics import USAGE
 from spendmeter_stream.coordinator import wait_for_named_brokers
 from spendmeter_stream.doubts import open_doubts
 from spendmeter_stream.settings import StreamSettings
+from spendmeter_stream.surplus import remove_surplus
 from spendmeter_stream.topic_admin import ensure_topics
 from tests.torture.feeder import Feeder
 from tests.torture.ledger import Ledger
@@ -26,6 +28,7 @@ from tests.torture.patience import PAUSE_S, Progress
 from tests.torture.worker_process import Job
 from tests.torture.workers import Worker
 
+_BEGINNING: Final = datetime(1970, 1, 2, tzinfo=UTC)
 # Short, so that a frozen worker loses its partitions within seconds, and small, so that there are many chunks.
 STREAM: Final[dict[str, Any]] = {
     "session_timeout_ms": 4000,
@@ -88,6 +91,13 @@ class Cluster:
                     return
             watch.see((committed, doubts))
             await asyncio.sleep(PAUSE_S)
+
+    async def without_surplus(self) -> None:
+        """Do now what the leader does once a day: remove copies that are stored in two places. Nothing may be open."""
+        now = (await self.session.query("SELECT now64(3, 'UTC')")).result_rows[0][0]
+        # Wall clocks of workers may be ahead by hours.
+        if await remove_surplus(self.session, since=_BEGINNING, until=now + timedelta(days=1)):
+            await self.settled()
 
     async def committed(self) -> dict[int, int]:
         """Partition → the group's offset. Raises `KafkaError`."""

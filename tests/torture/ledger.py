@@ -61,6 +61,8 @@ class Ledger:
     seed: int
     retry_share: float = 0.10
     bad_share: float = 0.02
+    ahead_counts: bool | None = None
+    """Whether events of `AHEAD` are counted; None where it depends on clocks."""
     events: int = 0
     retries: int = 0
     bad_keys: set[bytes] = field(default_factory=set)

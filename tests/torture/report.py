@@ -26,3 +26,8 @@ class Report:
         lines += [*self.counts.items(), ("differences", len(self.differences))]
         text = [f"{name:<32} {number!s:>8}".rstrip() for name, number in lines]
         return "\n".join([*text, *self.differences])
+
+    def markdown(self, run: str) -> str:
+        """The rows of the table in docs/testing.md, for a run of this name."""
+        found = len(self.differences)
+        return "\n".join(f"| {fault} | {run} | {times} | {found} |" for fault, times in sorted(self.faults.items()))

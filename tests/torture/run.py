@@ -97,6 +97,7 @@ async def _quiet_point(running: Cluster, report: Report) -> list[str]:
             report.faults["worker ended by itself"] += 1
             worker.start_again()
     await running.settled()
+    await running.without_surplus()
     running.feeder.all_stored()
     return await differences(running.session, running.ledger)
 

@@ -80,9 +80,12 @@ async def work(folder: Path, job: Job) -> None:
             reached=Orders(folder / ORDERS).reached,
             web=False,
         )
-        await worker.app.start()
-        await told.wait()
-        await worker.app.stop()
+        # As `spendmeter worker` does it.
+        try:
+            await worker.app.start()
+            await told.wait()
+        finally:
+            await worker.app.stop()
 
 
 if __name__ == "__main__":

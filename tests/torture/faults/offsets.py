@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
+from spendmeter_clickhouse import Session
 from spendmeter_events.topics import USAGE
 from spendmeter_stream.incarnation import find_incarnation
 from tests.support.kafka.topic import admin_client
+from tests.torture.cluster import Cluster
 from tests.torture.faults.hands import Hands
 from tests.torture.patience import PAUSE_S, Progress
 from tests.torture.plan import Fault
@@ -41,16 +43,28 @@ async def group_moved_back(hands: Hands, fault: Fault) -> str:
             hands.kill_workers()
     else:
         await hands.cluster.stop_workers()
-    await _forget_tokens(hands)
-    await _move_group(hands, await _targets(hands, random.Random(fault.dice)))
-    hands.start_workers()
+    async with hands.cluster.feeder.quiet, tokens_forgotten(hands.cluster.session):
+        await move_group(hands.cluster, await _targets(hands, random.Random(fault.dice)))
+        hands.start_workers()
+        await hands.cluster.settled()
     return f"group moved back, workers {'killed' if fault.hits == 1 else 'stopped'}"
 
 
-async def _forget_tokens(hands: Hands) -> None:
+@asynccontextmanager
+async def tokens_forgotten(session: Session) -> AsyncIterator[None]:
+    """Every token is forgotten, and the next one makes room for the one after it.
+
+    Leave it with nothing open: the store is taken to remember what was inserted since.
+    """
+    for window in (0, 1):
+        await _set_window(session, window)
+    yield
+    await _set_window(session, _WINDOW)
+
+
+async def _set_window(session: Session, blocks: int) -> None:
     for table in _CHAIN:
-        for window in (0, _WINDOW):
-            await hands.command(f"ALTER TABLE {table} MODIFY SETTING non_replicated_deduplication_window = {window}")
+        await session.command(f"ALTER TABLE {table} MODIFY SETTING non_replicated_deduplication_window = {blocks}")
 
 
 async def _targets(hands: Hands, dice: random.Random) -> dict[TopicPartition, int]:
@@ -61,12 +75,12 @@ async def _targets(hands: Hands, dice: random.Random) -> dict[TopicPartition, in
     return {TopicPartition(USAGE, partition): dice.choice(starts) for partition, starts in begun.items()}
 
 
-async def _move_group(hands: Hands, targets: Mapping[TopicPartition, int]) -> None:
+async def move_group(cluster: Cluster, targets: Mapping[TopicPartition, int]) -> None:
     """As `kafka-consumer-groups --reset-offsets` does. Refused while the group has members, killed ones among them."""
     watch = Progress("the group is empty, and is moved back")
     while True:
         with suppress(KafkaError):
-            async with hands.cluster.member_of_nothing() as consumer:
+            async with cluster.member_of_nothing() as consumer:
                 await consumer.commit(dict(targets))
                 return
         watch.see(None)
@@ -80,9 +94,7 @@ async def records_expired(hands: Hands, fault: Fault) -> str:
         await feeder.quiet.acquire()
         hands.kill_workers()
     try:
-        async with admin_client(cluster.connection) as admin:
-            gone = {TopicPartition(USAGE, number): RecordsToDelete(_HIGH_WATERMARK) for number in feeder.ends}
-            await admin.delete_records(gone)
+        await expire_records(cluster)
         # A partition of which nothing is left has nothing to be waited for.
         feeder.new_life()
         hands.start_workers()
@@ -90,6 +102,13 @@ async def records_expired(hands: Hands, fault: Fault) -> str:
     finally:
         feeder.quiet.release()
     return "records expired before a replay"
+
+
+async def expire_records(cluster: Cluster) -> None:
+    """Delete every record that the topic has."""
+    async with admin_client(cluster.connection) as admin:
+        every = [TopicPartition(USAGE, number) for number in cluster.feeder.ends]
+        await admin.delete_records(dict.fromkeys(every, RecordsToDelete(_HIGH_WATERMARK)))
 
 
 async def foreign_partitioner(hands: Hands, fault: Fault) -> str:

@@ -56,7 +56,8 @@ async def test_a_half_stored_chunk_of_a_former_topic_epoch_needs_the_look_for_or
     await stage.proves("orphans", scenario=new_life)
 
 
-async def test_a_quiet_partition_that_is_moved_back_needs_the_look_at_the_tokens_age(stage: Stage) -> None:
+@pytest.mark.kafka
+async def test_a_quiet_partition_that_is_moved_back_needs_the_look_at_the_tokens_age(kafka_stage: Stage) -> None:
     async def moved_back(it: Play) -> None:
         await it.running.feeder.feed(SMALL)
         first = it.worker(records=SMALL)
@@ -68,7 +69,7 @@ async def test_a_quiet_partition_that_is_moved_back_needs_the_look_at_the_tokens
             it.worker(records=SMALL).start()
             await it.running.settled()
 
-    await stage.proves("token_age", scenario=moved_back)
+    await kafka_stage.proves("token_age", scenario=moved_back)
 
 
 @pytest.mark.kafka

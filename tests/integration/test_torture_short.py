@@ -23,12 +23,12 @@ from tests.torture.run import torture
 _ON_TANSU: Final[dict[int, tuple[Kind, ...]]] = {
     22: ("kill", "store_kill", "half_landed", "rebalance_storm"),
     23: ("zombie", "store_fault", "broker_freeze", "clock_jump"),
-    24: ("topic_reborn", "group_moved_back", "reprice_crash", "rebuild_crash"),
+    24: ("topic_reborn", "reprice_crash", "rebuild_crash"),
 }
 """Seed → the faults of its one round. Rounds are short, so that each can run beside the others."""
 _ON_KAFKA: Final[dict[int, tuple[Kind, ...]]] = {
     12: ("store_torn", "broker_kill", "records_expired", "widening"),
-    13: ("second_group", "foreign_partitioner"),
+    13: ("second_group", "foreign_partitioner", "group_moved_back"),
 }
 
 

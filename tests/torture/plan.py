@@ -34,8 +34,9 @@ Kind = Literal[
 ]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 POINTS: Final = tuple(f"{when}:{step}" for step in STEPS for when in ("before", "after"))
-KAFKA_ONLY: Final[frozenset[Kind]] = frozenset({"broker_kill", "widening", "records_expired"})
-"""What a memory broker cannot have: it loses its records when it dies, is never widened, and deletes no records."""
+KAFKA_ONLY: Final[frozenset[Kind]] = frozenset({"broker_kill", "widening", "records_expired", "group_moved_back"})
+"""What Tansu cannot have: it loses its records when it dies, is never widened, deletes no records, and takes an offset
+of a group that had members from members alone."""
 ROLLUPS: Final = ("usage_15m", "usage_hourly", "usage_daily", "user_daily")
 _STORE_FAULTS: Final[tuple[StoreFault, ...]] = get_args(StoreFault)
 ALL: Final[tuple[Kind, ...]] = (*KINDS, "kill", "kill", "zombie")

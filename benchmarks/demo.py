@@ -16,7 +16,7 @@ def measure() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", "spendmeter_deploy.cli", "demo", "--exit", "--port", "0", "--data-dir", folder],
+            [sys.executable, "-m", "spendmeter_deploy.cli.app", "demo", "--exit", "--port", "0", "--data-dir", folder],
             stdout=subprocess.PIPE,
             text=True,
         )

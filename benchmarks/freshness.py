@@ -15,7 +15,7 @@ from statistics import quantiles
 
 import aiohttp
 
-from spendmeter_deploy.embedded import EmbeddedStack, embedded_stack
+from spendmeter_deploy.embedded.stack import EmbeddedStack, embedded_stack
 from spendmeter_deploy.settings import StackSettings
 from spendmeter_events import UsageEvent, UsageProducer
 from spendmeter_events.connection import KafkaConnection

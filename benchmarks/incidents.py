@@ -23,8 +23,8 @@ from typing import Any, Final
 from spendmeter_clickhouse import Session, Store, StoreSettings, migrate
 from spendmeter_events.traffic import INCIDENTS
 from spendmeter_stream.directory import Directory
-from spendmeter_stream.guard.findings import Finding
-from spendmeter_stream.guard.reader import Reader
+from spendmeter_stream.guard.evaluate.findings import Finding
+from spendmeter_stream.guard.read.reader import Reader
 from tests.support.demo_store import fill_with_demo, store_calls
 from tests.support.guard_history import FLOOR, RUN_SECONDS, findings, moments, seconds_to_find, set_budgets
 from tests.support.promtool import call_counters, first_alert, stuck_worker, unpriced_counters

@@ -23,16 +23,17 @@ import faust
 
 from benchmarks.waiting import until
 from spendmeter_clickhouse import Store, StoreSettings, migrate
-from spendmeter_deploy.broker import TansuBroker
+from spendmeter_deploy.embedded.broker import TansuBroker
 from spendmeter_events import UsageProducer
 from spendmeter_events.topics import USAGE
 from spendmeter_events.traffic import generate
-from spendmeter_stream.block import Coordinates, build_block
+from spendmeter_stream.ingest.block import build_block
+from spendmeter_stream.ingest.protocol import Guarantees
+from spendmeter_stream.ingest.validate import validate
+from spendmeter_stream.journal.coordinates import Coordinates
+from spendmeter_stream.kafka.topic_admin import ensure_topics
 from spendmeter_stream.pricing import PriceBook
-from spendmeter_stream.protocol import Guarantees
 from spendmeter_stream.settings import StreamSettings
-from spendmeter_stream.topic_admin import ensure_topics
-from spendmeter_stream.validate import validate
 from spendmeter_stream.worker import create_worker
 
 _END = datetime(2026, 11, 1, tzinfo=UTC)

@@ -16,10 +16,10 @@ from prometheus_client import REGISTRY
 
 from benchmarks.waiting import until
 from spendmeter_clickhouse import Store, StoreSettings, migrate
-from spendmeter_deploy.broker import TansuBroker
+from spendmeter_deploy.embedded.broker import TansuBroker
 from spendmeter_events import UsageProducer
+from spendmeter_stream.kafka.topic_admin import ensure_topics
 from spendmeter_stream.settings import StreamSettings
-from spendmeter_stream.topic_admin import ensure_topics
 from spendmeter_stream.worker import create_worker
 
 _PER_SECOND = 50

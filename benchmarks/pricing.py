@@ -13,7 +13,7 @@ import numpy as np
 from genai_prices import Usage, calc_price
 
 from spendmeter_stream.pricing import PriceBook, price_chunk
-from spendmeter_stream.pricing.units import COUNT_COLUMNS
+from spendmeter_stream.pricing.book.units import COUNT_COLUMNS
 
 _CHUNK = 10_000
 _CHUNKS = 20

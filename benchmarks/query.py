@@ -28,7 +28,8 @@ import psutil
 
 from benchmarks.query_events import NOW, fill, still
 from spendmeter_clickhouse import Store, StoreSettings
-from spendmeter_rollups import ServiceSettings, create_app, planner
+from spendmeter_rollups import ServiceSettings, create_app
+from spendmeter_rollups.query import planner
 
 KEY: Final = "the key of the query benchmark: 0123456789"
 ENDPOINTS: Final = (

@@ -16,13 +16,13 @@ from aiokafka import AIOKafkaConsumer
 from prometheus_client import REGISTRY
 
 from benchmarks.waiting import until
-from spendmeter_deploy.embedded import EmbeddedStack, embedded_stack
+from spendmeter_deploy.embedded.stack import EmbeddedStack, embedded_stack
 from spendmeter_deploy.settings import StackSettings
 from spendmeter_events import UsageEvent, UsageProducer
 from spendmeter_events.connection import KafkaConnection
 from spendmeter_events.topics import ALERTS
 from spendmeter_events.traffic.incidents import runaway_loop
-from spendmeter_stream.guard.spike import SPIKE_SCORE
+from spendmeter_stream.guard.evaluate.spike import SPIKE_SCORE
 
 _ORG = "sunrise-delhi"
 _LAST_RUN = "spendmeter_spend_guard_last_run_timestamp_seconds"

@@ -1,6 +1,6 @@
 -- Rollups: each is fed by its own view from every insert into usage_events, and every measure adds up.
 -- docs/rollups.md says why these and no others, with the measurements. The query service knows them from
--- rollups/spendmeter_rollups/dimensions.py, which says which dimensions each one keeps.
+-- rollups/spendmeter_rollups/catalogue/dimensions.py, which says which dimensions each one keeps.
 --
 -- usage_15m, usage_hourly, usage_daily   every dimension but the person; three grains. The finest is a quarter of an
 --                                        hour, because whole UTC hours cannot make a +5:30 or +5:45 day.

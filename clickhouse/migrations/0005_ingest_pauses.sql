@@ -1,4 +1,4 @@
--- Pauses of the ingest, and who keeps them. stream/spendmeter_stream/hold.py asks, gate.py obeys; docs/verify.md
+-- Pauses of the ingest, and who keeps them. stream/spendmeter_stream/barrier/barrier.py asks, gate.py obeys; docs/verify.md
 -- argues why nothing can be in flight once every partition is closed or held.
 --
 -- A pause begins with a row 'asked' and is over with a row 'ended'. Past `deadline` any worker may end it.

@@ -12,7 +12,7 @@ import uvicorn
 
 from spendmeter_deploy.ending import current_ending
 from spendmeter_deploy.errors import StartError
-from spendmeter_rollups.http_server import uvicorn_options
+from spendmeter_rollups.http.server import uvicorn_options
 
 _GRACE_SECONDS: Final = 5
 """How long a stop waits for answers under way, at most."""

@@ -13,8 +13,8 @@ from spendmeter_deploy.ending import current_ending
 from spendmeter_deploy.errors import StartError
 from spendmeter_deploy.listening import listen, served, url_of
 from spendmeter_rollups import ServiceSettings, create_app
+from spendmeter_stream.runtime.start import installed_version, place_of, wait_for_store
 from spendmeter_stream.settings import StreamSettings
-from spendmeter_stream.start import installed_version, place_of, wait_for_store
 from spendmeter_stream.stopping import stop_worker
 from spendmeter_stream.worker import Worker, create_worker
 

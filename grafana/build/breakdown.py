@@ -11,7 +11,7 @@ from grafana.build.links import LOG_FILTERS, field, link
 from grafana.build.panels import Json, override, rows, table
 from grafana.build.usage import Narrowed, usage
 
-from spendmeter_rollups.dimensions import FILTERS, TOKENS
+from spendmeter_rollups.catalogue.dimensions import FILTERS, TOKENS
 
 MEASURES: Final = ("cost", "requests", "errors", *TOKENS, "latency_sum", "latency_requests")
 LIMIT: Final = 1000

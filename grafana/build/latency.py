@@ -1,4 +1,4 @@
-"""Percentiles of latency from counts in bins, as `spendmeter_rollups.percentiles` places them."""
+"""Percentiles of latency from counts in bins, as `spendmeter_rollups.query.percentiles` places them."""
 
 from __future__ import annotations
 

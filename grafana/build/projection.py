@@ -1,4 +1,4 @@
-"""The month-end sum in SQL: the query service's least squares and 80 % interval (`spendmeter_rollups.projection`).
+"""The month-end sum in SQL: the query service's least squares and 80 % interval (`forecast/projection.py`).
 
 Points are the complete days of the window before today, from the first with a request on; x counts them from 0. What
 is left of the month is today's rest, with the share of the day that is left for a weight, and whole days after it.

@@ -9,7 +9,7 @@ from grafana.build.calendar import QUARTER, bucket_start, with_names
 from grafana.build.links import MAY_BE_EMPTY
 from grafana.build.usage import Narrowed, usage
 
-from spendmeter_rollups.dimensions import TOKENS
+from spendmeter_rollups.catalogue.dimensions import TOKENS
 
 CODE: Final = "${currency}"
 """The currency chosen. A column with it in its name gets that currency's unit."""

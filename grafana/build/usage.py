@@ -13,8 +13,8 @@ from typing import Final
 from grafana.build.calendar import QUARTER, bucket_start
 from grafana.build.links import MAY_BE_EMPTY
 
-from spendmeter_rollups.dimensions import BUCKET, DAY, EVENTS, FILTERS, HOUR, Rollup
-from spendmeter_rollups.planner import choose_family
+from spendmeter_rollups.catalogue.dimensions import BUCKET, DAY, EVENTS, FILTERS, HOUR, Rollup
+from spendmeter_rollups.query.planner import choose_family
 
 _EVENT_COLUMNS: Final = {
     "latency_bin": "toUInt16(floor(16 * log2(1 + assumeNotNull(event.latency_ms))))",

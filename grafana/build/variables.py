@@ -9,7 +9,7 @@ from grafana.build.calendar import with_names
 from grafana.build.links import LOG_FILTERS, MAY_BE_EMPTY
 from grafana.build.panels import CLICKHOUSE, Json
 
-from spendmeter_rollups.dimensions import FILTERS
+from spendmeter_rollups.catalogue.dimensions import FILTERS
 
 ALL: Final = {"text": ["All"], "value": ["$__all"], "selected": True}
 _ON_RANGE: Final = 2

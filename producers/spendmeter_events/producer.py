@@ -8,10 +8,10 @@ import time
 from types import TracebackType
 from typing import Final, Self
 
-from spendmeter_events._buffer import Buffer, Record
-from spendmeter_events._delivery import Delivery
-from spendmeter_events._link import Link
-from spendmeter_events._losses import LOG_INTERVAL_S, Losses, logger
+from spendmeter_events._delivery.buffer import Buffer, Record
+from spendmeter_events._delivery.link import Link
+from spendmeter_events._delivery.loop import Delivery
+from spendmeter_events._delivery.losses import LOG_INTERVAL_S, Losses, logger
 from spendmeter_events.connection import KafkaConnection
 from spendmeter_events.errors import EventRefused, ProducerClosed
 from spendmeter_events.event import MAX_EVENT_BYTES, UsageEvent

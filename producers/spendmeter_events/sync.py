@@ -19,7 +19,7 @@ from concurrent.futures import Executor
 from types import TracebackType
 from typing import Any, Final, Self
 
-from spendmeter_events._losses import Losses
+from spendmeter_events._delivery.losses import Losses
 from spendmeter_events.connection import KafkaConnection
 from spendmeter_events.event import UsageEvent
 from spendmeter_events.producer import UsageProducer

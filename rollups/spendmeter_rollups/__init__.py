@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from spendmeter_rollups.settings import ServiceSettings
 
 if TYPE_CHECKING:
+    from spendmeter_rollups.access.auth import Authenticator, Credential
     from spendmeter_rollups.app import create_app
-    from spendmeter_rollups.auth import Authenticator, Credential
 
 __all__ = ["Authenticator", "Credential", "ServiceSettings", "create_app"]
 
@@ -20,7 +20,7 @@ def __getattr__(name: str) -> Any:
 
         return create_app
     if name in ("Authenticator", "Credential"):
-        from spendmeter_rollups import auth
+        from spendmeter_rollups.access import auth
 
         return getattr(auth, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,22 +12,32 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette_compress import CompressMiddleware
 
 from spendmeter_clickhouse import Store
-from spendmeter_rollups.admission import Admission, Turns
-from spendmeter_rollups.api_keys import ApiKeys
-from spendmeter_rollups.auth import AdminKey, Authenticator
-from spendmeter_rollups.bounds import BoundedRequests
-from spendmeter_rollups.cache import AnswerCache
-from spendmeter_rollups.compute import ComputeThread
-from spendmeter_rollups.headers import SecurityHeaders
-from spendmeter_rollups.metrics import ServiceMetrics
-from spendmeter_rollups.middleware import Observed
-from spendmeter_rollups.oidc import OidcTokens
+from spendmeter_rollups.access.admission import Admission, Turns
+from spendmeter_rollups.access.api_keys import ApiKeys
+from spendmeter_rollups.access.auth import AdminKey, Authenticator
+from spendmeter_rollups.access.oidc import OidcTokens
+from spendmeter_rollups.access.rate_limit import RateLimit
+from spendmeter_rollups.http.bounds import BoundedRequests
+from spendmeter_rollups.http.cache import AnswerCache
+from spendmeter_rollups.http.compute import ComputeThread
+from spendmeter_rollups.http.headers import SecurityHeaders
+from spendmeter_rollups.http.metrics import ServiceMetrics
+from spendmeter_rollups.http.middleware import Observed
+from spendmeter_rollups.http.readiness import Readiness
+from spendmeter_rollups.http.routes import (
+    audit,
+    budgets,
+    documentation,
+    export,
+    filters,
+    health,
+    rates,
+    runbooks,
+    usage,
+)
+from spendmeter_rollups.http.service import Service, utc_now
 from spendmeter_rollups.problems import describe_problems, install_problems
-from spendmeter_rollups.rate_limit import RateLimit
-from spendmeter_rollups.reader import Reader
-from spendmeter_rollups.readiness import Readiness
-from spendmeter_rollups.routes import audit, budgets, documentation, export, filters, health, rates, runbooks, usage
-from spendmeter_rollups.service import Service, utc_now
+from spendmeter_rollups.query.reader import Reader
 from spendmeter_rollups.settings import ServiceSettings
 
 

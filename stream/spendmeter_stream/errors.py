@@ -47,3 +47,7 @@ class NotThereYetError(StreamError):
 
 class SetupError(StreamError):
     """A setting or a service that the worker needs is missing."""
+
+
+class RepriceError(StreamError):
+    """The window is wrong, another repricing runs, or this one has taken too long over a block."""

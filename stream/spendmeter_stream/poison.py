@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from traceback import extract_tb
 from typing import Final, Literal, Protocol, TypeVar
 
 from pydantic import ValidationError
 
 from spendmeter_stream import metrics
-from spendmeter_stream.validate import Rejected
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,26 @@ Reason = Literal["crc", "compression", "structure", "too_large", "invalid", "ref
 _FRAMES: Final = 4
 UNPROCESSABLE: Final = "unprocessable"
 """The error code of a dead letter that no rule foresaw: the worker raised an exception because of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Why the record at `offset` is not an event. `message` never quotes the record's content."""
+
+    offset: int
+    code: str
+    message: str
+
+
+class Record(Protocol):
+    """What validation needs of a Kafka record."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
 
 
 class Located(Protocol):

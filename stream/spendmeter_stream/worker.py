@@ -15,28 +15,28 @@ import faust
 from spendmeter_clickhouse import Session, Store, StoreError
 from spendmeter_events.topics import DIRECTORY
 from spendmeter_stream import metrics
-from spendmeter_stream.background import BackgroundTasks
-from spendmeter_stream.batches import make_faust_read_committed, skip_unreadable_batches
-from spendmeter_stream.boot import ANY_PORT, WorkerApp, faust_options
-from spendmeter_stream.coordinator import wait_for_named_brokers
 from spendmeter_stream.directory import Directory, EntryRecord
 from spendmeter_stream.guard import SpendGuard
-from spendmeter_stream.health import Health
-from spendmeter_stream.incarnation import find_incarnation
-from spendmeter_stream.ingest import Ingest
-from spendmeter_stream.price_topic import PriceFeed
+from spendmeter_stream.ingest.protocol import Guarantees
+from spendmeter_stream.ingest.service import Ingest
+from spendmeter_stream.kafka.batches import make_faust_read_committed, skip_unreadable_batches
+from spendmeter_stream.kafka.coordinator import wait_for_named_brokers
+from spendmeter_stream.kafka.topic_admin import APP
+from spendmeter_stream.kafka.topic_id import find_incarnation
+from spendmeter_stream.maintenance.surplus import remove_surplus_when_due
 from spendmeter_stream.pricing import PriceBookWatcher
-from spendmeter_stream.protocol import Guarantees
-from spendmeter_stream.readiness import Readiness
+from spendmeter_stream.pricing.feed import PriceFeed
+from spendmeter_stream.recovery.reconcile import look_for_orphans, settle_open_doubts
 from spendmeter_stream.retry import until_it_works
+from spendmeter_stream.runtime.background import BackgroundTasks
+from spendmeter_stream.runtime.boot import ANY_PORT, WorkerApp, faust_options
+from spendmeter_stream.runtime.health import Health
+from spendmeter_stream.runtime.readiness import Readiness
+from spendmeter_stream.runtime.start import Start
+from spendmeter_stream.runtime.store_health import check_store, forget_store
+from spendmeter_stream.runtime.web import WorkerWeb
 from spendmeter_stream.settings import StreamSettings
-from spendmeter_stream.settle import look_for_orphans, settle_open_doubts
-from spendmeter_stream.start import Start
-from spendmeter_stream.store_health import check_store, forget_store
-from spendmeter_stream.surplus import remove_surplus_when_due
-from spendmeter_stream.topic_admin import APP
 from spendmeter_stream.verify import check_drift, closed_days
-from spendmeter_stream.web import WorkerWeb
 
 log = logging.getLogger(__name__)
 

@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from spendmeter_clickhouse import Session
 from spendmeter_events import UsageEvent
-from spendmeter_stream.block import Coordinates, build_block
+from spendmeter_stream.ingest.block import build_block
+from spendmeter_stream.ingest.decode import Events
+from spendmeter_stream.ingest.protocol import EXACTLY_ONCE
+from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.pricing import PriceBook
-from spendmeter_stream.protocol import EXACTLY_ONCE
-from spendmeter_stream.wire import Events
 from tests.support.records import event
 
 HERE: Final = Coordinates("life-1", 0)

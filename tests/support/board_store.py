@@ -13,10 +13,11 @@ import pytest
 
 from spendmeter_clickhouse import Session, Store, migrate
 from spendmeter_events import UsageEvent
-from spendmeter_stream.block import Coordinates, build_block
 from spendmeter_stream.directory import Standing
+from spendmeter_stream.ingest.block import build_block
+from spendmeter_stream.ingest.decode import Events
+from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.pricing import PriceBook
-from spendmeter_stream.wire import Events
 from tests.support.demo_store import fill_with_demo
 from tests.support.records import event
 from tests.support.store import open_store

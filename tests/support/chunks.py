@@ -15,19 +15,20 @@ from typing import Any, cast
 import pyarrow as pa
 
 from spendmeter_clickhouse import Session, Store
-from spendmeter_stream.block import Coordinates, build_block
-from spendmeter_stream.dead_letters import DeadLetters
-from spendmeter_stream.dedup import recall
+from spendmeter_stream.dlq.dead_letters import DeadLetters
 from spendmeter_stream.errors import PartitionLostError
-from spendmeter_stream.fence import Fence
-from spendmeter_stream.intents import OffsetRange
-from spendmeter_stream.orphans import chunk_to_recover
+from spendmeter_stream.ingest.block import build_block
+from spendmeter_stream.ingest.decode import Events
+from spendmeter_stream.ingest.dedup import recall
+from spendmeter_stream.ingest.protocol import Chunk, ChunkProtocol, Outcome
+from spendmeter_stream.journal.coordinates import Coordinates
+from spendmeter_stream.journal.intents import OffsetRange
+from spendmeter_stream.journal.orphans import chunk_to_recover
+from spendmeter_stream.kafka.fence import Fence
+from spendmeter_stream.kafka.group_position import Stream
+from spendmeter_stream.maintenance.rebuild import Rebuilt, rebuild
 from spendmeter_stream.pricing import PriceBook
-from spendmeter_stream.protocol import Chunk, ChunkProtocol, Outcome
-from spendmeter_stream.rebuild import Rebuilt, rebuild
-from spendmeter_stream.stream import Stream
 from spendmeter_stream.verify.compare import Days, compare, days_with_rows
-from spendmeter_stream.wire import Events
 from tests.support.records import FakeRecord, record
 
 BOOK = PriceBook.load()

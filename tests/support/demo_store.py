@@ -11,10 +11,11 @@ from spendmeter_clickhouse import Session, Store
 from spendmeter_events import UsageEvent
 from spendmeter_events.topics import DIRECTORY
 from spendmeter_events.traffic import Call, directory, generate
-from spendmeter_stream.block import Coordinates, build_block
 from spendmeter_stream.directory import Directory
+from spendmeter_stream.ingest.block import build_block
+from spendmeter_stream.ingest.decode import Events
+from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.pricing import PriceBook
-from spendmeter_stream.wire import Events
 from tests.support.records import FakeRecord
 
 

@@ -15,9 +15,9 @@ from uuid import uuid4
 from spendmeter_clickhouse import Session
 from spendmeter_clickhouse.budgets import Budget, write_budget
 from spendmeter_clickhouse.fx import FxRate, import_rates
-from spendmeter_stream.guard.findings import Finding, find
-from spendmeter_stream.guard.reader import Reader
-from spendmeter_stream.guard.thresholds import default_thresholds
+from spendmeter_stream.guard.evaluate.findings import Finding, find
+from spendmeter_stream.guard.evaluate.thresholds import default_thresholds
+from spendmeter_stream.guard.read.reader import Reader
 
 FLOOR = 2.0
 RUN_SECONDS = 10

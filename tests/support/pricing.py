@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spendmeter_stream.pricing import PriceBook, price_chunk
-from spendmeter_stream.pricing.units import COUNT_COLUMNS
+from spendmeter_stream.pricing.book.units import COUNT_COLUMNS
 
 COSTS = ("input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "audio_cost", "unit_cost")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from spendmeter_clickhouse import Session
-from spendmeter_stream.lag import Lag
+from spendmeter_stream.kafka.lag import Lag
 
 SCRAPE_SECONDS = 15
 _RULES = sorted((Path(__file__).parents[2] / "deploy" / "prometheus" / "rules").glob("*.yml"))

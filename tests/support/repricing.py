@@ -8,11 +8,12 @@ from typing import Any
 
 from spendmeter_clickhouse import Session
 from spendmeter_events import UsageEvent
-from spendmeter_stream.block import Coordinates, build_block
 from spendmeter_stream.directory import Standing
+from spendmeter_stream.ingest.block import build_block
+from spendmeter_stream.ingest.decode import Events
+from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.reprice.reading import COSTS, COUNTERS
-from spendmeter_stream.wire import Events
 from tests.support.records import event
 
 ROLLUPS = ("usage_15m", "usage_hourly", "usage_daily", "user_daily")

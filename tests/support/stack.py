@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 KEY = "a-key-for-tests-only-0123456789abcdef"
-COMMAND = [sys.executable, "-m", "spendmeter_deploy.cli"]
+COMMAND = [sys.executable, "-m", "spendmeter_deploy.cli.app"]
 _PATIENCE = 400.0
 
 

@@ -12,9 +12,9 @@ from aiokafka import AIOKafkaProducer
 from spendmeter_clickhouse import Store
 from spendmeter_events.connection import KafkaConnection
 from spendmeter_events.topics import USAGE
-from spendmeter_stream.group_owner import adopt_group
+from spendmeter_stream.journal.group_owner import adopt_group
+from spendmeter_stream.kafka.topic_admin import ensure_topics
 from spendmeter_stream.settings import StreamSettings
-from spendmeter_stream.topic_admin import ensure_topics
 from spendmeter_stream.worker import Worker, create_worker
 from tests.support.records import FakeRecord
 from tests.support.until import until

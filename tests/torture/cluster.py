@@ -17,11 +17,11 @@ from aiokafka.errors import KafkaError
 from spendmeter_clickhouse import Session, Store, StoreError, StoreSettings, migrate
 from spendmeter_events import KafkaConnection
 from spendmeter_events.topics import USAGE
-from spendmeter_stream.coordinator import wait_for_named_brokers
-from spendmeter_stream.doubts import open_doubts
+from spendmeter_stream.journal.suspects import open_doubts
+from spendmeter_stream.kafka.coordinator import wait_for_named_brokers
+from spendmeter_stream.kafka.topic_admin import ensure_topics
+from spendmeter_stream.maintenance.surplus import remove_surplus
 from spendmeter_stream.settings import StreamSettings
-from spendmeter_stream.surplus import remove_surplus
-from spendmeter_stream.topic_admin import ensure_topics
 from tests.torture.feeder import Feeder
 from tests.torture.ledger import Ledger
 from tests.torture.patience import PAUSE_S, Progress

@@ -15,11 +15,11 @@ from typing import Final
 
 from spendmeter_clickhouse import Session, Store, StoreSettings
 from spendmeter_stream.errors import StreamError
+from spendmeter_stream.kafka.group_position import open_stream
+from spendmeter_stream.maintenance.rebuild import rebuild
 from spendmeter_stream.pricing import PriceBook
-from spendmeter_stream.rebuild import rebuild
 from spendmeter_stream.reprice import Selection, append_adjustments, lease
 from spendmeter_stream.settings import StreamSettings
-from spendmeter_stream.stream import open_stream
 from tests.support.pricing import write_book
 from tests.support.repricing import HEAD, rate
 

@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from spendmeter_clickhouse import Store, StoreSettings
-from spendmeter_deploy import embedded
-from spendmeter_deploy.cli import app
-from spendmeter_stream.doubts import open_doubts
+from spendmeter_deploy.cli.app import app
+from spendmeter_deploy.embedded import stack as embedded
+from spendmeter_stream.journal.suspects import open_doubts
 from spendmeter_stream.worker import create_worker
 from tests.torture.oracle import as_json, read_books
 from tests.torture.worker_process import ORDERS, Orders

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeVar, get_args
 
-from spendmeter_stream.protocol import STEPS
+from spendmeter_stream.ingest.protocol import STEPS
 from tests.support.clickhouse_http.faults import Kind as StoreFault
 
 T = TypeVar("T")

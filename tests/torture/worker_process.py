@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from spendmeter_clickhouse import Store, StoreSettings
-from spendmeter_stream.protocol import Guarantees
+from spendmeter_stream.ingest.protocol import Guarantees
 from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.worker import create_worker
 from tests.support.clickhouse_http.die_at_rename import die_at_rename

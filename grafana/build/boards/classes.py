@@ -8,7 +8,7 @@ from grafana.build.breakdown import breakdown, shown, to
 from grafana.build.panels import Json, over_time, series
 from grafana.build.variables import standard
 
-from spendmeter_rollups.dimensions import STUDENT_ROLE
+from spendmeter_rollups.catalogue.dimensions import STUDENT_ROLE
 
 _STUDENTS = {"role": (STUDENT_ROLE,)}
 _NONE = "No student usage in this window with these filters"

@@ -10,7 +10,7 @@ from grafana.build.panels import Json, currency_units, over_time, override, pane
 from grafana.build.usage import usage
 from grafana.build.variables import standard
 
-from spendmeter_rollups.dimensions import TOKENS
+from spendmeter_rollups.catalogue.dimensions import TOKENS
 
 _DASHED = {"custom__drawStyle": "line", "custom__lineStyle": {"fill": "dash", "dash": [8, 8]}, "custom__fillOpacity": 0}
 

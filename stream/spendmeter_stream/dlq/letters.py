@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Final, Protocol
 
-from spendmeter_stream.dead_letters import ATTEMPTS, original_headers
+from spendmeter_stream.dlq.dead_letters import ATTEMPTS, original_headers
 
 _MAX_TEXT: Final = 500
 
@@ -117,3 +117,11 @@ def _text(headers: Mapping[str, bytes | None], name: str) -> str:
 def _number(headers: Mapping[str, bytes | None], name: str, otherwise: int) -> int:
     found = headers.get(name) or b""
     return int(found) if found.isdigit() and len(found) < 20 else otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterCounts:
+    """What the dead-letter topic holds now."""
+
+    total: int
+    by_code: dict[str, int]

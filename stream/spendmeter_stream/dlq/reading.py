@@ -9,13 +9,12 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from spendmeter_events.topics import USAGE_DLQ
-from spendmeter_stream.batches import open_reader, readable_end
-from spendmeter_stream.dead_letters import MAX_BYTES
-from spendmeter_stream.dlq.letters import DeadLetter, dead_letter
+from spendmeter_stream.dlq.dead_letters import MAX_BYTES
+from spendmeter_stream.dlq.letters import DeadLetter, DeadLetterCounts, dead_letter
 from spendmeter_stream.errors import SetupError
+from spendmeter_stream.kafka.batches import open_reader, readable_end
 from spendmeter_stream.poison import skip
 from spendmeter_stream.settings import KafkaSettings
-from spendmeter_stream.verify.report import DeadLetterCounts
 
 _POLL_MS: Final = 500
 _SILENT_POLLS: Final = 20

@@ -13,7 +13,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from mode.utils.times import rate_limit
 
 from spendmeter_events.topics import USAGE
-from spendmeter_stream.dead_letters import ATTEMPTS, DeadLetters
+from spendmeter_stream.dlq.dead_letters import ATTEMPTS, DeadLetters
 from spendmeter_stream.dlq.letters import DeadLetter, Filter
 from spendmeter_stream.dlq.reading import dead_letters
 from spendmeter_stream.settings import KafkaSettings

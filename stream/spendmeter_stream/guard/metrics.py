@@ -12,10 +12,10 @@ from typing import Final
 from prometheus_client import Counter, Gauge, Histogram
 
 from spendmeter_clickhouse.budgets import BudgetScope
-from spendmeter_stream.guard.burn import BudgetState, judge_budgets
-from spendmeter_stream.guard.findings import Finding, by_severity, find, spike_scores
-from spendmeter_stream.guard.spike import expected
-from spendmeter_stream.guard.thresholds import Thresholds
+from spendmeter_stream.guard.evaluate.burn import BudgetState, judge_budgets
+from spendmeter_stream.guard.evaluate.findings import Finding, by_severity, find, spike_scores
+from spendmeter_stream.guard.evaluate.spike import expected
+from spendmeter_stream.guard.evaluate.thresholds import Thresholds
 from spendmeter_stream.guard.values import TOTAL, Key, Reading, Spend
 
 OTHER: Final = "other"

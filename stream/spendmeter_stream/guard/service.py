@@ -13,15 +13,15 @@ import mode
 
 from spendmeter_clickhouse import Session
 from spendmeter_events.alert import SpendAlert
-from spendmeter_stream.background import BackgroundTasks
 from spendmeter_stream.guard import metrics
-from spendmeter_stream.guard.alerts import Memory
-from spendmeter_stream.guard.findings import find
-from spendmeter_stream.guard.reader import Reader
-from spendmeter_stream.guard.thresholds import load_thresholds
-from spendmeter_stream.guard.topic import AlertTopic
-from spendmeter_stream.guard.webhook import Webhook
+from spendmeter_stream.guard.evaluate.findings import find
+from spendmeter_stream.guard.evaluate.thresholds import load_thresholds
+from spendmeter_stream.guard.notify.alert_topic import AlertTopic
+from spendmeter_stream.guard.notify.alerts import Memory
+from spendmeter_stream.guard.notify.webhook import Webhook
+from spendmeter_stream.guard.read.reader import Reader
 from spendmeter_stream.retry import OUTAGES
+from spendmeter_stream.runtime.background import BackgroundTasks
 from spendmeter_stream.settings import StreamSettings
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spendmeter_stream.pricing.book import PriceBook, packaged_directory
-from spendmeter_stream.pricing.rows import Fault, Place, PriceBookError
+from spendmeter_stream.pricing.book.price_book import PriceBook, packaged_directory
+from spendmeter_stream.pricing.book.rows import Fault, Place, PriceBookError
 
 _Signature = tuple[tuple[str, int, int], ...]
 

@@ -1,8 +1,8 @@
 """Repricing: what stored calls would cost with another book, and adjustment rows that make up the difference."""
 
+from spendmeter_stream.errors import RepriceError
 from spendmeter_stream.reprice.difference import Difference, Line
-from spendmeter_stream.reprice.errors import RepriceError
-from spendmeter_stream.reprice.ledger import lease
+from spendmeter_stream.reprice.lease import lease
 from spendmeter_stream.reprice.run import Progress, append_adjustments, compare, complete_interrupted
 from spendmeter_stream.reprice.selection import Selection
 

@@ -8,7 +8,7 @@ from typing import Final
 import pyarrow as pa
 
 from spendmeter_clickhouse import Session
-from spendmeter_stream.reprice.ledger import Block
+from spendmeter_stream.journal.repricing import Block
 from spendmeter_stream.reprice.reading import COSTS, COUNTERS, DIMENSIONS, values
 
 _REMEMBERED_BLOCKS: Final = 5_000

@@ -11,15 +11,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spendmeter_clickhouse import Session
-from spendmeter_stream.block import Coordinates
-from spendmeter_stream.doubts import raise_doubt
-from spendmeter_stream.intents import OffsetRange
-from spendmeter_stream.pauses import read_pauses
+from spendmeter_stream.barrier.requests import read_pauses
+from spendmeter_stream.journal.coordinates import Coordinates
+from spendmeter_stream.journal.intents import OffsetRange
+from spendmeter_stream.journal.repricing import Block, begin_block, end_block, open_blocks, origin_of
+from spendmeter_stream.journal.suspects import raise_doubt
 from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.reprice.adjusting import Repriced, adjustments, reprice
 from spendmeter_stream.reprice.difference import Difference
 from spendmeter_stream.reprice.interrupted import landed_rows, surely_remembered
-from spendmeter_stream.reprice.ledger import Block, Lease, begin_block, end_block, open_blocks, origin_of
+from spendmeter_stream.reprice.lease import Lease
 from spendmeter_stream.reprice.reading import read_hours, read_piece
 from spendmeter_stream.reprice.selection import Selection, pieces_of
 

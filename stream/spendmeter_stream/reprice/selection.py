@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from spendmeter_stream.reprice.errors import RepriceError
+from spendmeter_stream.errors import RepriceError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

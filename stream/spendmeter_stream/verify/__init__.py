@@ -1,8 +1,9 @@
 """Proves that rollups equal raw events, or names where they do not."""
 
+from spendmeter_stream.dlq.letters import DeadLetterCounts
 from spendmeter_stream.verify.compare import Days
 from spendmeter_stream.verify.drift import check_drift, closed_days
-from spendmeter_stream.verify.report import DayResult, DeadLetterCounts, Difference, Duplicate, Report
+from spendmeter_stream.verify.report import DayResult, Difference, Duplicate, Report
 from spendmeter_stream.verify.run import Surroundings, verify
 
 __all__ = [

@@ -9,7 +9,8 @@ from itertools import groupby
 from typing import Any, Final
 from uuid import UUID
 
-from spendmeter_stream.open_chunks import BegunChunk
+from spendmeter_stream.dlq.letters import DeadLetterCounts
+from spendmeter_stream.journal.open_chunks import BegunChunk
 from spendmeter_stream.verify.measures import ROLLUPS
 
 _MEASURES: Final = {rollup.table: rollup.measures for rollup in ROLLUPS}
@@ -35,14 +36,6 @@ class Duplicate:
     org: str
     event_id: UUID
     copies: int
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetterCounts:
-    """What the dead-letter topic holds now."""
-
-    total: int
-    by_code: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,13 @@ from typing import Final
 
 from spendmeter_clickhouse import Session
 from spendmeter_clickhouse.watermark import EVERYTHING, raw_kept_from
+from spendmeter_stream.barrier.barrier import hold_ingest
+from spendmeter_stream.dlq.letters import DeadLetterCounts
 from spendmeter_stream.errors import HoldError
-from spendmeter_stream.hold import hold_ingest
-from spendmeter_stream.open_chunks import BegunChunk, newest_chunks
-from spendmeter_stream.stream import Stream, open_chunks
+from spendmeter_stream.journal.open_chunks import BegunChunk, newest_chunks
+from spendmeter_stream.kafka.group_position import Stream, open_chunks
 from spendmeter_stream.verify.compare import Days, batches, compare, compare_days, days_with_rows, find_duplicates
-from spendmeter_stream.verify.report import DayResult, DeadLetterCounts, Report
+from spendmeter_stream.verify.report import DayResult, Report
 
 log = logging.getLogger(__name__)
 

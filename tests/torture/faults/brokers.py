@@ -8,8 +8,8 @@ from typing import Final
 from aiokafka.admin import NewPartitions
 from aiokafka.errors import UnknownTopicOrPartitionError
 
-from spendmeter_events.topic_identity import topic_id
 from spendmeter_events.topics import USAGE
+from spendmeter_stream.kafka.topic_identity import read_topic_id
 from tests.support.kafka.tansu import Tansu
 from tests.support.kafka.topic import admin_client
 from tests.torture.faults.hands import OUTAGE_S, PAST_SESSION_S, Hands
@@ -68,7 +68,7 @@ async def _delete_topic(hands: Hands) -> None:
     watch = Progress("the broker deletes the topic")
     while True:
         try:
-            watch.see(await topic_id(hands.cluster.connection, USAGE))
+            watch.see(await read_topic_id(hands.cluster.connection, USAGE))
         except UnknownTopicOrPartitionError:
             return
         await asyncio.sleep(PAUSE_S)

@@ -14,7 +14,7 @@ from aiokafka.structs import TopicPartition
 
 from spendmeter_clickhouse import Session
 from spendmeter_events.topics import USAGE
-from spendmeter_stream.incarnation import find_incarnation
+from spendmeter_stream.kafka.topic_id import find_incarnation
 from tests.support.kafka.topic import admin_client
 from tests.torture.cluster import Cluster
 from tests.torture.faults.hands import Hands

@@ -13,7 +13,7 @@ import yaml
 from pydantic_settings import BaseSettings
 from typer.testing import CliRunner
 
-from spendmeter_deploy import cli
+from spendmeter_deploy.cli import app as cli
 from spendmeter_deploy.environment import DEPLOYMENT, SETTINGS, invalid_values, setting_names, unknown_names
 from tests.support.stack import spendmeter
 

@@ -8,7 +8,7 @@ import sys
 
 PROGRAM = """
 import logging
-from spendmeter_deploy.running import configure_logs, log_as_json
+from spendmeter_deploy.cli.running import configure_logs, log_as_json
 configure_logs(verbose=False)
 log_as_json()
 logging.getLogger("spendmeter.http").info("request", extra={"request_id": "trace-1", "status": 200})

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from spendmeter_deploy.cli import app
+from spendmeter_deploy.cli.app import app
 from tests.support.shipped.deployments import secret_of_readme
 from tests.support.shipped.files import MANIFESTS, ROOT, compose_variables
 

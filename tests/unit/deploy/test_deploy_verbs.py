@@ -8,7 +8,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from spendmeter_deploy import cli
+from spendmeter_deploy.cli import app as cli
 
 VERBS = [
     "apikey",

@@ -8,7 +8,7 @@ from collections import deque
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spendmeter_events._buffer import Buffer, Record
+from spendmeter_events._delivery.buffer import Buffer, Record
 
 
 def _record(number: int, size: int = 10) -> Record:

@@ -20,11 +20,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spendmeter_events import DropReason, ProducerSettings
-from spendmeter_events._buffer import Buffer, Record
-from spendmeter_events._delivery import Delivery, back_off
-from spendmeter_events._link import ProducerId
-from spendmeter_events._losses import Losses
-from spendmeter_events._verdict import Verdict, error_for, verdict
+from spendmeter_events._delivery.buffer import Buffer, Record
+from spendmeter_events._delivery.link import ProducerId
+from spendmeter_events._delivery.loop import Delivery, back_off
+from spendmeter_events._delivery.losses import Losses
+from spendmeter_events._delivery.verdict import Verdict, error_for, verdict
 
 Answer = Callable[[int, DefaultRecordBatch, list[bytes]], Exception | None]
 

@@ -20,7 +20,7 @@ from spendmeter_events import (
     UsageEvent,
     UsageProducer,
 )
-from spendmeter_events._losses import Losses
+from spendmeter_events._delivery.losses import Losses
 from tests.support.kafka.process import free_port
 from tests.support.until import until
 

@@ -7,9 +7,9 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spendmeter_events._buffer import Record
-from spendmeter_events._lanes import build_batch, partition_of
-from spendmeter_events._link import ProducerId
+from spendmeter_events._delivery.buffer import Record
+from spendmeter_events._delivery.lanes import build_batch, partition_of
+from spendmeter_events._delivery.link import ProducerId
 
 
 @given(st.binary(min_size=16, max_size=16), st.integers(1, 1024))

@@ -9,7 +9,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
-from spendmeter_rollups.metrics import ServiceMetrics
+from spendmeter_rollups.http.metrics import ServiceMetrics
 from spendmeter_stream import metrics as worker
 from spendmeter_stream.guard import metrics as guard
 

@@ -9,10 +9,10 @@ from decimal import Decimal
 from pathlib import Path
 
 from spendmeter_events.alert import BudgetLine, SpendAlert
-from spendmeter_stream.guard.alerts import REPEAT, Memory, to_alert
-from spendmeter_stream.guard.burn import burn_pairs
-from spendmeter_stream.guard.findings import Finding, find
-from spendmeter_stream.guard.thresholds import default_thresholds
+from spendmeter_stream.guard.evaluate.burn import burn_pairs
+from spendmeter_stream.guard.evaluate.findings import Finding, find
+from spendmeter_stream.guard.evaluate.thresholds import default_thresholds
+from spendmeter_stream.guard.notify.alerts import REPEAT, Memory, to_alert
 from tests.support.spend import ACME, ANN, NOW, budget, reading, spend, usual
 
 PAGE = Path(__file__).parents[3] / "docs" / "alerts.md"

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spendmeter_stream.guard.burn import judge_budgets
-from spendmeter_stream.guard.findings import Finding, find
-from spendmeter_stream.guard.thresholds import default_thresholds
+from spendmeter_stream.guard.evaluate.burn import judge_budgets
+from spendmeter_stream.guard.evaluate.findings import Finding, find
+from spendmeter_stream.guard.evaluate.thresholds import default_thresholds
 from spendmeter_stream.guard.values import Baseline, Key, Reading, Spend
 from tests.support.spend import ACME, ANN, CHAT, CHAT_OF_ALL, budget, reading, spend, usual
 

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from spendmeter_stream.guard import metrics
-from spendmeter_stream.guard.thresholds import default_thresholds
+from spendmeter_stream.guard.evaluate.thresholds import default_thresholds
 from spendmeter_stream.guard.values import TOTAL, Baseline, Key, Reading
 from tests.support.spend import ACME, ANN, CHAT, CHAT_OF_ALL, budget, reading, spend, usual
 

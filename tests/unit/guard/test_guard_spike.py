@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from spendmeter_stream.guard.spike import SPIKE_SCORE, expected, score, spread, threshold
+from spendmeter_stream.guard.evaluate.spike import SPIKE_SCORE, expected, score, spread, threshold
 from spendmeter_stream.guard.values import Baseline
 from tests.support.spend import usual
 

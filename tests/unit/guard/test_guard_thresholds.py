@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from spendmeter_stream.guard import thresholds as module
-from spendmeter_stream.guard.findings import Finding, find
-from spendmeter_stream.guard.thresholds import ThresholdsError, default_thresholds, load_thresholds
+from spendmeter_stream.guard.evaluate import thresholds as module
+from spendmeter_stream.guard.evaluate.findings import Finding, find
+from spendmeter_stream.guard.evaluate.thresholds import ThresholdsError, default_thresholds, load_thresholds
 from spendmeter_stream.guard.values import TOTAL, Baseline, Key, Reading, Spend
 from tests.support.spend import ACME, ANN, CHAT, CHAT_OF_ALL, budget, reading, spend, usual
 

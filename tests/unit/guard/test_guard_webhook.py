@@ -10,8 +10,8 @@ from datetime import timedelta
 from prometheus_client import REGISTRY
 
 from spendmeter_events.alert import SpendAlert
-from spendmeter_stream.guard.alerts import to_alert
-from spendmeter_stream.guard.webhook import ALERT_ID, ATTEMPTS, SIGNATURE, Webhook, sign
+from spendmeter_stream.guard.notify.alerts import to_alert
+from spendmeter_stream.guard.notify.webhook import ALERT_ID, ATTEMPTS, SIGNATURE, Webhook, sign
 from tests.support.endpoint import endpoint
 from tests.support.spend import NOW
 from tests.support.until import until

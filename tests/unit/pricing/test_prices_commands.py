@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import spendmeter_deploy.prices_commands as commands
+import spendmeter_deploy.cli.prices as commands
 from spendmeter_stream.pricing import PriceBook, packaged_directory
 
 run = CliRunner().invoke

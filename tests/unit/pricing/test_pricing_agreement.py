@@ -20,8 +20,8 @@ from genai_prices import Usage, types
 from genai_prices.data_snapshot import get_snapshot
 
 from spendmeter_stream.pricing import PriceBook
-from spendmeter_stream.pricing.genai import SEEDED
-from spendmeter_stream.pricing.genai_names import names_of
+from spendmeter_stream.pricing.seed.genai import SEEDED
+from spendmeter_stream.pricing.seed.genai_names import names_of
 from tests.support.pricing import Call, packaged_book, price_all
 
 LISTED: Final = tomllib.loads((Path(__file__).parent / "disagreements.toml").read_text())["disagreement"]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-import spendmeter_stream.pricing.book as book_module
+import spendmeter_stream.pricing.book.price_book as book_module
 from spendmeter_stream.pricing import PriceBook, packaged_directory
-from spendmeter_stream.pricing.index import CallKind
+from spendmeter_stream.pricing.book.index import CallKind
 from tests.support.pricing import Call, packaged_book, price, price_all
 
 NAMED = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from spendmeter_stream.pricing import parsing, units
+from spendmeter_stream.pricing.book import parsing, units
 
 _ROOT = Path(__file__).parents[3]
 _PAGE = (_ROOT / "docs" / "pricing.md").read_text()

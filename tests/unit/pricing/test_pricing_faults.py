@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from spendmeter_stream.pricing import PriceBook, PriceBookError
-from spendmeter_stream.pricing.documents import document_of_rows
+from spendmeter_stream.pricing.book.documents import document_of_rows
 from tests.support.pricing import write_book
 
 HEAD = 'provider = "maker"\n'

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spendmeter_stream.pricing import PriceBook
-from spendmeter_stream.pricing.documents import document_of_rows
+from spendmeter_stream.pricing.book.documents import document_of_rows
 from tests.support.pricing import COSTS, Call, packaged_book, price_all
 
 TOKENS = (

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from spendmeter_stream.pricing import PriceBook
-from spendmeter_stream.pricing.documents import document_of_rows
+from spendmeter_stream.pricing.book.documents import document_of_rows
 from tests.support.pricing import Call, costs, price, price_all
 
 M = 1_000_000

@@ -10,11 +10,11 @@ import pytest
 from genai_prices import types
 from genai_prices.data_snapshot import DataSnapshot
 
-import spendmeter_stream.pricing.genai as genai_module
+import spendmeter_stream.pricing.seed.genai as genai_module
 from spendmeter_stream.pricing import PriceBook, packaged_directory
-from spendmeter_stream.pricing.genai import SEEDED, Dated, Series, data_date, read_seed
-from spendmeter_stream.pricing.genai_names import names_of
-from spendmeter_stream.pricing.seeding import continued, plan_import, read_seed_file, seed_file
+from spendmeter_stream.pricing.seed.genai import SEEDED, Dated, Series, data_date, read_seed
+from spendmeter_stream.pricing.seed.genai_names import names_of
+from spendmeter_stream.pricing.seed.seeding import continued, plan_import, read_seed_file, seed_file
 
 D = Decimal
 JULY = date(2026, 7, 1)

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from spendmeter_clickhouse import StoreError
-from spendmeter_rollups.cache import AnswerCache, Cached
+from spendmeter_rollups.http.cache import AnswerCache, Cached
 
 MEGABYTE = 2**20
 

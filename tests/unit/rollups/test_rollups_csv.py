@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spendmeter_rollups.csv_text import csv_text
+from spendmeter_rollups.export.csv_text import csv_text
 
 FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "﹦", "⁼")  # noqa: RUF001 - these very characters
 HIDDEN = ("", " ", "  ", "\xa0", "\u200b", "\ufeff", "\u3000", "\u202e", '"', "'", "“", ' "\xa0', "\x00", "\x01")

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spendmeter_rollups.dimensions import ROW_MEASURES
-from spendmeter_rollups.figures import add, change, figures, zero
-from spendmeter_rollups.money import Rate, plain
-from spendmeter_rollups.percentiles import percentiles
+from spendmeter_rollups.catalogue.aggregates import add, change, figures, zero
+from spendmeter_rollups.catalogue.dimensions import ROW_MEASURES
+from spendmeter_rollups.catalogue.money import Rate, plain
+from spendmeter_rollups.query.percentiles import percentiles
 
 
 @pytest.mark.parametrize(

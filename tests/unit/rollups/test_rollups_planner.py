@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spendmeter_rollups.planner import MAX_RANGES, Piece, choose_family, plan
 from spendmeter_rollups.problems import Problem
-from spendmeter_rollups.scope import Scope, Span
-from spendmeter_rollups.windows import Window, bucket_edges
+from spendmeter_rollups.query.planner import MAX_RANGES, Piece, choose_family, plan
+from spendmeter_rollups.query.scope import Scope, Span
+from spendmeter_rollups.query.windows import Window, bucket_edges
 
 
 def at(text: str) -> datetime:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from spendmeter_rollups.projection import MIN_POINTS, forecast
+from spendmeter_rollups.forecast.projection import MIN_POINTS, forecast
 
 amounts = st.lists(st.floats(0, 1000), min_size=MIN_POINTS, max_size=90)
 

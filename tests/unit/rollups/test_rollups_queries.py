@@ -9,12 +9,12 @@ from uuid import UUID
 import pytest
 from inline_snapshot import snapshot
 
-from spendmeter_rollups.planner import plan
-from spendmeter_rollups.queries import lookups
-from spendmeter_rollups.queries.log import events
-from spendmeter_rollups.queries.people import busiest_user, user_sums
-from spendmeter_rollups.queries.sums import Sums, keyed_sums, ranked_keys, ranked_series, ranked_sums, sums
-from spendmeter_rollups.windows import Window
+from spendmeter_rollups.query import lookups
+from spendmeter_rollups.query.log_statement import events
+from spendmeter_rollups.query.people import busiest_user, user_sums
+from spendmeter_rollups.query.planner import plan
+from spendmeter_rollups.query.sums import Sums, keyed_sums, ranked_keys, ranked_series, ranked_sums, sums
+from spendmeter_rollups.query.windows import Window
 
 WINDOW = Window(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 3, 0, 7, tzinfo=UTC))
 EDGES = (datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC))

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from spendmeter_rollups.trend import Day, complete_days, continued, days_left
-from spendmeter_rollups.windows import Window
+from spendmeter_rollups.forecast.trend import Day, complete_days, continued, days_left
+from spendmeter_rollups.query.windows import Window
 
 ZONE = ZoneInfo("UTC")
 FIRST = date(2026, 11, 1)

@@ -10,13 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spendmeter_rollups.windows import (
-    Window,
-    auto_granularity,
-    bucket_edges,
-    preset_window,
-    start_of_day,
-)
+from spendmeter_rollups.query.windows import Window, auto_granularity, bucket_edges, preset_window, start_of_day
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
 KATHMANDU = ZoneInfo("Asia/Kathmandu")

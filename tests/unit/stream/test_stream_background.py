@@ -8,9 +8,9 @@ import logging
 import pytest
 from prometheus_client import REGISTRY
 
-from spendmeter_stream import background
-from spendmeter_stream.background import BackgroundTasks
-from spendmeter_stream.health import Health
+from spendmeter_stream.runtime import background
+from spendmeter_stream.runtime.background import BackgroundTasks
+from spendmeter_stream.runtime.health import Health
 from tests.support.until import until
 
 

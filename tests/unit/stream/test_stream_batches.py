@@ -13,9 +13,9 @@ from aiokafka.structs import ConsumerRecord
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spendmeter_stream import batches as under_test
-from spendmeter_stream.batches import RawBatches, ReadableRecords
-from spendmeter_stream.inflate import LIMIT
+from spendmeter_stream.kafka import batches as under_test
+from spendmeter_stream.kafka.batches import RawBatches, ReadableRecords
+from spendmeter_stream.kafka.inflate import LIMIT
 from tests.support.kafka.raw import CODECS, RawRecord, batch, sealed
 
 GOOD = RawRecord(key=b"k", value=b"v", headers=[(b"h", b"x")])

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pytest
 
 from spendmeter_events import UsageEvent
-from spendmeter_stream.block import Coordinates, build_block
 from spendmeter_stream.directory import Standing
+from spendmeter_stream.ingest.block import build_block
+from spendmeter_stream.ingest.decode import Events
+from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.pricing import PriceBook
-from spendmeter_stream.wire import Events
 from tests.support.records import event
 
 TABLE = Path(__file__).parents[3] / "clickhouse" / "migrations" / "0001_usage_events.sql"

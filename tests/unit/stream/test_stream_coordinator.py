@@ -6,7 +6,7 @@ import pytest
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
-from spendmeter_stream.coordinator import _lookup, wait_for_named_brokers
+from spendmeter_stream.kafka.coordinator import _lookup, wait_for_named_brokers
 from spendmeter_stream.retry import OUTAGES
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from spendmeter_stream.dead_letters import dead_letter_headers, original_headers
-from spendmeter_stream.validate import Rejected
+from spendmeter_stream.dlq.dead_letters import dead_letter_headers, original_headers
+from spendmeter_stream.poison import Rejected
 from tests.support.records import record
 
 WHY = Rejected(41, "not_json", "Invalid JSON: expected value")

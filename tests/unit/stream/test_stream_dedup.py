@@ -8,9 +8,9 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spendmeter_stream.block import Coordinates
-from spendmeter_stream.dedup import SeenIds, StoredAt, not_yet_stored
-from spendmeter_stream.wire import Events
+from spendmeter_stream.ingest.decode import Events
+from spendmeter_stream.ingest.dedup import SeenIds, StoredAt, not_yet_stored
+from spendmeter_stream.journal.coordinates import Coordinates
 from tests.support.records import event
 
 START = datetime(2026, 11, 1, tzinfo=UTC)

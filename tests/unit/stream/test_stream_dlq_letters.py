@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from spendmeter_stream.dead_letters import dead_letter_headers
 from spendmeter_stream.dlq import DeadLetter, Filter
+from spendmeter_stream.dlq.dead_letters import dead_letter_headers
 from spendmeter_stream.dlq.letters import dead_letter
-from spendmeter_stream.validate import Rejected
+from spendmeter_stream.poison import Rejected
 from tests.support.records import FakeRecord, record
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

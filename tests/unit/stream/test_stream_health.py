@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spendmeter_stream.health import Health
+from spendmeter_stream.runtime.health import Health
 
 
 def test_the_newest_report_of_a_name_counts() -> None:

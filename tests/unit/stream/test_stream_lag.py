@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from prometheus_client import REGISTRY
 
-from spendmeter_stream.lag import Lag
+from spendmeter_stream.kafka.lag import Lag
 
 START = 1_790_000_000
 

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from spendmeter_stream.pacing import Pacing
+from spendmeter_stream.ingest.pacing import Pacing
 
 
 def test_one_partition_waits_its_interval() -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spendmeter_stream.validate import Validated, validate
+from spendmeter_stream.ingest.validate import Validated, validate
 from tests.support.records import FakeRecord, event, event_fields, record
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

@@ -10,7 +10,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spendmeter_stream.open_chunks import BegunChunk, still_open
+from spendmeter_stream.journal.open_chunks import BegunChunk, still_open
 from spendmeter_stream.verify import DayResult, Difference, Duplicate, Report, closed_days
 from spendmeter_stream.verify.compare import batches
 from spendmeter_stream.verify.measures import PLACEMENT, ROLLUPS, SUMS, weight

@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 
 from spendmeter_stream.guard.metrics import SPEND
-from spendmeter_stream.readiness import Readiness
-from spendmeter_stream.web import WorkerWeb
+from spendmeter_stream.runtime.readiness import Readiness
+from spendmeter_stream.runtime.web import WorkerWeb
 
 TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 SECRET = "zeta-school"

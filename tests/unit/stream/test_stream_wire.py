@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from spendmeter_events import UsageEvent
-from spendmeter_stream.wire import Events, WireEvent, moments, of_their_keys, read
+from spendmeter_stream.ingest.decode import Events, WireEvent, moments, of_their_keys, read
 from tests.support.records import event, event_fields, record
 
 _COUNTS = st.integers(-1, 2**40 + 1) | st.sampled_from([2**40, 2**63, 2**64, 1.0, 1.5, True, None, "1"])

@@ -12,7 +12,7 @@ import pytest
 from spendmeter_events import UsageEvent
 from spendmeter_events.traffic import INCIDENTS, Call, generate
 from spendmeter_stream.pricing import PriceBook, price_chunk
-from spendmeter_stream.pricing.units import COUNT_COLUMNS
+from spendmeter_stream.pricing.book.units import COUNT_COLUMNS
 
 END = datetime(2026, 11, 20, tzinfo=UTC)
 

@@ -1,0 +1,1 @@
+"""The `spendmeter` command, one module a verb."""

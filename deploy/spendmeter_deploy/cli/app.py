@@ -1,0 +1,169 @@
+"""The `spendmeter` command: each verb in a few lines, its work in a module of the same name.
+
+What only one verb needs is imported by that verb: worker, query service and broker take seconds to load.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+
+from spendmeter_clickhouse import Store, StoreSettings, migrate
+from spendmeter_deploy.cli import apikey as apikey_commands
+from spendmeter_deploy.cli import dlq as dlq_commands
+from spendmeter_deploy.cli import fx as fx_commands
+from spendmeter_deploy.cli import prices as prices_commands
+from spendmeter_deploy.cli import rollups as rollups_commands
+from spendmeter_deploy.cli.import_files import replay_command
+from spendmeter_deploy.cli.reprice import reprice_command
+from spendmeter_deploy.cli.running import check_environment, configure_logs, log_as_json, refuse, run
+from spendmeter_deploy.cli.verify import verify_command
+from spendmeter_deploy.ending import current_ending, leaving_in_time
+from spendmeter_deploy.settings import StackSettings
+
+CHECKOUT: Final = Path(__file__).parents[2]
+
+app = typer.Typer(
+    help="Who spends what on which LLM feature: Kafka events into exact, priced ClickHouse rollups.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(dlq_commands.app, name="dlq", help="List, look into and replay dead letters.")
+app.add_typer(apikey_commands.app, name="apikey", help="Create, list and revoke keys for the query service.")
+app.add_typer(fx_commands.app, name="fx", help="Import and list currency rates.")
+app.add_typer(prices_commands.app, name="prices", help="Check, compare and seed the price book.")
+app.add_typer(rollups_commands.app, name="rollups", help="Repair rollups from raw events.")
+
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="The embedded stack's folder.")]
+Port = Annotated[int | None, typer.Option("--port", help="Where to serve; 0 takes a free port.", min=0, max=65535)]
+
+
+@app.callback()
+def main_options(
+    context: typer.Context,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Say on the error stream what goes on.")] = False,
+) -> None:
+    """Set up what every verb shares."""
+    configure_logs(verbose=verbose)
+    check_environment(context.invoked_subcommand)
+
+
+@app.command()
+def demo(
+    data_dir: DataDir = None,
+    port: Port = None,
+    days: Annotated[int, typer.Option(help="How many days of traffic.", min=1, max=400)] = 90,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same traffic.")] = 7,
+    exit_: Annotated[bool, typer.Option("--exit", help="End after the summary.")] = False,
+) -> None:
+    """Seed believable traffic through the real pipeline, show a summary, and serve it."""
+    from spendmeter_deploy.embedded.demo import DemoOptions, run_demo
+
+    run(run_demo(_settings(data_dir, port), DemoOptions(days=days, seed=seed, exit=exit_)))
+
+
+@app.command()
+def up(data_dir: DataDir = None, port: Port = None) -> None:
+    """Run the embedded stack: broker, store, worker and query service."""
+    log_as_json()
+    run(_up(_settings(data_dir, port)), serves=True)
+
+
+app.command("replay")(replay_command)
+app.command("reprice")(reprice_command)
+app.command("verify")(verify_command)
+
+
+@app.command("migrate")
+def migrate_(
+    adopt_group: Annotated[
+        bool, typer.Option("--adopt-group", help="Hand the store over to SPENDMETER_GROUP; stop all workers first.")
+    ] = False,
+) -> None:
+    """Bring the store at SPENDMETER_STORE_DSN to this version's schema."""
+    run(_migrate(adopt_group=adopt_group))
+
+
+@app.command()
+def worker() -> None:
+    """Run a worker against SPENDMETER_BOOTSTRAP and SPENDMETER_STORE_DSN."""
+    from spendmeter_deploy.serving import work_forever
+
+    log_as_json()
+    run(work_forever(), serves=True)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8080,
+) -> None:
+    """Run the query service against SPENDMETER_STORE_DSN."""
+    from spendmeter_deploy.serving import serve_forever
+
+    log_as_json()
+    run(serve_forever(host, port), serves=True)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def bench(what: Annotated[list[str] | None, typer.Argument(help="Which measurements; all, if none.")] = None) -> None:
+    """Measure, and write docs/benchmarks.md: `make bench`, in a checkout that has what developers need."""
+    if not (CHECKOUT / "benchmarks").is_dir():
+        raise refuse("the benchmarks are in the repository, not in the package: clone it and run `make bench`")
+    command = [sys.executable, "-m", "benchmarks", *(what or ())]
+    os.chdir(CHECKOUT)
+    # In place of this process, so that a signal meets the measurement itself.
+    os.execv(sys.executable, command)  # noqa: S606 - our own module
+
+
+def main() -> None:
+    """The entry point of the `spendmeter` script."""
+    with leaving_in_time():
+        app()
+
+
+def _settings(data_dir: Path | None, port: int | None) -> StackSettings:
+    given = {"data_dir": data_dir, "port": port}
+    return StackSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+
+
+async def _up(settings: StackSettings) -> None:
+    from spendmeter_deploy.embedded.greeting import introduce
+    from spendmeter_deploy.embedded.stack import embedded_stack
+
+    async with embedded_stack(settings) as stack:
+        introduce(stack, Console())
+        await current_ending().told()
+
+
+async def _migrate(*, adopt_group: bool) -> None:
+    from spendmeter_stream.runtime.start import wait_for_store
+
+    with Store(StoreSettings()) as store:
+        await wait_for_store(store)
+        for migration in await migrate(store):
+            typer.echo(f"applied {migration.version:04}_{migration.name}")
+        typer.echo(f"the schema of {store.database} is up to date")
+        if adopt_group:
+            await _adopt_group(store)
+
+
+async def _adopt_group(store: Store) -> None:
+    from spendmeter_stream.journal.group_owner import adopt_group
+    from spendmeter_stream.settings import StreamSettings
+
+    group = StreamSettings().group
+    former = await adopt_group(store.session("group"), group)
+    typer.echo(
+        f"the store is filled by consumer group {group} from now on" + (f", formerly {former}" if former else "")
+    )
+
+
+if __name__ == "__main__":
+    main()

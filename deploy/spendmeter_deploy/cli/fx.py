@@ -1,0 +1,58 @@
+"""`spendmeter fx`: the dated rates at which amounts are shown in other currencies."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spendmeter_clickhouse.fx import FxFileError, FxRate, Imported, import_rates, list_rates, read_rates
+from spendmeter_deploy.cli.offline_store import offline_store
+from spendmeter_deploy.cli.running import run
+
+app = typer.Typer(help="Currency rates: import and list them.", no_args_is_help=True)
+
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="The folder of an embedded stack that is stopped.")]
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="CSV: date,currency,rate,source.", exists=True, dir_okay=False)],
+    data_dir: DataDir = None,
+) -> None:
+    """Store the rates of a file, all or, where any line is wrong, none. A second import changes nothing."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            rates = read_rates(lines)
+    except (FxFileError, UnicodeDecodeError) as error:
+        for fault in error.faults if isinstance(error, FxFileError) else (f"not UTF-8: {error}",):
+            typer.echo(f"{file}: {fault}", err=True)
+        raise typer.Exit(1) from None
+    done = run(_import(rates, data_dir))
+    typer.echo(f"{done.stored} rates stored, {done.unchanged} unchanged")
+
+
+@app.command("list")
+def list_(
+    currency: Annotated[str, typer.Option(help="Only this one, such as INR.")] = "",
+    data_dir: DataDir = None,
+) -> None:
+    """Show the stored rates as the CSV that `import` reads."""
+    typer.echo("date,currency,rate,source")
+    for rate in run(_list(currency, data_dir)):
+        source = '"' + rate.source.replace('"', '""') + '"' if set(rate.source) & set(',"') else rate.source
+        typer.echo(f"{rate.day},{rate.currency},{rate.per_usd.normalize():f},{source}")
+
+
+async def _import(rates: list[FxRate], data_dir: Path | None) -> Imported:
+    async with offline_store(data_dir) as store:
+        with store.session("fx") as session:
+            return await import_rates(session, rates, now=datetime.now(UTC))
+
+
+async def _list(currency: str, data_dir: Path | None) -> list[FxRate]:
+    async with offline_store(data_dir) as store:
+        with store.session("fx") as session:
+            return await list_rates(session, currency=currency)

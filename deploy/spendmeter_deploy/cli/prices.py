@@ -1,0 +1,96 @@
+"""`spendmeter prices`: check the price book, compare it with `genai-prices`, and seed it from there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, date, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spendmeter_stream.pricing import PriceBook, PriceBookError, packaged_directory
+
+if TYPE_CHECKING:
+    from spendmeter_stream.pricing.seed.seeding import Import
+
+app = typer.Typer(help="The price book: check it, compare it, seed it.", no_args_is_help=True)
+
+Directory = Annotated[Path | None, typer.Option(help="The folder of price files; the packaged book by default.")]
+Providers = Annotated[list[str] | None, typer.Argument(help="The book's names; all that can be seeded by default.")]
+
+
+@app.command()
+def check(
+    directory: Directory = None,
+    stale_days: Annotated[int, typer.Option(help="Name providers with rows not verified for so long.")] = 365,
+) -> None:
+    """Compiles the book. Lists every fault with its file and line, and ends with 1 if there is any."""
+    try:
+        book = PriceBook.load(directory)
+    except PriceBookError as error:
+        for fault in error.faults:
+            typer.echo(str(fault), err=True)
+        typer.echo(f"{len(error.faults)} faults", err=True)
+        raise typer.Exit(1) from None
+    models = {(price.terms.provider, pattern) for price in book.prices for pattern in price.patterns}
+    providers = {provider for provider, _ in models}
+    rates = sum(len(price.rates) for price in book.prices)
+    typer.echo(f"book {book.version}: {rates} rates of {len(models)} models of {len(providers)} providers")
+    today = _today()
+    terms = [price.terms for price in book.prices]
+    old = Counter(each.provider for each in terms if (today - date.fromisoformat(each.verified_at)).days > stale_days)
+    for provider, count in sorted(old.items()):
+        typer.echo(f"{provider}: {count} prices not verified for over {stale_days} days")
+
+
+@app.command()
+def diff(providers: Providers = None, directory: Directory = None) -> None:
+    """Shows what `import` would change: `+` new, `~` changed, `-` no longer sold. Ends with 1 if anything."""
+    planned = [plan for plan in _plan(providers, directory, _today()) if plan.lines]
+    for plan in planned:
+        typer.echo(f"{plan.provider} ({plan.file.name})")
+        for line in plan.lines:
+            typer.echo(f"  {line}")
+    if planned:
+        raise typer.Exit(1)
+    typer.echo("the seed says what the package says")
+
+
+@app.command("import")
+def import_(
+    providers: Providers = None,
+    directory: Directory = None,
+    effective: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="When a price changed that the package does not date; today."),
+    ] = None,
+) -> None:
+    """Continues the seed files from the installed `genai-prices`. A past price is never changed."""
+    today = _today()
+    for plan in _plan(providers, directory, effective.date() if effective else today):
+        plan.file.parent.mkdir(parents=True, exist_ok=True)
+        plan.file.write_text(plan.text, encoding="utf-8")
+        typer.echo(f"{plan.provider}: {len(plan.lines)} changes")
+        for model, reason in plan.skipped.items():
+            typer.echo(f"  left out: {model}: {reason}")
+
+
+def _plan(providers: list[str] | None, directory: Path | None, effective: date) -> list[Import]:
+    if find_spec("genai_prices") is None:
+        typer.echo("this needs the package genai-prices: pip install 'spendmeter[prices]'", err=True)
+        raise typer.Exit(2)
+    from spendmeter_stream.pricing.seed.genai import SEEDED, data_date
+    from spendmeter_stream.pricing.seed.seeding import plan_import
+
+    known = sorted(SEEDED.values())
+    for provider in providers or ():
+        if provider not in known:
+            raise typer.BadParameter(f"{provider!r} cannot be seeded; these can: {', '.join(known)}")
+    folder, checked = directory or packaged_directory(), data_date(_today())
+    return [plan_import(folder, name, effective=effective, checked=checked) for name in providers or known]
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()

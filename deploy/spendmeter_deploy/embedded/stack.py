@@ -1,0 +1,117 @@
+"""The embedded stack: broker, store, worker and query service, one process tree on one data folder."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import partial
+
+from prometheus_client import REGISTRY
+
+from spendmeter_clickhouse import Store, StoreSettings, migrate
+from spendmeter_deploy.embedded.broker import TansuBroker
+from spendmeter_deploy.embedded.folder import DataFolder
+from spendmeter_deploy.embedded.stack_end import stop_stack, watched
+from spendmeter_deploy.ending import current_ending
+from spendmeter_deploy.listening import listen, served, url_of
+from spendmeter_deploy.settings import StackSettings
+from spendmeter_rollups import ServiceSettings, create_app
+from spendmeter_stream.journal.group_owner import adopt_group
+from spendmeter_stream.kafka.topic_admin import ensure_topics
+from spendmeter_stream.settings import StreamSettings
+from spendmeter_stream.worker import Worker, create_worker
+
+
+@dataclass(frozen=True, slots=True)
+class AdminKey:
+    """The key that sees everything, and whether it was made for this run."""
+
+    value: str
+    made: bool
+
+
+class EmbeddedStack:
+    """A running stack: where it can be reached, and what of it a command may ask."""
+
+    def __init__(
+        self, *, folder: DataFolder, broker: TansuBroker, store: Store, worker: Worker, url: str, key: AdminKey
+    ):
+        self.folder = folder
+        self.broker = broker
+        self.store = store
+        self.worker = worker
+        self.url = url
+        self.key = key.value
+        self.made_key = key.made
+        """Whether the key was made for this run, because no setting names one."""
+        self.announced = False
+        """Whether anybody can know of it, and so have sent it an event."""
+        self.failure = ""
+        """Why it ends by itself."""
+
+    async def caught_up(self, *, timeout: float) -> bool:
+        """Wait until all that the broker has is stored; False if that takes longer than `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while not self.worker.ingest.caught_up():
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(0.05)
+        return True
+
+
+@contextlib.asynccontextmanager
+async def embedded_stack(settings: StackSettings) -> AsyncIterator[EmbeddedStack]:
+    """Start everything, in order; stop everything in the opposite order, the broker last.
+
+    :raises StartError: one line that says what stands in the way.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        folder = DataFolder(settings.data_dir)
+        folder.acquire()
+        stack.callback(folder.release)
+        listener = listen(settings.host, settings.port)
+        stack.callback(listener.close)
+        broker = TansuBroker(log_file=folder.broker_log)
+        await broker.start()
+        stack.push_async_callback(broker.stop)
+        ending = current_ending()
+        ending.at_abort(broker.kill)
+        ending.at_abort(folder.release)
+        store = Store(StoreSettings(store_dsn=folder.store_dsn))
+        stack.callback(store.close)
+        await migrate(store)
+        stream = StreamSettings(
+            bootstrap=broker.bootstrap,
+            # Offsets of a memory broker mean nothing after it: each start is a new life of the topic.
+            incarnation=uuid.uuid4().hex,
+            rebalance_timeout_ms=2000,
+            # Tansu answers a join after half of this, and two groups are joined one after the other at each start.
+            session_timeout_ms=5000,
+        )
+        await ensure_topics(stream.client_options(), usage_partitions=stream.usage_partitions)
+        # The folder is locked, so no other group can be at work: whatever its name was, its offsets are gone.
+        with store.session("group") as session:
+            await adopt_group(session, stream.group)
+        worker = create_worker(settings=stream, store=store, web=False)
+        service = ServiceSettings()
+        key = AdminKey(service.admin_key or secrets.token_urlsafe(32), made=not service.admin_key)
+        service = service.model_copy(update={"admin_key": key.value})
+        running = EmbeddedStack(folder=folder, broker=broker, store=store, worker=worker, url=url_of(listener), key=key)
+        stack.push_async_callback(
+            partial(stop_stack, running, drain_seconds=settings.drain_seconds, seconds=stream.stop_timeout_seconds)
+        )
+        await worker.app.start()
+        serving = await stack.enter_async_context(
+            served(
+                create_app(store=store, settings=service, registry=REGISTRY, failures=worker.health.failures), listener
+            )
+        )
+        await stack.enter_async_context(watched(running, serving))
+        folder.announce(broker.bootstrap, running.url)
+        running.announced = True
+        yield running

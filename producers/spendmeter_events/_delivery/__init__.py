@@ -1,0 +1,1 @@
+"""Deliver events to Kafka in the background: buffer, lanes, retries, losses."""

@@ -1,0 +1,62 @@
+"""Recognises the keys that `spendmeter apikey` made."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from spendmeter_clickhouse import Session
+from spendmeter_clickhouse.api_keys import ApiKey, digest_of, list_keys, prefix_of
+from spendmeter_rollups.access.auth import Credential, Limits
+
+REFRESH_SECONDS: Final = 5.0
+"""How long a revoked key may still be let in."""
+_NEW_KEY_SECONDS: Final = 1.0
+"""How soon the store is asked again for a prefix that is not known: a flood of wrong keys must not become one of
+queries."""
+
+
+class ApiKeys:
+    """Keeps all valid keys in memory, and reads them again every few seconds. Raises `StoreError` where it cannot."""
+
+    def __init__(self, session: Session, *, clock: Callable[[], datetime]) -> None:
+        self._session = session
+        self._clock = clock
+        self._keys: dict[str, ApiKey] = {}
+        self._read_at = float("-inf")
+        self._reading = asyncio.Lock()
+
+    async def authenticate(self, token: str) -> Credential | None:
+        """None for a key that was never made, was revoked, or is over."""
+        prefix = prefix_of(token)
+        if not prefix.startswith("spm_"):
+            return None
+        await self._refresh(_NEW_KEY_SECONDS if prefix not in self._keys else REFRESH_SECONDS)
+        key = self._keys.get(prefix)
+        # Digests, in constant time: how long a wrong key takes tells nothing about the right one.
+        if key is None or not hmac.compare_digest(digest_of(token), key.digest) or not key.valid(self._clock()):
+            return None
+        return Credential(f"key:{key.prefix}", frozenset(key.scopes), key.org_id or None, _limits(key))
+
+    def close(self) -> None:
+        """Close the session."""
+        self._session.close()
+
+    async def _refresh(self, oldest: float) -> None:
+        async with self._reading:
+            if time.monotonic() - self._read_at > oldest:
+                self._keys = {key.prefix: key for key in await list_keys(self._session, valid_at=self._clock())}
+                self._read_at = time.monotonic()
+
+
+def _limits(key: ApiKey) -> Limits:
+    return Limits(
+        requests_per_minute=key.requests_per_minute,
+        query_seconds=key.query_seconds,
+        query_memory_bytes=key.query_memory_bytes,
+        query_rows=key.query_rows,
+    )

@@ -1,0 +1,1 @@
+"""Monthly budgets and currency rates."""

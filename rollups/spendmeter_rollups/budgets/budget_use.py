@@ -1,0 +1,128 @@
+"""How much of each budget is used, and when it will be used up (features row 17).
+
+A budget is about the calendar month of its org's time zone, whatever window a board shows, and counts chargeable
+cost: what an org pays for on a key of its own is not the platform's money.
+
+The forecast continues the straight line of `projection` through the complete days of the last 30: the budget is
+exhausted on the first day on which what is spent, plus the line's values up to that day, reaches the amount. None
+is named beyond the month's end, because the next month begins at zero.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from spendmeter_clickhouse.budgets import Budget, calendar_month
+from spendmeter_rollups.forecast.trend import Day, complete_days, continued, days_left
+from spendmeter_rollups.query import sums as queries
+from spendmeter_rollups.query.reader import Reader
+from spendmeter_rollups.query.scope import Scope
+from spendmeter_rollups.query.windows import Window, bucket_edges, local_date, start_of_day
+from spendmeter_rollups.views.row_details import Key, key_of
+
+_TREND: Final = timedelta(days=30)
+_UTC: Final = ZoneInfo("UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetUse:
+    """What was spent of a budget in `month` (USD), and the forecast; None where there are too few days for one."""
+
+    month: Window
+    zone: ZoneInfo
+    spent: Decimal
+    projected: float | None
+    exhausted_on: date | None
+
+
+async def budget_uses(
+    reader: Reader, scope: Scope, pairs: Sequence[tuple[Budget, Decimal | None]], zones: Mapping[str, ZoneInfo]
+) -> list[BudgetUse]:
+    """The use of each budget, in order. `pairs` are budgets with their amounts in USD, None where no rate is known.
+
+    One query for all budgets of the same kind and zone.
+    """
+    groups: dict[tuple[tuple[str, ...], str], list[Budget]] = {}
+    for budget, _ in pairs:
+        groups.setdefault((tuple(budget.filters()), _zone(budget, zones).key), []).append(budget)
+    found = await asyncio.gather(
+        *(_daily(reader, scope, ZoneInfo(zone), columns, group) for (columns, zone), group in groups.items())
+    )
+    days = {
+        budget.budget_id: each.get(_key(budget), {})
+        for group, each in zip(groups.values(), found, strict=True)
+        for budget in group
+    }
+    return [_use(scope.now, _zone(budget, zones), days[budget.budget_id], amount) for budget, amount in pairs]
+
+
+def _zone(budget: Budget, zones: Mapping[str, ZoneInfo]) -> ZoneInfo:
+    return zones.get(budget.org_id, _UTC)
+
+
+def _key(budget: Budget) -> Key:
+    return tuple(value for (value,) in budget.filters().values())
+
+
+async def _daily(
+    reader: Reader, scope: Scope, zone: ZoneInfo, columns: tuple[str, ...], budgets: Iterable[Budget]
+) -> dict[Key, dict[date, Day]]:
+    """Key of a budget → its days since the month began, and the 30 days before today in any case."""
+    keys = [_key(budget) for budget in budgets]
+    filters = {column: tuple(sorted({key[at] for key in keys})) for at, column in enumerate(columns)}
+    window = _window(scope.now, zone)
+    about = replace(scope, window=window, zone=zone, filters=filters)
+    edges = bucket_edges(window, "day", zone)
+    what = about.sums(columns, ("requests", "chargeable_cost"), edges=edges[:-1])
+    found: dict[Key, dict[date, Day]] = {}
+    for row in await reader.rows(queries.sums(what, about.pieces(what, end=edges[-1]))):
+        day = datetime.fromtimestamp(row["bucket"] / 1000, zone).date()
+        found.setdefault(key_of(row, columns), {})[day] = Day(day, row["chargeable_cost"], row["requests"])
+    return found
+
+
+def _window(now: datetime, zone: ZoneInfo) -> Window:
+    month, _ = calendar_month(now, zone)
+    trend = start_of_day(local_date(now, zone) - _TREND, zone)
+    # At the very instant of midnight there is nothing yet to add up, and a window cannot be empty.
+    return Window(min(month, trend), max(now, month + timedelta(milliseconds=1)))
+
+
+def _use(now: datetime, zone: ZoneInfo, days: Mapping[date, Day], amount: Decimal | None) -> BudgetUse:
+    month = Window(*calendar_month(now, zone))
+    first = local_date(month.start, zone)
+    this_month = [days[day] for day in sorted(days) if day >= first]
+    spent = sum((day.cost for day in this_month), Decimal(0))
+    window = Window(start_of_day(local_date(now, zone) - _TREND, zone), now)
+    recent = {day: used for day, used in days.items() if start_of_day(day, zone) >= window.start}
+    left = days_left(now, zone, month.end)
+    found = continued(complete_days(recent, window=window, zone=zone, now=now), left, spent=spent)
+    ahead = [(day, cost) for (day, _), cost in zip(left, found.days, strict=True)] if found else []
+    return BudgetUse(
+        month=month,
+        zone=zone,
+        spent=spent,
+        projected=found.projected if found else None,
+        exhausted_on=None if amount is None else exhausted_on(this_month, ahead, amount),
+    )
+
+
+def exhausted_on(days: Sequence[Day], ahead: Sequence[tuple[date, float]], amount: Decimal) -> date | None:
+    """The first day of `days` (so far), then of `ahead` (fitted), by whose end `amount` is spent; None for none."""
+    spent = Decimal(0)
+    for day in days:
+        spent += day.cost
+        if spent >= amount:
+            return day.date
+    total = float(spent)
+    for day_ahead, cost in ahead:
+        total += cost
+        if total >= amount:
+            return day_ahead
+    return None

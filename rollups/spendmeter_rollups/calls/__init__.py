@@ -1,0 +1,1 @@
+"""Answers about single calls: the log, the errors, a user's page."""

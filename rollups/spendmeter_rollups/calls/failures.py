@@ -1,0 +1,121 @@
+"""Errors: their rate over time, by provider and type, and the recent ones (features row 12)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Final
+
+from pydantic import BaseModel, Field
+
+from spendmeter_rollups.calls.log import COLUMNS, EventRow, event_row
+from spendmeter_rollups.query import sums as queries
+from spendmeter_rollups.query.log_statement import events
+from spendmeter_rollups.query.reader import Reader, Row
+from spendmeter_rollups.query.scope import Scope
+from spendmeter_rollups.query.statement import milliseconds
+from spendmeter_rollups.query.windows import Granularity
+from spendmeter_rollups.views.answers import Answer, frame
+from spendmeter_rollups.views.series import granularity_of, series_edges
+from spendmeter_rollups.views.timeseries import GranularityParams
+
+_MEASURES: Final = ("requests", "errors")
+
+
+class ErrorsParams(GranularityParams):
+    """How many recent errors."""
+
+    recent: Annotated[int, Field(ge=0, le=200)] = 20
+
+
+class ErrorPoint(BaseModel):
+    """One bucket."""
+
+    start: datetime
+    requests: int
+    errors: int
+    error_rate: float | None = Field(description="errors / requests; null without requests")
+
+
+class ErrorKind(BaseModel):
+    """One type of error of one provider."""
+
+    provider: str
+    error_type: str
+    errors: int
+    share: float = Field(description="of all errors")
+
+
+class ErrorsAnswer(Answer):
+    """Cancelled calls are no errors."""
+
+    requests: int
+    errors: int
+    error_rate: float | None
+    granularity: Granularity
+    points: list[ErrorPoint]
+    kinds: list[ErrorKind] = Field(description="most frequent first")
+    recent: list[EventRow] = Field(description="newest first, with message, user and feature")
+
+
+async def errors(reader: Reader, scope: Scope, *, params: ErrorsParams) -> ErrorsAnswer:
+    """Rates from rollups, the recent list from the log."""
+    granularity = granularity_of(scope, params.granularity)
+    edges = series_edges(scope, granularity)
+    failed = scope.narrowed(status=("error",))
+    over_time, kinds, recent = await asyncio.gather(
+        _sums(reader, scope, (), edges),
+        _sums(reader, failed, ("provider", "error_type"), ()),
+        reader.rows(events(failed.window, failed.filters, columns=COLUMNS, before=None, limit=params.recent)),
+    )
+    requests, failures = (sum(row[name] for row in over_time) for name in _MEASURES)
+    return ErrorsAnswer(
+        **frame(scope),
+        requests=requests,
+        errors=failures,
+        error_rate=_rate(failures, requests),
+        granularity=granularity,
+        points=_points(over_time, edges, scope),
+        kinds=_kinds(kinds, failures),
+        recent=[event_row(row, scope) for row in recent],
+    )
+
+
+async def _sums(reader: Reader, scope: Scope, columns: tuple[str, ...], edges: Sequence[datetime]) -> list[Row]:
+    what = scope.sums(columns, _MEASURES, edges=edges[:-1])
+    return await reader.rows(queries.sums(what, scope.pieces(what, end=edges[-1] if edges else None)))
+
+
+def _points(rows: Sequence[Row], edges: Sequence[datetime], scope: Scope) -> list[ErrorPoint]:
+    found = {row["bucket"]: (row["requests"], row["errors"]) for row in rows}
+    points = []
+    for edge in edges[:-1]:
+        requests, failures = found.get(milliseconds(edge), (0, 0))
+        points.append(
+            ErrorPoint(
+                start=edge.astimezone(scope.zone),
+                requests=requests,
+                errors=failures,
+                error_rate=_rate(failures, requests),
+            )
+        )
+    return points
+
+
+def _kinds(rows: Sequence[Row], total: int) -> list[ErrorKind]:
+    ordered = sorted(rows, key=lambda row: (-row["errors"], row["provider"], row["error_type"]))
+    return [
+        ErrorKind(
+            provider=row["provider"],
+            error_type=row["error_type"],
+            errors=row["errors"],
+            share=round(row["errors"] / total, 6),
+        )
+        for row in ordered
+        if row["errors"] > 0
+    ]
+
+
+def _rate(failures: int, requests: int) -> float | None:
+    return round(failures / requests, 6) if requests else None

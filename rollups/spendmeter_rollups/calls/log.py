@@ -1,0 +1,172 @@
+"""The log of calls, one row each, newest first, paged by key (features row 11)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from spendmeter_rollups.catalogue.dimensions import TOKENS, UNITS
+from spendmeter_rollups.catalogue.money import Money
+from spendmeter_rollups.problems import Problem, invalid_parameter
+from spendmeter_rollups.query.log_statement import events as events_query
+from spendmeter_rollups.query.params import ScopeParams, Value
+from spendmeter_rollups.query.reader import Reader, Row
+from spendmeter_rollups.query.scope import Scope
+from spendmeter_rollups.query.statement import milliseconds
+from spendmeter_rollups.views.answers import Answer, frame
+
+Cursor = tuple[int, UUID]
+"""When the last seen call was made, in Unix milliseconds, and its id."""
+
+_WHO: Final = ("org_id", "user_id", "role", "class_name", "section")
+_WHAT: Final = (
+    "feature",
+    "action",
+    "agent_id",
+    "task_id",
+    "configuration_id",
+    "conversation_id",
+    "request_id",
+    "service",
+    "provider",
+    "model",
+    "key_source",
+)
+_OUTCOME: Final = (
+    "pricing_status",
+    "status",
+    "error_type",
+    "error_message",
+    "latency_ms",
+    "ttft_ms",
+    "streamed",
+)
+COLUMNS: Final = (
+    "event_id",
+    "occurred_at",
+    *_WHO,
+    *_WHAT,
+    *TOKENS,
+    "reasoning_tokens",
+    *UNITS,
+    "cost",
+    *_OUTCOME,
+)
+
+
+class LogParams(ScopeParams):
+    """Which calls."""
+
+    status: list[Literal["ok", "error", "cancelled"]] = Field([], max_length=3, description="any of these")
+
+
+class EventsParams(LogParams):
+    """A page of the log."""
+
+    page_size: Annotated[int, Field(ge=10, le=500)] = 50
+    cursor: Annotated[Value | None, Field(description="`next_cursor` of the page before")] = None
+
+
+class EventRow(BaseModel):
+    """One call. `cost` is what it was estimated at when it was made; later corrections are not in it."""
+
+    event_id: UUID
+    occurred_at: datetime = Field(description="with the offset of `tz`")
+    org_id: str
+    user_id: str = Field(description="`system` for calls made without a user")
+    role: str
+    class_name: str
+    section: str
+    feature: str
+    action: str
+    agent_id: str
+    task_id: str
+    configuration_id: str
+    conversation_id: str
+    request_id: str
+    service: str
+    provider: str
+    model: str
+    key_source: str
+    input_tokens: int
+    cache_read_tokens: int
+    cache_write_5m_tokens: int
+    cache_write_1h_tokens: int
+    output_tokens: int
+    input_audio_tokens: int
+    output_audio_tokens: int
+    reasoning_tokens: int
+    characters: int
+    audio_seconds: Money
+    images: int
+    tool_calls: int
+    cost: Money
+    pricing_status: str
+    status: str
+    error_type: str
+    error_message: str
+    latency_ms: int | None
+    ttft_ms: int | None
+    streamed: bool
+
+
+class EventsAnswer(Answer):
+    """A page. Rows that arrive later never move or repeat the rows of pages already fetched."""
+
+    rows: list[EventRow]
+    next_cursor: str | None = Field(description="give it as `cursor` for the next page; null on the last")
+
+
+async def events(reader: Reader, scope: Scope, *, params: EventsParams) -> EventsAnswer:
+    """Raises `Problem` for a cursor that is not one of ours."""
+    before = decode_cursor(params.cursor) if params.cursor else None
+    scope = with_status(scope, params)
+    # One row more than the page tells whether there is a next one.
+    query = events_query(scope.window, scope.filters, columns=COLUMNS, before=before, limit=params.page_size + 1)
+    rows = await reader.rows(query)
+    page = rows[: params.page_size]
+    following = encode_cursor(page[-1]) if len(rows) > params.page_size else None
+    return EventsAnswer(**frame(scope), rows=[event_row(row, scope) for row in page], next_cursor=following)
+
+
+def with_status(scope: Scope, params: LogParams) -> Scope:
+    """Only the calls that ended as asked for."""
+    return scope.narrowed(status=tuple(params.status)) if params.status else scope
+
+
+def event_row(row: Row, scope: Scope) -> EventRow:
+    """A row of `COLUMNS` as the answer gives it."""
+    values: dict[str, Any] = {
+        **row,
+        "occurred_at": row["occurred_at"].astimezone(scope.zone),
+        "cost": scope.rate.convert(Decimal(row["cost"])),
+    }
+    return EventRow(**values)
+
+
+def encode_cursor(row: Row) -> str:
+    """The place after `row`, opaque to the caller."""
+    text = f"{milliseconds(row['occurred_at'])}:{row['event_id']}"
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode_cursor(text: str) -> Cursor:
+    """The inverse of `encode_cursor`. Raises `Problem` for anything else."""
+    try:
+        moment, _, event_id = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().partition(":")
+        number = int(moment)
+        if not 0 <= number < 2**43:
+            raise _no_cursor()
+        return number, UUID(event_id)
+    except (ValueError, binascii.Error):
+        raise _no_cursor() from None
+
+
+def _no_cursor() -> Problem:
+    return invalid_parameter("cursor", "is not a cursor", allowed=["next_cursor of an answer"])

@@ -1,0 +1,1 @@
+"""Dimensions, aggregates and money: the one list of what can be asked."""

@@ -1,0 +1,85 @@
+"""From summed measures to the figures of an answer: the ratios, the token totals, the amounts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from spendmeter_rollups.catalogue.dimensions import COMPONENTS, TOKENS
+from spendmeter_rollups.catalogue.money import Rate
+
+_PROMPT: Final = (
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "input_audio_tokens",
+)
+_COMPLETION: Final = ("output_tokens", "output_audio_tokens")
+_AMOUNTS: Final = ("cost", "chargeable_cost", *COMPONENTS, "cache_savings")
+_HIDDEN: Final = ("latency_sum", "latency_requests", "ttft_sum", "ttft_requests", "provider_cost_requests")
+
+_EPOCH_YEAR: Final = 1970
+
+Sums = Mapping[str, Any]
+"""Measure → its sum."""
+
+
+def zero(measures: Iterable[str]) -> dict[str, Any]:
+    """The sums of nothing."""
+    amounts = (*_AMOUNTS, "audio_seconds", "provider_cost")
+    nothing: dict[str, Any] = {measure: Decimal(0) if measure in amounts else 0 for measure in measures}
+    return nothing | {name: None for name in ("first_seen", "last_seen") if name in nothing}
+
+
+def add(rows: Iterable[Sums], measures: Iterable[str]) -> dict[str, Any]:
+    """The sums of several rows together."""
+    total = zero(measures)
+    for row in rows:
+        for measure in total:
+            total[measure] = _combine(measure, total[measure], row[measure])
+    return total
+
+
+def figures(sums: Sums, rate: Rate) -> dict[str, Any]:
+    """Everything an answer says about `sums`, amounts converted at `rate`. Ratios of nothing are None."""
+    found = {name: value for name, value in sums.items() if name not in _HIDDEN}
+    for name in _AMOUNTS:
+        if name in found:
+            found[name] = rate.convert(found[name])
+    for name in ("first_seen", "last_seen"):
+        # The least and the greatest of no rows is the epoch.
+        if name in found and found[name] is not None and found[name].year == _EPOCH_YEAR:
+            found[name] = None
+    found["prompt_tokens"] = sum(sums[name] for name in _PROMPT)
+    found["completion_tokens"] = sum(sums[name] for name in _COMPLETION)
+    found["total_tokens"] = sum(sums[name] for name in TOKENS)
+    found["cached_tokens"] = sums["cache_read_tokens"]
+    found["success_rate"] = _ratio(sums["requests"] - sums["errors"], sums["requests"])
+    found["avg_latency_ms"] = _ratio(sums["latency_sum"], sums["latency_requests"])
+    if "ttft_sum" in sums:
+        found["avg_ttft_ms"] = _ratio(sums["ttft_sum"], sums["ttft_requests"])
+    if "provider_cost" in sums:
+        known = sums["provider_cost_requests"]
+        found["provider_cost"] = rate.convert(sums["provider_cost"]) if known else None
+    return found
+
+
+def change(current: Any, previous: Any) -> float | None:
+    """Relative change: 0.5 is half as much again. None where there was nothing before, or nothing to compare."""
+    if current is None or not previous:
+        return None
+    return round(float((Decimal(str(current)) - Decimal(str(previous))) / Decimal(str(previous))), 6)
+
+
+def _ratio(part: Any, whole: Any) -> float | None:
+    return round(float(part) / float(whole), 6) if whole else None
+
+
+def _combine(measure: str, left: Any, right: Any) -> Any:
+    if measure not in ("first_seen", "last_seen"):
+        return left + right
+    if left is None or right is None:
+        return right if left is None else left
+    return min(left, right) if measure == "first_seen" else max(left, right)

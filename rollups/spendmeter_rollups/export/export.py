@@ -1,0 +1,139 @@
+"""Whole views as CSV, in constant memory however many rows they have (features row 21).
+
+Rows are read in portions by key, each a query of its own within the limits of every other: a client that reads
+slowly holds no thread and no query, and rows that arrive meanwhile neither repeat nor hide others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from spendmeter_rollups.calls.log import COLUMNS, LogParams, with_status
+from spendmeter_rollups.catalogue.dimensions import Dimension
+from spendmeter_rollups.export.csv_text import csv_text
+from spendmeter_rollups.query.log_statement import events
+from spendmeter_rollups.query.reader import Reader, Row
+from spendmeter_rollups.query.scope import Scope
+from spendmeter_rollups.query.statement import milliseconds
+from spendmeter_rollups.query.windows import Window, local_date
+from spendmeter_rollups.views.breakdown import BreakdownRow, all_rows
+from spendmeter_rollups.views.timeseries import Point, SeriesParams, find_group, timeseries
+
+PORTION: Final = 5_000
+"""Calls read at a time."""
+_REACH: Final = timedelta(hours=1)
+"""How far back a portion of calls looks at first: further where that finds fewer than a portion."""
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_KEYS: Final = 1_000
+"""Rows of a breakdown read at a time: their keys go into the text of further queries."""
+_RATE: Final = ("currency", "per_usd", "rate_date")
+_USER: Final = ("org_name", "role", "class_name", "section", "top_feature")
+_NESTED: Final = ("key", "user", "sparkline")
+
+Rows = list[Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A view as rows of cells, a portion at a time."""
+
+    view: str
+    scope: Scope
+    header: tuple[str, ...]
+    portions: AsyncIterator[Rows]
+
+    @property
+    def file_name(self) -> str:
+        """The view and its first and last day."""
+        window, zone = self.scope.window, self.scope.zone
+        last = local_date(window.end - timedelta(milliseconds=1), zone)
+        return f"spendmeter-{self.view}-{local_date(window.start, zone)}-to-{last}.csv"
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """CSV text, the header with the first portion. Every row ends with the currency and its dated rate."""
+        rate = self.scope.rate
+        ending = (rate.currency, rate.per_usd, rate.on)
+        rows: Rows = [(*self.header, *_RATE)]
+        async for portion in self.portions:
+            rows += [(*row, *ending) for row in portion]
+            # Thousands of rows take long enough to hold up everyone else on the event loop.
+            yield (await asyncio.to_thread(csv_text, rows)).encode()
+            rows = []
+        if rows:
+            yield csv_text(rows).encode()
+
+
+def export_events(reader: Reader, scope: Scope, *, params: LogParams) -> Export:
+    """The log, newest first."""
+    return Export("events", scope, COLUMNS, _events(reader, with_status(scope, params)))
+
+
+def export_breakdown(reader: Reader, scope: Scope, *, dimension: Dimension) -> Export:
+    """All values of a dimension, by key."""
+    names = [name for name in BreakdownRow.model_fields if name not in _NESTED]
+    header = (*dimension.columns, *(_USER if dimension.name == "user" else ()), *names)
+    return Export(dimension.name, scope, header, _breakdown(reader, scope, dimension, names))
+
+
+def export_timeseries(reader: Reader, scope: Scope, *, params: SeriesParams) -> Export:
+    """A row per group and bucket; the key is empty, and `other` true, for all groups beyond the limit."""
+    dimension = find_group(params.group_by)
+    columns = dimension.columns if dimension else ()
+    header = (*columns, *(("other",) if columns else ()), *Point.model_fields)
+    return Export("timeseries", scope, header, _timeseries(reader, scope, params, columns))
+
+
+async def _events(reader: Reader, scope: Scope) -> AsyncIterator[Rows]:
+    # A limit alone lets the store open every part of the window for each portion, which took a hundred times as long.
+    left, before, reach = scope.window, None, _REACH
+    while True:
+        start = max(left.start, left.end - reach)
+        query = events(Window(start, left.end), scope.filters, columns=COLUMNS, before=before, limit=PORTION)
+        rows = await reader.rows(query)
+        if rows:
+            yield [_event(row, scope) for row in rows]
+        if len(rows) == PORTION:
+            last = rows[-1]
+            before = (milliseconds(last["occurred_at"]), last["event_id"])
+            left, reach = Window(left.start, last["occurred_at"] + _MILLISECOND), max(_REACH, reach / 2)
+        elif start > left.start:
+            left, before, reach = Window(left.start, start), None, reach * 2
+        else:
+            return
+
+
+def _event(row: Row, scope: Scope) -> Sequence[Any]:
+    shown = {
+        **row,
+        "cost": scope.rate.convert(row["cost"]),
+        "occurred_at": row["occurred_at"].astimezone(scope.zone),
+    }
+    return tuple(shown.values())
+
+
+async def _breakdown(reader: Reader, scope: Scope, dimension: Dimension, names: Sequence[str]) -> AsyncIterator[Rows]:
+    async for portion in all_rows(reader, scope, dimension, portion=_KEYS):
+        yield [
+            (
+                *(row.key[column] for column in dimension.columns),
+                *((getattr(row.user, name) for name in _USER) if row.user else ()),
+                *(getattr(row, name) for name in names),
+            )
+            for row in portion
+        ]
+
+
+async def _timeseries(
+    reader: Reader, scope: Scope, params: SeriesParams, columns: Sequence[str]
+) -> AsyncIterator[Rows]:
+    answer = await timeseries(reader, scope, params=params)
+    for series in answer.series:
+        key = [
+            *(series.key[column] if series.key else None for column in columns),
+            *([series.other] if columns else ()),
+        ]
+        yield [(*key, *(getattr(point, name) for name in Point.model_fields)) for point in series.points]

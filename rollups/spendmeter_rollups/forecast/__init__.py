@@ -1,0 +1,1 @@
+"""Projection of the month's end."""

@@ -1,0 +1,91 @@
+"""What the current month will have cost at its end (features row 14). The formula is in `projection`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Final, Literal
+
+from pydantic import BaseModel, Field
+
+from spendmeter_clickhouse.budgets import calendar_month
+from spendmeter_rollups.catalogue.money import Money
+from spendmeter_rollups.forecast.projection import CONFIDENCE, MIN_POINTS, Forecast
+from spendmeter_rollups.forecast.trend import Day, complete_days, continued, days_left, used_points
+from spendmeter_rollups.query import sums as queries
+from spendmeter_rollups.query.reader import Reader
+from spendmeter_rollups.query.scope import Scope
+from spendmeter_rollups.query.windows import Window, bucket_edges, local_date
+from spendmeter_rollups.views.answers import Answer, frame
+
+_TICK: Final = timedelta(milliseconds=1)
+
+
+class ProjectedDay(BaseModel):
+    """One day that is left: the dashed end of the trend line."""
+
+    date: date
+    cost: Money = Field(description="for today, of the part of the day that is left")
+
+
+class ProjectionAnswer(Answer):
+    """The month in which `as_of` lies, by the clock of `tz`. The window chooses the days the trend is fitted to."""
+
+    status: Literal["ok", "insufficient_data"]
+    month: str = Field(examples=["2026-11"])
+    points: int = Field(description=f"complete days with usage; {MIN_POINTS} are needed")
+    spent: Money = Field(description="this month, until now")
+    projected: Money | None
+    lower: Money | None
+    upper: Money | None
+    confidence: float = CONFIDENCE
+    days: list[ProjectedDay]
+
+
+async def projection(reader: Reader, scope: Scope) -> ProjectionAnswer:
+    """Days cut in the scope's zone; today is not a point, for it is not over."""
+    start, end = calendar_month(scope.now, scope.zone)
+    spent_days, days = await asyncio.gather(
+        _daily(reader, replace(scope, window=Window(start, max(scope.now, start + _TICK)))),
+        _daily(reader, scope),
+    )
+    spent = sum((day.cost for day in spent_days.values()), Decimal(0))
+    points = complete_days(days, window=scope.window, zone=scope.zone, now=scope.now)
+    left = days_left(scope.now, scope.zone, end)
+    return _answer(scope, used_points(points), spent, continued(points, left, spent=spent), left)
+
+
+async def _daily(reader: Reader, scope: Scope) -> dict[date, Day]:
+    edges = bucket_edges(scope.window, "day", scope.zone)
+    what = scope.sums((), ("requests", "cost"), edges=edges[:-1])
+    rows = await reader.rows(queries.sums(what, scope.pieces(what, end=edges[-1])))
+    dates = [datetime.fromtimestamp(row["bucket"] / 1000, scope.zone).date() for row in rows]
+    return {day: Day(day, row["cost"], row["requests"]) for day, row in zip(dates, rows, strict=True)}
+
+
+def _answer(
+    scope: Scope,
+    points: int,
+    spent: Decimal,
+    found: Forecast | None,
+    left: Sequence[tuple[date, float]],
+) -> ProjectionAnswer:
+    def amount(value: float) -> Decimal:
+        # A forecast has no twelve meaningful decimals.
+        return scope.rate.convert(Decimal(repr(round(value, 6))))
+
+    days = zip(left, found.days, strict=True) if found else ()
+    return ProjectionAnswer(
+        **frame(scope),
+        status="ok" if found else "insufficient_data",
+        month=f"{local_date(scope.now, scope.zone):%Y-%m}",
+        points=points,
+        spent=scope.rate.convert(spent),
+        projected=amount(found.projected) if found else None,
+        lower=amount(found.lower) if found else None,
+        upper=amount(found.upper) if found else None,
+        days=[ProjectedDay(date=day, cost=amount(cost)) for (day, _), cost in days],
+    )

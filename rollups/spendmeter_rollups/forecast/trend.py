@@ -1,0 +1,69 @@
+"""Days of spend: which are points of a trend, which are left of a month, and what the trend says of those."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from spendmeter_rollups.forecast.projection import MIN_POINTS, Forecast, forecast
+from spendmeter_rollups.query.windows import Window, local_date, start_of_day
+
+_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What one local day cost, in USD."""
+
+    date: date
+    cost: Decimal
+    requests: int
+
+
+def complete_days(days: Mapping[date, Day], *, window: Window, zone: ZoneInfo, now: datetime) -> list[Day]:
+    """The days that lie whole in `window` and before today, without gaps, from the first with a request on."""
+    used = [day.date for day in days.values() if day.requests]
+    if not used:
+        return []
+    date = min(used)
+    if start_of_day(date, zone) < window.start:
+        date += _DAY
+    today, found = local_date(now, zone), []
+    while date < today and start_of_day(date + _DAY, zone) <= window.end:
+        found.append(days.get(date, Day(date, Decimal(0), 0)))
+        date += _DAY
+    return found
+
+
+def days_left(now: datetime, zone: ZoneInfo, end: datetime) -> list[tuple[date, float]]:
+    """Each day from today until `end` (a midnight of `zone`), and the share of it that is left."""
+    today = local_date(now, zone)
+    begin, over = start_of_day(today, zone), start_of_day(today + _DAY, zone)
+    left = [(today, (over - now) / (over - begin))]
+    day = today + _DAY
+    while start_of_day(day, zone) < end:
+        left.append((day, 1.0))
+        day += _DAY
+    return left
+
+
+def used_points(points: Sequence[Day]) -> int:
+    """How many of the points have a request."""
+    return sum(1 for day in points if day.requests)
+
+
+def continued(points: Sequence[Day], left: Sequence[tuple[date, float]], *, spent: Decimal) -> Forecast | None:
+    """The trend of `points` over the days that are left; None under `MIN_POINTS` days with requests."""
+    if used_points(points) < MIN_POINTS:
+        return None
+    first = points[0].date
+    return forecast(
+        [float(day.cost) for day in points],
+        spent=float(spent),
+        ahead=[(day - first).days for day, _ in left],
+        weights=[share for _, share in left],
+    )

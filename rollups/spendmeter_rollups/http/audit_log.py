@@ -1,0 +1,78 @@
+"""Who read whose page: recorded by every read, and shown to those who may see the org."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from spendmeter_rollups.http.service import Exchange
+from spendmeter_rollups.problems import invalid_parameter
+from spendmeter_rollups.query.lookups import audited
+from spendmeter_rollups.query.params import Value, Values
+from spendmeter_rollups.query.scope import only_visible
+
+_COLUMNS = ["at", "request_id", "actor", "action", "org_id", "user_id"]
+_USER_READ = "user.read"
+
+
+class AuditParams(BaseModel):
+    """Which reads."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    org: Values = []
+    user: Values = []
+    actor: Values = []
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    before: Annotated[Value | None, Field(description="ISO 8601 instant; only reads before it")] = None
+
+
+class AuditRow(BaseModel):
+    """One read."""
+
+    at: datetime
+    request_id: str = Field(description="as in the log and in the answer's X-Request-ID")
+    actor: str = Field(description="the credential", examples=["key:spm_0123456789"])
+    action: str = Field(examples=[_USER_READ])
+    org_id: str
+    user_id: str
+
+
+class AuditAnswer(BaseModel):
+    """Newest first."""
+
+    rows: list[AuditRow]
+
+
+async def record_read(exchange: Exchange, *, org_id: str, user_id: str) -> None:
+    """Keep that this caller read the page of a user. Raises `StoreError`."""
+    row = (exchange.service.clock(), exchange.request_id, exchange.credential.name, _USER_READ, org_id, user_id)
+    await exchange.service.writer.insert("audit_log", [row], _COLUMNS)
+
+
+async def audit(exchange: Exchange, params: AuditParams) -> AuditAnswer:
+    """The reads of users of the orgs that the caller may see. Raises `Problem`."""
+    visible = exchange.credential.visible_orgs()
+    asked = tuple(params.org) or None
+    orgs = asked if visible is None else only_visible(asked, visible)
+    filters = {"org_id": orgs, "user_id": tuple(params.user) or None, "actor": tuple(params.actor) or None}
+    query = audited(
+        {column: values for column, values in filters.items() if values is not None},
+        before=_before(params.before),
+        limit=params.limit,
+    )
+    return AuditAnswer(rows=[AuditRow(**row) for row in await exchange.reader.rows(query)])
+
+
+def _before(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None or not 2000 <= moment.year < 2100:
+        raise invalid_parameter("before", f"{text!r} is not an instant", allowed=["2026-11-22T10:30:00.000Z"])
+    return moment

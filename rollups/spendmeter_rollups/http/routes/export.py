@@ -1,0 +1,77 @@
+"""`/v1/usage/export/…`: whole views as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+
+from spendmeter_rollups.calls.log import LogParams
+from spendmeter_rollups.export.export import Export, export_breakdown, export_events, export_timeseries
+from spendmeter_rollups.http.compute import ComputeThread
+from spendmeter_rollups.http.routes.usage import PROBLEMS, UNKNOWN
+from spendmeter_rollups.http.service import Exchange, ExchangeDep
+from spendmeter_rollups.query.params import ScopeParams
+from spendmeter_rollups.query.reader import Reader
+from spendmeter_rollups.query.scope import Scope
+from spendmeter_rollups.views.breakdown import find_dimension
+from spendmeter_rollups.views.timeseries import SeriesParams
+
+_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
+
+router = APIRouter(
+    prefix="/v1/usage/export", tags=["export"], responses=PROBLEMS | _CSV, default_response_class=StreamingResponse
+)
+
+
+@router.get("/events")
+async def get_events_csv(params: Annotated[LogParams, Query()], exchange: ExchangeDep) -> StreamingResponse:
+    """Every call of the window, newest first."""
+    return await _streamed(exchange, params, partial(export_events, params=params))
+
+
+@router.get("/timeseries")
+async def get_timeseries_csv(params: Annotated[SeriesParams, Query()], exchange: ExchangeDep) -> StreamingResponse:
+    """Usage over time, whole or by a dimension."""
+    return await _streamed(exchange, params, partial(export_timeseries, params=params))
+
+
+@router.get("/{dimension}", responses=UNKNOWN)
+async def get_breakdown_csv(
+    dimension: str, params: Annotated[ScopeParams, Query()], exchange: ExchangeDep
+) -> StreamingResponse:
+    """Every row of a breakdown, by key."""
+    cut = find_dimension(dimension)
+    return await _streamed(exchange, params, partial(export_breakdown, dimension=cut))
+
+
+async def _streamed(
+    exchange: Exchange, params: ScopeParams, make: Callable[[Reader, Scope], Export]
+) -> StreamingResponse:
+    async def begun() -> Export:
+        return make(exchange.reader, await exchange.scope(params))
+
+    compute = exchange.service.compute
+    export = await compute.run(begun())
+    chunks = export.chunks()
+    # What is refused, or fails at once, must be a problem answer and not a file that breaks off.
+    first = await compute.run(_next(chunks))
+    return StreamingResponse(
+        _chained(compute, first, chunks),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{export.file_name}"', "Cache-Control": "no-store"},
+    )
+
+
+async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(chunks, None)
+
+
+async def _chained(compute: ComputeThread, first: bytes | None, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    chunk = first
+    while chunk is not None:
+        yield chunk
+        chunk = await compute.run(_next(rest))

@@ -1,0 +1,27 @@
+"""`/v1/fx-rates/…`: the rates that amounts are converted at."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from spendmeter_clickhouse.scopes import PLATFORM_WRITE
+from spendmeter_rollups.budgets.rates import RateAnswer, RateBody, write_rate
+from spendmeter_rollups.http.routes.usage import PROBLEMS
+from spendmeter_rollups.http.service import ExchangeDep
+
+router = APIRouter(prefix="/v1/fx-rates", tags=["currency"], responses=PROBLEMS)
+
+
+@router.put("/{currency}/{rate_date}")
+async def put_rate(
+    currency: Annotated[str, Path(pattern=r"^[A-Z]{3}$", examples=["INR"])],
+    rate_date: Annotated[date, Path(ge=date(2000, 1, 1), le=date(2100, 1, 1))],
+    body: RateBody,
+    exchange: ExchangeDep,
+) -> RateAnswer:
+    """Set the rate of a day. Windows that end before it keep the rate they had."""
+    exchange.credential.require(PLATFORM_WRITE)
+    return await write_rate(exchange.service.writer, currency, rate_date, body, now=exchange.service.clock())

@@ -1,0 +1,111 @@
+"""`/v1/usage/…`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Response
+
+from spendmeter_rollups.calls.failures import ErrorsAnswer, ErrorsParams, errors
+from spendmeter_rollups.calls.log import EventsAnswer, EventsParams, events
+from spendmeter_rollups.calls.user_page import UserAnswer, UserParams, user_page
+from spendmeter_rollups.forecast.month_end import ProjectionAnswer, projection
+from spendmeter_rollups.http.audit_log import record_read
+from spendmeter_rollups.http.service import ExchangeDep
+from spendmeter_rollups.problems import ProblemAnswer
+from spendmeter_rollups.query.params import ScopeParams, Value
+from spendmeter_rollups.query.reader import Reader
+from spendmeter_rollups.query.scope import Scope
+from spendmeter_rollups.views.breakdown import BreakdownAnswer, BreakdownParams, breakdown, find_dimension
+from spendmeter_rollups.views.heatmap import HeatmapAnswer, heatmap
+from spendmeter_rollups.views.models import ModelsAnswer, ModelsParams, models
+from spendmeter_rollups.views.prompt_cache import CacheAnswer, prompt_cache
+from spendmeter_rollups.views.summary import SummaryAnswer, summary
+from spendmeter_rollups.views.timeseries import GranularityParams, SeriesAnswer, SeriesParams, timeseries
+
+UserId = Annotated[Value, Path(description="`system` for calls made without a user")]
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ProblemAnswer, "description": text}
+    for status, text in (
+        (401, "no known key"),
+        (403, "not this credential's"),
+        (413, "a body of more than 64 KiB"),
+        (414, "a path or query string that is too long"),
+        (422, "a parameter that cannot be used"),
+        (429, "this credential asks too often"),
+        (503, "the store does not answer, or not within its limits"),
+    )
+}
+UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": ProblemAnswer, "description": "no such thing"}}
+
+router = APIRouter(prefix="/v1/usage", tags=["usage"], responses=PROBLEMS)
+
+
+@router.get("/summary", response_model=SummaryAnswer)
+async def get_summary(params: Annotated[ScopeParams, Query()], exchange: ExchangeDep) -> Response:
+    """Key figures of the window and of the equal window before it."""
+    return await exchange.answer(params, summary)
+
+
+@router.get("/timeseries", response_model=SeriesAnswer)
+async def get_timeseries(params: Annotated[SeriesParams, Query()], exchange: ExchangeDep) -> Response:
+    """Cost, requests and tokens over time, whole or by a dimension; empty buckets are zero."""
+    return await exchange.answer(params, partial(timeseries, params=params))
+
+
+@router.get("/breakdown/{dimension}", response_model=BreakdownAnswer, responses=UNKNOWN)
+async def get_breakdown(dimension: str, params: Annotated[BreakdownParams, Query()], exchange: ExchangeDep) -> Response:
+    """Usage by one dimension, largest first, with totals."""
+    cut = find_dimension(dimension)
+    return await exchange.answer(params, partial(breakdown, dimension=cut, params=params))
+
+
+@router.get("/models", response_model=ModelsAnswer)
+async def get_models(params: Annotated[ModelsParams, Query()], exchange: ExchangeDep) -> Response:
+    """The costliest models: cost by kind of token, and cost against latency."""
+    return await exchange.answer(params, partial(models, params=params))
+
+
+@router.get("/heatmap", response_model=HeatmapAnswer)
+async def get_heatmap(params: Annotated[ScopeParams, Query()], exchange: ExchangeDep) -> Response:
+    """Usage by weekday and hour of the caller's clock."""
+    return await exchange.answer(params, heatmap)
+
+
+@router.get("/projection", response_model=ProjectionAnswer)
+async def get_projection(params: Annotated[ScopeParams, Query()], exchange: ExchangeDep) -> Response:
+    """What this month will have cost at its end, with an 80 % prediction interval."""
+    return await exchange.answer(params, projection)
+
+
+@router.get("/cache", response_model=CacheAnswer)
+async def get_cache(params: Annotated[GranularityParams, Query()], exchange: ExchangeDep) -> Response:
+    """What prompt caches saved, in all and over time."""
+    return await exchange.answer(params, partial(prompt_cache, params=params))
+
+
+@router.get("/errors", response_model=ErrorsAnswer)
+async def get_errors(params: Annotated[ErrorsParams, Query()], exchange: ExchangeDep) -> Response:
+    """Errors over time, by provider and type, and the recent ones."""
+    return await exchange.answer(params, partial(errors, params=params))
+
+
+@router.get("/events", response_model=EventsAnswer)
+async def get_events(params: Annotated[EventsParams, Query()], exchange: ExchangeDep) -> Response:
+    """The log of calls, newest first."""
+    return await exchange.answer(params, partial(events, params=params))
+
+
+@router.get("/users/{user_id}", response_model=UserAnswer, responses=UNKNOWN)
+async def get_user(user_id: UserId, params: Annotated[UserParams, Query()], exchange: ExchangeDep) -> Response:
+    """One user: identity, totals, features, daily trend and recent calls. The audit log says who read it."""
+
+    async def recorded(reader: Reader, scope: Scope) -> UserAnswer:
+        answer = await user_page(reader, scope, user_id=user_id, params=params)
+        # Before the answer leaves: a read that cannot be recorded is not made.
+        await record_read(exchange, org_id=answer.user.org_id, user_id=user_id)
+        return answer
+
+    return await exchange.unkept(params, recorded)

@@ -1,0 +1,1 @@
+"""From a window, filters and a catalogue to SQL with bound parameters."""

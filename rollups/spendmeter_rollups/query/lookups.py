@@ -1,0 +1,123 @@
+"""What stands around the sums: the span of events, names, values to filter by, currency rates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Final
+
+from spendmeter_rollups.catalogue.dimensions import EVENTS
+from spendmeter_rollups.query.planner import Piece
+from spendmeter_rollups.query.statement import Query, milliseconds
+from spendmeter_rollups.query.sums import Sums, sums
+
+_LABELS: Final = {
+    ("org_id",): "dictGetOrDefault('org_directory', 'name', org_id, '')",
+    ("org_id", "user_id"): "dictGetOrDefault('user_directory', 'name', (org_id, user_id), '')",
+}
+
+
+_RAW_FROM: Final = "(SELECT argMax(raw_kept_from, at) FROM ingest_raw_watermarks) AS raw_from"
+"""1970-01-01 where no raw events were deleted."""
+
+
+def event_span(orgs: Sequence[str] | None) -> Query:
+    """The first and the newest event of `orgs`, or of all, whether there are any, and the watermark of raw events.
+
+    For all, from metadata alone; where raw events were deleted, `first` is the start of its UTC day.
+    """
+    if orgs is None:
+        sql = (
+            "SELECT if(raw_from > toDate(0), toDateTime64((SELECT min(bucket) FROM usage_daily), 3, 'UTC'),\n"  # noqa: S608
+            f"    min(event.occurred_at)) AS first, max(event.occurred_at) AS newest, count() AS events, {_RAW_FROM}\n"
+            f"FROM {EVENTS} AS event"
+        )
+        return Query(sql)
+    sql = (
+        f"SELECT min(rollup.first_seen) AS first, max(rollup.last_seen) AS newest, count() AS events, {_RAW_FROM}\n"
+        "FROM usage_daily AS rollup\nWHERE rollup.org_id IN {orgs:Array(String)}"
+    )
+    return Query(sql, {"orgs": list(orgs)})
+
+
+def org_names(org_ids: Sequence[str]) -> Query:
+    """(org_id, name) of the orgs that the directory knows."""
+    return Query(
+        "SELECT org_id, name FROM org_directory WHERE org_id IN {orgs:Array(String)}",
+        {"orgs": list(org_ids)},
+    )
+
+
+def identities(people: Sequence[tuple[str, str]]) -> Query:
+    """Who the directory says they are: one row per (org_id, user_id), empty strings where it does not know."""
+    attributes = ", ".join(
+        f"dictGetOrDefault('user_directory', '{name}', (person.1, person.2), '') AS {name}"
+        for name in ("name", "email", "role", "class_name", "section")
+    )
+    sql = (
+        "SELECT person.1 AS org_id, person.2 AS user_id, "
+        "dictGetOrDefault('org_directory', 'name', person.1, '') AS org_name,\n"
+        f"    dictHas('user_directory', (person.1, person.2)) AS known, {attributes}\n"
+        "FROM (SELECT arrayJoin(arrayZip({orgs:Array(String)}, {users:Array(String)})) AS person)"
+    )
+    return Query(sql, {"orgs": [org for org, _ in people], "users": [user for _, user in people]})
+
+
+def orgs_of_user(user_id: str, orgs: Sequence[str] | None) -> Query:
+    """The orgs (among `orgs`) that have this user in their directory or in their usage, at any time."""
+    used = "SELECT org_id FROM user_daily WHERE user_id = {user:String}"
+    known = "SELECT org_id FROM users WHERE user_id = {user:String}"
+    parameters: dict[str, object] = {"user": user_id}
+    visible = ""
+    if orgs is not None:
+        visible = "WHERE org_id IN {orgs:Array(String)}\n"
+        parameters["orgs"] = list(orgs)
+    union = f"{used}\nUNION DISTINCT\n{known}"
+    return Query(f"SELECT org_id FROM (\n{union}\n)\n{visible}ORDER BY org_id LIMIT 20", parameters)  # noqa: S608
+
+
+def values(what: Sums, pieces: Sequence[Piece], *, search: str, limit: int) -> Query:
+    """Values of `what.columns` whose text or name contains `search`, most requests first."""
+    inner = sums(what, pieces)
+    label = _LABELS.get(what.columns, "''")
+    value = what.columns[-1]
+    sql = (
+        f"SELECT {', '.join(what.columns)}, requests, {label} AS label\n"
+        f"FROM (\n{inner.sql}\n)\n"
+        f"WHERE {value} != '' AND (positionCaseInsensitiveUTF8({value}, {{search:String}}) > 0\n"
+        "    OR positionCaseInsensitiveUTF8(label, {search:String}) > 0)\n"
+        f"ORDER BY requests DESC, {', '.join(what.columns)}\nLIMIT {{row_limit:UInt64}}"
+    )
+    return Query(sql, {**inner.parameters, "search": search, "row_limit": limit})
+
+
+def audited(filters: Mapping[str, Sequence[str]], *, before: datetime | None, limit: int) -> Query:
+    """Rows of the audit log, newest first. `filters` by column: org_id, user_id, actor."""
+    strange = filters.keys() - {"org_id", "user_id", "actor"}
+    if strange:
+        raise ValueError(f"not a column to filter by: {', '.join(sorted(strange))}")
+    parameters: dict[str, object] = {f"only_{column}": list(values) for column, values in filters.items()}
+    conditions = [f"{column} IN {{only_{column}:Array(String)}}" for column in filters]
+    if before is not None:
+        parameters["before_ms"] = milliseconds(before.astimezone(UTC))
+        conditions.append("at < fromUnixTimestamp64Milli({before_ms:Int64}, 'UTC')")
+    where = f"WHERE {' AND '.join(conditions)}\n" if conditions else ""
+    sql = (
+        "SELECT at, request_id, actor, action, org_id, user_id\n"
+        f"FROM audit_log\n{where}ORDER BY at DESC, request_id DESC\nLIMIT {{row_limit:UInt64}}"
+    )
+    return Query(sql, {**parameters, "row_limit": limit})
+
+
+def rate_in_force(currency: str, on: date) -> Query:
+    """The newest rate of `currency` dated on or before `on`; no row where there is none."""
+    return Query(
+        "SELECT rate_date, per_usd, source FROM fx_rates FINAL\n"
+        "WHERE currency = {currency:String} AND rate_date <= {on:Date}\nORDER BY rate_date DESC LIMIT 1",
+        {"currency": currency, "on": on},
+    )
+
+
+def known_currencies() -> Query:
+    """Every currency with a rate, and the day of its first."""
+    return Query("SELECT currency, min(rate_date) AS since FROM fx_rates GROUP BY currency ORDER BY currency")

@@ -1,0 +1,62 @@
+"""Asks the store. The only place of the service that waits for it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any, Final
+
+from clickhouse_connect.driver.client import Client
+
+from spendmeter_clickhouse import Session
+from spendmeter_rollups.access.auth import Limits
+from spendmeter_rollups.query.statement import Query
+from spendmeter_rollups.settings import ServiceSettings
+
+Row = dict[str, Any]
+MOST_RESULT_ROWS: Final = 200_000
+MOST_RESULT_BYTES: Final = 64 * 2**20
+_SERVICE: Final = Limits()
+
+
+class Reader:
+    """Runs queries in the read-only login's threads, within limits."""
+
+    def __init__(
+        self,
+        session: Session,
+        settings: ServiceSettings,
+        limits: Limits = _SERVICE,
+        turn: AbstractAsyncContextManager[object] | None = None,
+    ) -> None:
+        self.session = session
+        self._settings = settings
+        self._turn = turn or nullcontext()
+        self._limits = {
+            "max_execution_time": limits.query_seconds or settings.query_timeout_seconds,
+            "max_memory_usage": limits.query_memory_bytes or settings.query_memory_bytes,
+            "max_rows_to_read": limits.query_rows or settings.query_rows,
+            # What is read here stays in memory until the answer is made.
+            "max_result_rows": MOST_RESULT_ROWS,
+            "max_result_bytes": MOST_RESULT_BYTES,
+        }
+
+    def within(self, limits: Limits, turn: AbstractAsyncContextManager[object]) -> Reader:
+        """The same reader for one credential: its limits, and `turn` around each of its queries."""
+        return Reader(self.session, self._settings, limits, turn)
+
+    async def rows(self, query: Query) -> list[Row]:
+        """All rows of an answer, by column name. Raises `StoreError`."""
+        parameters = dict(query.parameters)
+
+        def read(client: Client) -> list[Row]:
+            # The driver gives UTC columns without a zone unless told otherwise.
+            answer = client.query(query.sql, parameters, settings=self._limits, tz_mode="aware")
+            # Only the first block has been read by now: the rest must be read in this thread, not on the event loop.
+            return [dict(zip(answer.column_names, row, strict=True)) for row in answer.result_rows]
+
+        async with self._turn:
+            return await self.session.run(read)
+
+    def close(self) -> None:
+        """Wait for the queries under way."""
+        self.session.close()

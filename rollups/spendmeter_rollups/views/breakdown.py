@@ -1,0 +1,189 @@
+"""Usage by one dimension, ranked (features rows 8, 16, 20)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, Field
+
+from spendmeter_rollups.catalogue.aggregates import add, figures
+from spendmeter_rollups.catalogue.dimensions import (
+    DIMENSIONS,
+    ROW_MEASURES,
+    STUDENT_DIMENSIONS,
+    STUDENT_ROLE,
+    USERS,
+    Dimension,
+)
+from spendmeter_rollups.catalogue.money import Money
+from spendmeter_rollups.problems import not_found
+from spendmeter_rollups.query import sums as queries
+from spendmeter_rollups.query.params import ScopeParams
+from spendmeter_rollups.query.reader import Reader, Row
+from spendmeter_rollups.query.scope import Scope
+from spendmeter_rollups.views.answers import Answer, Figures, frame
+from spendmeter_rollups.views.row_details import key_of, row_extras
+from spendmeter_rollups.views.user_table import keyed_users, ranked_users
+
+Ranking = tuple[list[Row], list[Row]]
+"""The totals of all rows, and the rows from the offset on: one more than is shown tells whether there are more."""
+
+COUNTS_USERS: Final = ("org", "role", "class", "section", "feature")
+"""Where the number of users says something, and one rollup has it."""
+
+
+class BreakdownParams(ScopeParams):
+    """How many rows, ranked by what."""
+
+    order_by: Annotated[Literal["cost", "requests", "errors", "total_tokens"], Field(description="largest first")] = (
+        "cost"
+    )
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    offset: Annotated[int, Field(ge=0, le=10_000, description="for more, see the export")] = 0
+
+
+class UserColumns(BaseModel):
+    """What a table of users shows besides. `null` where there is none, as for `system`."""
+
+    org_name: str | None
+    role: str | None
+    class_name: str | None
+    section: str | None
+    top_feature: str | None = Field(description="the one with most requests in the window")
+
+
+class BreakdownRow(Figures):
+    """One value of the dimension."""
+
+    key: dict[str, str] = Field(description="the columns that identify the row", examples=[{"feature": "chat"}])
+    share: float | None = Field(description="of the cost of the totals, 0 to 1")
+    users: int | None = Field(
+        default=None, description="distinct users; for orgs, roles, classes, sections and features"
+    )
+    name: str | None = Field(default=None, description="of an org or a user, from the directory")
+    user: UserColumns | None = Field(default=None, description="for users")
+    sparkline: list[Money] | None = Field(default=None, description="for agents: cost per bucket of the window")
+
+
+class BreakdownAnswer(Answer):
+    """Rows, and the totals of all rows, those beyond `limit` included."""
+
+    dimension: str
+    rows: list[BreakdownRow]
+    totals: Figures
+    has_more: bool = Field(description="there are rows beyond offset + limit")
+
+
+def find_dimension(name: str) -> Dimension:
+    """A dimension of the list. Raises `Problem` (404) for any other name."""
+    dimension = DIMENSIONS.get(name)
+    if dimension is None:
+        raise not_found("dimension", f"there is no dimension {name!r}", allowed=list(DIMENSIONS))
+    return dimension
+
+
+async def breakdown(reader: Reader, scope: Scope, *, dimension: Dimension, params: BreakdownParams) -> BreakdownAnswer:
+    """Classes and sections count the usage of students only, in their totals too."""
+    scope = students_of(scope, dimension)
+    ranked = _ranked_users if dimension.name == "user" else _ranked
+    (total, found), users = await asyncio.gather(
+        ranked(reader, scope, dimension, params), _users(reader, scope, dimension)
+    )
+    totals, shown = figures(add(total, ROW_MEASURES), scope.rate), found[: params.limit]
+    return BreakdownAnswer(
+        **frame(scope),
+        dimension=dimension.name,
+        rows=await _rows(reader, scope, dimension, shown, users=users, whole=totals["cost"]),
+        totals=Figures(**totals),
+        has_more=len(found) > params.limit,
+    )
+
+
+async def all_rows(
+    reader: Reader, scope: Scope, dimension: Dimension, *, portion: int
+) -> AsyncIterator[list[BreakdownRow]]:
+    """Every row of the breakdown by key, at most `portion` at a time: for what is too long for one answer."""
+    scope = students_of(scope, dimension)
+    what = scope.sums((), ("cost",))
+    total, users = await asyncio.gather(
+        reader.rows(queries.sums(what, scope.pieces(what))), _users(reader, scope, dimension)
+    )
+    whole = scope.rate.convert(add(total, ("cost",))["cost"])
+    after: tuple[str, ...] = ()
+    while True:
+        found = await _keyed(reader, scope, dimension, after=after, limit=portion)
+        yield await _rows(reader, scope, dimension, found, users=users, whole=whole)
+        if len(found) < portion:
+            return
+        after = key_of(found[-1], dimension.columns)
+
+
+def students_of(scope: Scope, dimension: Dimension) -> Scope:
+    """The scope that a dimension is counted in: classes and sections are those of students."""
+    return scope.narrowed(role=(STUDENT_ROLE,)) if dimension.name in STUDENT_DIMENSIONS else scope
+
+
+async def _ranked(reader: Reader, scope: Scope, dimension: Dimension, params: BreakdownParams) -> Ranking:
+    what = scope.sums(dimension.columns, ROW_MEASURES)
+    limit = params.offset + params.limit + 1
+    rows = await reader.rows(queries.ranked_sums(what, scope.pieces(what), order_by=params.order_by, limit=limit))
+    return [row for row in rows if row["is_total"]], [row for row in rows if not row["is_total"]][params.offset :]
+
+
+async def _ranked_users(reader: Reader, scope: Scope, dimension: Dimension, params: BreakdownParams) -> Ranking:
+    what = scope.sums((), ROW_MEASURES)
+    return await asyncio.gather(
+        reader.rows(queries.sums(what, scope.pieces(what))),
+        ranked_users(reader, scope, order_by=params.order_by, offset=params.offset, limit=params.limit + 1),
+    )
+
+
+async def _keyed(
+    reader: Reader, scope: Scope, dimension: Dimension, *, after: tuple[str, ...], limit: int
+) -> list[Row]:
+    if dimension.name == "user":
+        return await keyed_users(reader, scope, after=after, limit=limit)
+    what = scope.sums(dimension.columns, ROW_MEASURES, after=after)
+    return await reader.rows(queries.keyed_sums(what, scope.pieces(what), limit=limit))
+
+
+async def _users(reader: Reader, scope: Scope, dimension: Dimension) -> dict[tuple[str, ...], int] | None:
+    if dimension.name not in COUNTS_USERS:
+        return None
+    what = scope.sums(dimension.columns, (USERS,))
+    rows = await reader.rows(queries.sums(what, scope.pieces(what)))
+    return {key_of(row, dimension.columns): row[USERS] for row in rows}
+
+
+async def _rows(
+    reader: Reader,
+    scope: Scope,
+    dimension: Dimension,
+    rows: Sequence[Row],
+    *,
+    users: dict[tuple[str, ...], int] | None,
+    whole: Decimal,
+) -> list[BreakdownRow]:
+    """Rows as the answer gives them. `whole` is the cost of all, in the scope's currency."""
+    keys = [key_of(row, dimension.columns) for row in rows]
+    extras = await row_extras(reader, scope, dimension, rows)
+    return [
+        BreakdownRow(
+            **_row(row, dimension, scope, whole),
+            **extras.get(key, {}),
+            users=None if users is None else users.get(key, 0),
+        )
+        for key, row in zip(keys, rows, strict=True)
+    ]
+
+
+def _row(row: Row, dimension: Dimension, scope: Scope, whole: Decimal) -> dict[str, Any]:
+    found = figures({measure: row[measure] for measure in ROW_MEASURES}, scope.rate)
+    return {
+        **found,
+        "key": {column: row[column] for column in dimension.columns},
+        "share": round(float(found["cost"] / whole), 6) if whole else None,
+    }

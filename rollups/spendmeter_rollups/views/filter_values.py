@@ -1,0 +1,57 @@
+"""Searchable lists of values for each filter (features row 3)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from spendmeter_rollups.catalogue.dimensions import Dimension
+from spendmeter_rollups.query.lookups import values as values_query
+from spendmeter_rollups.query.params import ScopeParams, Value
+from spendmeter_rollups.query.reader import Reader
+from spendmeter_rollups.query.scope import Scope
+from spendmeter_rollups.views.answers import Answer, frame
+
+
+class ValuesParams(ScopeParams):
+    """What to look for."""
+
+    q: Annotated[Value, Field(description="part of a value or name, in any case; empty lists the busiest")] = ""
+    limit: Annotated[int, Field(ge=1, le=500)] = 50
+
+
+class FilterValue(BaseModel):
+    """One value that was used in the window."""
+
+    value: str
+    name: str | None = Field(description="of an org or a user, from the directory")
+    org_id: str | None = Field(default=None, description="for users, classes and sections")
+    requests: int
+
+
+class ValuesAnswer(Answer):
+    """Most requests first."""
+
+    dimension: str
+    values: list[FilterValue]
+
+
+async def values(reader: Reader, scope: Scope, *, dimension: Dimension, params: ValuesParams) -> ValuesAnswer:
+    """Other filters narrow the list, so that it offers only what gives a result."""
+    what = scope.sums(dimension.columns, ("requests",))
+    query = values_query(what, scope.pieces(what), search=params.q, limit=params.limit)
+    rows = await reader.rows(query)
+    return ValuesAnswer(
+        **frame(scope),
+        dimension=dimension.name,
+        values=[
+            FilterValue(
+                value=row[dimension.columns[-1]],
+                name=row["label"] or None,
+                org_id=row["org_id"] if dimension.columns[:-1][:1] == ("org_id",) else None,
+                requests=row["requests"],
+            )
+            for row in rows
+        ],
+    )

@@ -1,0 +1,61 @@
+"""When usage happens: seven weekdays by 24 hours of the caller's clock (features row 15)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from pydantic import BaseModel, Field
+
+from spendmeter_rollups.catalogue.aggregates import add, figures
+from spendmeter_rollups.catalogue.dimensions import POINT_MEASURES
+from spendmeter_rollups.catalogue.money import Money
+from spendmeter_rollups.problems import invalid_parameter
+from spendmeter_rollups.query import sums as queries
+from spendmeter_rollups.query.reader import Reader, Row
+from spendmeter_rollups.query.scope import Scope
+from spendmeter_rollups.query.windows import bucket_edges
+from spendmeter_rollups.views.answers import Answer, frame
+
+MAX_DAYS: Final = 5 * 366
+
+
+class Cell(BaseModel):
+    """One weekday and hour, over the whole window."""
+
+    weekday: int = Field(ge=0, le=6, description="Sunday is 0")
+    hour: int = Field(ge=0, le=23)
+    requests: int
+    cost: Money
+    total_tokens: int
+
+
+class HeatmapAnswer(Answer):
+    """Cells with usage, by weekday and hour; the others are left out."""
+
+    cells: list[Cell]
+
+
+async def heatmap(reader: Reader, scope: Scope) -> HeatmapAnswer:
+    """Raises `Problem` for a window of more than `MAX_DAYS` days."""
+    if scope.window.length.days > MAX_DAYS:
+        raise invalid_parameter("from", f"a heatmap covers at most {MAX_DAYS} days")
+    edges = bucket_edges(scope.window, "hour", scope.zone)
+    what = scope.sums((), POINT_MEASURES, edges=edges[:-1])
+    rows = await reader.rows(queries.sums(what, scope.pieces(what, end=edges[-1])))
+    cells: dict[tuple[int, int], list[Row]] = {}
+    for row in rows:
+        local = datetime.fromtimestamp(row["bucket"] / 1000, UTC).astimezone(scope.zone)
+        cells.setdefault((local.isoweekday() % 7, local.hour), []).append(row)
+    return HeatmapAnswer(**frame(scope), cells=[_cell(at, cells[at], scope) for at in sorted(cells)])
+
+
+def _cell(at: tuple[int, int], rows: list[Row], scope: Scope) -> Cell:
+    found = figures(add(rows, POINT_MEASURES), scope.rate)
+    return Cell(
+        weekday=at[0],
+        hour=at[1],
+        requests=found["requests"],
+        cost=found["cost"],
+        total_tokens=found["total_tokens"],
+    )

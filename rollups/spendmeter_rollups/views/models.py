@@ -1,0 +1,69 @@
+"""Models beside each other: cost by kind of token, and cost against latency (features row 9)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from spendmeter_rollups.catalogue.aggregates import add, figures
+from spendmeter_rollups.catalogue.dimensions import COMPONENTS, DIMENSIONS, ROW_MEASURES
+from spendmeter_rollups.catalogue.money import Money
+from spendmeter_rollups.query import sums as queries
+from spendmeter_rollups.query.params import ScopeParams
+from spendmeter_rollups.query.reader import Reader
+from spendmeter_rollups.query.scope import Scope
+from spendmeter_rollups.views.answers import Answer, Figures, frame
+
+_MEASURES: Final = (*ROW_MEASURES, *COMPONENTS)
+
+
+class ModelsParams(ScopeParams):
+    """How many models, the costliest first."""
+
+    limit: Annotated[int, Field(ge=1, le=200)] = 10
+
+
+class ModelRow(Figures):
+    """One model. Bars: the three kinds of cost; scatter: `avg_latency_ms` against `cost`, sized by `requests`."""
+
+    provider: str
+    model: str
+    input_cost: Money
+    cached_cost: Money = Field(description="cache reads and writes")
+    output_cost: Money
+    other_cost: Money = Field(description="audio tokens, characters, audio seconds, images, tool calls")
+
+
+class ModelsAnswer(Answer):
+    """The costliest models, and the totals of all."""
+
+    rows: list[ModelRow]
+    totals: Figures
+    has_more: bool
+
+
+async def models(reader: Reader, scope: Scope, *, params: ModelsParams) -> ModelsAnswer:
+    """The four kinds of cost of a row add up to its cost."""
+    what = scope.sums(DIMENSIONS["model"].columns, _MEASURES)
+    query = queries.ranked_sums(what, scope.pieces(what), order_by="cost", limit=params.limit + 1)
+    rows = await reader.rows(query)
+    found = [row for row in rows if not row["is_total"]]
+    totals = add((row for row in rows if row["is_total"]), ROW_MEASURES)
+    return ModelsAnswer(
+        **frame(scope),
+        rows=[_row(row, scope) for row in found[: params.limit]],
+        totals=Figures(**figures(totals, scope.rate)),
+        has_more=len(found) > params.limit,
+    )
+
+
+def _row(row: dict[str, object], scope: Scope) -> ModelRow:
+    found = figures({measure: row[measure] for measure in _MEASURES}, scope.rate)
+    return ModelRow(
+        **found,
+        provider=row["provider"],
+        model=row["model"],
+        cached_cost=found["cache_read_cost"] + found["cache_write_cost"],
+        other_cost=found["audio_cost"] + found["unit_cost"],
+    )

@@ -1,0 +1,112 @@
+"""What prompt caches saved (features row 13)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from pydantic import BaseModel, Field
+
+from spendmeter_rollups.catalogue.aggregates import add
+from spendmeter_rollups.catalogue.dimensions import DIMENSIONS
+from spendmeter_rollups.catalogue.money import Money
+from spendmeter_rollups.query import sums as queries
+from spendmeter_rollups.query.reader import Reader, Row
+from spendmeter_rollups.query.scope import Scope
+from spendmeter_rollups.query.statement import milliseconds
+from spendmeter_rollups.query.windows import Granularity
+from spendmeter_rollups.views.answers import Answer, frame
+from spendmeter_rollups.views.series import granularity_of, series_edges
+from spendmeter_rollups.views.timeseries import GranularityParams
+
+_WRITES: Final = ("cache_write_5m_tokens", "cache_write_1h_tokens")
+_MEASURES: Final = (
+    "requests",
+    "input_tokens",
+    "cache_read_tokens",
+    *_WRITES,
+    "cache_savings",
+    "cache_unpriced_requests",
+)
+
+
+class CacheFigures(BaseModel):
+    """Null where no call read or wrote a cache."""
+
+    hit_rate: float | None = Field(description="cache reads / all input text tokens, 0 to 1")
+    cache_read_tokens: int | None = Field(description="tokens served from caches")
+    cache_write_tokens: int | None
+    savings: Money | None = Field(
+        description="cache reads at the input price, less what they cost, less what writing cost above the input price"
+    )
+
+
+class CachePoint(CacheFigures):
+    """One bucket."""
+
+    start: datetime
+
+
+class SkippedModel(BaseModel):
+    """A model whose savings are not in the sum, because a price is missing."""
+
+    provider: str
+    model: str
+    requests: int
+
+
+class CacheAnswer(Answer):
+    """The window, and the same over time."""
+
+    totals: CacheFigures
+    skipped_models: list[SkippedModel]
+    granularity: Granularity
+    points: list[CachePoint]
+
+
+async def prompt_cache(reader: Reader, scope: Scope, *, params: GranularityParams) -> CacheAnswer:
+    """Savings can be negative: writes that were never read cost more than they saved."""
+    granularity = granularity_of(scope, params.granularity)
+    edges = series_edges(scope, granularity)
+    models, buckets = await asyncio.gather(
+        _rows(reader, scope, DIMENSIONS["model"].columns, ()), _rows(reader, scope, (), edges)
+    )
+    by_bucket = {row["bucket"]: row for row in buckets}
+    nothing = add((), _MEASURES)
+    return CacheAnswer(
+        **frame(scope),
+        totals=CacheFigures(**_figures(add(models, _MEASURES), scope)),
+        skipped_models=[
+            SkippedModel(provider=row["provider"], model=row["model"], requests=row["cache_unpriced_requests"])
+            for row in sorted(models, key=lambda row: (row["provider"], row["model"]))
+            if row["cache_unpriced_requests"] > 0
+        ],
+        granularity=granularity,
+        points=[
+            CachePoint(
+                start=edge.astimezone(scope.zone),
+                **_figures(by_bucket.get(milliseconds(edge), nothing), scope),
+            )
+            for edge in edges[:-1]
+        ],
+    )
+
+
+async def _rows(reader: Reader, scope: Scope, columns: tuple[str, ...], edges: Sequence[datetime]) -> list[Row]:
+    what = scope.sums(columns, _MEASURES, edges=edges[:-1])
+    return await reader.rows(queries.sums(what, scope.pieces(what, end=edges[-1] if edges else None)))
+
+
+def _figures(sums: dict[str, Any], scope: Scope) -> dict[str, float | int | Decimal | None]:
+    read, written = sums["cache_read_tokens"], sum(sums[name] for name in _WRITES)
+    if not read and not written:
+        return {"hit_rate": None, "cache_read_tokens": None, "cache_write_tokens": None, "savings": None}
+    return {
+        "hit_rate": round(read / (sums["input_tokens"] + read + written), 6),
+        "cache_read_tokens": read,
+        "cache_write_tokens": written,
+        "savings": scope.rate.convert(sums["cache_savings"]),
+    }

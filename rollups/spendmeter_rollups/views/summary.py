@@ -1,0 +1,143 @@
+"""The key figures of a window, beside those of the equal window before it (features row 6)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from pydantic import BaseModel, Field
+
+from spendmeter_rollups.catalogue.aggregates import add, change, figures
+from spendmeter_rollups.catalogue.dimensions import DIMENSIONS, LATENCY_BIN, TOTAL_MEASURES
+from spendmeter_rollups.catalogue.money import Money
+from spendmeter_rollups.query import sums as queries
+from spendmeter_rollups.query.people import busiest_user
+from spendmeter_rollups.query.percentiles import percentiles
+from spendmeter_rollups.query.reader import Reader, Row
+from spendmeter_rollups.query.scope import Scope
+from spendmeter_rollups.query.statement import milliseconds
+from spendmeter_rollups.query.windows import Window
+from spendmeter_rollups.views.answers import Answer, Figures, WindowAnswer, frame
+
+_SHARES: Final = (0.5, 0.95, 0.99)
+
+
+class ActiveUser(BaseModel):
+    """Who made most requests."""
+
+    org_id: str
+    user_id: str
+    requests: int
+
+
+class SummaryFigures(Figures):
+    """All measures of a window."""
+
+    input_cost: Money
+    cache_read_cost: Money
+    cache_write_cost: Money
+    output_cost: Money
+    audio_cost: Money
+    unit_cost: Money = Field(description="characters, audio seconds, images, tool calls")
+    provider_cost: Money | None = Field(description="what providers themselves reported; null where none did")
+    cache_savings: Money
+    cache_unpriced_requests: int
+    reasoning_tokens: int = Field(description="part of output_tokens")
+    avg_ttft_ms: float | None
+    p50_latency_ms: float | None
+    p95_latency_ms: float | None
+    p99_latency_ms: float | None
+    users: int = Field(description="distinct users with a request; `system` is none")
+    providers: int
+    models: int = Field(description="distinct pairs of provider and model")
+    most_active_user: ActiveUser | None
+    first_seen: datetime | None
+
+
+class SummaryAnswer(Answer):
+    """Totals, the totals of the previous equal window, and the relative change of each number."""
+
+    totals: SummaryFigures
+    previous_window: WindowAnswer | None
+    previous: SummaryFigures | None
+    change: dict[str, float | None] | None = Field(
+        description="(now - before) / before; null where there was nothing before",
+        examples=[{"cost": 0.25, "requests": -0.1}],
+    )
+
+
+async def summary(reader: Reader, scope: Scope) -> SummaryAnswer:
+    """Both windows are read at once, as the two buckets of a series."""
+    before = scope.previous()
+    if before is None:
+        (totals,) = await _totals(reader, (scope,))
+        return SummaryAnswer(**frame(scope), totals=totals, previous_window=None, previous=None, change=None)
+    previous, totals = await _totals(reader, (before, scope))
+    return SummaryAnswer(
+        **frame(scope),
+        totals=totals,
+        previous_window=WindowAnswer.of(before),
+        previous=previous,
+        change=_changes(totals, previous),
+    )
+
+
+async def _totals(reader: Reader, scopes: Sequence[Scope]) -> list[SummaryFigures]:
+    """The figures of each of `scopes`, which follow one another without a gap."""
+    first, last = scopes[0], scopes[-1]
+    whole = replace(last, window=Window(first.window.start, last.window.end))
+    starts = [scope.window.start for scope in scopes]
+    models, bins, *users = await asyncio.gather(
+        _sums(reader, whole, starts, DIMENSIONS["model"].columns, TOTAL_MEASURES),
+        _sums(reader, whole, starts, (LATENCY_BIN,), ("latency_requests",)),
+        # Each by itself: to tell the window of every user's every row would take longer.
+        *(_users(reader, scope) for scope in scopes),
+    )
+    return [
+        _figures(scope, _of(scope, models), _of(scope, bins), active)
+        for scope, (active,) in zip(scopes, users, strict=True)
+    ]
+
+
+def _of(scope: Scope, rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row["bucket"] == milliseconds(scope.window.start)]
+
+
+def _figures(scope: Scope, models: Sequence[Row], bins: Sequence[Row], active: Row) -> SummaryFigures:
+    used = [row for row in models if row["requests"] > 0]
+    p50, p95, p99 = percentiles([(row[LATENCY_BIN], row["latency_requests"]) for row in bins], _SHARES)
+    requests, org_id, user_id = active["busiest"]
+    return SummaryFigures(
+        **figures(add(models, TOTAL_MEASURES), scope.rate),
+        p50_latency_ms=p50,
+        p95_latency_ms=p95,
+        p99_latency_ms=p99,
+        users=active["users"],
+        providers=len({row["provider"] for row in used}),
+        models=len({(row["provider"], row["model"]) for row in used}),
+        most_active_user=ActiveUser(org_id=org_id, user_id=user_id, requests=requests) if active["users"] else None,
+    )
+
+
+async def _users(reader: Reader, scope: Scope) -> list[Row]:
+    what = scope.sums(DIMENSIONS["user"].columns, ("requests",))
+    return await reader.rows(busiest_user(what, scope.pieces(what)))
+
+
+async def _sums(
+    reader: Reader, scope: Scope, starts: Sequence[datetime], columns: Sequence[str], measures: Sequence[str]
+) -> list[Row]:
+    what = scope.sums(columns, measures, edges=starts)
+    return await reader.rows(queries.sums(what, scope.pieces(what)))
+
+
+def _changes(now: SummaryFigures, before: SummaryFigures) -> dict[str, float | None]:
+    pairs = ((name, value, getattr(before, name)) for name, value in now)
+    return {
+        name: change(value, earlier)
+        for name, value, earlier in pairs
+        if not isinstance(value, datetime | ActiveUser) and name not in ("first_seen", "last_seen", "most_active_user")
+    }

@@ -1,0 +1,1 @@
+"""The ingest barrier: a command pauses every worker between fence and insert."""

@@ -1,0 +1,1 @@
+"""Decide which spend is unusual or over budget. Pure."""

@@ -1,0 +1,1 @@
+"""Send alerts once: topic, webhook, and the history of what was sent."""

@@ -1,0 +1,80 @@
+"""The topic of alerts: written by the leader, and read by the next one to know what was told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from pydantic import ValidationError
+
+from spendmeter_events.alert import SpendAlert
+from spendmeter_events.topics import ALERTS
+from spendmeter_stream.kafka.batches import open_reader, readable_end
+from spendmeter_stream.poison import fault_of, skip
+
+_REMEMBERED: Final = 5000
+"""Records, from the end: more than a bad day has."""
+_POLL_MS: Final = 1000
+
+
+class AlertTopic:
+    """A producer that starts when it is needed, so that a broker that is away does not hold a worker's start."""
+
+    def __init__(self, *, client_options: dict[str, Any]) -> None:
+        self._options = client_options
+        self._producer: AIOKafkaProducer | None = None
+
+    async def publish(self, alerts: Sequence[SpendAlert]) -> None:
+        """Returns when the broker has them all. Raises `KafkaError`; to publish again is harmless."""
+        if self._producer is None:
+            producer = AIOKafkaProducer(**self._options, acks="all")
+            await producer.start()
+            self._producer = producer
+        for alert in alerts:
+            await self._producer.send_and_wait(ALERTS, alert.to_json(), key=alert.record_key, partition=0)
+
+    async def close(self) -> None:
+        """Leave the broker."""
+        if self._producer is not None:
+            await self._producer.stop()
+            self._producer = None
+
+    async def newest(self) -> list[SpendAlert]:
+        """The last alerts that were told, in order. Raises `KafkaError`."""
+        partition = TopicPartition(ALERTS, 0)
+        consumer = open_reader(client_options=self._options, group_id=None, auto_offset_reset="earliest")
+        await consumer.start()
+        try:
+            consumer.assign([partition])
+            return await _read(consumer, partition)
+        finally:
+            await consumer.stop()
+
+
+async def _read(consumer: AIOKafkaConsumer, partition: TopicPartition) -> list[SpendAlert]:
+    found: list[SpendAlert] = []
+    consumer.seek(partition, 0)
+    moved = False
+    while True:
+        batch = await consumer.getmany(partition, timeout_ms=_POLL_MS)
+        end = readable_end(consumer, partition)
+        if end is None:
+            continue
+        if not moved and end > _REMEMBERED:
+            moved = True
+            consumer.seek(partition, end - _REMEMBERED)
+            continue
+        found += [alert for record in batch.get(partition, []) if (alert := _parse(record))]
+        if await consumer.position(partition) >= end:
+            return found
+
+
+def _parse(record: ConsumerRecord) -> SpendAlert | None:
+    try:
+        return SpendAlert.model_validate_json(record.value or b"")
+    except ValidationError as error:
+        skip(record, "invalid", fault_of(error))
+    except Exception as error:
+        skip(record, "invalid", error)
+    return None

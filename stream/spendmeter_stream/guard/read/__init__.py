@@ -1,0 +1,1 @@
+"""Read spend from the rollups."""

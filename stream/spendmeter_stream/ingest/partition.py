@@ -1,0 +1,293 @@
+"""One partition from assignment to revocation: resume, collect chunks, run them, close the last."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from spendmeter_stream import metrics
+from spendmeter_stream.errors import LogRewoundError, PartitionLostError, PartitionStoppedError, StreamError
+from spendmeter_stream.ingest.pacing import Pacing
+from spendmeter_stream.ingest.partition_reader import PartitionReader
+from spendmeter_stream.ingest.protocol import Chunk, ChunkProtocol, Outcome
+from spendmeter_stream.journal.intents import OffsetRange
+from spendmeter_stream.journal.orphans import chunk_to_recover
+from spendmeter_stream.kafka.lag import Lag
+from spendmeter_stream.poison import name_of
+from spendmeter_stream.retry import until_it_works
+from spendmeter_stream.runtime.background import BackgroundTasks
+
+log = logging.getLogger(__name__)
+
+_POLL_SECONDS: Final = 0.2
+_RESTART_SECONDS: Final = 5.0
+_CANCEL_SECONDS: Final = 1.0
+"""Patience with a task that was cancelled: a coroutine may swallow that, and it is no reason to stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkLimits:
+    """What closes a chunk before its time."""
+
+    records: int
+    bytes: int
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """Records of the next chunk, as they come."""
+
+    limits: ChunkLimits
+    end: int
+    """The offset behind all that was read: transaction markers and gaps may follow the last record."""
+    records: list[ConsumerRecord] = field(default_factory=list)
+    size: int = 0
+
+    @property
+    def room(self) -> int:
+        """How many more records it may take."""
+        return self.limits.records - len(self.records) if self.size < self.limits.bytes else 0
+
+    def add(self, records: list[ConsumerRecord], end: int) -> None:
+        self.records += records
+        self.end = max(self.end, end)
+        self.size += sum(len(record.value or b"") for record in records)
+
+
+class PartitionTask:
+    """Drives one partition as a task of its own. A chunk under way is finished before it stops."""
+
+    def __init__(
+        self,
+        *,
+        consumer: AIOKafkaConsumer,
+        partition: TopicPartition,
+        prepare: Callable[[], Awaitable[ChunkProtocol]],
+        pacing: Pacing,
+        limits: ChunkLimits,
+        slots: asyncio.Semaphore,
+        max_bad_in_a_row: int,
+        tasks: BackgroundTasks,
+    ) -> None:
+        self._reader = PartitionReader(consumer=consumer, partition=partition)
+        self._partition = partition
+        self._prepare = prepare
+        self._pacing = pacing
+        self._limits = limits
+        self._slots = slots
+        self._max_bad = max_bad_in_a_row
+        self._background = tasks
+        self._name = f"partition-{partition.partition}"
+        self._stopping = asyncio.Event()
+        self._position = 0
+        self._open = False
+        self._bad_in_a_row = 0
+        self._resumed = False
+        self._restart_at: int | None = None
+        self._lag = Lag(partition=partition.partition)
+        self._task = asyncio.create_task(self._run(), name=self._name)
+
+    async def stop(self, *, timeout: float) -> str | None:
+        """Finish the chunk under way and close it; after `timeout` seconds leave it to the next owner.
+
+        Returns what is left: None where everything that was begun is finished.
+        """
+        self._stopping.set()
+        done, _ = await asyncio.wait([self._task], timeout=timeout)
+        left = None
+        if not done:
+            left = f"partition {self._partition.partition} at offset {self._position}"
+            log.warning("%s: not finished within %.0f s, left open for recovery by the next owner", left, timeout)
+            self._task.cancel()
+            await asyncio.wait([self._task], timeout=_CANCEL_SECONDS)
+        self._lag.hide()
+        self._background.forget(self._name)
+        return left
+
+    def report_lag(self) -> None:
+        """Export how far behind this partition is now, whatever its task is doing."""
+        if self._resumed:
+            self._lag.report((self._reader.end() or 0) - self._position)
+
+    def caught_up(self, *, since_ms: int = 0) -> bool:
+        """Whether everything that the broker has is stored, by an answer of the broker after `since_ms` (Unix time)."""
+        end = self._reader.end()
+        answered = self._reader.answered_at()
+        return end is not None and self._position >= end and answered >= since_ms
+
+    @property
+    def position(self) -> int:
+        """The offset behind the last chunk that was stored."""
+        return self._position
+
+    async def _run(self) -> None:
+        label = str(self._partition.partition)
+        while not self._stopping.is_set():
+            try:
+                await self._work()
+            except PartitionLostError as error:
+                log.warning("left to its next owner: %s", error)
+                self._background.forget(self._name)
+                break
+            except LogRewoundError as error:
+                log.error("%s", error)
+                self._restart_at = error.earliest
+            except PartitionStoppedError as error:
+                metrics.PARTITION_STOPPED.labels(label).set(1)
+                self._background.report(self._name, error)
+                log.error("held until an operator looks: %s", error)
+                await self._stopping.wait()
+            except Exception as error:
+                # No record's fault, for those are dead-lettered. The chunk stays open: to retry from its start is safe.
+                metrics.PARTITION_STOPPED.labels(label).set(1)
+                self._background.failed(self._name, StreamError(name_of(error)))
+                log.error("partition %s stopped (%s); next attempt in %s s", label, name_of(error), _RESTART_SECONDS)
+                await self._sleep(_RESTART_SECONDS)
+        metrics.PARTITION_STOPPED.labels(label).set(0)
+
+    async def _work(self) -> None:
+        protocol = await until_it_works("recall", self._prepare)
+        await self._resume(protocol)
+        self._resumed = True
+        while not self._stopping.is_set():
+            gathered, reason = await self._collect()
+            if gathered.records:
+                async with self._slot(protocol, gathered):
+                    offsets = OffsetRange(self._position, gathered.end)
+                    await self._take(protocol, Chunk(gathered.records, offsets), reason=reason)
+            elif self._open or gathered.end > self._position:
+                # Transaction markers and what was skipped are no records, and are behind us all the same.
+                self._position = gathered.end
+                await self._close(protocol)
+            metrics.PARTITION_STOPPED.labels(str(self._partition.partition)).set(0)
+            self._background.report(self._name, None)
+        if self._open:
+            await self._close(protocol)
+
+    async def _resume(self, protocol: ChunkProtocol) -> None:
+        """Go to the committed offset; replay the chunk that an earlier owner left open there."""
+        self._position = await until_it_works("resume", self._reader.committed)
+        earliest = await until_it_works("resume", self._reader.earliest)
+        if self._restart_at is not None:
+            # What an intent says of these offsets was said of other records.
+            self._position, self._restart_at = self._restart_at, None
+            self._reader.seek(self._position)
+            return
+        self._reader.seek(max(self._position, earliest))
+        intent = await until_it_works(
+            "resume",
+            lambda: chunk_to_recover(protocol.store, protocol.coordinates, committed=self._position),
+        )
+        if intent is None:
+            self._skip_lost(earliest)
+            return
+        records = await self._read_again(intent.offsets)
+        metrics.REPLAYED_CHUNKS.inc()
+        log.info("partition %s: replaying offsets %s", self._partition.partition, intent.offsets)
+        self._lag.begin(records[0].timestamp if records else None)
+        self._reader.count_lost(self._position, min(earliest, intent.offsets.end))
+        async with self._slots:
+            # Retention may have taken its first records, or all.
+            expired = not records or records[0].offset > intent.offsets.start
+            chunk = Chunk(records, intent.offsets, recovers=intent, expired=expired)
+            await self._take(protocol, chunk, reason="replay")
+        self._skip_lost(earliest)
+        self._reader.seek(self._position)
+
+    def _skip_lost(self, earliest: int) -> None:
+        """Continue at the beginning of the log, where retention has removed more."""
+        if earliest > self._position:
+            self._reader.count_lost(self._position, earliest)
+            self._position = earliest
+            # The next close commits it, so that no later owner counts the same again.
+            self._open = True
+
+    async def _read_again(self, offsets: OffsetRange) -> list[ConsumerRecord]:
+        """The records of `offsets`, or those of them that the broker still has."""
+        records: list[ConsumerRecord] = []
+        while (position := await self._reader.position()) < offsets.end:
+            batch, _ = await self._reader.poll(_POLL_SECONDS, self._limits.records)
+            end_of_log = self._reader.end()
+            if not batch and end_of_log is not None and position >= end_of_log:
+                break
+            records += batch
+            if self._stopping.is_set():
+                raise PartitionLostError(f"partition {self._partition.partition}: stopped while it resumed")
+        return [record for record in records if offsets.start <= record.offset < offsets.end]
+
+    async def _collect(self) -> tuple[_Gathered, str]:
+        """The next chunk's records: as many as the limits allow, or what came until its deadline."""
+        gathered = _Gathered(self._limits, self._position)
+        deadline = time.monotonic() + _POLL_SECONDS
+        while gathered.room > 0:
+            wait = deadline - time.monotonic()
+            if wait <= 0 or self._stopping.is_set():
+                return gathered, "time"
+            batch, end = await self._reader.poll(min(wait, _POLL_SECONDS), gathered.room)
+            if batch and not gathered.records:
+                deadline = self._pacing.deadline(time.monotonic())
+                self._lag.begin(batch[0].timestamp)
+            gathered.add(batch, end)
+        return gathered, "size"
+
+    @asynccontextmanager
+    async def _slot(self, protocol: ChunkProtocol, gathered: _Gathered) -> AsyncIterator[None]:
+        """One of the worker's few places for chunks on their way.
+
+        What comes while we wait for it joins the chunk: else it would wait for another round of all partitions.
+        """
+        if self._open and self._slots.locked():
+            # Chunks that a command holds keep their slots. Waiting for one with our last chunk open, we would be
+            # waited for by the same command.
+            await self._close(protocol)
+        slot = asyncio.create_task(self._slots.acquire())
+        try:
+            while gathered.room > 0 and not slot.done() and not self._stopping.is_set():
+                await asyncio.wait([slot], timeout=_POLL_SECONDS)
+                gathered.add(*await self._reader.poll(0, gathered.room))
+            await slot
+            yield
+        finally:
+            # Who cancels us while we await the slot cancels the waiting as well: then there is nothing to give back.
+            if slot.done() and not slot.cancelled():
+                self._slots.release()
+            else:
+                slot.cancel()
+
+    async def _sleep(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    async def _take(self, protocol: ChunkProtocol, chunk: Chunk, *, reason: str) -> None:
+        outcome = await protocol.run(chunk)
+        self._position = chunk.offsets.end
+        self._lag.end(chunk.records[-1].timestamp if chunk.records else None)
+        self._open = True
+        metrics.CHUNKS.labels(reason).inc()
+        metrics.CHUNK_RECORDS.observe(len(chunk.records))
+        metrics.count_outcome(outcome.stored, outcome.duplicates, [why.code for why in outcome.rejected])
+        self.report_lag()
+        self._watch_bad_records(chunk, outcome)
+
+    def _watch_bad_records(self, chunk: Chunk, outcome: Outcome) -> None:
+        if len(outcome.rejected) < len(chunk.records):
+            self._bad_in_a_row = 0
+            return
+        self._bad_in_a_row += len(outcome.rejected)
+        if self._bad_in_a_row >= self._max_bad:
+            raise PartitionStoppedError(
+                f"partition {self._partition.partition}: {self._bad_in_a_row} bad records in a row,"
+                f" the last at offset {chunk.offsets.end - 1}: {outcome.rejected[-1].code}"
+            )
+
+    async def _close(self, protocol: ChunkProtocol) -> None:
+        """Commit the end of the last chunk: nothing is open, and the group's lag reads zero."""
+        await until_it_works("fence", lambda: protocol.fence.commit(self._position))
+        self._open = False

@@ -1,0 +1,291 @@
+"""The hot path: a service of the Faust app around its own consumer, a chunk of one partition at a time.
+
+Faust hands events to agents one by one, which costs more than all work on them; here no event is awaited alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+import mode
+import pyarrow as pa
+import pyarrow.compute as pc
+from aiokafka import ConsumerRebalanceListener, TopicPartition
+
+from spendmeter_clickhouse import Store
+from spendmeter_events.topics import USAGE
+from spendmeter_stream import metrics
+from spendmeter_stream.directory import Directory
+from spendmeter_stream.dlq.dead_letters import DeadLetters
+from spendmeter_stream.ingest.block import build_block
+from spendmeter_stream.ingest.decode import Events
+from spendmeter_stream.ingest.dedup import recall
+from spendmeter_stream.ingest.pacing import Pacing
+from spendmeter_stream.ingest.partition import ChunkLimits, PartitionTask
+from spendmeter_stream.ingest.protocol import ChunkProtocol, Guarantees
+from spendmeter_stream.journal.coordinates import Coordinates
+from spendmeter_stream.journal.group_owner import ensure_group
+from spendmeter_stream.journal.orphans import suspect_orphans
+from spendmeter_stream.kafka.consuming import dead_task, group_error, make_consumer
+from spendmeter_stream.kafka.fence import Fence
+from spendmeter_stream.pricing import PriceBook
+from spendmeter_stream.retry import until_it_works
+from spendmeter_stream.runtime.background import BackgroundTasks
+from spendmeter_stream.runtime.health import Health
+from spendmeter_stream.settings import StreamSettings
+from spendmeter_stream.stopping import CHUNKS, CLIENT, in_time
+
+log = logging.getLogger(__name__)
+
+_GROUP: Final = "group"
+"""The name under which `/readyz` shows whether the group was joined."""
+_BUFFER_BYTES: Final = 256 * 2**20
+"""Raw records held at once, over all partitions of this worker."""
+_WATCH_SECONDS: Final = 1.0
+_LAG_SECONDS: Final = 1.0
+"""How often lag is exported while no chunk ends."""
+_CHUNKS_AT_ONCE: Final = 3
+"""One in the making, one in the store, one on its way: more would hold memory and gain nothing on few cores."""
+
+
+class Ingest(mode.Service):
+    """Owns the consumer; runs a `PartitionTask` for each partition that the group assigns."""
+
+    mundane_level = "debug"
+
+    def __init__(
+        self,
+        *,
+        settings: StreamSettings,
+        store: Store,
+        directory: Directory,
+        book: Callable[[], PriceBook],
+        find_incarnation: Callable[[], Awaitable[str]],
+        tasks: BackgroundTasks,
+        guarantees: Guarantees | None = None,
+        reached: Callable[[str], None] | None = None,
+        health: Health | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self._settings = settings
+        self._directory = directory
+        self._book = book
+        self._find_incarnation = find_incarnation
+        self._guarantees = guarantees or Guarantees()
+        self._reached = reached
+        self._background = tasks
+        self._health = health or Health()
+        self._health.report(_GROUP, "has not joined its consumer group yet")
+        # aiokafka's clients need a running loop, so they are made at the start.
+        self._consumer: Any = None
+        self._producer: Any = None
+        self._cpu = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute")
+        self._session = store.session("ingest", size=_CHUNKS_AT_ONCE)
+        self.left_open: list[str] = []
+        """After the stop: the partitions whose chunk under way could not be finished."""
+        self._partitions: dict[TopicPartition, PartitionTask] = {}
+        self._slots = asyncio.Semaphore(_CHUNKS_AT_ONCE)
+        self._pacing = Pacing(interval=settings.chunk_interval_ms / 1000, chunks_per_second=settings.chunks_per_second)
+
+    async def on_start(self) -> None:
+        """Open what the chunks need, then join the group."""
+        settle_heap()
+        # A topic that was just made is unknown to some brokers for a moment.
+        self._incarnation = await until_it_works("incarnation", self._find_incarnation)
+        if self._guarantees.group:
+            await until_it_works("group", lambda: ensure_group(self._session, self._settings.group))
+        # What a former topic epoch left half stored has no other owner: each start of a memory broker begins a new one.
+        if self._guarantees.orphans:
+            await until_it_works("orphans", lambda: suspect_orphans(self._session, incarnation=self._incarnation))
+        await until_it_works("directory", self._directory.refresh)
+        self._producer = DeadLetters.producer(self._settings.client_options())
+        await self._producer.start()
+        await self._open_consumer()
+
+    async def _open_consumer(self) -> None:
+        self._consumer = make_consumer(self._settings)
+        self._consumer.subscribe([USAGE], listener=_Assignment(self))
+        await self._consumer.start()
+
+    async def on_stop(self) -> None:
+        """Finish the chunks under way, close them, leave the group; each within its share of the time of a stop."""
+        seconds = self._settings.stop_timeout_seconds
+        self.left_open += await self._stop_tasks(list(self._partitions), timeout=CHUNKS * seconds)
+        for name, client in (("leave the group", self._consumer), ("close the producer", self._producer)):
+            # A start that was cut short has made only some of them.
+            if client is not None and not await in_time(client.stop(), CLIENT * seconds, name=name):
+                log.warning("%s: Kafka did not answer within %.1f s", name, CLIENT * seconds)
+        # Without waiting: a call that has no answer by now has had its time.
+        self._session.close(seconds=0)
+        self._cpu.shutdown(wait=False)
+
+    @mode.Service.timer(_LAG_SECONDS)
+    async def _report_lag(self) -> None:
+        await self._background.once("lag", self._export_lag)
+
+    @mode.Service.task
+    async def _keep_consuming(self) -> None:
+        await self._background.run("consumer", self._watch_consumer, stopping=lambda: self.should_stop)
+
+    async def _watch_consumer(self) -> None:
+        if dead_task(self._consumer) is not None:
+            await self._replace_consumer()
+        while not self.should_stop:
+            await self.sleep(_WATCH_SECONDS)
+            if (dead := dead_task(self._consumer)) is not None:
+                raise RuntimeError(dead)
+            refused = None if self._partitions else group_error(self._consumer)
+            if refused is not None:
+                log.error("the group %s refused this worker, which asks again: %s", self._settings.group, refused)
+            self._background.report("consumer", refused)
+
+    async def _replace_consumer(self) -> None:
+        """Join the group with a new consumer. Open chunks are replayed, as after any change of owner."""
+        await self.revoke(list(self._partitions))
+        with suppress(Exception):
+            await asyncio.wait_for(self._consumer.stop(), self._settings.stop_timeout_seconds)
+        await until_it_works("consumer", self._open_consumer)
+
+    async def _export_lag(self) -> None:
+        ours = self._consumer.assignment()
+        for partition, task in self._partitions.items():
+            if partition in ours:
+                task.report_lag()
+
+    def caught_up(self, *, since_ms: int = 0) -> bool:
+        """Whether all that the broker has for our partitions is stored; by its answers after `since_ms` (Unix time)."""
+        tasks = self._partitions.values()
+        return bool(tasks) and all(task.caught_up(since_ms=since_ms) for task in tasks)
+
+    def position(self) -> int:
+        """The offsets behind the last chunks, summed: a number that grows while events are stored."""
+        return sum(task.position for task in self._partitions.values())
+
+    def kafka_failure(self) -> str | None:
+        """Why the group cannot be reached now; None while it can, and before it was joined."""
+        coordinator = self._consumer._coordinator if self._consumer is not None else None
+        if coordinator is None or coordinator.coordinator_id is not None:
+            return None
+        return "the group's coordinator cannot be reached"
+
+    def assign(self, partitions: Sequence[TopicPartition]) -> None:
+        """Start a task for each of `partitions`."""
+        log.info("partitions %s assigned by group %s", _numbers(partitions), self._settings.group)
+        self._health.report(_GROUP, None)
+        share = max(len(partitions), 16)
+        for partition in partitions:
+            fence = Fence(consumer=self._consumer, partition=partition)
+            self._partitions[partition] = PartitionTask(
+                consumer=self._consumer,
+                partition=partition,
+                prepare=partial(self._prepare, partition, fence, len(partitions)),
+                pacing=self._pacing,
+                limits=ChunkLimits(records=self._settings.chunk_records, bytes=_BUFFER_BYTES // share),
+                slots=self._slots,
+                max_bad_in_a_row=self._settings.max_bad_in_a_row,
+                tasks=self._background,
+            )
+
+    async def revoke(self, partitions: Sequence[TopicPartition]) -> None:
+        """Stop the tasks of `partitions`, each after its chunk under way."""
+        if partitions:
+            log.info("partitions %s revoked", _numbers(partitions))
+            self._health.report(_GROUP, "the group moves partitions between its workers")
+        await self._stop_tasks(partitions, timeout=self._settings.stop_timeout_seconds)
+
+    async def _stop_tasks(self, partitions: Sequence[TopicPartition], *, timeout: float) -> list[str]:
+        """What was left open."""
+        tasks = [self._partitions.pop(partition) for partition in partitions if partition in self._partitions]
+        left = await asyncio.gather(*(task.stop(timeout=timeout) for task in tasks))
+        return [what for what in left if what is not None]
+
+    async def _prepare(self, partition: TopicPartition, fence: Fence, shared_by: int) -> ChunkProtocol:
+        # Again with each assignment: the store may have been handed over since.
+        if self._guarantees.group:
+            await ensure_group(self._session, self._settings.group)
+        seen = await recall(
+            self._session,
+            partition=partition.partition,
+            width=len(self._consumer.partitions_for_topic(USAGE) or {partition}),
+            capacity=max(1000, self._settings.dedup_ids // (2 * shared_by)),
+        )
+        return ChunkProtocol(
+            fence=fence,
+            coordinates=Coordinates(self._incarnation, partition.partition),
+            seen=seen,
+            store=self._session,
+            dead_letters=DeadLetters(producer=self._producer),
+            cpu=self._cpu,
+            build=self._build,
+            max_future=timedelta(seconds=self._settings.max_future_seconds),
+            guarantees=self._guarantees,
+            reached=self._reached,
+        )
+
+    def _build(self, events: Events, coordinates: Coordinates) -> pa.Table:
+        block = build_block(
+            events,
+            coordinates=coordinates,
+            book=self._book(),
+            users=self._directory.users,
+            ingested_at=datetime.now(UTC),
+        )
+        _count_gaps(events, block, self._directory)
+        return block
+
+
+def settle_heap() -> None:
+    """Spare what is loaded by now from every later collection, and collect less often.
+
+    A chunk makes and drops 100,000 objects, none in a cycle. With Python's defaults, that has the price book and all
+    modules walked through several times a second, for a quarter of the time that a chunk takes.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
+
+
+class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Passes the group's decisions on to the service."""
+
+    def __init__(self, ingest: Ingest) -> None:
+        self._ingest = ingest
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Finish what is under way while the partitions are still ours."""
+        await self._ingest.revoke(list(revoked))
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Begin; whatever an earlier owner left open is replayed first."""
+        self._ingest.assign(list(assigned))
+
+
+def _numbers(partitions: Iterable[TopicPartition]) -> list[int]:
+    return sorted(partition.partition for partition in partitions)
+
+
+def _count_gaps(events: Events, block: pa.Table, directory: Directory) -> None:
+    """Count what was stored as it came: unknown orgs, unknown users, units without a rate."""
+    orgs = Counter(event.org_id for event in events.fields)
+    users = Counter((event.org_id, event.user_id) for event in events.fields)
+    metrics.UNKNOWN_ORGS.inc(sum(count for org, count in orgs.items() if org not in directory.orgs))
+    metrics.UNKNOWN_USERS.inc(
+        sum(count for pair, count in users.items() if pair[1] is not None and pair not in directory.users)
+    )
+    calls = block.group_by(["provider", "status"]).aggregate([([], "count_all")]).to_pylist()
+    metrics.count_calls({(row["provider"], row["status"]): row["count_all"] for row in calls})
+    metrics.NEWEST_EVENT.set(pc.max(block["occurred_at"]).as_py().timestamp())
+    if pc.any(pc.not_equal(pc.list_value_length(block["unpriced_units"]), pa.scalar(0))).as_py():
+        for row in block.select(["provider", "model", "unpriced_units"]).to_pylist():
+            for unit in row["unpriced_units"]:
+                metrics.count_unpriced(row["provider"], row["model"], unit)

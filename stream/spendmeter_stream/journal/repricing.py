@@ -1,0 +1,90 @@
+"""Repricing as the store records it: the lease of a run that is under way, and the blocks that it began."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from spendmeter_clickhouse import Session
+
+OVER: Final = """
+    SELECT DISTINCT run_id FROM reprice_runs WHERE run_id IN {runs:Array(UUID)} AND happened = 'ended'"""
+# By the index of deadlines: a run renews its lease for each of its blocks, so the ledger grows by a row a block.
+_LIVE: Final = """
+    SELECT run_id, max(deadline) FROM reprice_runs WHERE deadline >= now64(3) GROUP BY run_id"""
+_BLOCK: Final = """
+    INSERT INTO reprice_blocks (run_id, block, happened, first_hour, last_hour)
+    SELECT {run:UUID}, {block:UInt32}, {happened:String}, {first:DateTime}, {last:DateTime}"""
+_OPEN: Final = """
+    SELECT run_id, block, min(first_hour), max(last_hour), min(at)
+    FROM reprice_open_blocks
+    GROUP BY run_id, block
+    HAVING sum(balance) > 0
+    ORDER BY run_id, block"""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Adjustments that are inserted together. `number` counts within one run."""
+
+    run_id: UUID
+    number: int
+    first_hour: datetime
+    last_hour: datetime
+
+    @property
+    def origin(self) -> str:
+        """What its rows have as `incarnation`; no topic's life is called so."""
+        return origin_of(self.run_id)
+
+    @property
+    def token(self) -> str:
+        """The name under which ClickHouse remembers it."""
+        return f"{self.origin}:{self.number}"
+
+    def days(self) -> list[date]:
+        """The UTC days that it may touch."""
+        first, last = self.first_hour.date(), self.last_hour.date()
+        return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+
+
+def origin_of(run_id: UUID) -> str:
+    """The `incarnation` of the rows of a run."""
+    return f"reprice:{run_id.hex}"
+
+
+async def repricing_until(session: Session) -> datetime | None:
+    """Until when a repricing may append rows; None while none does. For commands that must not meet one."""
+    live = (await session.query(_LIVE)).result_rows
+    runs = [run_id for run_id, _ in live]
+    over = {run_id for (run_id,) in (await session.query(OVER, {"runs": runs})).result_rows} if runs else set()
+    return max((until for run_id, until in live if run_id not in over), default=None)
+
+
+async def open_blocks(session: Session) -> list[tuple[Block, datetime]]:
+    """Blocks that were begun and not ended, and when they were begun."""
+    rows = (await session.query(_OPEN)).result_rows
+    return [(Block(run_id, number, first, last), at) for run_id, number, first, last, at in rows]
+
+
+async def begin_block(session: Session, block: Block) -> None:
+    """Write down that `block` is about to be inserted."""
+    await _write(session, block, "begun")
+
+
+async def end_block(session: Session, block: Block) -> None:
+    """Write down that `block` is stored whole."""
+    await _write(session, block, "ended")
+
+
+async def _write(session: Session, block: Block, happened: str) -> None:
+    parameters = {
+        "run": str(block.run_id),
+        "block": block.number,
+        "happened": happened,
+        "first": block.first_hour,
+        "last": block.last_hour,
+    }
+    await session.command(_BLOCK, parameters)

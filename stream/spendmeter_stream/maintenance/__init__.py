@@ -1,0 +1,1 @@
+"""Rebuild a month of rollups from raw events while ingestion goes on."""

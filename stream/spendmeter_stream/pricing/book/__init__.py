@@ -1,0 +1,1 @@
+"""The price book: documents become rows, rows become an index of price cards."""

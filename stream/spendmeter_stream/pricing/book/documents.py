@@ -1,0 +1,138 @@
+"""Reading price files: TOML with the line of every block and key, so that a fault can name its place.
+
+`tomli` keeps no positions. A block header and a key each begin a line, so the lines are found beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import tomli
+
+from spendmeter_stream.pricing.book.rows import Fault, Place
+
+_HEADER: Final = re.compile(r"\s*\[\[\s*([\w-]+)\s*\]\]")
+_TABLE: Final = re.compile(r"\s*\[\s*[\w-]+\.([\w-]+)\s*\]")
+_KEY: Final = re.compile(r"\s*([\w-]+)\s*=")
+
+SEED_FOLDER: Final = "seed"
+"""Rows that `spendmeter prices import` wrote. Hand-checked rows, beside this folder, replace them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """One table of a file: its values, and the lines they stand on."""
+
+    data: Mapping[str, Any]
+    file: str
+    line: int
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    def place(self, key: str = "") -> Place:
+        return Place(self.file, self.lines.get(key, self.line))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One price file, or rows given as data. `layer` 0 is the seed, 1 the reviewed files, 2 data on top."""
+
+    head: Block
+    prices: tuple[Block, ...]
+    multipliers: tuple[Block, ...]
+    layer: int
+
+
+def read_documents(directory: Path) -> tuple[list[Document], list[Fault]]:
+    """Every `*.toml` of the directory and its seed folder, in name order. No file at all is a fault."""
+    documents: list[Document] = []
+    faults: list[Fault] = []
+    files = [(file, 0) for file in sorted((directory / SEED_FOLDER).glob("*.toml"))]
+    files += [(file, 1) for file in sorted(directory.glob("*.toml"))]
+    if not files:
+        faults.append(Fault(Place(str(directory), 1), "no price file (*.toml) here"))
+    for file, layer in files:
+        name = file.relative_to(directory).as_posix()
+        try:
+            documents.append(parse_document(file.read_text("utf-8"), name, layer))
+        except (tomli.TOMLDecodeError, UnicodeDecodeError, DocumentError) as error:
+            faults.append(Fault(Place(name, _line_of(error)), str(error)))
+    return documents, faults
+
+
+class DocumentError(ValueError):
+    """A construct that TOML allows and a price file does not."""
+
+
+def _line_of(error: Exception) -> int:
+    found = re.search(r"at line (\d+)", str(error))
+    return int(found[1]) if found else 1
+
+
+def parse_document(text: str, name: str, layer: int) -> Document:
+    """Raises `tomli.TOMLDecodeError`, or `DocumentError` for multi-line strings (they hide the lines)."""
+    if '"""' in text or "'''" in text:
+        raise DocumentError("multi-line strings are not used in price files")
+    data = tomli.loads(text, parse_float=Decimal)
+    head_lines, blocks = _lines(text)
+    prices, multipliers = data.pop("price", []), data.pop("multiplier", [])
+    if not (_is_tables(prices) and _is_tables(multipliers)):
+        raise DocumentError("write [[price]] and [[multiplier]] with two brackets")
+    defaults = data.pop("defaults", {})
+    if not isinstance(defaults, dict):
+        raise DocumentError("write [defaults] as a table")
+    return Document(
+        head=Block(data=data, file=name, line=1, lines=head_lines),
+        prices=_blocks(prices, defaults, name, blocks.get("price", [])),
+        multipliers=_blocks(multipliers, defaults, name, blocks.get("multiplier", [])),
+        layer=layer,
+    )
+
+
+def _is_tables(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(table, dict) for table in value)
+
+
+def _blocks(
+    tables: list[Any], defaults: dict[str, Any], name: str, positions: list[tuple[int, dict[str, int]]]
+) -> tuple[Block, ...]:
+    # An inline array (`price = [...]`) has no headers; its tables then stand at line 1.
+    padded = positions + [(1, {})] * (len(tables) - len(positions))
+    return tuple(
+        Block(data={**defaults, **table}, file=name, line=line, lines=lines)
+        for table, (line, lines) in zip(tables, padded, strict=True)
+    )
+
+
+def _lines(text: str) -> tuple[dict[str, int], dict[str, list[tuple[int, dict[str, int]]]]]:
+    head: dict[str, int] = {}
+    blocks: dict[str, list[tuple[int, dict[str, int]]]] = {}
+    keys = head
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := _HEADER.match(line):
+            keys = {}
+            blocks.setdefault(header[1], []).append((number, keys))
+        elif name := _TABLE.match(line) or _KEY.match(line):
+            keys.setdefault(name[1], number)
+    return head, blocks
+
+
+def document_of_rows(rows: Iterable[Mapping[str, Any]], *, layer: int, name: str = "rows") -> list[Document]:
+    """Rows given as data: each a `[[price]]` (with a `factor`, a `[[multiplier]]`) block plus `provider`."""
+    documents = []
+    for number, row in enumerate(rows, start=1):
+        data = {key: value for key, value in row.items() if key != "provider"}
+        block = Block(data=data, file=name, line=number)
+        documents.append(
+            Document(
+                head=Block(data={key: row[key] for key in ("provider",) if key in row}, file=name, line=number),
+                prices=() if "factor" in row else (block,),
+                multipliers=(block,) if "factor" in row else (),
+                layer=layer,
+            )
+        )
+    return documents

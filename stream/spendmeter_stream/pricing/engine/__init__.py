@@ -1,0 +1,1 @@
+"""Price a chunk with vectorised integer arithmetic."""

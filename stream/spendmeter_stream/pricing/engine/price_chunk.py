@@ -1,0 +1,111 @@
+"""Pricing a chunk: every event finds its card, then each unit is one multiplication over the chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from spendmeter_stream.pricing.book.cards import SAVING_UNITS, Bool, CardArrays, Int64
+from spendmeter_stream.pricing.book.index import CallKind
+from spendmeter_stream.pricing.book.price_book import PriceBook
+from spendmeter_stream.pricing.book.units import CONTEXT_UNITS, COUNT_COLUMNS, QUALIFIERS, UNIT_INDEX, UNITS, USAGE_TAG
+from spendmeter_stream.pricing.engine.arithmetic import Charged, charge, costs_of
+from spendmeter_stream.pricing.engine.arrow import Column, chosen_lists, chosen_texts, counter, money
+
+STATUSES: Final = ("priced", "partial", "unpriced", "free")
+_PRICED, _PARTIAL, _UNPRICED, _FREE = range(4)
+
+
+def price_chunk(book: PriceBook, columns: Mapping[str, Any]) -> dict[str, Column]:
+    """The cost columns of a chunk of events, with the prices in force when each occurred.
+
+    `columns` holds N rows: lists of texts `provider`, `model`, `org_id`, `service_tier`, `region`; numpy
+    int64 `occurred_at_ms` (Unix ms, UTC), the token counts, `characters`, `audio_milliseconds`, `images` and
+    `tool_calls`; and `tags`, a list of dicts. Counts are not negative.
+
+    Returns one Arrow array of N rows for each column of `usage_events` that pricing fills: six component
+    costs, `cost` (their sum) and `cache_savings` as decimal128(38, 12) USD, `pricing_status`,
+    `unpriced_units`, `price_version`, and the three 0/1 counters.
+    """
+    counts = np.stack([np.asarray(columns[name], np.int64) for name in COUNT_COLUMNS])
+    cards = _cards(book, columns, counts)
+    arrays = book.cards.arrays()
+    charged = charge(counts, cards, arrays)
+    result = {name: money(words) for name, words in costs_of(charged, cards, arrays).items()}
+    # Where the producer could not read the usage, the counts are too low: the cost is a part of the real one.
+    doubtful = np.fromiter((USAGE_TAG in tags for tags in columns["tags"]), np.bool_, len(cards))
+    result.update(_verdict(charged, cards, arrays, doubtful))
+    result["price_version"] = chosen_texts([book.version], np.zeros(len(cards), np.int64))
+    return result
+
+
+def _cards(book: PriceBook, columns: Mapping[str, Any], counts: Int64) -> Int64:
+    """The card number of each event."""
+    kinds = _kinds(book, columns, counts)
+    numbers = {kind: number for number, kind in enumerate(dict.fromkeys(kinds))}
+    codes = np.fromiter(map(numbers.__getitem__, kinds), np.int64, len(kinds))
+    timelines = [book.timeline(CallKind._make(kind)) for kind in numbers]
+    constant = np.array([-1 if each.constant is None else each.constant for each in timelines], np.int64)
+    cards = constant[codes] if len(timelines) else codes
+    varying = np.flatnonzero(constant < 0)
+    if len(varying):
+        _pick_varying(cards, codes, varying, timelines, columns["occurred_at_ms"], counts)
+    return cards
+
+
+def _kinds(book: PriceBook, columns: Mapping[str, Any], counts: Int64) -> list[tuple[Any, ...]]:
+    """The fields of each event's `CallKind`, as a plain tuple: few kinds are distinct, and only those need names."""
+    orgs: Sequence[str] = [""] * counts.shape[1]
+    if book.orgs:
+        orgs = [org if org in book.orgs else "" for org in columns["org_id"]]
+    unqualified: list[tuple[()]] = [()] * counts.shape[1]
+    texts = (columns[name] for name in ("provider", "model", "service_tier", "region"))
+    kinds: list[tuple[Any, ...]] = list(zip(*texts, orgs, unqualified, strict=True))
+    tags = columns["tags"]
+    qualified = counts[UNIT_INDEX["images"]] + counts[UNIT_INDEX["tool_calls"]] > 0
+    for row in np.flatnonzero(qualified).tolist():
+        if found := tuple((tag, tags[row][tag].lower()) for tag in QUALIFIERS if tag in tags[row]):
+            kinds[row] = (*kinds[row][:-1], found)
+    return kinds
+
+
+def _pick_varying(
+    cards: Int64, codes: Int64, varying: Int64, timelines: list[Any], occurred_at_ms: Int64, counts: Int64
+) -> None:
+    """Fills in the cards that depend on the time or the prompt length."""
+    context = counts[[UNIT_INDEX[unit] for unit in CONTEXT_UNITS]].sum(axis=0)
+    order = np.argsort(codes, kind="stable")
+    ends = np.cumsum(np.bincount(codes, minlength=len(timelines)))
+    for code in varying.tolist():
+        rows = order[ends[code - 1] if code else 0 : ends[code]]
+        cards[rows] = timelines[code].pick(occurred_at_ms[rows], context[rows])
+
+
+def _verdict(charged: Charged, cards: Int64, arrays: CardArrays, doubtful: Bool) -> dict[str, Column]:
+    """What is known about each price: its status, the units without a rate, and the three counters."""
+    missing: Bool = charged.used & ~arrays.rates.present[:, cards]
+    some_missing, some_priced = missing.any(axis=0), (charged.used & ~missing).any(axis=0)
+    known, free = arrays.known[cards], arrays.free[cards]
+    status = np.where(free, _FREE, np.where((some_missing & some_priced) | doubtful, _PARTIAL, _PRICED))
+    status = np.where((some_missing & ~some_priced) | ~known, _UNPRICED, status)
+    cached = charged.counts[[UNIT_INDEX[unit] for unit in SAVING_UNITS]] > 0
+    blind: Bool = np.logical_or.reduce(cached & ~arrays.savings.present[:, cards])
+    return {
+        "pricing_status": chosen_texts(STATUSES, status),
+        "unpriced_units": _names_of(missing, doubtful),
+        "partial_requests": counter(status == _PARTIAL),
+        "unpriced_requests": counter(status == _UNPRICED),
+        "cache_unpriced_requests": counter(blind),
+    }
+
+
+def _names_of(missing: Bool, doubtful: Bool) -> Column:
+    """A list of names for each event. Most are empty, so the few distinct lists are built once."""
+    flags = np.vstack([missing, doubtful])
+    bits = (flags * (1 << np.arange(len(flags)))[:, None]).sum(axis=0)
+    distinct, which = np.unique(bits, return_inverse=True)
+    names = (*UNITS, USAGE_TAG)
+    lists = [[name for index, name in enumerate(names) if value >> index & 1] for value in distinct.tolist()]
+    return chosen_lists(lists, which)

@@ -1,0 +1,1 @@
+"""Seed the price book from genai-prices."""

@@ -1,0 +1,139 @@
+"""After an insert that was not acknowledged at once: are all rows there? What a killed store lost is put back.
+
+A MergeTree without replication writes a block's token down before it renames the part into its place. Killed between
+the two, it remembers the token without the rows, and takes the retry for a repetition. docs/exactly-once.md ("A store
+killed in the middle of an insert") argues why what is done here counts nothing twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+from datetime import date
+from hashlib import blake2b
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spendmeter_clickhouse import Session, StoreError
+from spendmeter_stream import metrics
+from spendmeter_stream.journal.coordinates import Coordinates, days_of
+from spendmeter_stream.journal.intents import OffsetRange, insert_token
+from spendmeter_stream.journal.suspects import raise_doubt
+
+log = logging.getLogger(__name__)
+
+_LANDED: Final = """
+    SELECT topic_offset
+    FROM {table}
+    WHERE incarnation = {{incarnation:String}}
+      AND topic_partition = {{partition:UInt32}}
+      AND topic_offset >= {{start:UInt64}} AND topic_offset < {{end:UInt64}}
+      AND occurred_at BETWEEN {{earliest:DateTime64(3)}} AND {{latest:DateTime64(3)}}"""
+# Replicated tables write token and part in one transaction of the Keeper. The margin is for clocks that are set.
+_MAY_HAVE_LOST: Final = """
+    SELECT
+        (SELECT any(engine) FROM system.tables WHERE database = currentDatabase() AND name = 'usage_events')
+            = 'MergeTree'
+        AND now64(3) - toIntervalSecond(uptime()) + INTERVAL 5 SECOND > min(written_at)
+    FROM ingest_chunks
+    WHERE incarnation = {incarnation:String}
+      AND topic_partition = {partition:UInt32}
+      AND start_offset = {start:UInt64}"""
+
+
+async def confirm(
+    session: Session,
+    block: pa.Table,
+    coordinates: Coordinates,
+    offsets: OffsetRange,
+    *,
+    suspect: Collection[date] = (),
+) -> int:
+    """Make sure that raw events have every row of `block`, and note a doubt where rollups may lack some.
+
+    Call it when the block was sent again and acknowledged. Returns how many rows were put back.
+
+    :param suspect: UTC days whose rollups may differ, whatever is found; they are reconciled.
+    :raises StoreError: the store failed; call it again.
+    """
+    chunk = _Sent(session, block, coordinates, offsets)
+    missing = await chunk.missing()
+    if not missing.num_rows and not suspect and not await chunk.store_was_killed():
+        return 0
+    if missing.num_rows:
+        await chunk.put_back(missing)
+    await chunk.drop_repair_table()
+    await raise_doubt(session, coordinates, offsets, days={*suspect, *days_of(block)})
+    return missing.num_rows
+
+
+class _Sent:
+    """A chunk's block that was sent, perhaps several times."""
+
+    def __init__(self, session: Session, block: pa.Table, coordinates: Coordinates, offsets: OffsetRange) -> None:
+        self._session = session
+        self._block = block
+        self._parameters = _parameters(block, coordinates, offsets)
+        self._token = insert_token(coordinates, offsets)
+        # The same for every owner of the chunk, so that a zombie and the next owner work on one table, of which the
+        # rows can be moved only once.
+        self._table = f"usage_events_repair_{blake2b(self._token.encode(), digest_size=16).hexdigest()}"
+
+    async def missing(self) -> pa.Table:
+        """The rows of the block that raw events lack."""
+        landed = await self._landed("usage_events")
+        return self._block.filter(pc.invert(pc.is_in(self._block["topic_offset"], value_set=landed))).combine_chunks()
+
+    async def store_was_killed(self) -> bool:
+        """Whether the store was started after the chunk's intent was written: only then can it have lost rows."""
+        ((killed,),) = (await self._session.query(_MAY_HAVE_LOST, self._parameters)).result_rows
+        return bool(killed)
+
+    async def put_back(self, missing: pa.Table) -> None:
+        """Add `missing` to raw events, past the views, which have had these rows or will be made anew.
+
+        :raises StoreError: another owner did the same meanwhile, or the store failed; look again.
+        """
+        log.warning("%s: the store lost %d rows that it remembers; they are put back", self._token, missing.num_rows)
+        await self._session.command(f"CREATE TABLE IF NOT EXISTS {self._table} AS usage_events")
+        settings = {"async_insert": 0, "insert_deduplication_token": "rows"}
+        await self._session.insert_arrow(self._table, missing, settings=settings)
+        # Looked at again, because an owner before or after us may have moved them since.
+        still_missing = set((await self.missing())["topic_offset"].to_pylist())
+        if set((await self._landed(self._table)).to_pylist()) != still_missing:
+            await self.drop_repair_table()
+            raise StoreError(f"{self._token}: another owner is putting rows back, too")
+        for month in _months(missing):
+            await self._session.command(f"ALTER TABLE {self._table} MOVE PARTITION {month:d} TO TABLE usage_events")
+        metrics.ROWS_PUT_BACK.inc(missing.num_rows)
+
+    async def drop_repair_table(self) -> None:
+        """Whoever was frozen on the way to move the same rows finds nothing to move."""
+        await self._session.command(f"DROP TABLE IF EXISTS {self._table} SYNC")
+
+    async def _landed(self, table: str) -> pa.Array[Any]:
+        sql = _LANDED.format(table=table)
+        rows: pa.Table = await self._session.run(lambda client: client.query_arrow(sql, parameters=self._parameters))
+        return pa.array(rows["topic_offset"].combine_chunks(), pa.uint64())
+
+
+def _parameters(block: pa.Table, coordinates: Coordinates, offsets: OffsetRange) -> dict[str, Any]:
+    moments: dict[str, Any] = pc.min_max(block["occurred_at"]).as_py()  # type: ignore[assignment]
+    return {
+        "incarnation": coordinates.incarnation,
+        "partition": coordinates.partition,
+        "start": offsets.start,
+        "end": offsets.end,
+        "earliest": moments["min"],
+        "latest": moments["max"],
+    }
+
+
+def _months(rows: pa.Table) -> Sequence[int]:
+    """Of the partitions of `usage_events`, as YYYYMM."""
+    moments = rows["occurred_at"]
+    months = pc.add(pc.multiply(pc.year(moments), pa.scalar(100)), pc.month(moments))
+    found: list[Any] = pc.unique(months).to_pylist()
+    return sorted(found)

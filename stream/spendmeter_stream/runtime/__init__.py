@@ -1,0 +1,1 @@
+"""The worker's life cycle: start, background tasks, health, readiness, its HTTP port."""

@@ -1,0 +1,195 @@
+"""What a process waits for before it works: Kafka, the store, its schema. Each failed attempt is one log line."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import ssl
+from collections.abc import Awaitable, Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import mode
+from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    AuthenticationMethodNotSupported,
+    KafkaError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+)
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+
+from spendmeter_clickhouse import Session, Store, StoreError, StoreLoginError, missing_migrations
+from spendmeter_events.topics import USAGE
+from spendmeter_stream.errors import NotThereYetError, SetupError
+from spendmeter_stream.kafka.topic_admin import ensure_topics
+from spendmeter_stream.runtime.health import Health
+from spendmeter_stream.settings import StreamSettings
+
+log = logging.getLogger(__name__)
+
+_CONNECT_MS: Final = 10_000
+_LONGEST_WAIT_SECONDS: Final = 30
+_REFUSED: Final = (
+    AuthenticationFailedError,
+    AuthenticationMethodNotSupported,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+)
+
+
+class Start(mode.Service):
+    """Starts when Kafka answers, the topics exist and the store has the schema; everything after it relies on that."""
+
+    mundane_level = "debug"
+
+    def __init__(self, *, settings: StreamSettings, store: Store, health: Health, **options: Any) -> None:
+        super().__init__(**options)
+        self._settings = settings
+        self._store = store
+        self._health = health
+
+    async def on_start(self) -> None:
+        """Wait as long as it takes.
+
+        :raises SetupError: Kafka or the store refuses the credentials, or a topic cannot be created.
+        """
+        log.info(
+            "spendmeter %s, worker: group %s, topic %s, Kafka at %s, store at %s",
+            installed_version(),
+            self._settings.group,
+            USAGE,
+            self._settings.bootstrap,
+            place_of(self._store),
+        )
+        for name in ("kafka", "store"):
+            self._health.report(name, "not reached yet")
+        await wait_for_kafka(self._settings, self._health)
+        await wait_for_store(self._store, self._health, schema=True)
+
+
+async def wait_for_kafka(settings: StreamSettings, health: Health | None = None) -> None:
+    """Wait until a broker answers, and create the topics that are missing.
+
+    :raises SetupError: the brokers refuse the credentials, or a topic.
+    """
+    options = settings.client_options()
+
+    async def attempt() -> None:
+        await connect(options)
+        await ensure_topics(options, usage_partitions=settings.usage_partitions, replication=settings.replication)
+
+    where = f"Kafka at {settings.bootstrap}"
+    await _until_reached("kafka", where, "Check SPENDMETER_BOOTSTRAP.", attempt, health)
+
+
+async def wait_for_store(store: Store, health: Health | None = None, *, schema: bool = False) -> None:
+    """Wait until the store answers; with `schema` also until `spendmeter migrate` has brought it to this version.
+
+    :raises SetupError: the store refuses the user or the password.
+    """
+    with store.session("start") if schema else store.admin() as session:
+        where = f"the store at {place_of(store)}"
+        await _until_reached(
+            "store", where, "Check SPENDMETER_STORE_DSN.", lambda: _ask(session, schema=schema), health
+        )
+
+
+def place_of(store: Store) -> str:
+    """Where the store is, without its credentials."""
+    if store.settings.embedded:
+        return store.settings.path
+    return f"{urlsplit(store.settings.store_dsn).netloc.rpartition('@')[2]}/{store.database}"
+
+
+def installed_version() -> str:
+    """The version of the distribution `spendmeter`."""
+    try:
+        return version("spendmeter")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+async def connect(client_options: dict[str, Any]) -> None:
+    """Connect to one of the bootstrap servers and log in: aiokafka itself reports any failure as the same error.
+
+    :raises SetupError: the credentials are refused; :raises KafkaError, OSError: no server can be reached.
+    """
+    options = {name: value for name, value in client_options.items() if name != "bootstrap_servers"}
+    error: Exception = OSError("no address")
+    for host, port, _ in collect_hosts(client_options["bootstrap_servers"]):
+        try:
+            connection = await create_conn(host, port, request_timeout_ms=_CONNECT_MS, **options)
+        except _REFUSED as refusal:
+            raise SetupError(
+                f"Kafka at {host}:{port} refused the login ({reason_of(refusal)}):"
+                " check SPENDMETER_SASL_USERNAME, SPENDMETER_SASL_PASSWORD and SPENDMETER_SASL_MECHANISM"
+            ) from refusal
+        except (KafkaError, OSError, TimeoutError) as failure:
+            error = failure
+        else:
+            connection.close()
+            return
+    raise error
+
+
+def reason_of(error: BaseException) -> str:
+    """The innermost cause that names one, in one line: `connection refused` rather than the driver's own sentence."""
+    found: BaseException | None = error
+    innermost = error
+    while found is not None:
+        innermost = found if isinstance(found, OSError) and found.strerror else innermost
+        found = getattr(found, "reason", None) or found.__cause__ or found.__context__
+        found = found if isinstance(found, BaseException) else None
+    if isinstance(innermost, OSError) and innermost.strerror:
+        # asyncio puts a sentence of its own before the system's; the resolver's and TLS's errors have no system number.
+        plain = (innermost.errno or 0) > 0 and not isinstance(innermost, ssl.SSLError)
+        return os.strerror(innermost.errno or 0) if plain else innermost.strerror
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:200]
+
+
+async def _ask(session: Session, *, schema: bool) -> None:
+    if not schema:
+        await session.query("SELECT 1")
+        return
+    try:
+        missing = await missing_migrations(session)
+    except StoreError as error:
+        if "UNKNOWN_DATABASE" in str(error) or "UNKNOWN_TABLE" in str(error):
+            raise NotThereYetError("it has no schema, run `spendmeter migrate`") from error
+        raise
+    if missing:
+        raise NotThereYetError(f"migration {missing[0].version:04} is missing, run `spendmeter migrate`")
+
+
+async def _until_reached(
+    name: str, where: str, advice: str, attempt: Callable[[], Awaitable[None]], health: Health | None
+) -> None:
+    async def once() -> None:
+        try:
+            await attempt()
+        except StoreLoginError as error:
+            raise SetupError(
+                f"{where} refused the login: check the user and the password in SPENDMETER_STORE_DSN"
+            ) from error
+
+    def report(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        wait = state.next_action.sleep if state.next_action else 0.0
+        reason = reason_of(error) if error is not None else ""
+        log.warning("cannot use %s (%s); next attempt in %.0f s. %s", where, reason, wait, advice)
+        if health is not None:
+            health.report(name, f"{where}: {reason}")
+
+    await AsyncRetrying(
+        wait=wait_random_exponential(multiplier=1, min=1, max=_LONGEST_WAIT_SECONDS),
+        retry=retry_if_exception_type((StoreError, KafkaError, OSError, asyncio.TimeoutError, NotThereYetError)),
+        before_sleep=report,
+        reraise=True,
+    )(once)
+    if health is not None:
+        health.report(name, None)

@@ -1,0 +1,115 @@
+"""The worker's own port: `/healthz`, `/readyz` and `/metrics`. Opens before Kafka is reached, closes last."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import mode
+from aiohttp import hdrs, web
+from prometheus_client import REGISTRY
+
+from spendmeter_clickhouse.exposition import CONTENT_TYPE, bears, exposition, is_loopback
+from spendmeter_stream.errors import SetupError
+from spendmeter_stream.runtime.readiness import ENDING, Readiness
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS: Final = 1.0
+_SHUTDOWN_SECONDS: Final = 1.0
+
+
+class WorkerWeb(mode.Service):
+    """An HTTP server on the worker's event loop, so that an answer shows that the loop turns."""
+
+    mundane_level = "debug"
+
+    def __init__(
+        self,
+        *,
+        address: Callable[[], tuple[str, int]],
+        readiness: Readiness,
+        metrics_token: str = "",
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self._token = metrics_token
+        self._local = False
+        self._address = address
+        self._readiness = readiness
+        self._runner: web.AppRunner | None = None
+
+    async def on_start(self) -> None:
+        """Listen.
+
+        :raises SetupError: the address cannot be used.
+        """
+        app = web.Application()
+        app.router.add_get("/healthz", _alive)
+        app.router.add_get("/readyz", self._ready)
+        app.router.add_get("/metrics", self._metrics)
+        host, port = self._address()
+        self._local = is_loopback(host)
+        if not (self._local or self._token):
+            log.warning(
+                "/metrics leaves out the spend of tenants: set SPENDMETER_METRICS_TOKEN, for others reach %s", host
+            )
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            await runner.cleanup()
+            raise SetupError(
+                f"cannot listen on {host}:{port} ({error.strerror}):"
+                " choose another SPENDMETER_WORKER_HOST or SPENDMETER_WORKER_PORT"
+            ) from error
+        self._runner = runner
+        log.info("listening on %s: /healthz, /readyz, /metrics", _addresses(runner))
+
+    async def on_stop(self) -> None:
+        """Close the port, as the last of the worker's parts."""
+        self._readiness.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    @mode.Service.task
+    async def _log_changes(self) -> None:
+        logged: Mapping[str, str] | None = None
+        while not self.should_stop:
+            failures = await self._readiness.failures()
+            # Reasons may carry a duration; a line for each of its values would flood the log.
+            if logged is None or failures.keys() != logged.keys():
+                if not failures:
+                    log.info("ready")
+                elif logged is not None and failures.keys() - logged.keys() and ENDING not in failures:
+                    log.warning("not ready: %s", "; ".join(_reasons(failures)))
+                logged = failures
+            await self.sleep(_LOOK_SECONDS)
+
+    async def _ready(self, _: web.Request) -> web.Response:
+        failures = await self._readiness.failures()
+        if not failures:
+            return web.json_response({"status": "ready"})
+        return web.json_response({"status": "not ready", "reasons": _reasons(failures)}, status=503)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        header = request.headers.get(hdrs.AUTHORIZATION)
+        tenants = bears(header, self._token) if self._token else self._local
+        if self._token and header is not None and not tenants:
+            raise web.HTTPUnauthorized(headers={hdrs.WWW_AUTHENTICATE: 'Bearer realm="spendmeter"'})
+        # As a header, for aiohttp refuses a `content_type` that names a charset or a version.
+        return web.Response(body=exposition(REGISTRY, tenants=tenants), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
+
+
+async def _alive(_: web.Request) -> web.Response:
+    return web.json_response({"status": "ok"})
+
+
+def _reasons(failures: Mapping[str, str]) -> list[str]:
+    return [f"{name}: {reason}" for name, reason in sorted(failures.items())]
+
+
+def _addresses(runner: web.AppRunner) -> str:
+    return ", ".join(f"{address[0]}:{address[1]}" for address in runner.addresses)

@@ -1,0 +1,31 @@
+"""`spendmeter apikey` on the folder of a stopped stack: the key is printed once, listed by its prefix, revoked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spendmeter_clickhouse.api_keys import prefix_of
+from tests.support.verbs import run_verb
+
+APIKEY = "from spendmeter_deploy.cli.apikey import app; app()"
+
+
+def test_a_key_is_made_listed_and_revoked(tmp_path: Path) -> None:
+    """Row 23."""
+    (tmp_path / "data" / "store").mkdir(parents=True)
+    here = ("--data-dir", tmp_path / "data")
+
+    refused = run_verb(APIKEY, "create", "dashboard", "--scope", "org:read", *here)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    made = run_verb(APIKEY, "create", "dashboard", "--scope", "org:read", "--org", "acme", "--days", "30", *here)
+    token = made.stdout.strip()
+    # The secret is base64 for URLs, and may have underscores of its own.
+    prefix, secret = prefix_of(token), token.removeprefix(prefix_of(token) + "_")
+    assert (made.returncode, len(token), len(secret)) == (0, 58, 43)
+    assert secret not in made.stderr
+
+    assert "is revoked" in run_verb(APIKEY, "revoke", prefix, *here).stdout
+    listed = run_verb(APIKEY, "list", *here).stdout
+    (row,) = [line for line in listed.splitlines() if prefix in line]
+    assert all(word in row for word in ("dashboard", "org:read", "acme", "revoked"))
+    assert secret not in listed

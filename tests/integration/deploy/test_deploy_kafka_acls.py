@@ -1,0 +1,108 @@
+"""deploy/kafka/acls.sh on a real Kafka with SASL/SCRAM over TLS: each user can do its work, and no other's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import TopicAuthorizationFailedError
+
+from spendmeter_clickhouse import Store
+from spendmeter_events import DirectoryPublisher, OrgEntry
+from spendmeter_events.topics import ALERTS, DIRECTORY, USAGE, USAGE_DLQ, topic_specs
+from spendmeter_stream.dlq import Filter, ReplayPlan, dead_letters, replay_dead_letters
+from spendmeter_stream.kafka.topic_admin import LEADER, ensure_topics
+from spendmeter_stream.settings import StreamSettings
+from tests.support.brokers import do_without
+from tests.support.kafka.apache import ApacheKafka
+from tests.support.kafka.jars import KafkaUnavailable
+from tests.support.kafka.topic import admin_client
+from tests.support.records import record
+from tests.support.until import until
+from tests.support.worker import count, publish, stream_settings, working
+
+pytestmark = pytest.mark.kafka
+
+ACLS = Path(__file__).parents[3] / "deploy" / "kafka" / "acls.sh"
+EMITTER, WORKER, OPERATOR = USERS = ("spendmeter-emitter", "spendmeter-worker", "spendmeter-operator")
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka]:
+    try:
+        broker = ApacheKafka(folder=tmp_path_factory.mktemp("guarded"), users=USERS, guarded=True)
+    except KafkaUnavailable as missing:
+        do_without(missing)
+    try:
+        broker.start()
+        broker.as_admin(str(ACLS))
+        yield broker
+    finally:
+        broker.kill()
+
+
+def settings_of(broker: ApacheKafka, user: str) -> StreamSettings:
+    way = broker.connection_of(user)
+    return stream_settings(
+        way,
+        security_protocol=way.security_protocol,
+        sasl_mechanism=way.sasl_mechanism,
+        sasl_username=way.sasl_username,
+        sasl_password=way.sasl_password,
+        ssl_cafile=way.ssl_cafile,
+        usage_partitions=2,
+    )
+
+
+async def test_each_user_does_its_work(guarded: ApacheKafka, store: Store) -> None:
+    """Emitters publish, the worker makes the topics and counts, an operator sends a dead letter again."""
+    operator = settings_of(guarded, OPERATOR)
+    good = [record(number, org_id="guarded") for number in range(7001, 7006)]
+    async with working(settings_of(guarded, WORKER), store) as worker:
+        async with DirectoryPublisher(connection=guarded.connection_of(EMITTER)) as directory:
+            await directory.publish(OrgEntry(org_id="guarded"))
+        await publish(guarded.connection_of(EMITTER), [*good, replace(record(7006), value=b"{oops")])
+        await until(worker.ingest.caught_up)
+        assert (await replay_dead_letters(operator, ReplayPlan(filter=Filter()))).sent == 1
+        await until(worker.ingest.caught_up)
+    assert await count(store, "guarded") == 5
+    assert [letter.attempts async for letter in dead_letters(operator)] == [1, 2]
+
+
+async def test_a_worker_that_may_not_create_topics_starts_where_they_are(guarded: ApacheKafka, store: Store) -> None:
+    settings = settings_of(guarded, WORKER)
+    async with working(settings, store):
+        pass
+    names = [spec.name for spec in topic_specs(usage_partitions=1)] + [LEADER]
+    topics = [word for name in names for word in ("--topic", name)]
+    worker = ("--allow-principal", f"User:{WORKER}", "--operation", "Create")
+    guarded.as_admin("kafka-acls.sh", "--remove", "--force", *worker, *topics)
+    async with working(settings, store) as again:
+        assert again.ingest.caught_up()
+
+
+@pytest.mark.parametrize(
+    ("user", "topic"),
+    [(EMITTER, USAGE), (EMITTER, DIRECTORY), (WORKER, USAGE_DLQ), (WORKER, ALERTS), (OPERATOR, USAGE)],
+)
+async def test_nobody_reads_what_is_not_theirs(guarded: ApacheKafka, user: str, topic: str) -> None:
+    await ensure_topics(stream_settings(guarded.connection).client_options(), usage_partitions=2)
+    consumer = AIOKafkaConsumer(**guarded.connection_of(user).client_options(), auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        consumer.assign([TopicPartition(topic, 0)])
+        with pytest.raises(TopicAuthorizationFailedError):
+            await consumer.getone()
+    finally:
+        await consumer.stop()
+
+
+@pytest.mark.parametrize(("user", "topic"), [(EMITTER, USAGE_DLQ), (EMITTER, ALERTS), (OPERATOR, DIRECTORY)])
+async def test_nobody_sees_what_they_have_no_business_with(guarded: ApacheKafka, user: str, topic: str) -> None:
+    await ensure_topics(stream_settings(guarded.connection).client_options(), usage_partitions=2)
+    async with admin_client(guarded.connection_of(user)) as admin:
+        (answer,) = await admin.describe_topics([topic])
+    assert answer["error_code"] == TopicAuthorizationFailedError.errno

@@ -1,0 +1,217 @@
+"""Whole views as CSV: the same figures as the JSON, in constant memory, under the caller's own rights. Row 21."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import tracemalloc
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from spendmeter_clickhouse import Store
+from spendmeter_clickhouse.scopes import ORG_READ
+from spendmeter_rollups import Credential, ServiceSettings
+from spendmeter_rollups.calls.log import LogParams
+from spendmeter_rollups.catalogue.dimensions import DIMENSIONS
+from spendmeter_rollups.export.export import PORTION, export_events
+from spendmeter_rollups.query.reader import Reader
+from spendmeter_rollups.query.scope import Span, resolve
+from tests.support.service import NOW, answer, service
+from tests.support.usage import insert_usage, usage_row
+
+BASE = datetime(2026, 11, 20, 10, tzinfo=UTC)
+EVIL = "=HYPERLINK(1)"
+MANY = 12 * PORTION
+MANY_FROM = datetime(2026, 11, 10, tzinfo=UTC)
+
+
+class Keys:
+    """An org's key."""
+
+    async def authenticate(self, token: str) -> Credential | None:
+        return Credential(token, frozenset((ORG_READ,)), org_id=token) if token in ("acme", "beta") else None
+
+
+@pytest.fixture(scope="module")
+def client(store: Store) -> Iterator[TestClient]:
+    rows = [
+        usage_row(
+            number,
+            BASE + timedelta(minutes=number),
+            user_id=EVIL if number % 5 == 0 else f"user-{number % 7}",
+            feature=("chat", "quiz", "+rag")[number % 3],
+            org_id=("acme", "beta")[number % 2],
+            agent_id=("", "tutor")[number % 2],
+            input_cost=Decimal(number) / 10**12,
+            status="error" if number % 4 == 0 else "ok",
+            latency_ms=number,
+        )
+        for number in range(1, 121)
+    ]
+    insert_usage(store, rows)
+    with service(store, authenticators=(Keys(),)) as client:
+        yield client
+
+
+def export(
+    client: TestClient, view: str, headers: dict[str, str] | None = None, **parameters: Any
+) -> list[dict[str, str]]:
+    response = client.get(f"/v1/usage/export/{view}", params=parameters, headers=headers)
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "text/csv; charset=utf-8"
+    return list(csv.DictReader(io.StringIO(response.text, newline="")))
+
+
+def cell(value: Any) -> str:
+    """A JSON value as its cell says it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = "" if value is None else str(value)
+    return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+") else text
+
+
+def moment(text: str) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def test_the_log_is_the_log(client: TestClient) -> None:
+    pages = answer(client, "/v1/usage/events", page_size="500", status="error", tz="Asia/Kolkata")["rows"]
+    rows = export(client, "events", status="error", tz="Asia/Kolkata")
+    assert len(rows) == len(pages) == 30
+    for row, page in zip(rows, pages, strict=True):
+        assert moment(row.pop("occurred_at")) == moment(page.pop("occurred_at"))
+        assert [row.pop(name) for name in ("currency", "per_usd", "rate_date")] == ["USD", "1", ""]
+        assert row == {name: cell(value) for name, value in page.items()}
+
+
+@pytest.mark.parametrize("portion", [1, 7, 10, 119, 120])
+@pytest.mark.parametrize("reach", [timedelta(seconds=1), timedelta(minutes=10), timedelta(days=40)])
+def test_a_log_read_in_portions_is_the_same(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, portion: int, reach: timedelta
+) -> None:
+    """Whether a look back finds nothing, just a portion, or more."""
+    whole = export(client, "events")
+    monkeypatch.setattr("spendmeter_rollups.export.export.PORTION", portion)
+    monkeypatch.setattr("spendmeter_rollups.export.export._REACH", reach)
+    assert export(client, "events") == whole
+    assert len(whole) == 120
+
+
+@pytest.mark.parametrize("name", DIMENSIONS)
+def test_a_breakdown_has_every_row_of_its_json(client: TestClient, name: str) -> None:
+    body = answer(client, f"/v1/usage/breakdown/{name}", limit="1000", org="acme")
+    expected = sorted(body["rows"], key=lambda row: tuple(row["key"].values()))
+    rows = export(client, name, org="acme")
+    assert len(rows) == len(expected) > 0
+    for row, json in zip(rows, expected, strict=True):
+        flat = json | json["key"] | ({"org_name": None, "top_feature": None} | json["user"] if json["user"] else {})
+        assert moment(row.pop("last_seen")) == moment(flat.pop("last_seen"))
+        assert {column: cell(flat[column]) for column in row if column in flat} == {
+            column: value for column, value in row.items() if column in flat
+        }
+        assert set(row) - set(flat) == {"currency", "per_usd", "rate_date"}
+
+
+def test_a_long_breakdown_is_read_in_portions(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = export(client, "user")
+    monkeypatch.setattr("spendmeter_rollups.export.export._KEYS", 2)
+    assert export(client, "user") == whole
+    assert len(whole) == 16
+
+
+def test_series_add_up_and_name_their_group(client: TestClient) -> None:
+    rows = export(client, "timeseries", group_by="feature", limit="1", preset="7d", granularity="day")
+    assert len(rows) == 14
+    assert {(row["feature"], row["other"]) for row in rows} == {("quiz", "false"), ("", "true")} or {
+        (row["feature"], row["other"]) for row in rows
+    } == {("chat", "false"), ("", "true")}
+    assert sum(int(row["requests"]) for row in rows) == 120
+
+
+def test_amounts_name_their_rate(client: TestClient) -> None:
+    """Row 22."""
+    client.put("/v1/fx-rates/INR/2026-11-01", json={"per_usd": "80", "source": "bank"}).raise_for_status()
+    (row, *_) = export(client, "status", currency="INR")
+    assert (row["currency"], row["per_usd"], row["rate_date"]) == ("INR", "80", "2026-11-01")
+    assert sum(Decimal(row["cost"]) for row in export(client, "status", currency="INR")) == 80 * 7260 / Decimal(10**12)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        ({"preset": "last_month"}, "spendmeter-events-2026-10-01-to-2026-10-31.csv"),
+        ({"from": "2026-11-20", "to": "2026-11-20"}, "spendmeter-events-2026-11-20-to-2026-11-20.csv"),
+        # Nine in the morning by UTC is the 22nd in Kathmandu too; the 7 days begin on the 16th.
+        ({"preset": "7d", "tz": "Asia/Kathmandu"}, "spendmeter-events-2026-11-16-to-2026-11-22.csv"),
+    ],
+)
+def test_the_file_is_named_by_its_range(client: TestClient, parameters: dict[str, str], name: str) -> None:
+    response = client.get("/v1/usage/export/events", params=parameters)
+    assert response.headers["content-disposition"] == f'attachment; filename="{name}"'
+
+
+def test_an_org_key_exports_its_own_org(client: TestClient) -> None:
+    """Row 23."""
+    key = {"Authorization": "Bearer acme"}
+    for view in ("events", "timeseries", *DIMENSIONS):
+        response = client.get(f"/v1/usage/export/{view}", headers=key)
+        assert response.status_code == 200, view
+        assert "beta" not in response.text
+        assert client.get(f"/v1/usage/export/{view}?org=beta", headers=key).status_code == 403
+    assert {row["org_id"] for row in export(client, "events", key)} == {"acme"}
+    assert sum(int(row["requests"]) for row in export(client, "timeseries", key)) == 60
+
+
+def test_what_cannot_be_exported_is_a_problem_and_no_file(client: TestClient) -> None:
+    for path, status in (
+        ("shoe_size", 404),
+        ("timeseries?group_by=shoe_size", 422),
+        ("events?page_size=10", 422),
+        ("events?tz=Mars", 422),
+        ("timeseries?granularity=hour&from=2020-01-01", 422),
+    ):
+        response = client.get(f"/v1/usage/export/{path}")
+        assert response.status_code == status, path
+        assert response.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_rows(store: Store) -> None:
+    """Six times the rows, the same peak; rows that were collected would take six times as much."""
+
+    async def peak(reader: Reader, calls: int) -> int:
+        end = MANY_FROM + timedelta(seconds=calls)
+        asked = LogParams(org=["many"], from_=MANY_FROM.isoformat(), to=end.isoformat())
+        scope = resolve(asked, now=NOW, visible_orgs=None, span=Span(newest=NOW))
+        lines = 0
+        tracemalloc.start()
+        try:
+            async for chunk in export_events(reader, scope, params=asked).chunks():
+                lines += chunk.count(b"\r\n")
+            assert lines == calls + 1
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    async def peaks() -> list[int]:
+        with store.session("many") as session:
+            await session.command(_MANY_CALLS, {"count": MANY})
+            reader = Reader(session, ServiceSettings())
+            return [await peak(reader, calls) for calls in (MANY // 6, MANY)]
+
+    few, many = asyncio.run(peaks())
+    assert many < 1.5 * few
+
+
+_MANY_CALLS = """
+INSERT INTO usage_events (event_id, occurred_at, org_id, user_id, feature, model, latency_ms)
+SELECT generateUUIDv4(), toDateTime64('2026-11-10 00:00:00', 3, 'UTC') + toIntervalSecond(number),
+    'many', concat('a user with a long name ', toString(number)), 'a feature', 'a model', number
+FROM numbers({count:UInt64})
+"""

@@ -1,0 +1,77 @@
+"""A store that is killed in the middle of a repricing: nothing is lost, and nothing counted twice."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from spendmeter_clickhouse import Session, Store, StoreSettings, migrate
+from spendmeter_stream.journal.suspects import open_doubts
+from spendmeter_stream.pricing import PriceBook
+from spendmeter_stream.recovery.reconcile import settle
+from spendmeter_stream.reprice import Selection, append_adjustments, lease
+from spendmeter_stream.verify.compare import Days, compare, days_with_rows
+from tests.support.blocks import empty
+from tests.support.chunks import Group
+from tests.support.clickhouse_http.process import ClickHouseHttp
+from tests.support.lost_parts import lose
+from tests.support.pricing import write_book
+from tests.support.records import event
+from tests.support.repricing import HEAD, ensure_rollups_equal_raw, expected, insert, rate, sums
+
+OCTOBER = Selection(start=datetime(2026, 10, 1, tzinfo=UTC), end=datetime(2026, 11, 1, tzinfo=UTC))
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing of ours runs after it."""
+
+
+@pytest.fixture
+async def session(clickhouse_http: ClickHouseHttp) -> AsyncIterator[Session]:
+    with Store(StoreSettings(store_dsn=clickhouse_http.dsn)) as store:
+        await migrate(store)
+        session = store.session("test", size=2)
+        await empty(session)
+        for table in ("ingest_doubts", "ingest_open_doubts", "reprice_blocks", "reprice_open_blocks", "reprice_runs"):
+            await session.command(f"TRUNCATE TABLE {table}")
+        yield session
+
+
+def book(folder: Path, rates: str) -> PriceBook:
+    folder.mkdir()
+    return write_book(folder, openai=HEAD.format("openai") + rate('"gpt-4o"', *rates.split()))
+
+
+@pytest.mark.parametrize("lost", ["usage_events", "usage_daily"])
+async def test_what_a_killed_store_lost_of_a_block_of_adjustments_is_made_whole(
+    clickhouse_http: ClickHouseHttp, session: Session, tmp_path: Path, lost: str
+) -> None:
+    old, new = book(tmp_path / "old", "2 8"), book(tmp_path / "new", "1 4")
+    calls = [
+        event(day, occurred_at=f"2026-10-{day:02}T10:00:00Z", model="gpt-4o", latency_ms=day) for day in range(1, 29)
+    ]
+    await session.command("SYSTEM STOP MERGES")
+    await insert(session, calls, old)
+
+    def dies(point: str) -> None:
+        if point == "inserted:0":
+            raise Killed
+
+    with pytest.raises(Killed):
+        async with lease(session, OCTOBER, new.version, seconds=0) as held:
+            await append_adjustments(held, new, reached=dies)
+    await lose(clickhouse_http, session, [(-1, lost, "202610")])
+    async with lease(session, OCTOBER, new.version) as held:
+        await append_adjustments(held, new)
+    # The premise: to send again mended nothing, and to reprice anew counted twice what the rollups had.
+    assert await compare(session, await days_with_rows(session, Days()))
+    doubts = await open_doubts(session)
+    assert doubts
+    await settle(session, doubts, Group(incarnation="life").stream())
+
+    assert await sums(session) == expected(calls, new)
+    await ensure_rollups_equal_raw(session)
+    assert await open_doubts(session) == []

@@ -1,0 +1,57 @@
+"""What the leader exports about the store, parts and free disk; and what every worker does about its price book."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime
+
+import pytest
+from prometheus_client import REGISTRY
+
+from spendmeter_clickhouse import Session, Store
+from spendmeter_stream import metrics
+from spendmeter_stream.pricing import PriceBook
+from spendmeter_stream.runtime.store_health import check_store, forget_store
+
+
+def value(name: str, **labels: str) -> float | None:
+    return REGISTRY.get_sample_value(name, labels)
+
+
+@pytest.fixture
+async def session(chdb_store: Store) -> AsyncIterator[Session]:
+    with chdb_store.session("health") as session:
+        yield session
+    forget_store()
+
+
+async def test_parts_of_the_fullest_partition_and_free_disk_are_exported(session: Session) -> None:
+    await session.command("SYSTEM STOP MERGES fx_rates")
+    for number in range(7):
+        await session.insert(
+            "fx_rates",
+            [("INR", date(2026, 11, number + 1), "84", "test", datetime.now(UTC))],
+            ["currency", "rate_date", "per_usd", "source", "updated_at"],
+        )
+    await check_store(session)
+    assert value("spendmeter_store_parts", table="fx_rates") == 7
+    free = value("spendmeter_store_disk_free_ratio", disk="default")
+    assert free is not None
+    assert 0 < free < 1
+    checked = value("spendmeter_store_checked_timestamp_seconds")
+    assert checked is not None
+    assert abs(checked - datetime.now(UTC).timestamp()) < 3600
+
+
+async def test_a_worker_that_leads_no_more_exports_none(session: Session) -> None:
+    await check_store(session)
+    forget_store()
+    assert value("spendmeter_store_disk_free_ratio", disk="default") is None
+
+
+def test_the_books_age_is_that_of_its_newest_row() -> None:
+    book = PriceBook.load()
+    newest = max(price.terms.verified_at for price in book.prices)
+    metrics.show_price_book(book.verified_at)
+    expected = datetime.fromisoformat(newest).replace(tzinfo=UTC).timestamp()
+    assert value("spendmeter_price_book_verified_timestamp_seconds") == expected

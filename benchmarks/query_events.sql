@@ -5,7 +5,7 @@
 INSERT INTO usage_events (event_id, occurred_at, org_id, user_id, role, class_name, section, feature, action, agent_id,
     task_id, configuration_id, conversation_id, request_id, service, provider, model, key_source, input_tokens,
     cache_read_tokens, output_tokens, input_cost, cache_read_cost, output_cost, cost, pricing_status, status, error_type,
-    error_message, latency_ms, ttft_ms, streamed, incarnation, topic_offset, ingested_at)
+    error_message, latency_ms, ttft_ms, streamed, topic_id, topic_offset, ingested_at)
 WITH
     number + {first} AS n,
     intDiv(n, {per_day}) AS day,

@@ -76,7 +76,7 @@ CREATE TABLE IF NOT EXISTS usage_events
     streamed Bool,
     tags Map(LowCardinality(String), String) CODEC(ZSTD(1)),
     -- where the event came from: the life of its topic, and its place there
-    incarnation LowCardinality(String),
+    topic_id LowCardinality(String),
     topic_partition UInt32 CODEC(ZSTD(1)),
     topic_offset UInt64 CODEC(Delta, ZSTD(1)),
     ingested_at DateTime64(3, 'UTC') CODEC(DoubleDelta, ZSTD(1)),

@@ -5,7 +5,7 @@
 -- because Kafka refused the other's commit.
 CREATE TABLE IF NOT EXISTS ingest_chunks
 (
-    incarnation LowCardinality(String),
+    topic_id LowCardinality(String),
     topic_partition UInt32,
     start_offset UInt64,
     -- exclusive
@@ -14,5 +14,5 @@ CREATE TABLE IF NOT EXISTS ingest_chunks
     written_at DateTime64(3, 'UTC')
 )
 ENGINE = MergeTree
-ORDER BY (incarnation, topic_partition, start_offset)
+ORDER BY (topic_id, topic_partition, start_offset)
 TTL toDateTime(written_at) + INTERVAL 30 DAY;

@@ -6,11 +6,11 @@ ALTER TABLE ingest_chunks MODIFY COLUMN written_at DateTime64(3, 'UTC') DEFAULT 
 
 -- A chunk whose rows are in raw events, and perhaps not in every rollup: 'raised' by its owner before it is closed,
 -- 'settled' when the rollups of its days have been compared with raw events, and made anew where they differed.
-CREATE TABLE IF NOT EXISTS ingest_doubts
+CREATE TABLE IF NOT EXISTS suspect_blocks
 (
-    doubt_id UUID,
+    suspect_id UUID,
     happened Enum8('raised' = 1, 'settled' = 2),
-    incarnation LowCardinality(String),
+    topic_id LowCardinality(String),
     topic_partition UInt32,
     start_offset UInt64,
     end_offset UInt64,
@@ -19,5 +19,5 @@ CREATE TABLE IF NOT EXISTS ingest_doubts
     at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
 )
 ENGINE = MergeTree
-ORDER BY (doubt_id, happened)
+ORDER BY (suspect_id, happened)
 TTL toDateTime(at) + INTERVAL 400 DAY;

@@ -11,13 +11,13 @@ ALTER TABLE ingest_chunks
 -- the intents, or an intent would be examined twice.
 CREATE TABLE IF NOT EXISTS ingest_examined
 (
-    incarnation LowCardinality(String),
+    topic_id LowCardinality(String),
     topic_partition UInt32,
     start_offset UInt64,
     at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
 )
 ENGINE = MergeTree
-ORDER BY (incarnation, topic_partition)
+ORDER BY (topic_id, topic_partition)
 TTL toDateTime(at) + INTERVAL 60 DAY;
 
 -- The consumer group that fills this store. The newest takeover is in force, and of its rows the first attempt. Each
@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS ingest_surplus
     event_id UUID,
     org_id LowCardinality(String),
     occurred_at DateTime64(3, 'UTC'),
-    incarnation LowCardinality(String),
+    topic_id LowCardinality(String),
     topic_partition UInt32,
     topic_offset UInt64,
     ingested_at DateTime64(3, 'UTC'),

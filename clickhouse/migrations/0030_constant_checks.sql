@@ -5,7 +5,7 @@
 -- generation wrote. It outlives the ledger, so that the open chunk of a former life is never forgotten.
 CREATE TABLE IF NOT EXISTS ingest_newest_chunks
 (
-    incarnation LowCardinality(String),
+    topic_id LowCardinality(String),
     topic_partition UInt32,
     newest SimpleAggregateFunction(max, Tuple(
         start_offset UInt64, generation Int32, written_at DateTime64(3, 'UTC'), end_offset UInt64)),
@@ -13,63 +13,63 @@ CREATE TABLE IF NOT EXISTS ingest_newest_chunks
     last_written_at SimpleAggregateFunction(max, DateTime64(3, 'UTC'))
 )
 ENGINE = AggregatingMergeTree
-ORDER BY (incarnation, topic_partition);
+ORDER BY (topic_id, topic_partition);
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS ingest_newest_chunks_view TO ingest_newest_chunks AS
-SELECT incarnation, topic_partition, max((start_offset, generation, written_at, end_offset)) AS newest,
+SELECT topic_id, topic_partition, max((start_offset, generation, written_at, end_offset)) AS newest,
     max(written_at) AS last_written_at
 FROM ingest_chunks
-GROUP BY incarnation, topic_partition;
+GROUP BY topic_id, topic_partition;
 
 INSERT INTO ingest_newest_chunks
-SELECT incarnation, topic_partition, max((start_offset, generation, written_at, end_offset)), max(written_at)
+SELECT topic_id, topic_partition, max((start_offset, generation, written_at, end_offset)), max(written_at)
 FROM ingest_chunks
-GROUP BY incarnation, topic_partition;
+GROUP BY topic_id, topic_partition;
 
--- Pauses that are not over: 1 for each that was asked, -1 when it ends. A merge removes what adds up to 0. The pause of
+-- Barriers that are not over: 1 for each that was asked, -1 when it ends. A merge removes what adds up to 0. The pause of
 -- id 0 counts all that were ever asked.
 CREATE TABLE IF NOT EXISTS ingest_open_pauses
 (
-    pause_id UUID,
+    barrier_id UUID,
     balance Int64,
     deadline DateTime64(3, 'UTC')
 )
 ENGINE = SummingMergeTree(balance)
-ORDER BY pause_id;
+ORDER BY barrier_id;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS ingest_open_pauses_view TO ingest_open_pauses AS
-SELECT change.1 AS pause_id, change.2 AS balance, deadline
-FROM ingest_pauses AS pause
+SELECT change.1 AS barrier_id, change.2 AS balance, deadline
+FROM ingest_barriers AS pause
 ARRAY JOIN if(happened = 'asked',
-    [(pause.pause_id, toInt64(1)), (toUUID('00000000-0000-0000-0000-000000000000'), toInt64(1))],
-    [(pause.pause_id, toInt64(-1))]) AS change;
+    [(pause.barrier_id, toInt64(1)), (toUUID('00000000-0000-0000-0000-000000000000'), toInt64(1))],
+    [(pause.barrier_id, toInt64(-1))]) AS change;
 
 INSERT INTO ingest_open_pauses
-SELECT pause_id, 1, max(deadline)
-FROM ingest_pauses
-WHERE pause_id NOT IN (SELECT pause_id FROM ingest_open_pauses)
-GROUP BY pause_id
+SELECT barrier_id, 1, max(deadline)
+FROM ingest_barriers
+WHERE barrier_id NOT IN (SELECT barrier_id FROM ingest_open_pauses)
+GROUP BY barrier_id
 HAVING countIf(happened = 'ended') = 0;
 
 -- Doubts that nobody has settled, counted in the same way.
 CREATE TABLE IF NOT EXISTS ingest_open_doubts
 (
-    doubt_id UUID,
+    suspect_id UUID,
     balance Int64,
     days Array(Date)
 )
 ENGINE = SummingMergeTree(balance)
-ORDER BY doubt_id;
+ORDER BY suspect_id;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS ingest_open_doubts_view TO ingest_open_doubts AS
-SELECT doubt_id, if(happened = 'raised', toInt64(1), toInt64(-1)) AS balance, days
-FROM ingest_doubts;
+SELECT suspect_id, if(happened = 'raised', toInt64(1), toInt64(-1)) AS balance, days
+FROM suspect_blocks;
 
 INSERT INTO ingest_open_doubts
-SELECT doubt_id, 1, groupUniqArrayArray(days)
-FROM ingest_doubts
-WHERE doubt_id NOT IN (SELECT doubt_id FROM ingest_open_doubts)
-GROUP BY doubt_id
+SELECT suspect_id, 1, groupUniqArrayArray(days)
+FROM suspect_blocks
+WHERE suspect_id NOT IN (SELECT suspect_id FROM ingest_open_doubts)
+GROUP BY suspect_id
 HAVING countIf(happened = 'settled') = 0;
 
 -- Blocks of adjustments that were begun and not ended.

@@ -22,7 +22,7 @@ from spendmeter_rollups.http.cache import AnswerCache
 from spendmeter_rollups.http.compute import ComputeThread
 from spendmeter_rollups.http.headers import SecurityHeaders
 from spendmeter_rollups.http.metrics import ServiceMetrics
-from spendmeter_rollups.http.middleware import Observed
+from spendmeter_rollups.http.middleware import RequestLogMiddleware
 from spendmeter_rollups.http.readiness import Readiness
 from spendmeter_rollups.http.routes import (
     audit,
@@ -77,7 +77,7 @@ def create_app(
     if settings.allowed_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.allowed_origins, allow_headers=["Authorization"])
     app.add_middleware(BoundedRequests)
-    app.add_middleware(Observed, metrics=ServiceMetrics(registry))
+    app.add_middleware(RequestLogMiddleware, metrics=ServiceMetrics(registry))
     app.add_middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds)
     return app
 

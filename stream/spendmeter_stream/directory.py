@@ -30,7 +30,7 @@ class EntryRecord(Located, Protocol):
 _Parsed = tuple[EntryRecord, OrgEntry | UserEntry]
 
 
-class Standing(NamedTuple):
+class UserAttributes(NamedTuple):
     """A user's place in the org, as stamped on events."""
 
     role: str = ""
@@ -38,7 +38,7 @@ class Standing(NamedTuple):
     section: str = ""
 
 
-UNKNOWN = Standing()
+UNKNOWN = UserAttributes()
 
 
 class Directory:
@@ -47,14 +47,14 @@ class Directory:
     def __init__(self, *, session: Session) -> None:
         self._session = session
         self.orgs: set[str] = set()
-        self.users: dict[tuple[str, str], Standing] = {}
+        self.users: dict[tuple[str, str], UserAttributes] = {}
 
     async def refresh(self) -> None:
         """Read everything anew: other workers consume other records of the topic than this one."""
         orgs = await self._session.query("SELECT org_id FROM orgs FINAL")
         users = await self._session.query("SELECT org_id, user_id, role, class_name, section FROM users FINAL")
         self.orgs = {org_id for (org_id,) in orgs.result_rows}
-        self.users = {(row[0], row[1]): Standing(*row[2:]) for row in users.result_rows}
+        self.users = {(row[0], row[1]): UserAttributes(*row[2:]) for row in users.result_rows}
 
     async def apply(self, records: Sequence[EntryRecord]) -> None:
         """Store entries of the directory topic, then use them. A bad entry is skipped, and costs no other.
@@ -69,7 +69,7 @@ class Directory:
         self.orgs.update(entry.org_id for entry in stored if isinstance(entry, OrgEntry))
         # An entry out of order may undo a newer one here, until the next refresh reads the store's verdict.
         users = [entry for entry in stored if isinstance(entry, UserEntry)]
-        self.users.update({(e.org_id, e.user_id): Standing(e.role, e.class_name, e.section) for e in users})
+        self.users.update({(e.org_id, e.user_id): UserAttributes(e.role, e.class_name, e.section) for e in users})
         metrics.DIRECTORY_ENTRIES.labels("stored").inc(len(stored))
 
     async def _insert(self, table: str, columns: list[str], entries: Sequence[_Parsed]) -> list[OrgEntry | UserEntry]:

@@ -4,7 +4,7 @@ StreamError
 ├── PartitionLostError      another worker owns the partition now: stop, it goes on from our intent
 ├── PartitionStoppedError   a broken topic, not bad events: hold the partition until an operator looks
 ├── LogRewoundError         the log ends before our offset: read what there is, ids prevent double counting
-├── HoldError               the ingest cannot be held still: say what is in the way, exit 2
+├── BarrierError               the ingest cannot be held still: say what is in the way, exit 2
 ├── RebuildError            raw events do not give what a rebuild needs: say so, exit 2
 ├── NotThereYetError        what the start needs is still missing: wait and ask again
 └── SetupError              the worker cannot start like this: say why, exit 2
@@ -33,7 +33,7 @@ class LogRewoundError(StreamError):
         self.earliest = earliest
 
 
-class HoldError(StreamError):
+class BarrierError(StreamError):
     """A command needs a moment without inserts and does not get one. Nothing was changed."""
 
 

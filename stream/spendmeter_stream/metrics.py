@@ -48,8 +48,8 @@ OFFSETS_LOST = Counter(
 )
 NEWEST_EVENT = Gauge("spendmeter_newest_event_timestamp_seconds", "When the newest stored event occurred.")
 REPLAYED_CHUNKS = Counter("spendmeter_replayed_chunks", "Open chunks of an earlier owner that were replayed.")
-ROWS_PUT_BACK = Counter(
-    "spendmeter_rows_put_back", "Rows that a killed store remembered without having them, and that were put back."
+ROWS_REINSERTED = Counter(
+    "spendmeter_rows_reinserted", "Rows that a killed store remembered without having them, and that were put back."
 )
 DIRECTORY_ENTRIES = Counter("spendmeter_directory_entries", "Directory records read.", ["outcome"])
 SURPLUS_REMOVED = Counter(
@@ -59,9 +59,9 @@ ROLLUP_DRIFT = Gauge(
     "spendmeter_rollup_drift",
     "Differences between raw events and rollups at the last check; 0 is the only good value.",
 )
-ROLLUP_DOUBTS = Gauge("spendmeter_rollup_doubts", "Suspect blocks of interrupted inserts, not yet reconciled.")
-MONTHS_MENDED = Counter(
-    "spendmeter_rollup_months_mended", "Months whose rollups were rebuilt after an interrupted insert."
+SUSPECT_BLOCKS = Gauge("spendmeter_suspect_blocks", "Suspect blocks of interrupted inserts, not yet reconciled.")
+MONTHS_REBUILT = Counter(
+    "spendmeter_rollup_months_rebuilt", "Months whose rollups were rebuilt after an interrupted insert."
 )
 BACKGROUND_TASK_UP = Gauge(
     "spendmeter_background_task_up", "0 while a background task has failed and does not run again, else 1.", ["task"]

@@ -29,7 +29,7 @@ def steps_under_way() -> list[str]:
     return sorted(set(_under_way.copy().values()))
 
 
-async def until_it_works(step: str, attempt: Callable[[], Awaitable[T]]) -> T:
+async def retry_forever(step: str, attempt: Callable[[], Awaitable[T]]) -> T:
     """Call `attempt` until it returns; `step` names it in logs and metrics.
 
     Cancelling is the way to stop waiting. Other exceptions than `OUTAGES` pass through.

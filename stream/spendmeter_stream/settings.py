@@ -58,7 +58,7 @@ class StreamSettings(KafkaSettings):
     """Where a worker of its own shows `/metrics`."""
     metrics_token: Secret = Field(default="", repr=False)
     """Opens the series of `/metrics` that name tenants. Empty: they are shown on a loopback address alone."""
-    incarnation: str = ""
+    topic_id: str = ""
     """The life of the usage topic. Empty: the id that Kafka gave the topic."""
     chunk_records: int = Field(default=30_000, ge=1, le=100_000)
     chunk_interval_ms: int = Field(default=500, ge=10, le=60_000)

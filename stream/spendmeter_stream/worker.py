@@ -22,12 +22,12 @@ from spendmeter_stream.ingest.service import Ingest
 from spendmeter_stream.kafka.batches import make_faust_read_committed, skip_unreadable_batches
 from spendmeter_stream.kafka.coordinator import wait_for_named_brokers
 from spendmeter_stream.kafka.topic_admin import APP
-from spendmeter_stream.kafka.topic_id import find_incarnation
+from spendmeter_stream.kafka.topic_id import find_topic_id
 from spendmeter_stream.maintenance.surplus import remove_surplus_when_due
 from spendmeter_stream.pricing import PriceBookWatcher
 from spendmeter_stream.pricing.feed import PriceFeed
-from spendmeter_stream.recovery.reconcile import look_for_orphans, settle_open_doubts
-from spendmeter_stream.retry import until_it_works
+from spendmeter_stream.recovery.reconcile import look_for_orphans, reconcile_suspects
+from spendmeter_stream.retry import retry_forever
 from spendmeter_stream.runtime.background import BackgroundTasks
 from spendmeter_stream.runtime.boot import ANY_PORT, WorkerApp, faust_options
 from spendmeter_stream.runtime.health import Health
@@ -96,7 +96,7 @@ def create_worker(
         store=store,
         directory=directory,
         book=lambda: prices.book,
-        find_incarnation=lambda: find_incarnation(settings),
+        find_topic_id=lambda: find_topic_id(settings),
         guarantees=guarantees,
         reached=reached,
         tasks=tasks,
@@ -152,11 +152,11 @@ def _follow_directory(app: faust.App, directory: Directory, tasks: BackgroundTas
 
     @app.timer(_REFRESH_SECONDS)  # type: ignore[untyped-decorator]
     async def refresh() -> None:
-        await tasks.once("directory_refresh", lambda: until_it_works("directory", directory.refresh))
+        await tasks.once("directory_refresh", lambda: retry_forever("directory", directory.refresh))
 
 
 async def _apply(directory: Directory, records: list[EntryRecord]) -> None:
-    await until_it_works("directory", lambda: directory.apply(records))
+    await retry_forever("directory", lambda: directory.apply(records))
 
 
 def _watch_drift(app: faust.App, session: Session, tasks: BackgroundTasks) -> None:
@@ -168,7 +168,7 @@ def _watch_drift(app: faust.App, session: Session, tasks: BackgroundTasks) -> No
             tasks.report("drift", None)
             return
         days = closed_days(datetime.now(UTC))
-        await tasks.once("drift", lambda: until_it_works("drift", lambda: check_drift(session, days=days)))
+        await tasks.once("drift", lambda: retry_forever("drift", lambda: check_drift(session, days=days)))
 
 
 def _watch_store(app: faust.App, session: Session, tasks: BackgroundTasks) -> None:
@@ -193,14 +193,14 @@ def _settle_doubts(app: faust.App, session: Session, settings: StreamSettings, t
 
     async def turn() -> None:
         nonlocal not_before
-        if not await until_it_works("settle", lambda: settle_open_doubts(session, settings)):
+        if not await retry_forever("settle", lambda: reconcile_suspects(session, settings)):
             # Each attempt may hold the ingest, which must have its turn in between.
             not_before = time.monotonic() + _SETTLE_AGAIN_SECONDS
 
     @app.timer(_SETTLE_SECONDS)  # type: ignore[untyped-decorator]
     async def settle() -> None:
         if not app.is_leader():
-            metrics.ROLLUP_DOUBTS.set(0)
+            metrics.SUSPECT_BLOCKS.set(0)
             tasks.report("reconcile", None)
             return
         if time.monotonic() >= not_before:
@@ -209,7 +209,7 @@ def _settle_doubts(app: faust.App, session: Session, settings: StreamSettings, t
 
 def _look_for_orphans(app: faust.App, session: Session, settings: StreamSettings, tasks: BackgroundTasks) -> None:
     async def find() -> None:
-        await until_it_works("orphans", lambda: look_for_orphans(session, settings))
+        await retry_forever("orphans", lambda: look_for_orphans(session, settings))
 
     # Every worker looks when it starts; this finds what a worker of a former topic epoch began since.
     @app.timer(_ORPHANS_SECONDS)  # type: ignore[untyped-decorator]
@@ -220,7 +220,7 @@ def _look_for_orphans(app: faust.App, session: Session, settings: StreamSettings
 
 def _remove_surplus(app: faust.App, session: Session, tasks: BackgroundTasks) -> None:
     async def turn() -> None:
-        await until_it_works("surplus", lambda: remove_surplus_when_due(session))
+        await retry_forever("surplus", lambda: remove_surplus_when_due(session))
 
     @app.timer(_SURPLUS_SECONDS)  # type: ignore[untyped-decorator]
     async def look() -> None:

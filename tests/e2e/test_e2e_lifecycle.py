@@ -73,7 +73,7 @@ def test_a_killed_stack_reconciles_what_it_left_half_stored(tmp_path: Path) -> N
     asyncio.run(_empty(folder, "usage_hourly"))
     assert spendmeter("verify", "--data-dir", folder).returncode == 1
     with running(folder) as again:
-        wait_until(lambda: again.metric("spendmeter_rollup_months_mended_total") == 1)
+        wait_until(lambda: again.metric("spendmeter_rollup_months_rebuilt_total") == 1)
     verified = spendmeter("verify", "--data-dir", folder)
     assert verified.returncode == 0, verified.stdout
 

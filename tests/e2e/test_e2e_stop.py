@@ -43,7 +43,7 @@ def worker(broker: KafkaConnection, store: ClickHouseHttp, *, stop_seconds: str 
         SPENDMETER_BOOTSTRAP=str(broker.bootstrap_servers),
         SPENDMETER_STORE_DSN=store.dsn,
         SPENDMETER_WORKER_PORT="0",
-        SPENDMETER_INCARNATION="stop",
+        SPENDMETER_TOPIC_ID="stop",
         SPENDMETER_SESSION_TIMEOUT_MS="4000",
         SPENDMETER_REBALANCE_TIMEOUT_MS="2000",
         SPENDMETER_STOP_TIMEOUT_SECONDS=stop_seconds,

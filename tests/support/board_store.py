@@ -13,7 +13,7 @@ import pytest
 
 from spendmeter_clickhouse import Session, Store, migrate
 from spendmeter_events import UsageEvent
-from spendmeter_stream.directory import Standing
+from spendmeter_stream.directory import UserAttributes
 from spendmeter_stream.ingest.block import build_block
 from spendmeter_stream.ingest.decode import Events
 from spendmeter_stream.journal.coordinates import Coordinates
@@ -28,7 +28,7 @@ DAYS: Final = 75
 
 QUOTED_ORG: Final = 'd\'Arc-\\new "school"'
 QUOTED_USER: Final = "O'Brien\\table"
-STUDENT: Final = Standing("student", "9'A", "B\\s")
+STUDENT: Final = UserAttributes("student", "9'A", "B\\s")
 
 BUDGETS: Final = (
     ("org", "sunrise-delhi", "", "", 2_000, "INR"),

@@ -19,7 +19,7 @@ from spendmeter_stream.dlq.dead_letters import DeadLetters
 from spendmeter_stream.errors import PartitionLostError
 from spendmeter_stream.ingest.block import build_block
 from spendmeter_stream.ingest.decode import Events
-from spendmeter_stream.ingest.dedup import recall
+from spendmeter_stream.ingest.dedup import rebuild_filter
 from spendmeter_stream.ingest.protocol import Chunk, ChunkProtocol, Outcome
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.journal.intents import OffsetRange
@@ -40,7 +40,7 @@ _scenes = itertools.count(1)
 class Group:
     """The coordinator's memory: whose generation it is, and how far each partition is committed."""
 
-    incarnation: str = "life-1"
+    topic_id: str = "life-1"
     generation: int = 1
     committed: dict[int, int] = field(default_factory=dict)
 
@@ -53,7 +53,7 @@ class Group:
         async def partitions() -> Collection[int]:
             return self.committed
 
-        return Stream(incarnation=self.incarnation, committed=committed, partitions=partitions)
+        return Stream(topic_id=self.topic_id, committed=committed, partitions=partitions)
 
 
 class GroupFence:
@@ -98,11 +98,11 @@ class Owner:
 
     async def join(self) -> None:
         """Own the partition from its committed offset."""
-        self.coordinates = Coordinates(self._group.incarnation, self._partition)
+        self.coordinates = Coordinates(self._group.topic_id, self._partition)
         self.protocol = ChunkProtocol(
             fence=cast(Fence, GroupFence(self._group, self._partition)),
             coordinates=self.coordinates,
-            seen=await recall(self._session, partition=self._partition, width=1, capacity=10_000),
+            seen=await rebuild_filter(self._session, partition=self._partition, width=1, capacity=10_000),
             store=self._session,
             dead_letters=cast(DeadLetters, None),
             cpu=self._cpu,
@@ -197,7 +197,7 @@ class Scene:
         self.cpu = cpu
         number = next(_scenes)
         self.org = f"org-{number}"
-        self.group = Group(incarnation=f"life-{number}")
+        self.group = Group(topic_id=f"life-{number}")
         self.log: list[FakeRecord] = [
             record(1000 * number + offset, offset=offset, org_id=self.org, latency_ms=offset) for offset in range(30)
         ]
@@ -215,7 +215,7 @@ class Scene:
         return owner
 
     def rebuild(self) -> asyncio.Task[Rebuilt]:
-        return asyncio.create_task(rebuild(self.session, NOVEMBER, stream=self.group.stream(), hold_seconds=60))
+        return asyncio.create_task(rebuild(self.session, NOVEMBER, stream=self.group.stream(), barrier_seconds=60))
 
     async def check(self, *, requests: int) -> None:
         """Raw events hold each event once, and every rollup says what raw events say."""

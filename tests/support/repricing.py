@@ -8,7 +8,7 @@ from typing import Any
 
 from spendmeter_clickhouse import Session
 from spendmeter_events import UsageEvent
-from spendmeter_stream.directory import Standing
+from spendmeter_stream.directory import UserAttributes
 from spendmeter_stream.ingest.block import build_block
 from spendmeter_stream.ingest.decode import Events
 from spendmeter_stream.journal.coordinates import Coordinates
@@ -59,7 +59,7 @@ def block(events: list[UsageEvent], book: PriceBook) -> Any:
         Events.of(events),
         coordinates=Coordinates("life", 0),
         book=book,
-        users={("a", "u1"): Standing("student", "7", "A")},
+        users={("a", "u1"): UserAttributes("student", "7", "A")},
         ingested_at=datetime.now(UTC),
     )
 

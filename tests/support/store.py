@@ -29,7 +29,7 @@ def open_store(folder: Path, database: str) -> Store:
 
 @pytest.fixture(scope="session")
 def _engine(store_folder: Path) -> Iterator[Store]:
-    # Held open for the whole session: the engine stops with its last client, and each start costs a second.
+    # PausedChunk open for the whole session: the engine stops with its last client, and each start costs a second.
     with open_store(store_folder, "keeper") as store:
         asyncio.run(migrate(store))
         yield store

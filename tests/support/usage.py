@@ -62,7 +62,7 @@ def usage_row(number: int, occurred_at: datetime, **columns: Any) -> dict[str, A
         "latency_ms": None,
         "ttft_ms": None,
         "streamed": False,
-        "incarnation": "test",
+        "topic_id": "test",
         "topic_offset": number,
         "ingested_at": datetime(2026, 11, 22, tzinfo=UTC),
         **columns,

@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 from spendmeter_clickhouse import Session, Store, StoreError, StoreSettings, migrate
 from spendmeter_events import KafkaConnection
 from spendmeter_events.topics import USAGE
-from spendmeter_stream.journal.suspects import open_doubts
+from spendmeter_stream.journal.suspects import open_suspects
 from spendmeter_stream.kafka.coordinator import wait_for_named_brokers
 from spendmeter_stream.kafka.topic_admin import ensure_topics
 from spendmeter_stream.maintenance.surplus import remove_surplus
@@ -86,7 +86,7 @@ class Cluster:
         while True:
             with contextlib.suppress(KafkaError, StoreError):
                 committed = await self.committed()
-                doubts = {doubt.doubt_id for doubt in await open_doubts(self.session)}
+                doubts = {doubt.suspect_id for doubt in await open_suspects(self.session)}
                 if not doubts and all(committed.get(where, 0) >= end for where, end in self.feeder.ends.items()):
                     return
             watch.see((committed, doubts))

@@ -56,7 +56,7 @@ async def work(job: CommandJob) -> None:
             await _reprice(session, job)
         else:
             async with open_stream(StreamSettings(bootstrap=job.bootstrap)) as stream:
-                await rebuild(session, date.fromisoformat(job.month), stream=stream, hold_seconds=_HOLD_S)
+                await rebuild(session, date.fromisoformat(job.month), stream=stream, barrier_seconds=_HOLD_S)
 
 
 async def _reprice(session: Session, job: CommandJob) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from spendmeter_clickhouse import Store, StoreSettings
 from spendmeter_deploy.cli.app import app
 from spendmeter_deploy.embedded import stack as embedded
-from spendmeter_stream.journal.suspects import open_doubts
+from spendmeter_stream.journal.suspects import open_suspects
 from spendmeter_stream.worker import create_worker
 from tests.torture.oracle import as_json, read_books
 from tests.torture.worker_process import ORDERS, Orders
@@ -31,7 +31,7 @@ async def show_books(folder: Path) -> None:
     """Two lines: the number of open doubts, and the books."""
     dsn = f"chdb://{folder / 'data' / 'store'}"
     with Store(StoreSettings(store_dsn=dsn)) as store, store.session("oracle") as session:
-        print(len(await open_doubts(session)))
+        print(len(await open_suspects(session)))
         print(as_json(await read_books(session)))
 
 

@@ -26,7 +26,7 @@ app = typer.Typer(help="Repair rollups from raw events.", no_args_is_help=True)
 @app.command("rebuild")
 def rebuild_(
     month: Annotated[datetime, typer.Option(formats=["%Y-%m"], help="Which month, in UTC: YYYY-MM.")],
-    hold_seconds: HoldSeconds = 60,
+    barrier_seconds: HoldSeconds = 60,
     no_ingest: Annotated[
         bool, typer.Option("--no-ingest", help="No worker runs, and none will before this is done.")
     ] = False,
@@ -40,17 +40,23 @@ def rebuild_(
     day = month.date()
     alone = embedded_folder(data_dir) is not None or StoreSettings().embedded
     broker = None if alone or no_ingest else named_broker(bootstrap)
-    done = run(_rebuild(day, broker, data_dir, hold_seconds, alone=alone or no_ingest, shrink=shrink))
+    done = run(_rebuild(day, broker, data_dir, barrier_seconds, alone=alone or no_ingest, shrink=shrink))
     held = f"; workers waited {done.held_seconds:.1f} s at most" if broker else ""
     typer.echo(f"{day:%Y-%m}: five rollups made anew from {done.events:,} raw events{held}")
     days = Days(day, _last_of(day))
-    report = run(check(days, broker=broker, data_dir=data_dir, hold=True, hold_seconds=hold_seconds))
+    report = run(check(days, broker=broker, data_dir=data_dir, hold=True, barrier_seconds=barrier_seconds))
     show(report)
     raise typer.Exit(0 if report.clean else 1)
 
 
 async def _rebuild(
-    month: date, broker: StreamSettings | None, data_dir: Path | None, hold_seconds: int, *, alone: bool, shrink: bool
+    month: date,
+    broker: StreamSettings | None,
+    data_dir: Path | None,
+    barrier_seconds: int,
+    *,
+    alone: bool,
+    shrink: bool,
 ) -> Rebuilt:
     if broker is None and not alone:
         raise StartError(
@@ -59,7 +65,9 @@ async def _rebuild(
         )
     async with stream_or_none(broker) as stream, offline_store(data_dir) as store:
         with store.session("rebuild") as session, progress("rebuild", "events") as told:
-            return await rebuild(session, month, stream=stream, hold_seconds=hold_seconds, shrink=shrink, progress=told)
+            return await rebuild(
+                session, month, stream=stream, barrier_seconds=barrier_seconds, shrink=shrink, progress=told
+            )
 
 
 @app.command("watermark")

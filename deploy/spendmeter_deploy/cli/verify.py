@@ -41,7 +41,7 @@ def verify_command(
     hold: Annotated[
         bool, typer.Option("--hold/--no-hold", help="Let workers wait while a difference is looked at a second time.")
     ] = True,
-    hold_seconds: HoldSeconds = 60,
+    barrier_seconds: HoldSeconds = 60,
     bootstrap: Bootstrap = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -50,7 +50,7 @@ def verify_command(
     if days.first > days.last:
         raise refuse("--from is after --to")
     broker = named_broker(bootstrap) if embedded_folder(data_dir) is None else None
-    report = run(check(days, broker=broker, data_dir=data_dir, hold=hold, hold_seconds=hold_seconds))
+    report = run(check(days, broker=broker, data_dir=data_dir, hold=hold, barrier_seconds=barrier_seconds))
     if as_json:
         typer.echo(json.dumps(report.as_json(), default=str, indent=2))
     else:
@@ -59,7 +59,7 @@ def verify_command(
 
 
 async def check(
-    days: Days, *, broker: StreamSettings | None, data_dir: Path | None, hold: bool, hold_seconds: int
+    days: Days, *, broker: StreamSettings | None, data_dir: Path | None, hold: bool, barrier_seconds: int
 ) -> Report:
     """Open what is needed and verify.
 
@@ -71,7 +71,7 @@ async def check(
             stream=stream,
             moving=not alone,
             may_hold=hold,
-            hold_seconds=hold_seconds,
+            barrier_seconds=barrier_seconds,
             dead_letters=partial(count_dead_letters, broker) if broker else None,
         )
         with store.session("verify") as session, progress("compare", "days") as told:

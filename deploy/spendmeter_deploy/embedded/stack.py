@@ -88,7 +88,7 @@ async def embedded_stack(settings: StackSettings) -> AsyncIterator[EmbeddedStack
         stream = StreamSettings(
             bootstrap=broker.bootstrap,
             # Offsets of a memory broker mean nothing after it: each start is a new life of the topic.
-            incarnation=uuid.uuid4().hex,
+            topic_id=uuid.uuid4().hex,
             rebalance_timeout_ms=2000,
             # Tansu answers a join after half of this, and two groups are joined one after the other at each start.
             session_timeout_ms=5000,

@@ -60,7 +60,7 @@ def _now() -> list[Json]:
             steps=((None, "green"), (1, "red")),
         ),
         _stat(
-            "Held partitions",
+            "PausedChunk partitions",
             "Partitions held after too many bad records in a row.",
             "sum(spendmeter_partition_stopped)",
             "none",
@@ -200,7 +200,7 @@ def _chunks() -> list[Json]:
                 "directory {{outcome}}",
                 "B",
             ),
-            promql("sum(increase(spendmeter_rows_put_back_total[$__rate_interval]))", "rows put back", "C"),
+            promql("sum(increase(spendmeter_rows_reinserted_total[$__rate_interval]))", "rows put back", "C"),
             unit="short",
         ),
     ]

@@ -71,7 +71,7 @@ class Buffer:
             self._waiting_bytes -= total
         return taken
 
-    def put_back(self, records: Sequence[Record]) -> None:
+    def reinsert(self, records: Sequence[Record]) -> None:
         """Returns taken records to the front: they were never released, so no limit is asked."""
         with self._lock:
             self._waiting.extendleft(reversed(records))

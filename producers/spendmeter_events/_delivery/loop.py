@@ -156,7 +156,7 @@ class Delivery:
         """Moves the next records from the buffer to the lanes of their partitions."""
         for gone in self._lanes.keys() - set(partitions):
             # The topic was made anew with fewer partitions: its records find another one.
-            self._buffer.put_back(self._lanes.pop(gone).all_records())
+            self._buffer.reinsert(self._lanes.pop(gone).all_records())
         batch_bytes = self._settings.batch_bytes
         for number, record in enumerate(self._buffer.take(batch_bytes), start=1):
             partition = partition_of(record.key, partitions)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from spendmeter_rollups.http.service import Exchange
+from spendmeter_rollups.http.service import RequestContext
 from spendmeter_rollups.problems import invalid_parameter
 from spendmeter_rollups.query.lookups import audited
 from spendmeter_rollups.query.params import Value, Values
@@ -46,13 +46,13 @@ class AuditAnswer(BaseModel):
     rows: list[AuditRow]
 
 
-async def record_read(exchange: Exchange, *, org_id: str, user_id: str) -> None:
+async def record_read(exchange: RequestContext, *, org_id: str, user_id: str) -> None:
     """Keep that this caller read the page of a user. Raises `StoreError`."""
     row = (exchange.service.clock(), exchange.request_id, exchange.credential.name, _USER_READ, org_id, user_id)
     await exchange.service.writer.insert("audit_log", [row], _COLUMNS)
 
 
-async def audit(exchange: Exchange, params: AuditParams) -> AuditAnswer:
+async def audit(exchange: RequestContext, params: AuditParams) -> AuditAnswer:
     """The reads of users of the orgs that the caller may see. Raises `Problem`."""
     visible = exchange.credential.visible_orgs()
     asked = tuple(params.org) or None

@@ -22,7 +22,7 @@ _OTHER: Final = "other"
 _REQUEST_ID: Final = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 
 
-class Observed:
+class RequestLogMiddleware:
     """Counts and logs. The log has route templates, never paths or parameters: those may name people."""
 
     def __init__(self, app: ASGIApp, *, metrics: ServiceMetrics) -> None:

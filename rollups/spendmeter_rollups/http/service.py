@@ -115,7 +115,7 @@ CredentialDep = Annotated[Credential, Depends(credential_of)]
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class RequestContext:
     """One authenticated request."""
 
     request: Request
@@ -145,7 +145,9 @@ class Exchange:
 
         return self._respond(await self.service.cache.get(self._question(), fresh))
 
-    async def unkept(self, params: ScopeParams, compute: Callable[[Reader, Scope], Awaitable[Answer]]) -> Response:
+    async def answer_uncached(
+        self, params: ScopeParams, compute: Callable[[Reader, Scope], Awaitable[Answer]]
+    ) -> Response:
         """Like `answer`, but computed for every request: for what is recorded each time that it is read."""
         return self._respond(await self.service.compute.run(self._computed(params, compute)))
 
@@ -199,10 +201,12 @@ def _encode(answer: Answer) -> Cached:
     return Cached(body, f'W/"{tag}"')
 
 
-async def exchange_of(request: Request, service: ServiceDep, credential: CredentialDep) -> AsyncIterator[Exchange]:
+async def exchange_of(
+    request: Request, service: ServiceDep, credential: CredentialDep
+) -> AsyncIterator[RequestContext]:
     """The exchange, admitted until its answer is sent. Raises `Problem` (429, 503) where too many are under way."""
     with service.admission.admit(credential):
-        yield Exchange(request, service, credential)
+        yield RequestContext(request, service, credential)
 
 
-ExchangeDep = Annotated[Exchange, Depends(exchange_of)]
+ExchangeDep = Annotated[RequestContext, Depends(exchange_of)]

@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from spendmeter_clickhouse import Session
-from spendmeter_stream.barrier.requests import end_pauses, read_held, read_pauses, write_held
+from spendmeter_stream.barrier.requests import read_barriers, read_paused_chunks, release_barriers, write_paused_chunk
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.kafka.fence import Fence
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 0.1
 
 
-class Gate:
+class BarrierWaiter:
     """One partition's. Read after the intent is written, so that a pause and an intent never miss each other."""
 
     def __init__(self, *, store: Session, coordinates: Coordinates, fence: Fence) -> None:
@@ -34,27 +34,27 @@ class Gate:
             unless that owner was itself held at this gate.
         :raises PartitionLostError: the partition has another owner. Whatever was frozen here through a pause ends so.
         """
-        held_by: set[UUID] = set()
+        paused_by: set[UUID] = set()
         while True:
-            pauses = await read_pauses(self._store)
+            pauses = await read_barriers(self._store)
             if pauses.asked != self._fenced_at:
                 await self._fence.commit(start)
                 self._fenced_at = pauses.asked
                 continue
             if pauses.expired:
                 log.warning("a pause of the ingest ran out: the command that asked for it is too slow, or gone")
-                await end_pauses(self._store, pauses.expired)
-            for pause in pauses.active - held_by:
-                if not replay or await self._was_held(pause, start):
-                    await write_held(self._store, pause, self._coordinates, start, self._fence.generation)
-                    held_by.add(pause)
-            if not held_by & pauses.active:
-                if held_by:
+                await release_barriers(self._store, pauses.expired)
+            for pause in pauses.active - paused_by:
+                if not replay or await self._was_paused(pause, start):
+                    await write_paused_chunk(self._store, pause, self._coordinates, start, self._fence.generation)
+                    paused_by.add(pause)
+            if not paused_by & pauses.active:
+                if paused_by:
                     # We waited, and may have lost the partition meanwhile.
                     await self._fence.commit(start)
                 return
             await asyncio.sleep(_POLL_SECONDS)
 
-    async def _was_held(self, pause: UUID, start: int) -> bool:
-        held = await read_held(self._store, pause, self._coordinates.incarnation)
+    async def _was_paused(self, pause: UUID, start: int) -> bool:
+        held = await read_paused_chunks(self._store, pause, self._coordinates.topic_id)
         return any((it.partition, it.start) == (self._coordinates.partition, start) for it in held)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spendmeter_events.event import SYSTEM_USER
-from spendmeter_stream.directory import UNKNOWN, Standing
+from spendmeter_stream.directory import UNKNOWN, UserAttributes
 from spendmeter_stream.ingest.decode import Events, WireEvent
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.pricing import PriceBook, price_chunk
@@ -39,7 +39,7 @@ def build_block(
     *,
     coordinates: Coordinates,
     book: PriceBook,
-    users: Mapping[tuple[str, str], Standing],
+    users: Mapping[tuple[str, str], UserAttributes],
     ingested_at: datetime,
 ) -> pa.Table:
     """One row of `usage_events` for each event, in order. Costs are USD with 12 decimals."""
@@ -63,7 +63,7 @@ def build_block(
         "ttft_ms": pa.array(columns["ttft_ms"], pa.uint32()),
         "streamed": pa.array(columns["streamed"], pa.bool_()),
         "tags": pa.array([list(tags.items()) for tags in columns["tags"]], pa.map_(pa.string(), pa.string())),
-        "incarnation": _repeat(coordinates.incarnation, size),
+        "topic_id": _repeat(coordinates.topic_id, size),
         "topic_partition": pa.array(np.full(size, coordinates.partition, dtype=np.uint32)),
         "topic_offset": pa.array(np.array(events.offsets, dtype=np.uint64)),
         "ingested_at": pa.array(np.full(size, ingested_at.timestamp() * 1000, dtype=np.int64)).cast(_MILLISECONDS),
@@ -83,12 +83,12 @@ def _text(columns: Mapping[str, Any]) -> dict[str, pa.Array[Any]]:
 
 
 def _standing(
-    org_ids: Sequence[str], user_ids: Sequence[str], users: Mapping[tuple[str, str], Standing]
+    org_ids: Sequence[str], user_ids: Sequence[str], users: Mapping[tuple[str, str], UserAttributes]
 ) -> dict[str, pa.Array[Any]]:
     standings = [users.get(pair, UNKNOWN) for pair in zip(org_ids, user_ids, strict=True)]
     return {
         name: pa.array([standing[index] for standing in standings], pa.string())
-        for index, name in enumerate(Standing._fields)
+        for index, name in enumerate(UserAttributes._fields)
     }
 
 

@@ -145,7 +145,7 @@ def read(key: bytes | None, value: bytes | None) -> WireEvent | None:
         return None
 
 
-def of_their_keys(events: list[WireEvent], keys: list[bytes]) -> Bools:
+def keys_match_ids(events: list[WireEvent], keys: list[bytes]) -> Bools:
     """For each event, whether its id is the key's 16 bytes in the usual form with small letters."""
     written = "".join(event.event_id for event in events).encode("ascii", "replace")
     texts = np.frombuffer(written, np.uint8).reshape(-1, 36)

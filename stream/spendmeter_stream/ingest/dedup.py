@@ -44,7 +44,7 @@ _RECENT: Final = """
 # those fail at the first condition, which needs one column as it is stored. Among 5 million events of 90 days, 10,000
 # neighbours take 0.15 s, 10,000 from anywhere 0.4 s, 100 from anywhere 0.05 s.
 _STORED: Final = """
-    SELECT event_id, incarnation, topic_partition, topic_offset
+    SELECT event_id, topic_id, topic_partition, topic_offset
     FROM usage_events
     PREWHERE event_id IN (SELECT arrayJoin({ids:Array(UUID)}))
     WHERE kind = 'usage'
@@ -57,7 +57,7 @@ _STORED: Final = """
 class StoredAt:
     """The coordinates under which an event is stored."""
 
-    incarnation: str
+    topic_id: str
     partition: int
     offset: int
 
@@ -97,7 +97,7 @@ class SeenIds:
         generation.room -= len(keys)
         generation.newest = max(generation.newest, newest)
 
-    def doubtful(self, events: Events) -> list[int]:
+    def possible_duplicates(self, events: Events) -> list[int]:
         """The rows of `events` that may be stored already; of the others, surely none is."""
         # A copy may be stamped up to an hour apart, so the first one may lie before what is remembered whole.
         hits: set[int] = set(np.flatnonzero(events.occurred_at_ms < self.since + MARGIN_MS).tolist())
@@ -114,7 +114,7 @@ class SeenIds:
         return self._generations[-1]
 
 
-def not_yet_stored(events: Events, stored: Mapping[bytes, StoredAt], *, ours: Coordinates | None) -> Events:
+def drop_duplicates(events: Events, stored: Mapping[bytes, StoredAt], *, ours: Coordinates | None) -> Events:
     """The events to insert: each id once, and none that is stored already.
 
     :param ours: in a replay our own coordinates, whose events stay; None drops whatever is stored.
@@ -125,7 +125,7 @@ def not_yet_stored(events: Events, stored: Mapping[bytes, StoredAt], *, ours: Co
     met: set[bytes] = set()
     for row, key in enumerate(events.keys):
         where = stored.get(key)
-        own = ours is not None and where == StoredAt(ours.incarnation, ours.partition, events.offsets[row])
+        own = ours is not None and where == StoredAt(ours.topic_id, ours.partition, events.offsets[row])
         if key in met or not (where is None or own):
             continue
         met.add(key)
@@ -133,7 +133,7 @@ def not_yet_stored(events: Events, stored: Mapping[bytes, StoredAt], *, ours: Co
     return events.take(rows)
 
 
-async def recall(session: Session, *, partition: int, width: int, capacity: int) -> SeenIds:
+async def rebuild_filter(session: Session, *, partition: int, width: int, capacity: int) -> SeenIds:
     """Rebuild what `partition` remembers from the store: the newest `capacity` ids.
 
     :param width: how many partitions the topic has now.
@@ -155,7 +155,7 @@ def _remembered(rows: pa.Table, capacity: int) -> SeenIds:
     return seen
 
 
-async def stored_at(session: Session, events: Events) -> dict[bytes, StoredAt]:
+async def lookup_coordinates(session: Session, events: Events) -> dict[bytes, StoredAt]:
     """Where those of `events` that are stored came from, by key.
 
     An event is found under its id within an hour of its time: a client that stamps each attempt anew means one event.

@@ -21,7 +21,7 @@ from spendmeter_stream.journal.intents import OffsetRange
 from spendmeter_stream.journal.orphans import chunk_to_recover
 from spendmeter_stream.kafka.lag import Lag
 from spendmeter_stream.poison import name_of
-from spendmeter_stream.retry import until_it_works
+from spendmeter_stream.retry import retry_forever
 from spendmeter_stream.runtime.background import BackgroundTasks
 
 log = logging.getLogger(__name__)
@@ -153,7 +153,7 @@ class PartitionTask:
         metrics.PARTITION_STOPPED.labels(label).set(0)
 
     async def _work(self) -> None:
-        protocol = await until_it_works("recall", self._prepare)
+        protocol = await retry_forever("rebuild_filter", self._prepare)
         await self._resume(protocol)
         self._resumed = True
         while not self._stopping.is_set():
@@ -173,15 +173,15 @@ class PartitionTask:
 
     async def _resume(self, protocol: ChunkProtocol) -> None:
         """Go to the committed offset; replay the chunk that an earlier owner left open there."""
-        self._position = await until_it_works("resume", self._reader.committed)
-        earliest = await until_it_works("resume", self._reader.earliest)
+        self._position = await retry_forever("resume", self._reader.committed)
+        earliest = await retry_forever("resume", self._reader.earliest)
         if self._restart_at is not None:
             # What an intent says of these offsets was said of other records.
             self._position, self._restart_at = self._restart_at, None
             self._reader.seek(self._position)
             return
         self._reader.seek(max(self._position, earliest))
-        intent = await until_it_works(
+        intent = await retry_forever(
             "resume",
             lambda: chunk_to_recover(protocol.store, protocol.coordinates, committed=self._position),
         )
@@ -289,5 +289,5 @@ class PartitionTask:
 
     async def _close(self, protocol: ChunkProtocol) -> None:
         """Commit the end of the last chunk: nothing is open, and the group's lag reads zero."""
-        await until_it_works("fence", lambda: protocol.fence.commit(self._position))
+        await retry_forever("fence", lambda: protocol.fence.commit(self._position))
         self._open = False

@@ -10,7 +10,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 from spendmeter_stream import metrics
 from spendmeter_stream.errors import LogRewoundError
 from spendmeter_stream.kafka.batches import readable_end
-from spendmeter_stream.retry import until_it_works
+from spendmeter_stream.retry import retry_forever
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class PartitionReader:
 
     async def _return_into_the_log(self) -> None:
         wanted = await self.position()
-        earliest = await until_it_works("resume", self.earliest)
+        earliest = await retry_forever("resume", self.earliest)
         if wanted > earliest:
             raise LogRewoundError(self._partition.partition, wanted=wanted, earliest=earliest)
         self.count_lost(wanted, earliest)

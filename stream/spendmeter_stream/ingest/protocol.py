@@ -17,20 +17,20 @@ from typing import Final, TypeVar
 import pyarrow as pa
 
 from spendmeter_clickhouse import Session
-from spendmeter_stream.barrier.waiter import Gate
+from spendmeter_stream.barrier.waiter import BarrierWaiter
 from spendmeter_stream.dlq.dead_letters import DeadLetters, DeadLetterSource
 from spendmeter_stream.ingest.decode import Events
-from spendmeter_stream.ingest.dedup import SeenIds, not_yet_stored, stored_at
+from spendmeter_stream.ingest.dedup import SeenIds, drop_duplicates, lookup_coordinates
 from spendmeter_stream.ingest.validate import Validated, validate
 from spendmeter_stream.journal.coordinates import Coordinates, days_of
 from spendmeter_stream.journal.intents import Intent, OffsetRange, insert_token, write_intent
 from spendmeter_stream.journal.landed_rows import completed, landed_rows
-from spendmeter_stream.journal.suspects import raise_doubt
+from spendmeter_stream.journal.suspects import flag_suspect
 from spendmeter_stream.kafka.fence import Fence
 from spendmeter_stream.poison import Rejected, UnprocessableError, isolating
 from spendmeter_stream.recovery.completion import SEND, Completion, completion
 from spendmeter_stream.recovery.confirm import confirm
-from spendmeter_stream.retry import until_it_works
+from spendmeter_stream.retry import retry_forever
 
 T = TypeVar("T")
 
@@ -117,14 +117,14 @@ class ChunkProtocol:
     guarantees: Guarantees = field(default_factory=Guarantees)
     reached: Callable[[str], None] | None = None
     """Called with `before:STEP` and `after:STEP`. The fault harness kills the process there."""
-    _gate: Gate = field(init=False)
+    _gate: BarrierWaiter = field(init=False)
     _sent: int = field(init=False, default=0)
     """How often the block was sent."""
     _fenced_at: float = field(init=False, default=0.0)
     """When the coordinator last agreed that the partition is ours."""
 
     def __post_init__(self) -> None:
-        self._gate = Gate(store=self.store, coordinates=self.coordinates, fence=self.fence)
+        self._gate = BarrierWaiter(store=self.store, coordinates=self.coordinates, fence=self.fence)
 
     async def run(self, chunk: Chunk) -> Outcome:
         """Take `chunk` through the protocol.
@@ -212,12 +212,12 @@ class ChunkProtocol:
             return events
         # A recovery looks them all up: memory has nothing of copies that were removed as surplus.
         every = list(range(len(events)))
-        doubtful = every if chunk.replay else await self._off_loop(lambda: self._doubtful(chunk, events))
-        stored = await stored_at(self.store, events.take(doubtful)) if doubtful else {}
+        possible_duplicates = every if chunk.replay else await self._off_loop(lambda: self._doubtful(chunk, events))
+        stored = await lookup_coordinates(self.store, events.take(possible_duplicates)) if possible_duplicates else {}
         # Our own replay keeps what it stored itself, so that the block is the same; a normal chunk drops it:
         # the group was moved back by hand, and its token may be forgotten.
         ours = self.coordinates if chunk.replay else None
-        return await self._off_loop(lambda: not_yet_stored(events, stored, ours=ours))
+        return await self._off_loop(lambda: drop_duplicates(events, stored, ours=ours))
 
     def _doubtful(self, chunk: Chunk, events: Events) -> list[int]:
         """The rows of `events` that may be stored: by memory, and because another partition may have their copies."""
@@ -227,7 +227,7 @@ class ChunkProtocol:
             for row, (key, offset) in enumerate(zip(events.keys, events.offsets, strict=True))
             if keys[offset] != key
         ]
-        return sorted({*self.seen.doubtful(events), *foreign})
+        return sorted({*self.seen.possible_duplicates(events), *foreign})
 
     async def _build(self, chunk: Chunk, events: Events) -> _Made:
         def build(rows: Sequence[int]) -> pa.Table:
@@ -248,7 +248,7 @@ class ChunkProtocol:
 
     async def _suspect(self, chunk: Chunk) -> None:
         if chunk.recovers:
-            await raise_doubt(self.store, self.coordinates, chunk.offsets, days=chunk.recovers.days)
+            await flag_suspect(self.store, self.coordinates, chunk.offsets, days=chunk.recovers.days)
 
     async def _write_intent(self, chunk: Chunk, block: pa.Table, decided_at: datetime) -> None:
         await write_intent(
@@ -274,7 +274,7 @@ class ChunkProtocol:
 
     async def _step(self, name: str, attempt: Callable[[], Awaitable[T]]) -> T:
         self._reached(f"before:{name}")
-        result = await until_it_works(name, attempt)
+        result = await retry_forever(name, attempt)
         self._reached(f"after:{name}")
         return result
 

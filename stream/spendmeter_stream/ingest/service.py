@@ -28,7 +28,7 @@ from spendmeter_stream.directory import Directory
 from spendmeter_stream.dlq.dead_letters import DeadLetters
 from spendmeter_stream.ingest.block import build_block
 from spendmeter_stream.ingest.decode import Events
-from spendmeter_stream.ingest.dedup import recall
+from spendmeter_stream.ingest.dedup import rebuild_filter
 from spendmeter_stream.ingest.pacing import Pacing
 from spendmeter_stream.ingest.partition import ChunkLimits, PartitionTask
 from spendmeter_stream.ingest.protocol import ChunkProtocol, Guarantees
@@ -38,7 +38,7 @@ from spendmeter_stream.journal.orphans import suspect_orphans
 from spendmeter_stream.kafka.consuming import dead_task, group_error, make_consumer
 from spendmeter_stream.kafka.fence import Fence
 from spendmeter_stream.pricing import PriceBook
-from spendmeter_stream.retry import until_it_works
+from spendmeter_stream.retry import retry_forever
 from spendmeter_stream.runtime.background import BackgroundTasks
 from spendmeter_stream.runtime.health import Health
 from spendmeter_stream.settings import StreamSettings
@@ -69,7 +69,7 @@ class Ingest(mode.Service):
         store: Store,
         directory: Directory,
         book: Callable[[], PriceBook],
-        find_incarnation: Callable[[], Awaitable[str]],
+        find_topic_id: Callable[[], Awaitable[str]],
         tasks: BackgroundTasks,
         guarantees: Guarantees | None = None,
         reached: Callable[[str], None] | None = None,
@@ -80,7 +80,7 @@ class Ingest(mode.Service):
         self._settings = settings
         self._directory = directory
         self._book = book
-        self._find_incarnation = find_incarnation
+        self._find_incarnation = find_topic_id
         self._guarantees = guarantees or Guarantees()
         self._reached = reached
         self._background = tasks
@@ -99,15 +99,15 @@ class Ingest(mode.Service):
 
     async def on_start(self) -> None:
         """Open what the chunks need, then join the group."""
-        settle_heap()
+        freeze_gc()
         # A topic that was just made is unknown to some brokers for a moment.
-        self._incarnation = await until_it_works("incarnation", self._find_incarnation)
+        self._incarnation = await retry_forever("topic_id", self._find_incarnation)
         if self._guarantees.group:
-            await until_it_works("group", lambda: ensure_group(self._session, self._settings.group))
+            await retry_forever("group", lambda: ensure_group(self._session, self._settings.group))
         # What a former topic epoch left half stored has no other owner: each start of a memory broker begins a new one.
         if self._guarantees.orphans:
-            await until_it_works("orphans", lambda: suspect_orphans(self._session, incarnation=self._incarnation))
-        await until_it_works("directory", self._directory.refresh)
+            await retry_forever("orphans", lambda: suspect_orphans(self._session, topic_id=self._incarnation))
+        await retry_forever("directory", self._directory.refresh)
         self._producer = DeadLetters.producer(self._settings.client_options())
         await self._producer.start()
         await self._open_consumer()
@@ -154,7 +154,7 @@ class Ingest(mode.Service):
         await self.revoke(list(self._partitions))
         with suppress(Exception):
             await asyncio.wait_for(self._consumer.stop(), self._settings.stop_timeout_seconds)
-        await until_it_works("consumer", self._open_consumer)
+        await retry_forever("consumer", self._open_consumer)
 
     async def _export_lag(self) -> None:
         ours = self._consumer.assignment()
@@ -213,7 +213,7 @@ class Ingest(mode.Service):
         # Again with each assignment: the store may have been handed over since.
         if self._guarantees.group:
             await ensure_group(self._session, self._settings.group)
-        seen = await recall(
+        seen = await rebuild_filter(
             self._session,
             partition=partition.partition,
             width=len(self._consumer.partitions_for_topic(USAGE) or {partition}),
@@ -244,7 +244,7 @@ class Ingest(mode.Service):
         return block
 
 
-def settle_heap() -> None:
+def freeze_gc() -> None:
     """Spare what is loaded by now from every later collection, and collect less often.
 
     A chunk makes and drops 100,000 objects, none in a cycle. With Python's defaults, that has the price book and all

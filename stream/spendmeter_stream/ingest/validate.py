@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from spendmeter_events.event import MAX_EVENT_BYTES, UsageEvent
-from spendmeter_stream.ingest.decode import Events, Int64, WireEvent, moments, of_their_keys, read
+from spendmeter_stream.ingest.decode import Events, Int64, WireEvent, keys_match_ids, moments, read
 from spendmeter_stream.poison import Record, Rejected
 
 EARLIEST: Final = datetime(2020, 1, 1, tzinfo=UTC)
@@ -34,17 +34,17 @@ def validate(records: Sequence[Record], *, now: datetime, max_future: timedelta)
     """
     events: list[WireEvent | None] = [read(record.key, record.value) for record in records]
     occurred_at = np.zeros(len(records), np.int64)
-    _settle_quickly(records, events, occurred_at)
+    _fast_path(records, events, occurred_at)
     # A plainly good event has its id as the record's key; the others get it as theirs.
     keys = [record.key or b"" for record in records]
-    rejected = _settle_slowly(records, events, occurred_at, keys)
+    rejected = _slow_path(records, events, occurred_at, keys)
     rejected |= _out_of_range(records, events, occurred_at, latest=now + max_future)
     rows = [row for row in range(len(records)) if row not in rejected]
     everything = Events(events, keys, occurred_at, [record.offset for record in records])  # type: ignore[arg-type]
     return Validated(everything.take(rows), [rejected[row] for row in sorted(rejected)])
 
 
-def _settle_quickly(records: Sequence[Record], events: list[WireEvent | None], occurred_at: Int64) -> None:
+def _fast_path(records: Sequence[Record], events: list[WireEvent | None], occurred_at: Int64) -> None:
     """Fill in the moments of the events that are plainly good; of the others, leave nothing."""
     found = [(row, event) for row, event in enumerate(events) if event is not None]
     if not found:
@@ -52,12 +52,12 @@ def _settle_quickly(records: Sequence[Record], events: list[WireEvent | None], o
     rows = [row for row, _ in found]
     plain = [event for _, event in found]
     occurred_at[rows], good = moments(plain)
-    good &= of_their_keys(plain, [records[row].key or b"" for row in rows])
+    good &= keys_match_ids(plain, [records[row].key or b"" for row in rows])
     for place in np.flatnonzero(~good):
         events[rows[place]] = None
 
 
-def _settle_slowly(
+def _slow_path(
     records: Sequence[Record], events: list[WireEvent | None], occurred_at: Int64, keys: list[bytes]
 ) -> dict[int, Rejected]:
     """Let the contract judge the records without an event, and key them; returns those it refuses, by row."""

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 class Coordinates:
     """Where a chunk's events came from: the life of the topic and the partition."""
 
-    incarnation: str
+    topic_id: str
     partition: int
 
 

@@ -11,18 +11,18 @@ from spendmeter_clickhouse import Session
 from spendmeter_stream.journal.coordinates import Coordinates
 
 _COLUMNS: Final = [
-    "incarnation", "topic_partition", "start_offset", "end_offset", "generation", "days", "decided_at",
+    "topic_id", "topic_partition", "start_offset", "end_offset", "generation", "days", "decided_at",
 ]  # fmt: skip
 # The maxima come from the table's key alone, so that the cost does not grow with the number of intents.
 _NEWEST: Final = """
     WITH
         (
             SELECT max(start_offset) FROM ingest_chunks
-            WHERE incarnation = {incarnation:String} AND topic_partition = {partition:UInt32}
+            WHERE topic_id = {topic_id:String} AND topic_partition = {partition:UInt32}
         ) AS newest,
         (
             SELECT max(start_offset) FROM ingest_chunks
-            WHERE incarnation = {incarnation:String} AND topic_partition = {partition:UInt32}
+            WHERE topic_id = {topic_id:String} AND topic_partition = {partition:UInt32}
                 AND start_offset < newest
         ) AS before
     SELECT
@@ -34,7 +34,7 @@ _NEWEST: Final = """
         min(written_at) AS since,
         max(written_at) AS until
     FROM ingest_chunks
-    WHERE incarnation = {incarnation:String} AND topic_partition = {partition:UInt32}
+    WHERE topic_id = {topic_id:String} AND topic_partition = {partition:UInt32}
         AND start_offset IN (newest, before)
     GROUP BY start_offset
     ORDER BY start_offset DESC"""
@@ -67,7 +67,7 @@ class Intent:
 
 def insert_token(coordinates: Coordinates, offsets: OffsetRange) -> str:
     """The name under which ClickHouse remembers a block."""
-    return f"{coordinates.incarnation}:{coordinates.partition}:{offsets.start}-{offsets.end}"
+    return f"{coordinates.topic_id}:{coordinates.partition}:{offsets.start}-{offsets.end}"
 
 
 async def write_intent(
@@ -84,7 +84,7 @@ async def write_intent(
     :param days: UTC days of the block's events. :param decided_at: the `now` of the chunk's validation; now by default.
     """
     row = (
-        coordinates.incarnation,
+        coordinates.topic_id,
         coordinates.partition,
         offsets.start,
         offsets.end,
@@ -100,7 +100,7 @@ async def newest_intents(session: Session, coordinates: Coordinates) -> list[Int
 
     Those are the last one, and one that a stale owner wrote beyond it without being let to commit.
     """
-    rows = await session.query(_NEWEST, {"incarnation": coordinates.incarnation, "partition": coordinates.partition})
+    rows = await session.query(_NEWEST, {"topic_id": coordinates.topic_id, "partition": coordinates.partition})
     return [
         Intent(OffsetRange(start, end), furthest, decided_at, tuple(days), since, until)
         for start, end, furthest, decided_at, days, since, until in rows.result_rows

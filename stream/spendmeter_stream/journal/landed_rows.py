@@ -20,7 +20,7 @@ from spendmeter_stream.journal.intents import OffsetRange
 _LANDED: Final = """
     SELECT {columns}
     FROM usage_events
-    WHERE incarnation = {{incarnation:String}}
+    WHERE topic_id = {{topic_id:String}}
       AND topic_partition = {{partition:UInt32}}
       AND topic_offset >= {{start:UInt64}} AND topic_offset < {{end:UInt64}}
       AND occurred_at BETWEEN {{earliest:DateTime64(3)}} AND {{latest:DateTime64(3)}}"""
@@ -48,7 +48,7 @@ async def landed_rows(
         return block.slice(0, 0)
     sql = _LANDED.format(columns=", ".join(block.column_names))
     parameters = {
-        "incarnation": coordinates.incarnation,
+        "topic_id": coordinates.topic_id,
         "partition": coordinates.partition,
         "start": offsets.start,
         "end": offsets.end,

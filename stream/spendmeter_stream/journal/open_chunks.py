@@ -10,11 +10,11 @@ from typing import Final
 from spendmeter_clickhouse import Session
 
 _NEWEST: Final = """
-    SELECT incarnation, topic_partition, max(newest) AS chunk, chunk.1, chunk.4, chunk.2, chunk.3
+    SELECT topic_id, topic_partition, max(newest) AS chunk, chunk.1, chunk.4, chunk.2, chunk.3
     FROM ingest_newest_chunks
-    WHERE {incarnation:String} = '' OR incarnation = {incarnation:String}
-    GROUP BY incarnation, topic_partition
-    ORDER BY incarnation, topic_partition"""
+    WHERE {topic_id:String} = '' OR topic_id = {topic_id:String}
+    GROUP BY topic_id, topic_partition
+    ORDER BY topic_id, topic_partition"""
 """From a table of one row a partition: this is asked ten times a second while a command waits."""
 
 
@@ -22,7 +22,7 @@ _NEWEST: Final = """
 class BegunChunk:
     """The newest chunk of one partition, [start, end), as the newest `generation` of its owners wrote it down."""
 
-    incarnation: str
+    topic_id: str
     partition: int
     start: int
     end: int
@@ -33,9 +33,9 @@ class BegunChunk:
         return f"partition {self.partition} [{self.start}, {self.end})"
 
 
-async def newest_chunks(session: Session, incarnation: str = "") -> list[BegunChunk]:
+async def newest_chunks(session: Session, topic_id: str = "") -> list[BegunChunk]:
     """The last chunk that each partition began; in every life of the topic, if none is named."""
-    rows = await session.query(_NEWEST, {"incarnation": incarnation})
+    rows = await session.query(_NEWEST, {"topic_id": topic_id})
     return [BegunChunk(life, partition, *chunk) for life, partition, _, *chunk in rows.result_rows]
 
 

@@ -15,51 +15,51 @@ from typing import Final
 from spendmeter_clickhouse import Session
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.journal.intents import Intent, OffsetRange, abandoned, newest_intents, open_intent
-from spendmeter_stream.journal.suspects import raise_doubt
+from spendmeter_stream.journal.suspects import flag_suspect
 
 log = logging.getLogger(__name__)
 
 # Of a table with one row a partition. What was examined is remembered for 60 days.
 _ORPHANS: Final = """
-    SELECT incarnation, topic_partition
+    SELECT topic_id, topic_partition
     FROM
     (
-        SELECT incarnation, topic_partition, max(last_written_at) AS written
+        SELECT topic_id, topic_partition, max(last_written_at) AS written
         FROM ingest_newest_chunks
-        WHERE incarnation != {incarnation:String}
+        WHERE topic_id != {topic_id:String}
             OR (notEmpty({partitions:Array(UInt32)}) AND NOT has({partitions:Array(UInt32)}, topic_partition))
-        GROUP BY incarnation, topic_partition
+        GROUP BY topic_id, topic_partition
         HAVING written > now64(3) - INTERVAL 60 DAY
     ) AS begun
     LEFT JOIN
     (
-        SELECT incarnation, topic_partition, max(at) AS at
+        SELECT topic_id, topic_partition, max(at) AS at
         FROM ingest_examined
-        GROUP BY incarnation, topic_partition
-    ) AS examined USING (incarnation, topic_partition)
+        GROUP BY topic_id, topic_partition
+    ) AS examined USING (topic_id, topic_partition)
     WHERE written > at
-    ORDER BY incarnation, topic_partition"""
+    ORDER BY topic_id, topic_partition"""
 _EXAMINED: Final = """
     SELECT count()
     FROM ingest_examined
-    WHERE incarnation = {incarnation:String} AND topic_partition = {partition:UInt32}
+    WHERE topic_id = {topic_id:String} AND topic_partition = {partition:UInt32}
         AND start_offset = {start:UInt64} AND at >= {until:DateTime64(3)}"""
 _RAW_DAYS: Final = """
     SELECT DISTINCT toDate(occurred_at) AS day
     FROM usage_events
-    WHERE incarnation = {incarnation:String} AND topic_partition = {partition:UInt32}
+    WHERE topic_id = {topic_id:String} AND topic_partition = {partition:UInt32}
         AND topic_offset >= {start:UInt64} AND topic_offset < {end:UInt64}
     ORDER BY day"""
 
 
-async def suspect_orphans(session: Session, *, incarnation: str, partitions: Collection[int] = ()) -> int:
+async def suspect_orphans(session: Session, *, topic_id: str, partitions: Collection[int] = ()) -> int:
     """Make the days of orphaned chunks suspect, once each; returns how many chunks there were.
 
-    :param incarnation: the topic's current epoch, whose partitions have owners.
+    :param topic_id: the topic's current epoch, whose partitions have owners.
     :param partitions: those that the topic has now; empty where they are not known, then all have owners.
     :raises StoreError: the store failed; call it again.
     """
-    parameters = {"incarnation": incarnation, "partitions": sorted(partitions)}
+    parameters = {"topic_id": topic_id, "partitions": sorted(partitions)}
     rows = (await session.query(_ORPHANS, parameters)).result_rows
     found = 0
     for former, partition in rows:
@@ -89,11 +89,11 @@ async def suspect(session: Session, coordinates: Coordinates, intents: Sequence[
         days = await days_of(session, coordinates, intent)
         if days:
             where = f"partition {coordinates.partition} [{offsets.start}, {offsets.end})"
-            log.info("%s of topic epoch %s may be half stored: its days are reconciled", where, coordinates.incarnation)
+            log.info("%s of topic epoch %s may be half stored: its days are reconciled", where, coordinates.topic_id)
             # In this order: a crash in between repeats the comparison, and loses nothing.
-            await raise_doubt(session, coordinates, offsets, days=days)
-        mark = (coordinates.incarnation, coordinates.partition, offsets.start)
-        await session.insert("ingest_examined", [mark], ["incarnation", "topic_partition", "start_offset"])
+            await flag_suspect(session, coordinates, offsets, days=days)
+        mark = (coordinates.topic_id, coordinates.partition, offsets.start)
+        await session.insert("ingest_examined", [mark], ["topic_id", "topic_partition", "start_offset"])
         found += 1
     return found
 
@@ -103,7 +103,7 @@ async def days_of(session: Session, coordinates: Coordinates, intent: Intent) ->
     if intent.days:
         return list(intent.days)
     parameters = {
-        "incarnation": coordinates.incarnation,
+        "topic_id": coordinates.topic_id,
         "partition": coordinates.partition,
         "start": intent.offsets.start,
         "end": intent.furthest,
@@ -113,7 +113,7 @@ async def days_of(session: Session, coordinates: Coordinates, intent: Intent) ->
 
 async def _examined(session: Session, coordinates: Coordinates, intent: Intent) -> bool:
     parameters = {
-        "incarnation": coordinates.incarnation,
+        "topic_id": coordinates.topic_id,
         "partition": coordinates.partition,
         "start": intent.offsets.start,
         "until": intent.until,

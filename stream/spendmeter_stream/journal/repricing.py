@@ -36,7 +36,7 @@ class Block:
 
     @property
     def origin(self) -> str:
-        """What its rows have as `incarnation`; no topic's life is called so."""
+        """What its rows have as `topic_id`; no topic's life is called so."""
         return origin_of(self.run_id)
 
     @property
@@ -51,7 +51,7 @@ class Block:
 
 
 def origin_of(run_id: UUID) -> str:
-    """The `incarnation` of the rows of a run."""
+    """The `topic_id` of the rows of a run."""
     return f"reprice:{run_id.hex}"
 
 

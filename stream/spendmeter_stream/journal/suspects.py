@@ -16,36 +16,36 @@ from spendmeter_clickhouse import Session
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.journal.intents import OffsetRange
 
-_COLUMNS: Final = ["doubt_id", "happened", "incarnation", "topic_partition", "start_offset", "end_offset", "days"]
+_COLUMNS: Final = ["suspect_id", "happened", "topic_id", "topic_partition", "start_offset", "end_offset", "days"]
 _OPEN: Final = """
-    SELECT doubt_id, groupUniqArrayArray(days)
+    SELECT suspect_id, groupUniqArrayArray(days)
     FROM ingest_open_doubts
-    GROUP BY doubt_id
+    GROUP BY suspect_id
     HAVING sum(balance) > 0"""
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class SuspectBlock:
     """A block of which some rollup may not say what raw events say, and the UTC days of its events."""
 
-    doubt_id: UUID
+    suspect_id: UUID
     days: frozenset[date]
 
 
-async def raise_doubt(
+async def flag_suspect(
     session: Session, coordinates: Coordinates, offsets: OffsetRange, *, days: Iterable[date]
 ) -> None:
     """Write down that these UTC days of the block at `coordinates` must be compared."""
-    where = (coordinates.incarnation, coordinates.partition, offsets.start, offsets.end)
-    await session.insert("ingest_doubts", [(uuid4(), "raised", *where, sorted(days))], _COLUMNS)
+    where = (coordinates.topic_id, coordinates.partition, offsets.start, offsets.end)
+    await session.insert("suspect_blocks", [(uuid4(), "raised", *where, sorted(days))], _COLUMNS)
 
 
-async def open_doubts(session: Session) -> list[Doubt]:
+async def open_suspects(session: Session) -> list[SuspectBlock]:
     """What nobody has settled yet."""
-    return [Doubt(doubt_id, frozenset(days)) for doubt_id, days in (await session.query(_OPEN)).result_rows]
+    return [SuspectBlock(suspect_id, frozenset(days)) for suspect_id, days in (await session.query(_OPEN)).result_rows]
 
 
-async def end_doubts(session: Session, doubts: list[Doubt]) -> None:
+async def close_suspects(session: Session, doubts: list[SuspectBlock]) -> None:
     """Write down that the rollups of their days agree with raw events."""
-    rows: list[tuple[Any, ...]] = [(doubt.doubt_id, "settled", "", 0, 0, 0, []) for doubt in doubts]
-    await session.insert("ingest_doubts", rows, _COLUMNS)
+    rows: list[tuple[Any, ...]] = [(doubt.suspect_id, "settled", "", 0, 0, 0, []) for doubt in doubts]
+    await session.insert("suspect_blocks", rows, _COLUMNS)

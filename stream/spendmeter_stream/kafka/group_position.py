@@ -12,7 +12,7 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 from spendmeter_events.topics import USAGE
 from spendmeter_stream.journal.open_chunks import BegunChunk, still_open
 from spendmeter_stream.kafka.coordinator import wait_for_named_brokers
-from spendmeter_stream.kafka.topic_id import find_incarnation
+from spendmeter_stream.kafka.topic_id import find_topic_id
 from spendmeter_stream.settings import StreamSettings
 
 
@@ -20,7 +20,7 @@ from spendmeter_stream.settings import StreamSettings
 class Stream:
     """One life of the usage topic, and its consumer group."""
 
-    incarnation: str
+    topic_id: str
     committed: Callable[[], Awaitable[Mapping[int, int]]]
     """Partition → offset that the group has committed now; every chunk below it is stored whole."""
     group: str = ""
@@ -36,7 +36,7 @@ async def open_stream(settings: StreamSettings) -> AsyncIterator[Stream]:
     :raises SetupError: the life of the topic has no name; :raises KafkaError: no broker answers, or has no usage topic.
     """
     wait_for_named_brokers()
-    incarnation = await find_incarnation(settings)
+    topic_id = await find_topic_id(settings)
     # A consumer, because not every broker answers the admin request for a group's offsets.
     consumer = AIOKafkaConsumer(**settings.client_options(), group_id=settings.group, enable_auto_commit=False)
     await consumer.start()
@@ -54,7 +54,7 @@ async def open_stream(settings: StreamSettings) -> AsyncIterator[Stream]:
 
     try:
         consumer.assign([TopicPartition(USAGE, number) for number in await partitions()])
-        yield Stream(incarnation=incarnation, committed=committed, group=settings.group, partitions=partitions)
+        yield Stream(topic_id=topic_id, committed=committed, group=settings.group, partitions=partitions)
     finally:
         await consumer.stop()
 

@@ -12,17 +12,17 @@ from spendmeter_stream.kafka.topic_identity import read_topic_id
 from spendmeter_stream.settings import StreamSettings
 
 
-async def find_incarnation(settings: StreamSettings) -> str:
+async def find_topic_id(settings: StreamSettings) -> str:
     """The configured name of the topic's life, else the id that the broker gave the topic.
 
     :raises SetupError: the broker gives topics no id, and none is configured.
     """
-    if settings.incarnation:
-        return settings.incarnation
+    if settings.topic_id:
+        return settings.topic_id
     found = await read_topic_id(settings.connection(), USAGE)
     if found is None:
         raise SetupError(
-            f"the broker has no id for {USAGE} (Kafka has since 2.8): set SPENDMETER_INCARNATION to a word of your own,"
+            f"the broker has no id for {USAGE} (Kafka has since 2.8): set SPENDMETER_TOPIC_ID to a word of your own,"
             " and change it whenever the topic is made anew"
         )
     return found.hex

@@ -20,16 +20,14 @@ from uuid import uuid4
 
 from spendmeter_clickhouse import Session, StoreError
 from spendmeter_clickhouse.watermark import raw_kept_from
-from spendmeter_stream.barrier.barrier import hold_ingest
+from spendmeter_stream.barrier.barrier import ingest_barrier
 from spendmeter_stream.errors import RebuildError
 from spendmeter_stream.journal.repricing import open_blocks
 from spendmeter_stream.kafka.group_position import Stream
 from spendmeter_stream.maintenance.shadow_tables import Selection, Shadow, shadow_tables
 from spendmeter_stream.verify.compare import Days, batches, days_with_rows
 
-_BELOW: Final = (
-    "(incarnation != {{incarnation:String}} OR topic_offset < {{{name}:Map(UInt32, UInt64)}}[topic_partition])"
-)
+_BELOW: Final = "(topic_id != {{topic_id:String}} OR topic_offset < {{{name}:Map(UInt32, UInt64)}}[topic_partition])"
 _SETTLED: Final = _BELOW.format(name="settled")
 _SETTLED_BEFORE: Final = _BELOW.format(name="before")
 _DAYS: Final = """toStartOfHour(occurred_at) >= {first:Date} AND toStartOfHour(occurred_at) < {last:Date} + 1
@@ -55,7 +53,7 @@ async def rebuild(
     month: date,
     *,
     stream: Stream | None,
-    hold_seconds: int = 60,
+    barrier_seconds: int = 60,
     shrink: bool = False,
     suspects: Collection[date] = (),
     progress: Callable[[int, int], None] | None = None,
@@ -64,13 +62,13 @@ async def rebuild(
 
     :param month: any day of it.
     :param stream: what fills the store meanwhile; None where nothing can, because the caller has the store to itself.
-    :param hold_seconds: the most that workers wait, even if this process is killed.
+    :param barrier_seconds: the most that workers wait, even if this process is killed.
     :param shrink: replace a rollup even by one that has fewer requests on some day.
     :param suspects: days that may have fewer, because their rollups are known to differ from raw events.
     :param progress: called with events read so far, and of the month.
     :raises RebuildError: raw events have nothing of the month, do not reach back to its start, do not add up, or have
         fewer requests than a rollup; or a repricing is half done. Nothing was changed.
-    :raises HoldError: a chunk stays open, or the hold was too short; a rollup not yet replaced is as it was.
+    :raises BarrierError: a chunk stays open, or the hold was too short; a rollup not yet replaced is as it was.
     """
     await _ensure_kept(session, month)
     days = await _days_of(session, month)
@@ -84,7 +82,7 @@ async def rebuild(
         else:
             settled = await work.gather_settled_since(settled)
             started = time.monotonic()
-            async with hold_ingest(session, stream, reason="rebuild", seconds=hold_seconds, pause=pause) as hold:
+            async with ingest_barrier(session, stream, reason="rebuild", seconds=barrier_seconds, pause=pause) as hold:
                 try:
                     await work.gather_rest(settled)
                     await work.swap()
@@ -167,9 +165,9 @@ class _Work:
             await shadow.take_over(self.session, self.partition)
 
     async def _gather(self, where: str, **values: object) -> None:
-        incarnation = self.stream.incarnation if self.stream else ""
+        topic_id = self.stream.topic_id if self.stream else ""
         bound = {name: _as_map(value) if isinstance(value, Mapping) else value for name, value in values.items()}
-        selection = Selection(where, {"month": self.partition, "incarnation": incarnation, **bound})
+        selection = Selection(where, {"month": self.partition, "topic_id": topic_id, **bound})
         for shadow in self.shadows:
             await shadow.fill(self.session, selection)
 

@@ -20,7 +20,7 @@ from spendmeter_clickhouse import Session
 from spendmeter_stream import metrics
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.journal.intents import OffsetRange
-from spendmeter_stream.journal.suspects import raise_doubt
+from spendmeter_stream.journal.suspects import flag_suspect
 from spendmeter_stream.verify.queries import BOUNDED
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ _HOURS: Final = """
     ORDER BY hour"""
 # Copies are stamped an hour apart at most, so any two lie in one hour or in two that follow each other.
 _COPIES: Final = """
-    SELECT event_id, org_id, occurred_at, incarnation, topic_partition, topic_offset, ingested_at
+    SELECT event_id, org_id, occurred_at, topic_id, topic_partition, topic_offset, ingested_at
     FROM usage_events
     WHERE kind = 'usage' AND toStartOfHour(occurred_at) IN ({first:DateTime}, {first:DateTime} + 3600)
         AND ingested_at < {until:DateTime64(3)}
@@ -52,9 +52,9 @@ _COPIES: Final = """
             FROM usage_events
             WHERE kind = 'usage' AND toStartOfHour(occurred_at) IN ({first:DateTime}, {first:DateTime} + 3600)
             GROUP BY event_id
-            HAVING count() > 1 AND uniqExact(incarnation, topic_partition, topic_offset) > 1
+            HAVING count() > 1 AND uniqExact(topic_id, topic_partition, topic_offset) > 1
         )
-    ORDER BY event_id, ingested_at, incarnation, topic_partition, topic_offset"""
+    ORDER BY event_id, ingested_at, topic_id, topic_partition, topic_offset"""
 _DELETE: Final = """
     DELETE FROM usage_events
     WHERE kind = 'usage'
@@ -62,10 +62,10 @@ _DELETE: Final = """
         AND has({ids:Array(UUID)}, event_id)
         AND has(
             arrayZip({incarnations:Array(String)}, {partitions:Array(UInt32)}, {offsets:Array(UInt64)}),
-            (toString(incarnation), topic_partition, topic_offset)
+            (toString(topic_id), topic_partition, topic_offset)
         )"""
 _COLUMNS: Final = [
-    "event_id", "org_id", "occurred_at", "incarnation", "topic_partition", "topic_offset", "ingested_at",
+    "event_id", "org_id", "occurred_at", "topic_id", "topic_partition", "topic_offset", "ingested_at",
     "kept_incarnation", "kept_partition", "kept_offset",
 ]  # fmt: skip
 
@@ -77,7 +77,7 @@ class Copy:
     event_id: UUID
     org_id: str
     occurred_at: datetime
-    incarnation: str
+    topic_id: str
     partition: int
     offset: int
     ingested_at: datetime
@@ -85,7 +85,7 @@ class Copy:
     @property
     def place(self) -> tuple[str, int, int]:
         """Its coordinates."""
-        return self.incarnation, self.partition, self.offset
+        return self.topic_id, self.partition, self.offset
 
     @property
     def hour(self) -> datetime:
@@ -141,20 +141,20 @@ async def _remove(session: Session, surplus: Sequence[tuple[Copy, Copy]]) -> Non
     ]
     await session.insert("ingest_surplus", rows, _COLUMNS)
     days = {copy.occurred_at.date() for copy in copies}
-    await raise_doubt(session, Coordinates("surplus", 0), _NO_OFFSETS, days=days)
+    await flag_suspect(session, Coordinates("surplus", 0), _NO_OFFSETS, days=days)
     parameters = {
         # Floored here: the store would do it in its own time zone, which may be half an hour off.
         "first": min(copy.hour for copy in copies),
         "last": max(copy.hour for copy in copies),
         "ids": [copy.event_id for copy in copies],
-        "incarnations": [copy.incarnation for copy in copies],
+        "incarnations": [copy.topic_id for copy in copies],
         "partitions": [copy.partition for copy in copies],
         "offsets": [copy.offset for copy in copies],
     }
     settings = {"lightweight_deletes_sync": 2}
     await session.run(lambda client: client.command(_DELETE, parameters=parameters, settings=settings))
     # A doubt raised before may have been settled before the rows were gone.
-    await raise_doubt(session, Coordinates("surplus", 0), _NO_OFFSETS, days=days)
+    await flag_suspect(session, Coordinates("surplus", 0), _NO_OFFSETS, days=days)
     metrics.SURPLUS_REMOVED.inc(len(copies))
 
 

@@ -20,7 +20,7 @@ from spendmeter_stream import metrics
 from spendmeter_stream.kafka.batches import open_reader, readable_end
 from spendmeter_stream.poison import skip
 from spendmeter_stream.pricing import PriceBookError, PriceBookWatcher
-from spendmeter_stream.retry import OUTAGES, until_it_works
+from spendmeter_stream.retry import OUTAGES, retry_forever
 from spendmeter_stream.runtime.background import BackgroundTasks
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class PriceFeed(mode.Service):
 
     async def on_start(self) -> None:
         """Wait until all rows that the topic has now are in force: without them, events would get wrong prices."""
-        await until_it_works("prices", self._read_from_the_beginning)
+        await retry_forever("prices", self._read_from_the_beginning)
 
     async def on_stop(self) -> None:
         """Leave the broker."""
@@ -68,7 +68,7 @@ class PriceFeed(mode.Service):
             except OUTAGES as error:
                 log.warning("the topic of prices cannot be read, %s stays in force: %s", self._version, error)
                 await self.sleep(_RESTART_SECONDS)
-                await until_it_works("prices", self._read_from_the_beginning)
+                await retry_forever("prices", self._read_from_the_beginning)
 
     async def _once(self) -> None:
         if self._consumer is not None:

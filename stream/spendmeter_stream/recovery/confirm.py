@@ -20,14 +20,14 @@ from spendmeter_clickhouse import Session, StoreError
 from spendmeter_stream import metrics
 from spendmeter_stream.journal.coordinates import Coordinates, days_of
 from spendmeter_stream.journal.intents import OffsetRange, insert_token
-from spendmeter_stream.journal.suspects import raise_doubt
+from spendmeter_stream.journal.suspects import flag_suspect
 
 log = logging.getLogger(__name__)
 
 _LANDED: Final = """
     SELECT topic_offset
     FROM {table}
-    WHERE incarnation = {{incarnation:String}}
+    WHERE topic_id = {{topic_id:String}}
       AND topic_partition = {{partition:UInt32}}
       AND topic_offset >= {{start:UInt64}} AND topic_offset < {{end:UInt64}}
       AND occurred_at BETWEEN {{earliest:DateTime64(3)}} AND {{latest:DateTime64(3)}}"""
@@ -38,7 +38,7 @@ _MAY_HAVE_LOST: Final = """
             = 'MergeTree'
         AND now64(3) - toIntervalSecond(uptime()) + INTERVAL 5 SECOND > min(written_at)
     FROM ingest_chunks
-    WHERE incarnation = {incarnation:String}
+    WHERE topic_id = {topic_id:String}
       AND topic_partition = {partition:UInt32}
       AND start_offset = {start:UInt64}"""
 
@@ -63,9 +63,9 @@ async def confirm(
     if not missing.num_rows and not suspect and not await chunk.store_was_killed():
         return 0
     if missing.num_rows:
-        await chunk.put_back(missing)
+        await chunk.reinsert(missing)
     await chunk.drop_repair_table()
-    await raise_doubt(session, coordinates, offsets, days={*suspect, *days_of(block)})
+    await flag_suspect(session, coordinates, offsets, days={*suspect, *days_of(block)})
     return missing.num_rows
 
 
@@ -91,7 +91,7 @@ class _Sent:
         ((killed,),) = (await self._session.query(_MAY_HAVE_LOST, self._parameters)).result_rows
         return bool(killed)
 
-    async def put_back(self, missing: pa.Table) -> None:
+    async def reinsert(self, missing: pa.Table) -> None:
         """Add `missing` to raw events, past the views, which have had these rows or will be made anew.
 
         :raises StoreError: another owner did the same meanwhile, or the store failed; look again.
@@ -107,7 +107,7 @@ class _Sent:
             raise StoreError(f"{self._token}: another owner is putting rows back, too")
         for month in _months(missing):
             await self._session.command(f"ALTER TABLE {self._table} MOVE PARTITION {month:d} TO TABLE usage_events")
-        metrics.ROWS_PUT_BACK.inc(missing.num_rows)
+        metrics.ROWS_REINSERTED.inc(missing.num_rows)
 
     async def drop_repair_table(self) -> None:
         """Whoever was frozen on the way to move the same rows finds nothing to move."""
@@ -122,7 +122,7 @@ class _Sent:
 def _parameters(block: pa.Table, coordinates: Coordinates, offsets: OffsetRange) -> dict[str, Any]:
     moments: dict[str, Any] = pc.min_max(block["occurred_at"]).as_py()  # type: ignore[assignment]
     return {
-        "incarnation": coordinates.incarnation,
+        "topic_id": coordinates.topic_id,
         "partition": coordinates.partition,
         "start": offsets.start,
         "end": offsets.end,

@@ -53,7 +53,7 @@ def adjustments(repriced: Repriced, *, at: datetime, origin: str, block: int) ->
     An id derives from the call's id, how often it was adjusted before, and both versions: the same step gives the
     same id, and going back to an earlier book gives another.
 
-    :param at: when it is repriced. :param origin: stored as `incarnation`, :param block: as `topic_partition`.
+    :param at: when it is repriced. :param origin: stored as `topic_id`, :param block: as `topic_partition`.
     """
     counted = repriced.counted.filter(repriced.differs)
     now = {name: column.filter(repriced.differs) for name, column in repriced.now.items()}
@@ -68,7 +68,7 @@ def adjustments(repriced: Repriced, *, at: datetime, origin: str, block: int) ->
         **{name: _difference(now[name], _flat(counted, name)) for name in COSTS},
         **{name: _step(now[name], counted[name]) for name in COUNTERS},
         **{name: now[name] for name in ("pricing_status", "unpriced_units", "price_version")},
-        "incarnation": _repeat(origin, size),
+        "topic_id": _repeat(origin, size),
         "topic_partition": pa.array(np.full(size, block, np.uint32)),
         "topic_offset": pa.array(np.arange(size, dtype=np.uint64)),
         "ingested_at": pa.array([at] * size, pa.timestamp("us", "UTC")).cast(pa.timestamp("ms", "UTC"), safe=False),

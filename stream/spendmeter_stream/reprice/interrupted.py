@@ -16,19 +16,19 @@ _REMEMBERED_BLOCKS: Final = 5_000
 
 _COLUMNS: Final = (
     "event_id", "kind", "adjusts", "adjustment", *DIMENSIONS, "requests", *COSTS, *COUNTERS, "pricing_status",
-    "unpriced_units", "price_version", "incarnation", "topic_partition", "topic_offset", "ingested_at",
+    "unpriced_units", "price_version", "topic_id", "topic_partition", "topic_offset", "ingested_at",
 )  # fmt: skip
 
 _LANDED: Final = f"""
     SELECT {", ".join(_COLUMNS)}
     FROM usage_events
-    WHERE kind = 'adjustment' AND incarnation = {{origin:String}} AND topic_partition = {{block:UInt32}}
+    WHERE kind = 'adjustment' AND topic_id = {{origin:String}} AND topic_partition = {{block:UInt32}}
       AND toStartOfHour(occurred_at) BETWEEN {{first:DateTime}} AND {{last:DateTime}}
     ORDER BY topic_offset"""  # noqa: S608 - names of our own columns
 
 # Each block, of the worker's or ours, has its own `ingested_at` and makes one part in each month that it touches.
 _BLOCKS_SINCE: Final = """
-    SELECT uniqExact(incarnation, topic_partition, ingested_at, toYYYYMM(occurred_at))
+    SELECT uniqExact(topic_id, topic_partition, ingested_at, toYYYYMM(occurred_at))
     FROM usage_events
     WHERE ingested_at >= {since:DateTime64(3)}"""
 

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spendmeter_clickhouse import Session
-from spendmeter_stream.barrier.requests import read_pauses
+from spendmeter_stream.barrier.requests import read_barriers
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.journal.intents import OffsetRange
 from spendmeter_stream.journal.repricing import Block, begin_block, end_block, open_blocks, origin_of
-from spendmeter_stream.journal.suspects import raise_doubt
+from spendmeter_stream.journal.suspects import flag_suspect
 from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.reprice.adjusting import Repriced, adjustments, reprice
 from spendmeter_stream.reprice.difference import Difference
@@ -81,7 +81,7 @@ async def complete_interrupted(session: Session) -> int:
             await _insert(session, rows, block)
         # But a store that was killed meanwhile may know the token and lack the rows, in raw or in any rollup, and may
         # have what we send again for sent: the leading worker compares, when we are done.
-        await raise_doubt(session, Coordinates(block.origin, block.number), _NO_OFFSETS, days=block.days())
+        await flag_suspect(session, Coordinates(block.origin, block.number), _NO_OFFSETS, days=block.days())
         await end_block(session, block)
     return len(opened)
 
@@ -119,7 +119,7 @@ async def _append(lease: Lease, number: int, repriced: Repriced, reached: Callab
 async def _wait_for_pauses(lease: Lease) -> None:
     """Return when no command replaces rollups, with a fresh lease, which such a command looks at in its turn."""
     await lease.renew()
-    while (await read_pauses(lease.session)).active:
+    while (await read_barriers(lease.session)).active:
         await asyncio.sleep(_PAUSE_SECONDS)
         await lease.renew()
 

@@ -11,9 +11,9 @@ from typing import Final
 
 from spendmeter_clickhouse import Session
 from spendmeter_clickhouse.watermark import EVERYTHING, raw_kept_from
-from spendmeter_stream.barrier.barrier import hold_ingest
+from spendmeter_stream.barrier.barrier import ingest_barrier
 from spendmeter_stream.dlq.letters import DeadLetterCounts
-from spendmeter_stream.errors import HoldError
+from spendmeter_stream.errors import BarrierError
 from spendmeter_stream.journal.open_chunks import BegunChunk, newest_chunks
 from spendmeter_stream.kafka.group_position import Stream, open_chunks
 from spendmeter_stream.verify.compare import Days, batches, compare, compare_days, days_with_rows, find_duplicates
@@ -38,7 +38,7 @@ class Surroundings:
     dead_letters: Callable[[], Awaitable[DeadLetterCounts]] | None = None
     may_hold: bool = True
     """Whether workers may be asked to wait, so that a difference is told from a chunk on its way."""
-    hold_seconds: int = 60
+    barrier_seconds: int = 60
     """The most that they wait for one statement."""
 
 
@@ -117,7 +117,7 @@ async def _settled(
         return await look_again(session, found, rows)
     try:
         return await _compare_held(session, around.stream, _of_days(rows, found), around), True
-    except HoldError as error:
+    except BarrierError as error:
         log.warning("the ingest could not be held, so a chunk on its way may show as a difference: %s", error)
         found, _ = await look_again(session, found, rows)
         return found, not found
@@ -129,7 +129,7 @@ async def _compare_held(
     """Compare `days` in moments without inserts, one statement a hold."""
     found: list[DayResult] = []
     for batch in batches(days):
-        async with hold_ingest(session, stream, reason="verify", seconds=around.hold_seconds) as hold:
+        async with ingest_barrier(session, stream, reason="verify", seconds=around.barrier_seconds) as hold:
             found += await compare_days(session, batch)
             await hold.ensure_kept()
     return found
@@ -138,7 +138,7 @@ async def _compare_held(
 async def _open_chunks(session: Session, stream: Stream | None) -> list[BegunChunk]:
     if stream is None:
         return await newest_chunks(session)
-    chunks = await newest_chunks(session, stream.incarnation)
+    chunks = await newest_chunks(session, stream.topic_id)
     return await open_chunks(stream, chunks)
 
 

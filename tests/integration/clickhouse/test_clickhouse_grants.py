@@ -21,7 +21,7 @@ from spendmeter_clickhouse import Store
 from spendmeter_clickhouse.api_keys import ApiKey, digest_of, generate_key, store_key
 from spendmeter_stream.guard.read.reader import Reader as GuardReader
 from spendmeter_stream.maintenance.surplus import remove_surplus_when_due
-from spendmeter_stream.recovery.reconcile import settle_open_doubts
+from spendmeter_stream.recovery.reconcile import reconcile_suspects
 from spendmeter_stream.runtime.start import wait_for_store
 from spendmeter_stream.runtime.store_health import check_store
 from spendmeter_stream.verify import check_drift
@@ -135,7 +135,7 @@ async def of_worker(chdb_store: Store, fresh_tansu: Any) -> Recording:
             await check_drift(session, days=[now.date() - timedelta(days=1)])
             await check_store(session)
             await GuardReader(session=session, floor=0.0001).read(now)
-            await settle_open_doubts(session, settings)
+            await reconcile_suspects(session, settings)
             await remove_surplus_when_due(session)
     return found
 

@@ -49,7 +49,7 @@ async def test_heartbeats_flow_while_an_insert_takes_longer_than_the_session(
     """A session of 4 s, an insert of 10 s: the group stays in its generation, and every event is counted once."""
     org = f"slow-{broker.name}"
     settings = stream_settings(
-        broker.connection, group=f"group-{org}", session_timeout_ms=4000, usage_partitions=4, incarnation=org
+        broker.connection, group=f"group-{org}", session_timeout_ms=4000, usage_partitions=4, topic_id=org
     )
     async with working(settings, slow_store) as worker:
         coordinator = worker.ingest._consumer._coordinator

@@ -15,7 +15,7 @@ from spendmeter_clickhouse import Session, Store, StoreSettings, migrate
 from spendmeter_stream.ingest.protocol import Guarantees
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.journal.intents import OffsetRange, insert_token, write_intent
-from spendmeter_stream.journal.suspects import open_doubts
+from spendmeter_stream.journal.suspects import open_suspects
 from spendmeter_stream.recovery.confirm import confirm
 from spendmeter_stream.recovery.reconcile import settle
 from spendmeter_stream.verify.compare import Days, compare, days_with_rows
@@ -49,7 +49,7 @@ async def session(server: ClickHouseHttp) -> AsyncIterator[Session]:
         await migrate(store)
         session = store.session("test", size=2)
         await empty(session)
-        for table in ("ingest_doubts", "ingest_open_doubts"):
+        for table in ("suspect_blocks", "ingest_open_doubts"):
             await session.command(f"TRUNCATE TABLE {table}")
         yield session
 
@@ -80,7 +80,7 @@ def log_of(events: int) -> list[FakeRecord]:
 async def test_a_kill_at_the_rename_of_the_first_part(
     server: ClickHouseHttp, session: Session, cpu: ThreadPoolExecutor, safe: bool
 ) -> None:
-    group = Group(incarnation=f"life-{safe}")
+    group = Group(topic_id=f"life-{safe}")
     owner = Owner(session, group, log_of(100), cpu=cpu)
     await owner.assigned()
     owner.protocol.guarantees = Guarantees(confirm=safe)
@@ -109,7 +109,7 @@ async def test_whichever_parts_were_lost_the_next_owner_makes_them_whole(
     losses = [{(table, "202610")} for table in TABLES]
     losses.append({(table, "202610") for table in TABLES})
     losses.append({(table, month) for table in TABLES for month in ("202610", "202611")})
-    chunks = [Coordinates(here.incarnation, partition) for partition in range(len(losses))]
+    chunks = [Coordinates(here.topic_id, partition) for partition in range(len(losses))]
     blocks = [
         block_of(events_around_a_month_boundary(100, first=1000 * number + 1), coordinates=chunk)
         for number, chunk in enumerate(chunks)
@@ -126,18 +126,18 @@ async def test_whichever_parts_were_lost_the_next_owner_makes_them_whole(
     lacking, wanted = await read_books(session), books_of(*blocks)
     assert all(lacking.get(what, Sums()) != wanted[what] for what in wanted)
 
-    put_back = [await confirm(session, block, chunk, _RANGE) for block, chunk in zip(blocks, chunks, strict=True)]
-    assert put_back == [50, 0, 0, 0, 0, 0, 50, 100]
+    reinsert = [await confirm(session, block, chunk, _RANGE) for block, chunk in zip(blocks, chunks, strict=True)]
+    assert reinsert == [50, 0, 0, 0, 0, 0, 50, 100]
     await settled(session, here)
     assert await read_books(session) == wanted
 
 
 async def settled(session: Session, here: Coordinates) -> None:
-    doubts = await open_doubts(session)
+    doubts = await open_suspects(session)
     assert doubts
-    group = Group(incarnation=here.incarnation, committed=dict.fromkeys(range(12), 100))
+    group = Group(topic_id=here.topic_id, committed=dict.fromkeys(range(12), 100))
     await settle(session, doubts, group.stream())
-    assert await open_doubts(session) == []
+    assert await open_suspects(session) == []
 
 
 async def test_two_owners_that_put_the_same_rows_back_put_them_back_once(
@@ -169,4 +169,4 @@ async def test_a_store_that_was_not_killed_raises_no_doubt(session: Session, her
     await write_intent(session, here, _RANGE, generation=1, days=[], decided_at=datetime.now(UTC))
     await insert_block(session, block, token_of(here))
     assert await confirm(session, block, here, _RANGE) == 0
-    assert await open_doubts(session) == []
+    assert await open_suspects(session) == []

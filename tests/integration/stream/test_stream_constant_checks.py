@@ -11,14 +11,14 @@ from uuid import uuid4
 import pytest
 
 from spendmeter_clickhouse import Session, Store
-from spendmeter_stream.barrier.barrier import hold_ingest
-from spendmeter_stream.barrier.requests import ask_pause, end_pauses, read_pauses
+from spendmeter_stream.barrier.barrier import ingest_barrier
+from spendmeter_stream.barrier.requests import read_barriers, release_barriers, request_barrier
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.journal.intents import OffsetRange, write_intent
 from spendmeter_stream.journal.open_chunks import BegunChunk, newest_chunks
 from spendmeter_stream.journal.orphans import suspect_orphans
 from spendmeter_stream.journal.repricing import open_blocks, repricing_until
-from spendmeter_stream.journal.suspects import end_doubts, open_doubts, raise_doubt
+from spendmeter_stream.journal.suspects import close_suspects, flag_suspect, open_suspects
 from spendmeter_stream.kafka.group_position import Stream
 from tests.support.limits import limited_session
 
@@ -31,17 +31,17 @@ ROWS: Final = 200_000
 """Each part that a look-up meets costs it a granule of 8,192 rows."""
 
 _INTENTS: Final = """
-    INSERT INTO ingest_chunks (incarnation, topic_partition, start_offset, end_offset, generation)
+    INSERT INTO ingest_chunks (topic_id, topic_partition, start_offset, end_offset, generation)
     SELECT 'life', number % {partitions:UInt32}, intDiv(number, {partitions:UInt32}) * 100 AS start, start + 100, 7
     FROM numbers({intents:UInt64})"""
 _LEDGERS: Final = (
-    "INSERT INTO ingest_pauses (pause_id, happened, reason, deadline)"
+    "INSERT INTO ingest_barriers (barrier_id, happened, reason, deadline)"
     " SELECT reinterpretAsUUID(number + 1), 'asked', 'verify', now64(3) - 60 FROM numbers(250000)",
-    "INSERT INTO ingest_pauses (pause_id, happened, reason, deadline)"
+    "INSERT INTO ingest_barriers (barrier_id, happened, reason, deadline)"
     " SELECT reinterpretAsUUID(number + 1), 'ended', '', 0 FROM numbers(250000)",
-    "INSERT INTO ingest_doubts (doubt_id, happened, days)"
+    "INSERT INTO suspect_blocks (suspect_id, happened, days)"
     " SELECT reinterpretAsUUID(number + 1), 'raised', [toDate('2026-11-01')] FROM numbers(250000)",
-    "INSERT INTO ingest_doubts (doubt_id, happened)"
+    "INSERT INTO suspect_blocks (suspect_id, happened)"
     " SELECT reinterpretAsUUID(number + 1), 'settled' FROM numbers(250000)",
     "INSERT INTO reprice_blocks (run_id, block, happened, first_hour, last_hour)"
     " SELECT reinterpretAsUUID(intDiv(number, 1000) + 1), number % 1000, 'begun', now(), now() FROM numbers(500000)",
@@ -106,38 +106,38 @@ async def test_the_chunk_of_the_newest_generation_is_the_newest(session: Session
 async def test_chunks_of_former_topic_epochs(session: Session) -> None:
     former = Coordinates("former", 1)
     await _begin(session, former, OffsetRange(40, 50), generation=2)
-    assert await suspect_orphans(session, incarnation="life", partitions=range(PARTITIONS)) >= 1
-    suspects = [doubt for doubt in await open_doubts(session) if DAY in doubt.days]
-    assert await suspect_orphans(session, incarnation="life", partitions=range(PARTITIONS)) == 0
+    assert await suspect_orphans(session, topic_id="life", partitions=range(PARTITIONS)) >= 1
+    suspects = [doubt for doubt in await open_suspects(session) if DAY in doubt.days]
+    assert await suspect_orphans(session, topic_id="life", partitions=range(PARTITIONS)) == 0
     assert suspects
-    await end_doubts(session, suspects)
+    await close_suspects(session, suspects)
 
 
 async def test_pauses(session: Session) -> None:
-    before = await read_pauses(session)
+    before = await read_barriers(session)
     assert (before.asked, before.active, before.expired) == (250_000, frozenset(), frozenset())
     pause = uuid4()
-    await ask_pause(session, pause, reason="test", seconds=60)
-    during = await read_pauses(session)
+    await request_barrier(session, pause, reason="test", seconds=60)
+    during = await read_barriers(session)
     assert (during.asked, during.active) == (250_001, frozenset({pause}))
-    await end_pauses(session, [pause])
-    after = await read_pauses(session)
+    await release_barriers(session, [pause])
+    after = await read_barriers(session)
     assert (after.asked, after.active, after.expired) == (250_001, frozenset(), frozenset())
 
 
 async def test_a_pause_ended_by_several_workers_at_once_is_over(session: Session) -> None:
     pause = uuid4()
-    await ask_pause(session, pause, reason="test", seconds=60)
-    await end_pauses(session, [pause, pause, pause])
-    assert pause not in (await read_pauses(session)).active
+    await request_barrier(session, pause, reason="test", seconds=60)
+    await release_barriers(session, [pause, pause, pause])
+    assert pause not in (await read_barriers(session)).active
 
 
 async def test_open_doubts(session: Session) -> None:
-    await raise_doubt(session, Coordinates("life", 0), OffsetRange(0, 9), days=[date(2026, 11, 3)])
-    (doubt,) = await open_doubts(session)
+    await flag_suspect(session, Coordinates("life", 0), OffsetRange(0, 9), days=[date(2026, 11, 3)])
+    (doubt,) = await open_suspects(session)
     assert doubt.days == {date(2026, 11, 3)}
-    await end_doubts(session, [doubt])
-    assert await open_doubts(session) == []
+    await close_suspects(session, [doubt])
+    assert await open_suspects(session) == []
 
 
 async def test_the_reprice_ledger(session: Session) -> None:
@@ -149,12 +149,12 @@ async def test_a_whole_hold(session: Session) -> None:
     async def committed() -> dict[int, int]:
         return dict.fromkeys(range(PARTITIONS), LAST + 100)
 
-    async with hold_ingest(session, Stream(incarnation="life", committed=committed), reason="test", seconds=30) as hold:
+    async with ingest_barrier(session, Stream(topic_id="life", committed=committed), reason="test", seconds=30) as hold:
         await hold.ensure_kept()
 
 
 def _partitions(chunks: list[BegunChunk]) -> list[tuple[str, int]]:
-    return [(chunk.incarnation, chunk.partition) for chunk in chunks if chunk.incarnation in ("life", "another")]
+    return [(chunk.topic_id, chunk.partition) for chunk in chunks if chunk.topic_id in ("life", "another")]
 
 
 async def _begin(session: Session, here: Coordinates, offsets: OffsetRange, *, generation: int) -> None:

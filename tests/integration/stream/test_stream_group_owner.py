@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from spendmeter_clickhouse import Session, Store
-from spendmeter_stream.barrier.barrier import hold_ingest
-from spendmeter_stream.errors import HoldError, SetupError
+from spendmeter_stream.barrier.barrier import ingest_barrier
+from spendmeter_stream.errors import BarrierError, SetupError
 from spendmeter_stream.journal.group_owner import adopt_group, ensure_group, owning_group
 from spendmeter_stream.worker import create_worker
 from tests.support.chunks import Group
@@ -65,10 +65,10 @@ async def test_a_command_of_another_group_does_not_hold_the_ingest(session: Sess
     # By its offsets, an open chunk of the owner could pass for closed.
     await ensure_group(session, "owner")
     other = replace(Group().stream(), group="other")
-    with pytest.raises(HoldError, match="set SPENDMETER_GROUP=owner"):
-        async with hold_ingest(session, other, reason="test", seconds=10):
+    with pytest.raises(BarrierError, match="set SPENDMETER_GROUP=owner"):
+        async with ingest_barrier(session, other, reason="test", seconds=10):
             raise AssertionError("held")
-    async with hold_ingest(session, replace(other, group="owner"), reason="test", seconds=10):
+    async with ingest_barrier(session, replace(other, group="owner"), reason="test", seconds=10):
         pass
 
 

@@ -13,7 +13,7 @@ from spendmeter_clickhouse import Session, Store
 from spendmeter_stream.journal.coordinates import Coordinates, days_of
 from spendmeter_stream.journal.intents import OffsetRange, write_intent
 from spendmeter_stream.journal.orphans import suspect_orphans
-from spendmeter_stream.journal.suspects import open_doubts
+from spendmeter_stream.journal.suspects import open_suspects
 from spendmeter_stream.recovery.reconcile import settle
 from tests.support.blocks import block_of, books_of, empty, events_around_a_month_boundary, insert_block, read_books
 from tests.support.chunks import Group, Scene
@@ -28,7 +28,7 @@ DAYS = frozenset({date(2026, 10, 31), date(2026, 11, 1)})
 async def session(any_store: Store) -> AsyncIterator[Session]:
     with any_store.session("test", size=2) as session:
         await empty(session)
-        for table in ("ingest_doubts", "ingest_open_doubts", "ingest_examined"):
+        for table in ("suspect_blocks", "ingest_open_doubts", "ingest_examined"):
             await session.command(f"TRUNCATE TABLE {table}")
         yield session
 
@@ -44,9 +44,9 @@ async def begin(session: Session, where: Coordinates, offsets: OffsetRange, *, d
 
 
 async def settled(session: Session) -> None:
-    group = Group(incarnation=NOW, committed={0: 100})
-    await settle(session, await open_doubts(session), group.stream())
-    assert await open_doubts(session) == []
+    group = Group(topic_id=NOW, committed={0: 100})
+    await settle(session, await open_suspects(session), group.stream())
+    assert await open_suspects(session) == []
 
 
 @pytest.mark.parametrize("landed", ["raw", "rollup"])
@@ -56,9 +56,9 @@ async def test_a_chunk_of_a_former_epoch_is_reconciled(session: Session, landed:
     await begin(session, FORMER, RANGE, days=frozenset(days_of(block)))
     await insert_block(session, block, "former")
     await session.command("TRUNCATE TABLE usage_hourly" if landed == "raw" else "TRUNCATE TABLE usage_events")
-    assert await suspect_orphans(session, incarnation=NOW) == 1
+    assert await suspect_orphans(session, topic_id=NOW) == 1
     # A second look finds nothing: the chunk was examined.
-    assert await suspect_orphans(session, incarnation=NOW) == 0
+    assert await suspect_orphans(session, topic_id=NOW) == 0
     if landed == "rollup":
         # A rebuild refuses a month without any raw event, so another call of each month remains.
         block = block_of(events_around_a_month_boundary(2, first=200), coordinates=Coordinates(NOW, 0))
@@ -71,35 +71,35 @@ async def test_days_that_no_intent_names_come_from_raw_events(session: Session) 
     await begin(session, FORMER, RANGE, days=frozenset())
     block = block_of(events_around_a_month_boundary(100), coordinates=FORMER)
     await insert_block(session, block, "former")
-    await suspect_orphans(session, incarnation=NOW)
-    assert [doubt.days for doubt in await open_doubts(session)] == [DAYS]
+    await suspect_orphans(session, topic_id=NOW)
+    assert [doubt.days for doubt in await open_suspects(session)] == [DAYS]
 
 
 async def test_chunks_of_the_current_epoch_have_owners(session: Session) -> None:
     await begin(session, Coordinates(NOW, 0), RANGE)
-    assert await suspect_orphans(session, incarnation=NOW, partitions=[0, 1]) == 0
-    assert await suspect_orphans(session, incarnation=NOW) == 0
+    assert await suspect_orphans(session, topic_id=NOW, partitions=[0, 1]) == 0
+    assert await suspect_orphans(session, topic_id=NOW) == 0
 
 
 async def test_a_partition_that_the_topic_has_no_more_has_none(session: Session) -> None:
     await begin(session, Coordinates(NOW, 5), RANGE)
-    assert await suspect_orphans(session, incarnation=NOW, partitions=[0, 1]) == 1
-    assert [doubt.days for doubt in await open_doubts(session)] == [DAYS]
+    assert await suspect_orphans(session, topic_id=NOW, partitions=[0, 1]) == 1
+    assert [doubt.days for doubt in await open_suspects(session)] == [DAYS]
 
 
 async def test_what_was_written_after_an_examination_is_examined(session: Session) -> None:
     await begin(session, FORMER, RANGE)
-    assert await suspect_orphans(session, incarnation=NOW) == 1
+    assert await suspect_orphans(session, topic_id=NOW) == 1
     await asyncio.sleep(0.01)
     # A worker of the former epoch that was frozen meanwhile.
     await begin(session, FORMER, RANGE)
-    assert await suspect_orphans(session, incarnation=NOW) == 1
+    assert await suspect_orphans(session, topic_id=NOW) == 1
 
 
 async def test_only_the_two_newest_chunks_of_a_partition_can_be_open(session: Session) -> None:
     for start in range(0, 100, 10):
         await begin(session, FORMER, OffsetRange(start, start + 10))
-    assert await suspect_orphans(session, incarnation=NOW) == 2
+    assert await suspect_orphans(session, topic_id=NOW) == 2
 
 
 async def test_a_partition_that_is_gone_does_not_keep_a_hold_waiting(session: Session) -> None:
@@ -108,7 +108,7 @@ async def test_a_partition_that_is_gone_does_not_keep_a_hold_waiting(session: Se
     block = block_of(events_around_a_month_boundary(100), coordinates=Coordinates(NOW, 5))
     await insert_block(session, block, "gone")
     await session.command("TRUNCATE TABLE usage_daily")
-    await suspect_orphans(session, incarnation=NOW, partitions=[0])
+    await suspect_orphans(session, topic_id=NOW, partitions=[0])
     await settled(session)
     assert await read_books(session) == books_of(block)
 
@@ -128,7 +128,7 @@ async def test_a_group_moved_back_leaves_no_half_stored_chunk(
     owner = await scene.next_owner()
     await owner.take(30)
     await owner.close()
-    doubts = await open_doubts(session)
+    doubts = await open_suspects(session)
     assert doubts
     await settle(session, doubts, scene.group.stream())
     await scene.check(requests=30)

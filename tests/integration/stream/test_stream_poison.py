@@ -124,7 +124,7 @@ async def test_odd_alerts_are_left_out(fresh_tansu: Any) -> None:
 
 @pytest.mark.kafka
 async def test_records_of_aborted_transactions_are_not_counted(kafka: Any, store: Store) -> None:
-    settings = stream_settings(kafka.connection, group="poison-transactions", incarnation="transactions")
+    settings = stream_settings(kafka.connection, group="poison-transactions", topic_id="transactions")
     await ensure_topics(settings.client_options(), usage_partitions=settings.usage_partitions)
 
     def events(first: int) -> Sequence[Any]:
@@ -156,7 +156,7 @@ async def test_records_of_aborted_transactions_are_not_counted(kafka: Any, store
 
 @pytest.mark.kafka
 async def test_offsets_that_retention_removed_are_counted(kafka: Any, store: Store) -> None:
-    settings = stream_settings(kafka.connection, group="poison-retention", incarnation="retention")
+    settings = stream_settings(kafka.connection, group="poison-retention", topic_id="retention")
     await ensure_topics(settings.client_options(), usage_partitions=settings.usage_partitions)
     partitions = range(settings.usage_partitions)
 

@@ -105,7 +105,7 @@ async def test_a_worker_that_starts_later_prices_with_all_rows(fresh_tansu: Any,
     await ensure_topics(fresh_tansu.connection.client_options(), usage_partitions=1)
     await put(fresh_tansu.connection, "gpt-4o", row("4"))
     await put(fresh_tansu.connection, "gpt-4o", row("5"))
-    settings = stream_settings(fresh_tansu.connection, prices_path=book, incarnation="later")
+    settings = stream_settings(fresh_tansu.connection, prices_path=book, topic_id="later")
     occurred: dict[str, Any] = {
         "occurred_at": "2026-11-02T12:30:00.000Z",
         "org_id": "later",

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from spendmeter_clickhouse import Session, Store
-from spendmeter_stream.barrier.barrier import hold_ingest
-from spendmeter_stream.barrier.requests import read_held, read_pauses
-from spendmeter_stream.barrier.waiter import Gate
-from spendmeter_stream.errors import HoldError, PartitionLostError, RebuildError
+from spendmeter_stream.barrier.barrier import ingest_barrier
+from spendmeter_stream.barrier.requests import read_barriers, read_paused_chunks
+from spendmeter_stream.barrier.waiter import BarrierWaiter
+from spendmeter_stream.errors import BarrierError, PartitionLostError, RebuildError
 from spendmeter_stream.maintenance.rebuild import rebuild
 from spendmeter_stream.maintenance.shadow_tables import Shadow
 from spendmeter_stream.verify.compare import Days, compare, days_with_rows
@@ -42,8 +42,8 @@ async def scene(store: Store, session: Session, cpu: ThreadPoolExecutor) -> Scen
 
 async def held_generations(scene: Scene) -> set[int]:
     generations: set[int] = set()
-    for pause in (await read_pauses(scene.session)).active:
-        held = await read_held(scene.session, pause, scene.group.incarnation)
+    for pause in (await read_barriers(scene.session)).active:
+        held = await read_paused_chunks(scene.session, pause, scene.group.topic_id)
         generations |= {one.generation for one in held}
     return generations
 
@@ -64,7 +64,7 @@ async def stored(scene: Scene) -> int:
 
 async def test_a_chunk_waits_at_the_gate_until_the_hold_is_over(scene: Scene) -> None:
     owner = await scene.next_owner()
-    async with hold_ingest(scene.session, scene.group.stream(), reason="test", seconds=60):
+    async with ingest_barrier(scene.session, scene.group.stream(), reason="test", seconds=60):
         chunk = asyncio.create_task(owner.take(20))
         await until_held(scene, 2)
         assert not chunk.done()
@@ -81,10 +81,10 @@ async def test_a_hold_is_granted_while_a_chunk_waits_for_another(scene: Scene) -
         await owner.take(20)
         await owner.close()
 
-    async with hold_ingest(scene.session, scene.group.stream(), reason="first", seconds=60):
+    async with ingest_barrier(scene.session, scene.group.stream(), reason="first", seconds=60):
         chunk = asyncio.create_task(take_and_close())
         await until_held(scene, 2)
-    async with hold_ingest(scene.session, scene.group.stream(), reason="second", seconds=60):
+    async with ingest_barrier(scene.session, scene.group.stream(), reason="second", seconds=60):
         assert (await stored(scene)) == (20 if chunk.done() else 10)
     await asyncio.wait_for(chunk, 30)
     await scene.check(requests=20)
@@ -93,7 +93,7 @@ async def test_a_hold_is_granted_while_a_chunk_waits_for_another(scene: Scene) -
 async def test_the_next_owner_of_a_held_chunk_waits_too(scene: Scene) -> None:
     """Its predecessor sent nothing, and the hold was granted on that word."""
     owner = await scene.next_owner()
-    async with hold_ingest(scene.session, scene.group.stream(), reason="test", seconds=60) as hold:
+    async with ingest_barrier(scene.session, scene.group.stream(), reason="test", seconds=60) as hold:
         chunk = asyncio.create_task(owner.take(20))
         await until_held(scene, 2)
         chunk.cancel()
@@ -108,7 +108,7 @@ async def test_the_next_owner_of_a_held_chunk_waits_too(scene: Scene) -> None:
 
 async def test_an_owner_that_lost_its_partition_while_it_was_held_inserts_nothing(scene: Scene) -> None:
     owner = await scene.next_owner()
-    async with hold_ingest(scene.session, scene.group.stream(), reason="test", seconds=60):
+    async with ingest_barrier(scene.session, scene.group.stream(), reason="test", seconds=60):
         chunk = asyncio.create_task(owner.take(20))
         await until_held(scene, 2)
         scene.group.generation += 1
@@ -120,16 +120,16 @@ async def test_an_owner_that_lost_its_partition_while_it_was_held_inserts_nothin
 async def test_a_chunk_that_nobody_closes_is_named(scene: Scene) -> None:
     frozen = FrozenOwner(scene.store, scene.group, scene.log, "before:insert")
     frozen.start(20)
-    with pytest.raises(HoldError, match=r"partition 0 \[10, 20\)"):
-        await rebuild(scene.session, NOVEMBER, stream=scene.group.stream(), hold_seconds=2)
+    with pytest.raises(BarrierError, match=r"partition 0 \[10, 20\)"):
+        await rebuild(scene.session, NOVEMBER, stream=scene.group.stream(), barrier_seconds=2)
     frozen.thaw()
     await frozen.wait()
     await scene.check(requests=20)
 
 
 async def test_only_one_command_holds_the_ingest(scene: Scene) -> None:
-    async with hold_ingest(scene.session, scene.group.stream(), reason="one", seconds=60):
-        with pytest.raises(HoldError, match="another command"):
+    async with ingest_barrier(scene.session, scene.group.stream(), reason="one", seconds=60):
+        with pytest.raises(BarrierError, match="another command"):
             await rebuild(scene.session, NOVEMBER, stream=scene.group.stream())
     await rebuild(scene.session, NOVEMBER, stream=scene.group.stream())
 
@@ -147,8 +147,8 @@ async def test_a_pause_that_runs_out_lets_ingest_go_on_and_disarms_its_command(
             await asyncio.wait_for(owner.take(20), 30)
 
     monkeypatch.setattr(Shadow, "check", slow)
-    with pytest.raises(HoldError, match="ran out"):
-        await rebuild(scene.session, NOVEMBER, stream=scene.group.stream(), hold_seconds=3)
+    with pytest.raises(BarrierError, match="ran out"):
+        await rebuild(scene.session, NOVEMBER, stream=scene.group.stream(), barrier_seconds=3)
     await owner.close()
     await scene.check(requests=20)
 
@@ -158,10 +158,10 @@ async def test_an_insert_that_ignores_the_gate_is_lost_to_the_rollups(
 ) -> None:
     """Why the gate is needed; and verify names what is lost."""
 
-    async def open_gate(self: Gate, start: int, *, replay: bool) -> None:
+    async def open_gate(self: BarrierWaiter, start: int, *, replay: bool) -> None:
         return None
 
-    monkeypatch.setattr(Gate, "pass_through", open_gate)
+    monkeypatch.setattr(BarrierWaiter, "pass_through", open_gate)
     owner = await scene.next_owner()
     await _insert_before_swap(monkeypatch, lambda: owner.take(20))
     await rebuild(scene.session, NOVEMBER, stream=scene.group.stream())
@@ -197,7 +197,7 @@ async def test_nothing_is_left_behind(scene: Scene) -> None:
     await rebuild(scene.session, NOVEMBER, stream=scene.group.stream())
     left = "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name LIKE '%_rebuild_%'"
     assert await value(scene.session, left) == 0
-    assert not (await read_pauses(scene.session)).active
+    assert not (await read_barriers(scene.session)).active
 
 
 async def test_a_chunk_sent_again_after_a_rebuild_is_still_skipped(scene: Scene) -> None:

@@ -14,11 +14,11 @@ import pytest
 from spendmeter_clickhouse import Session, Store
 from spendmeter_stream import metrics
 from spendmeter_stream import worker as worker_module
-from spendmeter_stream.errors import HoldError, RebuildError
+from spendmeter_stream.errors import BarrierError, RebuildError
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.journal.intents import OffsetRange
 from spendmeter_stream.journal.repricing import Block, begin_block, end_block
-from spendmeter_stream.journal.suspects import raise_doubt
+from spendmeter_stream.journal.suspects import flag_suspect
 from spendmeter_stream.kafka.group_position import open_stream
 from spendmeter_stream.maintenance.rebuild import rebuild
 from spendmeter_stream.settings import StreamSettings
@@ -124,17 +124,17 @@ async def test_the_leader_exports_the_drift_of_closed_days_and_settles_doubts(
     async with working(stream_settings(fresh_tansu.connection), store):
         await until(lambda: metrics.ROLLUP_DRIFT._value.get() == 1)
         # As the owner of a chunk does whose store was killed: the leader compares its days, and mends the rollup.
-        mended = metrics.MONTHS_MENDED._value.get()
-        await raise_doubt(session, Coordinates("life", 0), OffsetRange(0, 1), days=days)
+        mended = metrics.MONTHS_REBUILT._value.get()
+        await flag_suspect(session, Coordinates("life", 0), OffsetRange(0, 1), days=days)
         await until(lambda: metrics.ROLLUP_DRIFT._value.get() == 0)
-        await until(lambda: metrics.ROLLUP_DOUBTS._value.get() == 0)
-        assert metrics.MONTHS_MENDED._value.get() == mended + 1
+        await until(lambda: metrics.SUSPECT_BLOCKS._value.get() == 0)
+        assert metrics.MONTHS_REBUILT._value.get() == mended + 1
 
 
 async def test_a_repricing_and_a_rebuild_keep_out_of_each_others_way(
     fresh_tansu: Any, store: Store, session: Session
 ) -> None:
-    settings = stream_settings(fresh_tansu.connection, incarnation="quiet")
+    settings = stream_settings(fresh_tansu.connection, topic_id="quiet")
     await asyncio.to_thread(insert_usage, store, [usage_row(78_001, datetime(2026, 11, 3, tzinfo=UTC))])
     hour = datetime(2026, 11, 3, tzinfo=UTC)
     block = Block(uuid4(), 0, hour, hour)
@@ -143,7 +143,7 @@ async def test_a_repricing_and_a_rebuild_keep_out_of_each_others_way(
             "INSERT INTO reprice_runs (run_id, happened, deadline) SELECT {run:UUID}, 'asked', now64(3) + 60",
             {"run": str(block.run_id)},
         )
-        with pytest.raises(HoldError, match="repricing appends"):
+        with pytest.raises(BarrierError, match="repricing appends"):
             await rebuild(session, NOVEMBER, stream=stream)
         await session.command(
             "INSERT INTO reprice_runs (run_id, happened, deadline) SELECT {run:UUID}, 'ended', now64(3)",

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from spendmeter_clickhouse import Session, Store
-from spendmeter_stream.barrier.requests import read_pauses
+from spendmeter_stream.barrier.requests import read_barriers
 from tests.support.chunks import FrozenOwner, Scene
 
 POINTS = ["before:intent", "before:fence", "before:gate", "before:insert", "after:insert"]
@@ -38,7 +38,7 @@ async def scene(store: Store, session: Session, cpu: ThreadPoolExecutor) -> Scen
 async def asked(session: Session, work: asyncio.Task[object]) -> None:
     """Returns when the rebuild waits for us, or is done."""
     for _ in range(1000):
-        if work.done() or (await read_pauses(session)).active:
+        if work.done() or (await read_barriers(session)).active:
             return
         await asyncio.sleep(0.01)
     raise AssertionError("the rebuild never asked")

@@ -20,7 +20,7 @@ from spendmeter_stream.ingest import protocol
 from spendmeter_stream.ingest.protocol import Guarantees
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.journal.intents import OffsetRange, write_intent
-from spendmeter_stream.journal.suspects import open_doubts
+from spendmeter_stream.journal.suspects import open_suspects
 from spendmeter_stream.recovery.completion import token_is_certain
 from spendmeter_stream.recovery.reconcile import settle
 from tests.support.blocks import ROLLUPS, block_of, empty, insert_block
@@ -32,7 +32,7 @@ from tests.support.records import FakeRecord, event, record
 async def session(store: Store) -> AsyncIterator[Session]:
     with store.session("test", size=2) as session:
         await empty(session)
-        for table in ("ingest_doubts", "ingest_open_doubts", "ingest_examined"):
+        for table in ("suspect_blocks", "ingest_open_doubts", "ingest_examined"):
             await session.command(f"TRUNCATE TABLE {table}")
         yield session
 
@@ -65,7 +65,7 @@ async def forget_tokens(session: Session) -> None:
 
 
 async def reconciled(scene: Scene) -> None:
-    await settle(scene.session, await open_doubts(scene.session), scene.group.stream())
+    await settle(scene.session, await open_suspects(scene.session), scene.group.stream())
 
 
 @pytest.mark.parametrize("safe", [True, False], ids=["looked at", "token trusted"])
@@ -73,7 +73,7 @@ async def test_a_chunk_whose_token_is_forgotten(scene: Scene, safe: bool) -> Non
     """A quiet partition's only chunk, after the group was moved back to the earliest offset."""
     await scene.begin()
     for other in range(6):
-        where = Coordinates(f"{scene.group.incarnation}-other", other)
+        where = Coordinates(f"{scene.group.topic_id}-other", other)
         await write_intent(scene.session, where, OffsetRange(0, 1), generation=1)
     await forget_tokens(scene.session)
     scene.group.committed[0] = 0
@@ -96,7 +96,7 @@ async def test_rows_that_a_forgotten_token_had_not_stored_are_added_once(scene: 
         {"org": scene.org, "left": left},
     )
     for other in range(6):
-        where = Coordinates(f"{scene.group.incarnation}-other", other)
+        where = Coordinates(f"{scene.group.topic_id}-other", other)
         await write_intent(scene.session, where, OffsetRange(0, 1), generation=1)
     await forget_tokens(scene.session)
     scene.group.committed[0] = 0
@@ -136,7 +136,7 @@ async def test_a_chunk_without_records_is_not_simply_closed(scene: Scene, safe: 
     await owner.recover(first=20)
     assert scene.group.committed[0] == (10 if safe else 20)
     await owner.close()
-    assert bool(await open_doubts(scene.session)) == safe
+    assert bool(await open_suspects(scene.session)) == safe
 
 
 @pytest.mark.parametrize("safe", [True, False], ids=["first decision", "own clock"])
@@ -164,10 +164,10 @@ async def test_a_copy_that_was_removed_as_surplus_is_not_put_back(scene: Scene) 
     await scene.begin()
     owner = await scene.next_owner()
     await owner.take(20)
-    elsewhere = Coordinates(f"{scene.group.incarnation}-elsewhere", 7)
+    elsewhere = Coordinates(f"{scene.group.topic_id}-elsewhere", 7)
     fields = json.loads(scene.log[15].value or b"")
     kept = block_of([UsageEvent.model_validate_json(json.dumps(fields))], coordinates=elsewhere)
-    await insert_block(scene.session, kept, elsewhere.incarnation)
+    await insert_block(scene.session, kept, elsewhere.topic_id)
     where = f"org_id = '{scene.org}' AND topic_offset = 15"
     await scene.session.command(f"ALTER TABLE usage_events DELETE WHERE {where} SETTINGS mutations_sync = 2")
     owner = await new_owner(scene)
@@ -179,9 +179,9 @@ async def test_a_copy_that_was_removed_as_surplus_is_not_put_back(scene: Scene) 
 
 async def test_a_record_without_key_meets_its_copy_in_another_partition(scene: Scene) -> None:
     """Memory has the ids of this partition alone."""
-    elsewhere = Coordinates(f"{scene.group.incarnation}-elsewhere", 7)
+    elsewhere = Coordinates(f"{scene.group.topic_id}-elsewhere", 7)
     await insert_block(
-        scene.session, block_of([event(9000, org_id=scene.org)], coordinates=elsewhere), elsewhere.incarnation
+        scene.session, block_of([event(9000, org_id=scene.org)], coordinates=elsewhere), elsewhere.topic_id
     )
     scene.log[0] = replace(record(9000, offset=0, org_id=scene.org), key=None)
     scene.log[1] = replace(record(9001, offset=1, org_id=scene.org), key=None)
@@ -248,12 +248,12 @@ async def test_rows_that_landed_are_found_on_every_day_of_the_chunk(session: Ses
     log: list[FakeRecord] = [record(n, offset=n, org_id="days", occurred_at=days[n // 5]) for n in range(10)]
     scene = Scene(cast(Store, None), session, cpu)
     scene.log = log
-    where = Coordinates(scene.group.incarnation, 0)
+    where = Coordinates(scene.group.topic_id, 0)
     landed = block_of([event(n, org_id="days", occurred_at=days[0]) for n in range(5)], coordinates=where)
     await write_intent(
         session, where, OffsetRange(0, 10), generation=1, days=[datetime.fromisoformat(d).date() for d in days]
     )
-    await insert_block(session, landed, f"{scene.group.incarnation}:0:0-10")
+    await insert_block(session, landed, f"{scene.group.topic_id}:0:0-10")
     owner = await new_owner(scene)
     await owner.recover(first=5)
     await owner.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spendmeter_clickhouse import Session, Store, StoreSettings, migrate
-from spendmeter_stream.journal.suspects import open_doubts
+from spendmeter_stream.journal.suspects import open_suspects
 from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.recovery.reconcile import settle
 from spendmeter_stream.reprice import Selection, append_adjustments, lease
@@ -35,7 +35,7 @@ async def session(clickhouse_http: ClickHouseHttp) -> AsyncIterator[Session]:
         await migrate(store)
         session = store.session("test", size=2)
         await empty(session)
-        for table in ("ingest_doubts", "ingest_open_doubts", "reprice_blocks", "reprice_open_blocks", "reprice_runs"):
+        for table in ("suspect_blocks", "ingest_open_doubts", "reprice_blocks", "reprice_open_blocks", "reprice_runs"):
             await session.command(f"TRUNCATE TABLE {table}")
         yield session
 
@@ -68,10 +68,10 @@ async def test_what_a_killed_store_lost_of_a_block_of_adjustments_is_made_whole(
         await append_adjustments(held, new)
     # The premise: to send again mended nothing, and to reprice anew counted twice what the rollups had.
     assert await compare(session, await days_with_rows(session, Days()))
-    doubts = await open_doubts(session)
+    doubts = await open_suspects(session)
     assert doubts
-    await settle(session, doubts, Group(incarnation="life").stream())
+    await settle(session, doubts, Group(topic_id="life").stream())
 
     assert await sums(session) == expected(calls, new)
     await ensure_rollups_equal_raw(session)
-    assert await open_doubts(session) == []
+    assert await open_suspects(session) == []

@@ -13,7 +13,15 @@ from aiokafka.partitioner import DefaultPartitioner
 from spendmeter_clickhouse import Session, Store
 from spendmeter_events import UsageEvent
 from spendmeter_stream.ingest.decode import Events
-from spendmeter_stream.ingest.dedup import _STORED, BEGINNING, SeenIds, StoredAt, not_yet_stored, recall, stored_at
+from spendmeter_stream.ingest.dedup import (
+    _STORED,
+    BEGINNING,
+    SeenIds,
+    StoredAt,
+    drop_duplicates,
+    lookup_coordinates,
+    rebuild_filter,
+)
 from tests.support.blocks import ELSEWHERE, HERE, block_of, empty, insert_block
 from tests.support.records import event
 
@@ -36,8 +44,8 @@ def _at(number: int, moment: datetime) -> UsageEvent:
 
 
 def _new(seen: SeenIds, events: Sequence[UsageEvent]) -> list[bool]:
-    doubtful = set(seen.doubtful(Events.of(events)))
-    return [row not in doubtful for row in range(len(events))]
+    possible_duplicates = set(seen.possible_duplicates(Events.of(events)))
+    return [row not in possible_duplicates for row in range(len(events))]
 
 
 def _keys(events: Sequence[UsageEvent]) -> set[bytes]:
@@ -48,21 +56,21 @@ async def test_an_event_is_found_where_it_is_stored(session: Session) -> None:
     stored = [event(number) for number in range(1, 6)]
     await insert_block(session, block_of(stored[:3], first_offset=100), "a")
     await insert_block(session, block_of(stored[3:], first_offset=7, coordinates=ELSEWHERE), "b")
-    assert await stored_at(session, Events.of([*stored, event(6)])) == {
+    assert await lookup_coordinates(session, Events.of([*stored, event(6)])) == {
         stored[0].key: StoredAt("life-1", 0, 100),
         stored[1].key: StoredAt("life-1", 0, 101),
         stored[2].key: StoredAt("life-1", 0, 102),
         stored[3].key: StoredAt("life-1", 1, 7),
         stored[4].key: StoredAt("life-1", 1, 8),
     }
-    assert await stored_at(session, Events.of([])) == {}
+    assert await lookup_coordinates(session, Events.of([])) == {}
 
 
 async def test_hours_far_apart_are_searched_each_for_its_own(session: Session) -> None:
     moments = [_NOON - timedelta(days=days, milliseconds=1) for days in (0, 1, 40, 400, 2000)]
     events = [_at(number, moment) for number, moment in enumerate(moments)]
     await insert_block(session, block_of(events), "c")
-    assert set(await stored_at(session, Events.of(events))) == _keys(events)
+    assert set(await lookup_coordinates(session, Events.of(events))) == _keys(events)
 
 
 @pytest.mark.parametrize("minutes", [-60, -1, 0, 1, 60])
@@ -70,21 +78,21 @@ async def test_an_attempt_stamped_anew_is_the_same_event(session: Session, minut
     first = _at(1, _NOON + timedelta(minutes=30))
     await insert_block(session, block_of([first]), "d")
     again = first.model_copy(update={"occurred_at": first.occurred_at + timedelta(minutes=minutes)})
-    assert set(await stored_at(session, Events.of([again]))) == {first.key}
+    assert set(await lookup_coordinates(session, Events.of([again]))) == {first.key}
 
 
 async def test_ids_of_any_version_are_found(session: Session) -> None:
     rng = random.Random(7)
     events = [event(1, event_id=str(UUID(int=rng.getrandbits(128)))) for _ in range(50)]
     await insert_block(session, block_of(events), "e")
-    assert set(await stored_at(session, Events.of(events))) == _keys(events)
+    assert set(await lookup_coordinates(session, Events.of(events))) == _keys(events)
 
 
 async def test_a_whole_chunk_can_be_looked_up(session: Session) -> None:
     # More ids than ClickHouse takes in one parameter over HTTP.
     events = [_at(number, _NOON + timedelta(milliseconds=number)) for number in range(10_000)]
     await insert_block(session, block_of(events[::2]), "f")
-    assert set(await stored_at(session, Events.of(events))) == _keys(events[::2])
+    assert set(await lookup_coordinates(session, Events.of(events))) == _keys(events[::2])
 
 
 async def test_an_adjustment_is_not_an_event(session: Session) -> None:
@@ -92,8 +100,8 @@ async def test_an_adjustment_is_not_an_event(session: Session) -> None:
     await insert_block(session, block, "g")
     adjustment = (event(2).event_id, "adjustment", event(2).occurred_at)
     await session.insert("usage_events", [adjustment], ["event_id", "kind", "occurred_at"])
-    assert set(await stored_at(session, Events.of([event(1), event(2)]))) == {event(1).key}
-    assert _new(await recall(session, partition=0, width=1, capacity=10), [event(2)]) == [True]
+    assert set(await lookup_coordinates(session, Events.of([event(1), event(2)]))) == {event(1).key}
+    assert _new(await rebuild_filter(session, partition=0, width=1, capacity=10), [event(2)]) == [True]
 
 
 async def test_a_look_up_reads_few_granules(session: Session) -> None:
@@ -124,13 +132,13 @@ async def test_memory_is_what_the_partition_stored(session: Session) -> None:
     await insert_block(session, block_of(mine), "h")
     await insert_block(session, block_of(theirs, coordinates=ELSEWHERE), "i")
     # Width 1: every id would land in partition 0 today.
-    seen = await recall(session, partition=0, width=1, capacity=100)
+    seen = await rebuild_filter(session, partition=0, width=1, capacity=100)
     assert seen.since == BEGINNING
     assert _new(seen, [*mine, *theirs, event(7)]) == [False] * 6 + [True]
 
 
 async def test_an_empty_store_knows_nothing(session: Session) -> None:
-    seen = await recall(session, partition=0, width=1, capacity=100)
+    seen = await rebuild_filter(session, partition=0, width=1, capacity=100)
     assert seen.since == BEGINNING
     assert _new(seen, [_at(1, datetime(1971, 1, 1, tzinfo=UTC))]) == [True]
 
@@ -144,7 +152,7 @@ async def test_ids_are_spread_as_kafka_spreads_them(session: Session, width: int
     partitions = list(range(width))
     of = {event.event_id: DefaultPartitioner()(event.event_id.bytes, partitions, partitions) for event in events}
     for partition in partitions:
-        seen = await recall(session, partition=partition, width=width, capacity=100)
+        seen = await rebuild_filter(session, partition=partition, width=width, capacity=100)
         for new, home in zip(_new(seen, events), of.values(), strict=True):
             assert new != (home == partition or partition == ELSEWHERE.partition)
 
@@ -152,7 +160,7 @@ async def test_ids_are_spread_as_kafka_spreads_them(session: Session, width: int
 async def test_memory_that_is_full_answers_for_what_follows_its_oldest(session: Session) -> None:
     events = [_at(number, _NOON + timedelta(seconds=number)) for number in range(20)]
     await insert_block(session, block_of(events), "k")
-    seen = await recall(session, partition=0, width=1, capacity=8)
+    seen = await rebuild_filter(session, partition=0, width=1, capacity=8)
     assert seen.since == events[12].occurred_at.timestamp() * 1000 + 1
     # Within an hour that holds more than memory does, what is new must still be seen to be new.
     assert _new(seen, [_at(99, events[19].occurred_at)]) == [True]
@@ -162,7 +170,7 @@ async def test_memory_that_is_full_answers_for_what_follows_its_oldest(session: 
 async def test_memory_goes_on_after_it_was_filled(session: Session) -> None:
     events = [_at(number, _NOON + timedelta(seconds=number)) for number in range(8)]
     await insert_block(session, block_of(events), "l")
-    seen = await recall(session, partition=0, width=1, capacity=8)
+    seen = await rebuild_filter(session, partition=0, width=1, capacity=8)
     later = [_at(number, _NOON + timedelta(seconds=number)) for number in range(8, 20)]
     seen.add(Events.of(later))
     assert not any(_new(seen, [*events, *later]))
@@ -174,6 +182,6 @@ async def test_a_replay_keeps_its_own_and_a_retry_is_dropped(session: Session) -
     await insert_block(session, block_of([own], first_offset=0), "m")
     await insert_block(session, block_of([retry], first_offset=9, coordinates=ELSEWHERE), "n")
     chunk = Events.of([own, retry, new, new])
-    stored = await stored_at(session, chunk)
-    assert not_yet_stored(chunk, stored, ours=HERE).offsets == [0, 2]
-    assert not_yet_stored(chunk, stored, ours=None).offsets == [2]
+    stored = await lookup_coordinates(session, chunk)
+    assert drop_duplicates(chunk, stored, ours=HERE).offsets == [0, 2]
+    assert drop_duplicates(chunk, stored, ours=None).offsets == [2]

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pytest
 
 from spendmeter_clickhouse import Session, Store
-from spendmeter_stream.directory import Standing
+from spendmeter_stream.directory import UserAttributes
 from spendmeter_stream.journal.intents import OffsetRange
 from spendmeter_stream.journal.landed_rows import with_landed_rows
 from tests.support.blocks import (
@@ -41,7 +41,7 @@ def _month(block: pa.Table, month: int) -> pa.Table:
 
 def _made_anew() -> pa.Table:
     """The same events, by a worker that has another directory."""
-    return block_of(_EVENTS, users={("school-1", "user-1"): Standing(role="student", class_name="7")})
+    return block_of(_EVENTS, users={("school-1", "user-1"): UserAttributes(role="student", class_name="7")})
 
 
 def _by_offset(block: pa.Table) -> list[dict[str, object]]:

@@ -12,7 +12,7 @@ from spendmeter_clickhouse import Session, Store
 from spendmeter_events import UsageEvent
 from spendmeter_stream import metrics
 from spendmeter_stream.journal.coordinates import Coordinates
-from spendmeter_stream.journal.suspects import open_doubts
+from spendmeter_stream.journal.suspects import open_suspects
 from spendmeter_stream.maintenance.surplus import remove_surplus, remove_surplus_when_due
 from spendmeter_stream.recovery.reconcile import settle
 from spendmeter_stream.verify import Days, Surroundings, verify
@@ -27,7 +27,7 @@ LONG_AGO = datetime(1970, 1, 2, tzinfo=UTC)
 async def session(any_store: Store) -> AsyncIterator[Session]:
     with any_store.session("test", size=2) as session:
         await empty(session)
-        for table in ("ingest_doubts", "ingest_open_doubts", "ingest_surplus", "ingest_surplus_looks"):
+        for table in ("suspect_blocks", "ingest_open_doubts", "ingest_surplus", "ingest_surplus_looks"):
             await session.command(f"TRUNCATE TABLE {table}")
         yield session
 
@@ -38,7 +38,7 @@ def stamped(number: int, moment: str) -> UsageEvent:
 
 async def store(session: Session, events: list[UsageEvent], where: Coordinates, *, first_offset: int = 0) -> pa.Table:
     block = block_of(events, coordinates=where, first_offset=first_offset)
-    await insert_block(session, block, f"{where.incarnation}:{where.partition}:{first_offset}")
+    await insert_block(session, block, f"{where.topic_id}:{where.partition}:{first_offset}")
     return block
 
 
@@ -47,7 +47,7 @@ async def look(session: Session) -> int:
 
 
 async def settled(session: Session) -> None:
-    await settle(session, await open_doubts(session), Group().stream())
+    await settle(session, await open_suspects(session), Group().stream())
 
 
 async def duplicates(session: Session) -> int:

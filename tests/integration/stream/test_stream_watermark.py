@@ -15,7 +15,7 @@ from spendmeter_clickhouse.watermark import EVERYTHING, raw_kept_from, set_raw_k
 from spendmeter_stream.errors import RebuildError
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.journal.intents import OffsetRange
-from spendmeter_stream.journal.suspects import open_doubts, raise_doubt
+from spendmeter_stream.journal.suspects import flag_suspect, open_suspects
 from spendmeter_stream.kafka.group_position import Stream
 from spendmeter_stream.maintenance.rebuild import rebuild
 from spendmeter_stream.recovery.reconcile import settle
@@ -96,10 +96,10 @@ async def test_doubts_about_days_before_the_watermark_are_settled_without_a_rebu
         return {}
 
     await set_raw_kept_from(session, date(2026, 10, 1))
-    await raise_doubt(session, Coordinates("life", 0), OffsetRange(0, 9), days=[SEPTEMBER])
-    doubts = await open_doubts(session)
-    assert await settle(session, doubts, Stream(incarnation="life", committed=committed)) == []
-    assert await open_doubts(session) == []
+    await flag_suspect(session, Coordinates("life", 0), OffsetRange(0, 9), days=[SEPTEMBER])
+    doubts = await open_suspects(session)
+    assert await settle(session, doubts, Stream(topic_id="life", committed=committed)) == []
+    assert await open_suspects(session) == []
     assert await _requests(session) == 61
 
 

@@ -16,7 +16,7 @@ from tests.torture.patience import PAUSE_S, Progress
 from tests.torture.plan import Fault
 
 _REPRICE_POINTS: Final = ("begun:0", "inserted:0", "ended:0", "begun:1")
-_REBUILD_STATEMENTS: Final = ("INSERT INTO .*shadow", "INSERT INTO ingest_pauses", "REPLACE PARTITION")
+_REBUILD_STATEMENTS: Final = ("INSERT INTO .*shadow", "INSERT INTO ingest_barriers", "REPLACE PARTITION")
 _MONTHS: Final = ("2025-10-01", "2025-11-01")
 
 

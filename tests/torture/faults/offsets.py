@@ -14,7 +14,7 @@ from aiokafka.structs import TopicPartition
 
 from spendmeter_clickhouse import Session
 from spendmeter_events.topics import USAGE
-from spendmeter_stream.kafka.topic_id import find_incarnation
+from spendmeter_stream.kafka.topic_id import find_topic_id
 from tests.support.kafka.topic import admin_client
 from tests.torture.cluster import Cluster
 from tests.torture.faults.hands import Hands
@@ -27,7 +27,7 @@ _HIGH_WATERMARK: Final = -1
 _NEWEST: Final = """
     SELECT DISTINCT topic_partition, start_offset
     FROM ingest_chunks
-    WHERE incarnation = {incarnation:String}
+    WHERE topic_id = {topic_id:String}
     ORDER BY topic_partition, start_offset DESC
     LIMIT 2 BY topic_partition"""
 
@@ -68,9 +68,9 @@ async def _set_window(session: Session, blocks: int) -> None:
 
 
 async def _targets(hands: Hands, dice: random.Random) -> dict[TopicPartition, int]:
-    incarnation = await find_incarnation(hands.cluster.settings)
+    topic_id = await find_topic_id(hands.cluster.settings)
     begun: dict[int, list[int]] = {}
-    for partition, start in (await hands.cluster.session.query(_NEWEST, {"incarnation": incarnation})).result_rows:
+    for partition, start in (await hands.cluster.session.query(_NEWEST, {"topic_id": topic_id})).result_rows:
         begun.setdefault(partition, [0]).append(start)
     return {TopicPartition(USAGE, partition): dice.choice(starts) for partition, starts in begun.items()}
 

@@ -43,7 +43,7 @@ def test_put_back_keeps_the_order() -> None:
     buffer = Buffer(max_events=10, max_bytes=1000)
     for number in range(5):
         buffer.put(_record(number))
-    buffer.put_back(buffer.take(30))
+    buffer.reinsert(buffer.take(30))
     assert [record.key[-1] for record in buffer.take(1000)] == [0, 1, 2, 3, 4]
 
 
@@ -95,7 +95,7 @@ def test_buffer_keeps_its_books(steps: list[tuple[str, int]]) -> None:
                 assert got == [waiting.popleft() for _ in got]
                 taken += got
             case "back":
-                buffer.put_back(taken)
+                buffer.reinsert(taken)
                 waiting.extendleft(reversed(taken))
                 taken = []
             case "release":

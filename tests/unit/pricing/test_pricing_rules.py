@@ -125,14 +125,14 @@ def test_a_rate_of_0_on_a_priced_model_is_a_price() -> None:
 
 def test_usage_that_could_not_be_read_is_partial_at_best() -> None:
     book = book_of(per_million(input_tokens="1"), {"models": ["gift"], "free": True})
-    doubtful = {"usage": "aborted"}
+    possible_duplicates = {"usage": "aborted"}
 
     known, unknown, free = price_all(
         book,
         [
-            Call("maker", "m", {"input_tokens": M}, tags=doubtful),
-            Call("maker", "other", {"input_tokens": M}, tags=doubtful),
-            Call("maker", "gift", {"input_tokens": M}, tags=doubtful),
+            Call("maker", "m", {"input_tokens": M}, tags=possible_duplicates),
+            Call("maker", "other", {"input_tokens": M}, tags=possible_duplicates),
+            Call("maker", "gift", {"input_tokens": M}, tags=possible_duplicates),
         ],
     )
 

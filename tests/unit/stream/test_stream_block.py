@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from spendmeter_events import UsageEvent
-from spendmeter_stream.directory import Standing
+from spendmeter_stream.directory import UserAttributes
 from spendmeter_stream.ingest.block import build_block
 from spendmeter_stream.ingest.decode import Events
 from spendmeter_stream.journal.coordinates import Coordinates
@@ -28,7 +28,7 @@ def book() -> PriceBook:
     return PriceBook.load()
 
 
-def build(book: PriceBook, *events: UsageEvent, users: dict[tuple[str, str], Standing] | None = None) -> pa.Table:
+def build(book: PriceBook, *events: UsageEvent, users: dict[tuple[str, str], UserAttributes] | None = None) -> pa.Table:
     return build_block(
         Events.of(events, range(100, 100 + len(events))),
         coordinates=Coordinates("life-1", 3),
@@ -73,7 +73,7 @@ def test_a_call_without_a_user_is_the_systems(book: PriceBook) -> None:
 
 
 def test_users_are_stamped_as_they_stand(book: PriceBook) -> None:
-    users = {("school-1", "user-1"): Standing("student", "8", "B")}
+    users = {("school-1", "user-1"): UserAttributes("student", "8", "B")}
     stamped, other = build(book, event(1), event(2, user_id="stranger"), users=users).to_pylist()
     assert (stamped["role"], stamped["class_name"], stamped["section"]) == ("student", "8", "B")
     assert (other["role"], other["class_name"], other["section"]) == ("", "", "")
@@ -95,7 +95,7 @@ def test_what_is_not_known_stays_unknown(book: PriceBook) -> None:
 
 def test_coordinates_are_those_of_the_record(book: PriceBook) -> None:
     rows = build(book, event(1), event(2)).to_pylist()
-    assert [(r["incarnation"], r["topic_partition"], r["topic_offset"]) for r in rows] == [
+    assert [(r["topic_id"], r["topic_partition"], r["topic_offset"]) for r in rows] == [
         ("life-1", 3, 100),
         ("life-1", 3, 101),
     ]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spendmeter_stream.ingest.decode import Events
-from spendmeter_stream.ingest.dedup import SeenIds, StoredAt, not_yet_stored
+from spendmeter_stream.ingest.dedup import SeenIds, StoredAt, drop_duplicates
 from spendmeter_stream.journal.coordinates import Coordinates
 from tests.support.records import event
 
@@ -27,7 +27,7 @@ def stored(*numbers: int) -> Events:
 
 
 def test_an_empty_memory_calls_everything_new() -> None:
-    assert SeenIds(capacity=1000).doubtful(at(1, START)) == []
+    assert SeenIds(capacity=1000).possible_duplicates(at(1, START)) == []
 
 
 @given(st.sets(st.integers(1, 10**6), min_size=1, max_size=200), st.integers(1, 50))
@@ -36,15 +36,15 @@ def test_no_stored_id_is_ever_surely_new(numbers: set[int], capacity: int) -> No
     seen = SeenIds(capacity=capacity)
     for number in numbers:
         seen.add(stored(number))
-    assert seen.doubtful(stored(*numbers)) == list(range(len(numbers)))
+    assert seen.possible_duplicates(stored(*numbers)) == list(range(len(numbers)))
 
 
 def test_what_is_forgotten_moves_the_span_forward() -> None:
     seen = SeenIds(capacity=10)
     seen.add(stored(*range(1, 31)))
     assert seen.since == (START + timedelta(minutes=10)).timestamp() * 1000 + 1
-    assert seen.doubtful(at(99, START)) == [0]
-    assert seen.doubtful(at(99, START + timedelta(hours=2))) == []
+    assert seen.possible_duplicates(at(99, START)) == [0]
+    assert seen.possible_duplicates(at(99, START + timedelta(hours=2))) == []
 
 
 def test_a_copy_stamped_later_is_looked_up_where_the_memory_begins_between_the_two() -> None:
@@ -54,12 +54,12 @@ def test_a_copy_stamped_later_is_looked_up_where_the_memory_begins_between_the_t
     first = START + timedelta(minutes=1)
     assert first.timestamp() * 1000 < seen.since
     for later in (timedelta(minutes=11), timedelta(hours=1)):
-        assert seen.doubtful(at(1, first + later)) == [0]
+        assert seen.possible_duplicates(at(1, first + later)) == [0]
 
 
 def offsets_kept(numbers: list[int], where: dict[int, StoredAt], *, replay: bool = False) -> list[int]:
     known = {UUID(int=number).bytes: at for number, at in where.items()}
-    events = not_yet_stored(Events.of([event(number) for number in numbers]), known, ours=HERE if replay else None)
+    events = drop_duplicates(Events.of([event(number) for number in numbers]), known, ours=HERE if replay else None)
     assert [int.from_bytes(key) for key in events.keys] == [numbers[offset] for offset in events.offsets]
     return events.offsets
 

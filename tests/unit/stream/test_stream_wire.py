@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from spendmeter_events import UsageEvent
-from spendmeter_stream.ingest.decode import Events, WireEvent, moments, of_their_keys, read
+from spendmeter_stream.ingest.decode import Events, WireEvent, keys_match_ids, moments, read
 from tests.support.records import event, event_fields, record
 
 _COUNTS = st.integers(-1, 2**40 + 1) | st.sampled_from([2**40, 2**63, 2**64, 1.0, 1.5, True, None, "1"])
@@ -55,7 +55,7 @@ def _quick(value: bytes) -> WireEvent | None:
     except (ValueError, KeyError, TypeError, AttributeError):
         key = UUID(int=1).bytes
     found = read(key, value)
-    if found is None or not (of_their_keys([found], [key])[0] and moments([found])[1][0]):
+    if found is None or not (keys_match_ids([found], [key])[0] and moments([found])[1][0]):
         return None
     return found
 
@@ -124,7 +124,7 @@ def test_no_field_may_be_missing_or_null_unless_the_contract_says_so(name: str) 
 def test_a_key_of_another_event_is_seen() -> None:
     wire = [WireEvent.of(event(number)) for number in (1, 2, 3)]
     keys = [event(number).key for number in (1, 7, 3)]
-    assert of_their_keys(wire, keys).tolist() == [True, False, True]
+    assert keys_match_ids(wire, keys).tolist() == [True, False, True]
     assert read(b"short", record(1).value) is None
     assert read(None, record(1).value) is None
 

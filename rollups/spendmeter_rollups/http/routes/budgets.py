@@ -22,7 +22,7 @@ from spendmeter_rollups.budgets.budgets import (
     one_budget,
 )
 from spendmeter_rollups.http.routes.usage import PROBLEMS, UNKNOWN
-from spendmeter_rollups.http.service import Exchange, ExchangeDep
+from spendmeter_rollups.http.service import ExchangeDep, RequestContext
 from spendmeter_rollups.problems import ProblemAnswer
 from spendmeter_rollups.query.params import ScopeParams
 
@@ -88,7 +88,7 @@ async def delete_budget(budget_id: UUID, exchange: ExchangeDep) -> None:
     await exchange.service.compute.run(drop_budget(exchange.reader, writer, budget_id, now=now))
 
 
-async def _desk(exchange: Exchange) -> BudgetDesk:
+async def _desk(exchange: RequestContext) -> BudgetDesk:
     """For whoever may define budgets, which is no right to see what is spent."""
     visible = exchange.credential.orgs()
     scope = await exchange.service.scope_of(ScopeParams(), visible)

@@ -13,7 +13,7 @@ from spendmeter_rollups.calls.log import LogParams
 from spendmeter_rollups.export.export import Export, export_breakdown, export_events, export_timeseries
 from spendmeter_rollups.http.compute import ComputeThread
 from spendmeter_rollups.http.routes.usage import PROBLEMS, UNKNOWN
-from spendmeter_rollups.http.service import Exchange, ExchangeDep
+from spendmeter_rollups.http.service import ExchangeDep, RequestContext
 from spendmeter_rollups.query.params import ScopeParams
 from spendmeter_rollups.query.reader import Reader
 from spendmeter_rollups.query.scope import Scope
@@ -49,7 +49,7 @@ async def get_breakdown_csv(
 
 
 async def _streamed(
-    exchange: Exchange, params: ScopeParams, make: Callable[[Reader, Scope], Export]
+    exchange: RequestContext, params: ScopeParams, make: Callable[[Reader, Scope], Export]
 ) -> StreamingResponse:
     async def begun() -> Export:
         return make(exchange.reader, await exchange.scope(params))

@@ -108,4 +108,4 @@ async def get_user(user_id: UserId, params: Annotated[UserParams, Query()], exch
         await record_read(exchange, org_id=answer.user.org_id, user_id=user_id)
         return answer
 
-    return await exchange.unkept(params, recorded)
+    return await exchange.answer_uncached(params, recorded)

@@ -35,8 +35,8 @@ def price_chunk(book: PriceBook, columns: Mapping[str, Any]) -> dict[str, Column
     charged = charge(counts, cards, arrays)
     result = {name: money(words) for name, words in costs_of(charged, cards, arrays).items()}
     # Where the producer could not read the usage, the counts are too low: the cost is a part of the real one.
-    doubtful = np.fromiter((USAGE_TAG in tags for tags in columns["tags"]), np.bool_, len(cards))
-    result.update(_verdict(charged, cards, arrays, doubtful))
+    possible_duplicates = np.fromiter((USAGE_TAG in tags for tags in columns["tags"]), np.bool_, len(cards))
+    result.update(_verdict(charged, cards, arrays, possible_duplicates))
     result["price_version"] = chosen_texts([book.version], np.zeros(len(cards), np.int64))
     return result
 
@@ -83,27 +83,27 @@ def _pick_varying(
         cards[rows] = timelines[code].pick(occurred_at_ms[rows], context[rows])
 
 
-def _verdict(charged: Charged, cards: Int64, arrays: CardArrays, doubtful: Bool) -> dict[str, Column]:
+def _verdict(charged: Charged, cards: Int64, arrays: CardArrays, possible_duplicates: Bool) -> dict[str, Column]:
     """What is known about each price: its status, the units without a rate, and the three counters."""
     missing: Bool = charged.used & ~arrays.rates.present[:, cards]
     some_missing, some_priced = missing.any(axis=0), (charged.used & ~missing).any(axis=0)
     known, free = arrays.known[cards], arrays.free[cards]
-    status = np.where(free, _FREE, np.where((some_missing & some_priced) | doubtful, _PARTIAL, _PRICED))
+    status = np.where(free, _FREE, np.where((some_missing & some_priced) | possible_duplicates, _PARTIAL, _PRICED))
     status = np.where((some_missing & ~some_priced) | ~known, _UNPRICED, status)
     cached = charged.counts[[UNIT_INDEX[unit] for unit in SAVING_UNITS]] > 0
     blind: Bool = np.logical_or.reduce(cached & ~arrays.savings.present[:, cards])
     return {
         "pricing_status": chosen_texts(STATUSES, status),
-        "unpriced_units": _names_of(missing, doubtful),
+        "unpriced_units": _names_of(missing, possible_duplicates),
         "partial_requests": counter(status == _PARTIAL),
         "unpriced_requests": counter(status == _UNPRICED),
         "cache_unpriced_requests": counter(blind),
     }
 
 
-def _names_of(missing: Bool, doubtful: Bool) -> Column:
+def _names_of(missing: Bool, possible_duplicates: Bool) -> Column:
     """A list of names for each event. Most are empty, so the few distinct lists are built once."""
-    flags = np.vstack([missing, doubtful])
+    flags = np.vstack([missing, possible_duplicates])
     bits = (flags * (1 << np.arange(len(flags)))[:, None]).sum(axis=0)
     distinct, which = np.unique(bits, return_inverse=True)
     names = (*UNITS, USAGE_TAG)

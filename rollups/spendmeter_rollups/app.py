@@ -70,8 +70,8 @@ def create_app(
     app.state.registry = registry
     app.state.failures = failures
     install_problems(app)
-    for room in (usage, export, filters, budgets, rates, audit, health, documentation, runbooks):
-        app.include_router(room.router)
+    for module in (usage, export, filters, budgets, rates, audit, health, documentation, runbooks):
+        app.include_router(module.router)
     describe_problems(app)
     app.add_middleware(CompressMiddleware, minimum_size=1000)
     if settings.allowed_origins:

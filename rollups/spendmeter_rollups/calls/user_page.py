@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from spendmeter_rollups.calls.log import COLUMNS, EventRow, event_row
-from spendmeter_rollups.catalogue.aggregates import add, figures
+from spendmeter_rollups.catalogue.aggregates import add, aggregates
 from spendmeter_rollups.catalogue.dimensions import ROW_MEASURES
 from spendmeter_rollups.problems import invalid_parameter, not_found
 from spendmeter_rollups.query import lookups
@@ -17,7 +17,7 @@ from spendmeter_rollups.query.log_statement import events
 from spendmeter_rollups.query.params import ScopeParams
 from spendmeter_rollups.query.reader import Reader, Row
 from spendmeter_rollups.query.scope import Scope
-from spendmeter_rollups.views.answers import Answer, Figures, frame
+from spendmeter_rollups.views.answers import Answer, Measures, frame
 from spendmeter_rollups.views.series import series_edges
 from spendmeter_rollups.views.timeseries import Point, whole_series
 
@@ -41,7 +41,7 @@ class Identity(BaseModel):
     section: str | None
 
 
-class UserFeature(Figures):
+class UserFeature(Measures):
     """What the user did with one feature."""
 
     feature: str
@@ -51,7 +51,7 @@ class UserAnswer(Answer):
     """Identity, totals, cost by feature, daily trend and recent calls."""
 
     user: Identity
-    totals: Figures
+    totals: Measures
     features: list[UserFeature] = Field(description="costliest first")
     daily: list[Point]
     recent: list[EventRow]
@@ -70,7 +70,7 @@ async def user_page(reader: Reader, scope: Scope, *, user_id: str, params: UserP
     return UserAnswer(
         **frame(scope),
         user=_identity(identity),
-        totals=Figures(**figures(add(features, ROW_MEASURES), scope.rate)),
+        totals=Measures(**aggregates(add(features, ROW_MEASURES), scope.rate)),
         features=[_feature(row, scope) for row in features],
         daily=daily,
         recent=[event_row(row, scope) for row in recent],
@@ -94,7 +94,7 @@ async def _features(reader: Reader, scope: Scope) -> list[Row]:
 
 
 def _feature(row: Row, scope: Scope) -> UserFeature:
-    found = figures({measure: row[measure] for measure in ROW_MEASURES}, scope.rate)
+    found = aggregates({measure: row[measure] for measure in ROW_MEASURES}, scope.rate)
     return UserFeature(**found, feature=row["feature"])
 
 

@@ -42,7 +42,7 @@ def add(rows: Iterable[Sums], measures: Iterable[str]) -> dict[str, Any]:
     return total
 
 
-def figures(sums: Sums, rate: Rate) -> dict[str, Any]:
+def aggregates(sums: Sums, rate: Rate) -> dict[str, Any]:
     """Everything an answer says about `sums`, amounts converted at `rate`. Ratios of nothing are None."""
     found = {name: value for name, value in sums.items() if name not in _HIDDEN}
     for name in _AMOUNTS:

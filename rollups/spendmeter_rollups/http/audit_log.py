@@ -46,15 +46,15 @@ class AuditAnswer(BaseModel):
     rows: list[AuditRow]
 
 
-async def record_read(exchange: RequestContext, *, org_id: str, user_id: str) -> None:
+async def record_read(context: RequestContext, *, org_id: str, user_id: str) -> None:
     """Keep that this caller read the page of a user. Raises `StoreError`."""
-    row = (exchange.service.clock(), exchange.request_id, exchange.credential.name, _USER_READ, org_id, user_id)
-    await exchange.service.writer.insert("audit_log", [row], _COLUMNS)
+    row = (context.service.clock(), context.request_id, context.credential.name, _USER_READ, org_id, user_id)
+    await context.service.writer.insert("audit_log", [row], _COLUMNS)
 
 
-async def audit(exchange: RequestContext, params: AuditParams) -> AuditAnswer:
+async def audit(context: RequestContext, params: AuditParams) -> AuditAnswer:
     """The reads of users of the orgs that the caller may see. Raises `Problem`."""
-    visible = exchange.credential.visible_orgs()
+    visible = context.credential.visible_orgs()
     asked = tuple(params.org) or None
     orgs = asked if visible is None else only_visible(asked, visible)
     filters = {"org_id": orgs, "user_id": tuple(params.user) or None, "actor": tuple(params.actor) or None}
@@ -63,7 +63,7 @@ async def audit(exchange: RequestContext, params: AuditParams) -> AuditAnswer:
         before=_before(params.before),
         limit=params.limit,
     )
-    return AuditAnswer(rows=[AuditRow(**row) for row in await exchange.reader.rows(query)])
+    return AuditAnswer(rows=[AuditRow(**row) for row in await context.reader.rows(query)])
 
 
 def _before(text: str | None) -> datetime | None:

@@ -201,12 +201,12 @@ def _encode(answer: Answer) -> Cached:
     return Cached(body, f'W/"{tag}"')
 
 
-async def exchange_of(
+async def request_context(
     request: Request, service: ServiceDep, credential: CredentialDep
 ) -> AsyncIterator[RequestContext]:
-    """The exchange, admitted until its answer is sent. Raises `Problem` (429, 503) where too many are under way."""
+    """The context, admitted until its answer is sent. Raises `Problem` (429, 503) where too many are under way."""
     with service.admission.admit(credential):
         yield RequestContext(request, service, credential)
 
 
-ExchangeDep = Annotated[RequestContext, Depends(exchange_of)]
+RequestContextDep = Annotated[RequestContext, Depends(request_context)]

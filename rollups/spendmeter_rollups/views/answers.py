@@ -78,7 +78,7 @@ def frame(scope: Scope) -> dict[str, BaseModel]:
     }
 
 
-class Figures(BaseModel):
+class Measures(BaseModel):
     """The measures of a row or a total. Tokens are counts in disjoint buckets; amounts are exact decimals."""
 
     requests: int

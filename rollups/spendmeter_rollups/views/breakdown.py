@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
-from spendmeter_rollups.catalogue.aggregates import add, figures
+from spendmeter_rollups.catalogue.aggregates import add, aggregates
 from spendmeter_rollups.catalogue.dimensions import (
     DIMENSIONS,
     ROW_MEASURES,
@@ -24,8 +24,8 @@ from spendmeter_rollups.query import sums as queries
 from spendmeter_rollups.query.params import ScopeParams
 from spendmeter_rollups.query.reader import Reader, Row
 from spendmeter_rollups.query.scope import Scope
-from spendmeter_rollups.views.answers import Answer, Figures, frame
-from spendmeter_rollups.views.row_details import key_of, row_extras
+from spendmeter_rollups.views.answers import Answer, Measures, frame
+from spendmeter_rollups.views.row_details import key_of, row_details
 from spendmeter_rollups.views.user_table import keyed_users, ranked_users
 
 Ranking = tuple[list[Row], list[Row]]
@@ -55,7 +55,7 @@ class UserColumns(BaseModel):
     top_feature: str | None = Field(description="the one with most requests in the window")
 
 
-class BreakdownRow(Figures):
+class BreakdownRow(Measures):
     """One value of the dimension."""
 
     key: dict[str, str] = Field(description="the columns that identify the row", examples=[{"feature": "chat"}])
@@ -73,7 +73,7 @@ class BreakdownAnswer(Answer):
 
     dimension: str
     rows: list[BreakdownRow]
-    totals: Figures
+    totals: Measures
     has_more: bool = Field(description="there are rows beyond offset + limit")
 
 
@@ -92,12 +92,12 @@ async def breakdown(reader: Reader, scope: Scope, *, dimension: Dimension, param
     (total, found), users = await asyncio.gather(
         ranked(reader, scope, dimension, params), _users(reader, scope, dimension)
     )
-    totals, shown = figures(add(total, ROW_MEASURES), scope.rate), found[: params.limit]
+    totals, shown = aggregates(add(total, ROW_MEASURES), scope.rate), found[: params.limit]
     return BreakdownAnswer(
         **frame(scope),
         dimension=dimension.name,
         rows=await _rows(reader, scope, dimension, shown, users=users, whole=totals["cost"]),
-        totals=Figures(**totals),
+        totals=Measures(**totals),
         has_more=len(found) > params.limit,
     )
 
@@ -169,11 +169,11 @@ async def _rows(
 ) -> list[BreakdownRow]:
     """Rows as the answer gives them. `whole` is the cost of all, in the scope's currency."""
     keys = [key_of(row, dimension.columns) for row in rows]
-    extras = await row_extras(reader, scope, dimension, rows)
+    details = await row_details(reader, scope, dimension, rows)
     return [
         BreakdownRow(
             **_row(row, dimension, scope, whole),
-            **extras.get(key, {}),
+            **details.get(key, {}),
             users=None if users is None else users.get(key, 0),
         )
         for key, row in zip(keys, rows, strict=True)
@@ -181,7 +181,7 @@ async def _rows(
 
 
 def _row(row: Row, dimension: Dimension, scope: Scope, whole: Decimal) -> dict[str, Any]:
-    found = figures({measure: row[measure] for measure in ROW_MEASURES}, scope.rate)
+    found = aggregates({measure: row[measure] for measure in ROW_MEASURES}, scope.rate)
     return {
         **found,
         "key": {column: row[column] for column in dimension.columns},

@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import BaseModel, Field
 
-from spendmeter_rollups.catalogue.aggregates import add, figures
+from spendmeter_rollups.catalogue.aggregates import add, aggregates
 from spendmeter_rollups.catalogue.dimensions import POINT_MEASURES
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.problems import invalid_parameter
@@ -51,7 +51,7 @@ async def heatmap(reader: Reader, scope: Scope) -> HeatmapAnswer:
 
 
 def _cell(at: tuple[int, int], rows: list[Row], scope: Scope) -> Cell:
-    found = figures(add(rows, POINT_MEASURES), scope.rate)
+    found = aggregates(add(rows, POINT_MEASURES), scope.rate)
     return Cell(
         weekday=at[0],
         hour=at[1],

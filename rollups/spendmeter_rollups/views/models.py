@@ -6,14 +6,14 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from spendmeter_rollups.catalogue.aggregates import add, figures
+from spendmeter_rollups.catalogue.aggregates import add, aggregates
 from spendmeter_rollups.catalogue.dimensions import COMPONENTS, DIMENSIONS, ROW_MEASURES
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.query import sums as queries
 from spendmeter_rollups.query.params import ScopeParams
 from spendmeter_rollups.query.reader import Reader
 from spendmeter_rollups.query.scope import Scope
-from spendmeter_rollups.views.answers import Answer, Figures, frame
+from spendmeter_rollups.views.answers import Answer, Measures, frame
 
 _MEASURES: Final = (*ROW_MEASURES, *COMPONENTS)
 
@@ -24,7 +24,7 @@ class ModelsParams(ScopeParams):
     limit: Annotated[int, Field(ge=1, le=200)] = 10
 
 
-class ModelRow(Figures):
+class ModelRow(Measures):
     """One model. Bars: the three kinds of cost; scatter: `avg_latency_ms` against `cost`, sized by `requests`."""
 
     provider: str
@@ -39,7 +39,7 @@ class ModelsAnswer(Answer):
     """The costliest models, and the totals of all."""
 
     rows: list[ModelRow]
-    totals: Figures
+    totals: Measures
     has_more: bool
 
 
@@ -53,13 +53,13 @@ async def models(reader: Reader, scope: Scope, *, params: ModelsParams) -> Model
     return ModelsAnswer(
         **frame(scope),
         rows=[_row(row, scope) for row in found[: params.limit]],
-        totals=Figures(**figures(totals, scope.rate)),
+        totals=Measures(**aggregates(totals, scope.rate)),
         has_more=len(found) > params.limit,
     )
 
 
 def _row(row: dict[str, object], scope: Scope) -> ModelRow:
-    found = figures({measure: row[measure] for measure in _MEASURES}, scope.rate)
+    found = aggregates({measure: row[measure] for measure in _MEASURES}, scope.rate)
     return ModelRow(
         **found,
         provider=row["provider"],

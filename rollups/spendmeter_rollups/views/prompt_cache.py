@@ -33,7 +33,7 @@ _MEASURES: Final = (
 )
 
 
-class CacheFigures(BaseModel):
+class CacheMeasures(BaseModel):
     """Null where no call read or wrote a cache."""
 
     hit_rate: float | None = Field(description="cache reads / all input text tokens, 0 to 1")
@@ -44,7 +44,7 @@ class CacheFigures(BaseModel):
     )
 
 
-class CachePoint(CacheFigures):
+class CachePoint(CacheMeasures):
     """One bucket."""
 
     start: datetime
@@ -61,7 +61,7 @@ class SkippedModel(BaseModel):
 class CacheAnswer(Answer):
     """The window, and the same over time."""
 
-    totals: CacheFigures
+    totals: CacheMeasures
     skipped_models: list[SkippedModel]
     granularity: Granularity
     points: list[CachePoint]
@@ -78,7 +78,7 @@ async def prompt_cache(reader: Reader, scope: Scope, *, params: GranularityParam
     nothing = add((), _MEASURES)
     return CacheAnswer(
         **frame(scope),
-        totals=CacheFigures(**_figures(add(models, _MEASURES), scope)),
+        totals=CacheMeasures(**_measures(add(models, _MEASURES), scope)),
         skipped_models=[
             SkippedModel(provider=row["provider"], model=row["model"], requests=row["cache_unpriced_requests"])
             for row in sorted(models, key=lambda row: (row["provider"], row["model"]))
@@ -88,7 +88,7 @@ async def prompt_cache(reader: Reader, scope: Scope, *, params: GranularityParam
         points=[
             CachePoint(
                 start=edge.astimezone(scope.zone),
-                **_figures(by_bucket.get(milliseconds(edge), nothing), scope),
+                **_measures(by_bucket.get(milliseconds(edge), nothing), scope),
             )
             for edge in edges[:-1]
         ],
@@ -100,7 +100,7 @@ async def _rows(reader: Reader, scope: Scope, columns: tuple[str, ...], edges: S
     return await reader.rows(queries.sums(what, scope.pieces(what, end=edges[-1] if edges else None)))
 
 
-def _figures(sums: dict[str, Any], scope: Scope) -> dict[str, float | int | Decimal | None]:
+def _measures(sums: dict[str, Any], scope: Scope) -> dict[str, float | int | Decimal | None]:
     read, written = sums["cache_read_tokens"], sum(sums[name] for name in _WRITES)
     if not read and not written:
         return {"hit_rate": None, "cache_read_tokens": None, "cache_write_tokens": None, "savings": None}

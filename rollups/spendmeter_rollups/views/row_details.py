@@ -21,7 +21,7 @@ def key_of(row: Row, columns: Sequence[str]) -> Key:
     return tuple(row[column] for column in columns)
 
 
-async def row_extras(
+async def row_details(
     reader: Reader, scope: Scope, dimension: Dimension, rows: Sequence[Row]
 ) -> dict[Key, dict[str, Any]]:
     """Key → more fields of its row. Reads only what the rows shown need."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from pydantic import BaseModel, Field
 
-from spendmeter_rollups.catalogue.aggregates import add, change, figures
+from spendmeter_rollups.catalogue.aggregates import add, aggregates, change
 from spendmeter_rollups.catalogue.dimensions import DIMENSIONS, LATENCY_BIN, TOTAL_MEASURES
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.query import sums as queries
@@ -20,7 +20,7 @@ from spendmeter_rollups.query.reader import Reader, Row
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
 from spendmeter_rollups.query.windows import Window
-from spendmeter_rollups.views.answers import Answer, Figures, WindowAnswer, frame
+from spendmeter_rollups.views.answers import Answer, Measures, WindowAnswer, frame
 
 _SHARES: Final = (0.5, 0.95, 0.99)
 
@@ -33,7 +33,7 @@ class ActiveUser(BaseModel):
     requests: int
 
 
-class SummaryFigures(Figures):
+class SummaryMeasures(Measures):
     """All measures of a window."""
 
     input_cost: Money
@@ -60,9 +60,9 @@ class SummaryFigures(Figures):
 class SummaryAnswer(Answer):
     """Totals, the totals of the previous equal window, and the relative change of each number."""
 
-    totals: SummaryFigures
+    totals: SummaryMeasures
     previous_window: WindowAnswer | None
-    previous: SummaryFigures | None
+    previous: SummaryMeasures | None
     change: dict[str, float | None] | None = Field(
         description="(now - before) / before; null where there was nothing before",
         examples=[{"cost": 0.25, "requests": -0.1}],
@@ -85,7 +85,7 @@ async def summary(reader: Reader, scope: Scope) -> SummaryAnswer:
     )
 
 
-async def _totals(reader: Reader, scopes: Sequence[Scope]) -> list[SummaryFigures]:
+async def _totals(reader: Reader, scopes: Sequence[Scope]) -> list[SummaryMeasures]:
     """The figures of each of `scopes`, which follow one another without a gap."""
     first, last = scopes[0], scopes[-1]
     whole = replace(last, window=Window(first.window.start, last.window.end))
@@ -97,7 +97,7 @@ async def _totals(reader: Reader, scopes: Sequence[Scope]) -> list[SummaryFigure
         *(_users(reader, scope) for scope in scopes),
     )
     return [
-        _figures(scope, _of(scope, models), _of(scope, bins), active)
+        _measures(scope, _of(scope, models), _of(scope, bins), active)
         for scope, (active,) in zip(scopes, users, strict=True)
     ]
 
@@ -106,12 +106,12 @@ def _of(scope: Scope, rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row["bucket"] == milliseconds(scope.window.start)]
 
 
-def _figures(scope: Scope, models: Sequence[Row], bins: Sequence[Row], active: Row) -> SummaryFigures:
+def _measures(scope: Scope, models: Sequence[Row], bins: Sequence[Row], active: Row) -> SummaryMeasures:
     used = [row for row in models if row["requests"] > 0]
     p50, p95, p99 = percentiles([(row[LATENCY_BIN], row["latency_requests"]) for row in bins], _SHARES)
     requests, org_id, user_id = active["busiest"]
-    return SummaryFigures(
-        **figures(add(models, TOTAL_MEASURES), scope.rate),
+    return SummaryMeasures(
+        **aggregates(add(models, TOTAL_MEASURES), scope.rate),
         p50_latency_ms=p50,
         p95_latency_ms=p95,
         p99_latency_ms=p99,
@@ -134,7 +134,7 @@ async def _sums(
     return await reader.rows(queries.sums(what, scope.pieces(what)))
 
 
-def _changes(now: SummaryFigures, before: SummaryFigures) -> dict[str, float | None]:
+def _changes(now: SummaryMeasures, before: SummaryMeasures) -> dict[str, float | None]:
     pairs = ((name, value, getattr(before, name)) for name, value in now)
     return {
         name: change(value, earlier)

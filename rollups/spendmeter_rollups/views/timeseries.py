@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
-from spendmeter_rollups.catalogue.aggregates import figures, zero
+from spendmeter_rollups.catalogue.aggregates import aggregates, zero
 from spendmeter_rollups.catalogue.dimensions import DIMENSIONS, POINT_MEASURES, Dimension
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.problems import invalid_parameter
@@ -141,12 +141,12 @@ async def _grouped(
 def series_points(rows: Iterable[Row], buckets: Sequence[Bucket], scope: Scope) -> list[Point]:
     """One point a bucket; those without a row are zero."""
     found = {row["bucket"]: row for row in rows}
-    empty = _figures(zero(POINT_MEASURES), scope)
+    empty = _measures(zero(POINT_MEASURES), scope)
     points = []
     for name, start in buckets:
         row = found.get(name)
         # Most of a long series is empty, and thousands of points must not cost a validation each: these are our own.
-        measures = empty if row is None else _figures(row, scope)
+        measures = empty if row is None else _measures(row, scope)
         points.append(Point.model_construct(start=start, **measures))
     return points
 
@@ -155,6 +155,6 @@ def _buckets(edges: Sequence[datetime], scope: Scope) -> list[Bucket]:
     return [(milliseconds(edge), edge.astimezone(scope.zone)) for edge in edges[:-1]]
 
 
-def _figures(row: Row | dict[str, Any], scope: Scope) -> dict[str, Any]:
-    found = figures({measure: row[measure] for measure in POINT_MEASURES}, scope.rate)
+def _measures(row: Row | dict[str, Any], scope: Scope) -> dict[str, Any]:
+    found = aggregates({measure: row[measure] for measure in POINT_MEASURES}, scope.rate)
     return {name: found[name] for name in _SHOWN}

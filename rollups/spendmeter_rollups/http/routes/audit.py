@@ -8,12 +8,12 @@ from fastapi import APIRouter, Query, Response
 
 from spendmeter_rollups.http.audit_log import AuditAnswer, AuditParams, audit
 from spendmeter_rollups.http.routes.usage import PROBLEMS
-from spendmeter_rollups.http.service import ExchangeDep
+from spendmeter_rollups.http.service import RequestContextDep
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"], responses=PROBLEMS)
 
 
 @router.get("", response_model=AuditAnswer)
-async def get_audit(params: Annotated[AuditParams, Query()], exchange: ExchangeDep) -> Response:
+async def get_audit(params: Annotated[AuditParams, Query()], context: RequestContextDep) -> Response:
     """Who read which user's page, newest first."""
-    return await exchange.encoded(audit(exchange, params))
+    return await context.encoded(audit(context, params))

@@ -22,7 +22,7 @@ from spendmeter_rollups.budgets.budgets import (
     one_budget,
 )
 from spendmeter_rollups.http.routes.usage import PROBLEMS, UNKNOWN
-from spendmeter_rollups.http.service import ExchangeDep, RequestContext
+from spendmeter_rollups.http.service import RequestContext, RequestContextDep
 from spendmeter_rollups.problems import ProblemAnswer
 from spendmeter_rollups.query.params import ScopeParams
 
@@ -30,15 +30,15 @@ router = APIRouter(prefix="/v1/budgets", tags=["budgets"], responses=PROBLEMS)
 
 
 @router.get("", response_model=BudgetsAnswer)
-async def get_budgets(params: Annotated[BudgetsParams, Query()], exchange: ExchangeDep) -> Response:
+async def get_budgets(params: Annotated[BudgetsParams, Query()], context: RequestContextDep) -> Response:
     """Budgets and how much of each is used in the current calendar month of its org's time zone."""
 
     async def found() -> BudgetsAnswer:
-        visible = exchange.credential.visible_orgs()
-        scope = await exchange.scope(ScopeParams())
-        return await budgets(exchange.reader, scope, params=params, visible=visible)
+        visible = context.credential.visible_orgs()
+        scope = await context.scope(ScopeParams())
+        return await budgets(context.reader, scope, params=params, visible=visible)
 
-    return await exchange.encoded(found())
+    return await context.encoded(found())
 
 
 @router.post(
@@ -47,49 +47,49 @@ async def get_budgets(params: Annotated[BudgetsParams, Query()], exchange: Excha
     response_model=BudgetAnswer,
     responses={409: {"model": ProblemAnswer, "description": "it has a budget"}},
 )
-async def post_budget(body: BudgetBody, exchange: ExchangeDep) -> Response:
+async def post_budget(body: BudgetBody, context: RequestContextDep) -> Response:
     """Give an org, a user or a feature a monthly budget. Its use is shown to those who may see that org."""
-    exchange.credential.require(PLATFORM_WRITE)
+    context.credential.require(PLATFORM_WRITE)
 
     async def defined() -> BudgetAnswer:
-        return await define_budget(await _desk(exchange), body)
+        return await define_budget(await _desk(context), body)
 
-    return await exchange.encoded(defined(), status_code=201)
+    return await context.encoded(defined(), status_code=201)
 
 
 @router.get("/{budget_id}", response_model=BudgetAnswer, responses=UNKNOWN)
-async def get_budget(budget_id: UUID, exchange: ExchangeDep) -> Response:
+async def get_budget(budget_id: UUID, context: RequestContextDep) -> Response:
     """One budget and its use."""
 
     async def found() -> BudgetAnswer:
-        visible = exchange.credential.visible_orgs()
-        scope = await exchange.scope(ScopeParams())
-        return await one_budget(exchange.reader, scope, budget_id, visible=visible)
+        visible = context.credential.visible_orgs()
+        scope = await context.scope(ScopeParams())
+        return await one_budget(context.reader, scope, budget_id, visible=visible)
 
-    return await exchange.encoded(found())
+    return await context.encoded(found())
 
 
 @router.put("/{budget_id}", response_model=BudgetAnswer, responses=UNKNOWN)
-async def put_budget(budget_id: UUID, body: Limit, exchange: ExchangeDep) -> Response:
+async def put_budget(budget_id: UUID, body: Limit, context: RequestContextDep) -> Response:
     """Change the amount or the currency, from this month on. Its use is shown to those who may see its org."""
-    exchange.credential.require(PLATFORM_WRITE)
+    context.credential.require(PLATFORM_WRITE)
 
     async def changed() -> BudgetAnswer:
-        return await change_budget(await _desk(exchange), budget_id, body)
+        return await change_budget(await _desk(context), budget_id, body)
 
-    return await exchange.encoded(changed())
+    return await context.encoded(changed())
 
 
 @router.delete("/{budget_id}", status_code=204, response_class=Response, responses=UNKNOWN)
-async def delete_budget(budget_id: UUID, exchange: ExchangeDep) -> None:
+async def delete_budget(budget_id: UUID, context: RequestContextDep) -> None:
     """Take a budget away."""
-    exchange.credential.require(PLATFORM_WRITE)
-    writer, now = exchange.service.writer, exchange.service.clock()
-    await exchange.service.compute.run(drop_budget(exchange.reader, writer, budget_id, now=now))
+    context.credential.require(PLATFORM_WRITE)
+    writer, now = context.service.writer, context.service.clock()
+    await context.service.compute.run(drop_budget(context.reader, writer, budget_id, now=now))
 
 
-async def _desk(exchange: RequestContext) -> BudgetDesk:
+async def _desk(context: RequestContext) -> BudgetDesk:
     """For whoever may define budgets, which is no right to see what is spent."""
-    visible = exchange.credential.orgs()
-    scope = await exchange.service.scope_of(ScopeParams(), visible)
-    return BudgetDesk(exchange.reader, exchange.service.writer, scope, visible)
+    visible = context.credential.orgs()
+    scope = await context.service.scope_of(ScopeParams(), visible)
+    return BudgetDesk(context.reader, context.service.writer, scope, visible)

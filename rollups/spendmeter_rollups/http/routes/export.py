@@ -13,7 +13,7 @@ from spendmeter_rollups.calls.log import LogParams
 from spendmeter_rollups.export.export import Export, export_breakdown, export_events, export_timeseries
 from spendmeter_rollups.http.compute import ComputeThread
 from spendmeter_rollups.http.routes.usage import PROBLEMS, UNKNOWN
-from spendmeter_rollups.http.service import ExchangeDep, RequestContext
+from spendmeter_rollups.http.service import RequestContext, RequestContextDep
 from spendmeter_rollups.query.params import ScopeParams
 from spendmeter_rollups.query.reader import Reader
 from spendmeter_rollups.query.scope import Scope
@@ -28,33 +28,33 @@ router = APIRouter(
 
 
 @router.get("/events")
-async def get_events_csv(params: Annotated[LogParams, Query()], exchange: ExchangeDep) -> StreamingResponse:
+async def get_events_csv(params: Annotated[LogParams, Query()], context: RequestContextDep) -> StreamingResponse:
     """Every call of the window, newest first."""
-    return await _streamed(exchange, params, partial(export_events, params=params))
+    return await _streamed(context, params, partial(export_events, params=params))
 
 
 @router.get("/timeseries")
-async def get_timeseries_csv(params: Annotated[SeriesParams, Query()], exchange: ExchangeDep) -> StreamingResponse:
+async def get_timeseries_csv(params: Annotated[SeriesParams, Query()], context: RequestContextDep) -> StreamingResponse:
     """Usage over time, whole or by a dimension."""
-    return await _streamed(exchange, params, partial(export_timeseries, params=params))
+    return await _streamed(context, params, partial(export_timeseries, params=params))
 
 
 @router.get("/{dimension}", responses=UNKNOWN)
 async def get_breakdown_csv(
-    dimension: str, params: Annotated[ScopeParams, Query()], exchange: ExchangeDep
+    dimension: str, params: Annotated[ScopeParams, Query()], context: RequestContextDep
 ) -> StreamingResponse:
     """Every row of a breakdown, by key."""
     cut = find_dimension(dimension)
-    return await _streamed(exchange, params, partial(export_breakdown, dimension=cut))
+    return await _streamed(context, params, partial(export_breakdown, dimension=cut))
 
 
 async def _streamed(
-    exchange: RequestContext, params: ScopeParams, make: Callable[[Reader, Scope], Export]
+    context: RequestContext, params: ScopeParams, make: Callable[[Reader, Scope], Export]
 ) -> StreamingResponse:
     async def begun() -> Export:
-        return make(exchange.reader, await exchange.scope(params))
+        return make(context.reader, await context.scope(params))
 
-    compute = exchange.service.compute
+    compute = context.service.compute
     export = await compute.run(begun())
     chunks = export.chunks()
     # What is refused, or fails at once, must be a problem answer and not a file that breaks off.

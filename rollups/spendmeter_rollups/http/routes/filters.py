@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from spendmeter_rollups.http.routes.usage import PROBLEMS, UNKNOWN
-from spendmeter_rollups.http.service import ExchangeDep
+from spendmeter_rollups.http.service import RequestContextDep
 from spendmeter_rollups.views.breakdown import find_dimension
 from spendmeter_rollups.views.filter_values import ValuesAnswer, ValuesParams, values
 
@@ -16,7 +16,7 @@ router = APIRouter(prefix="/v1/filters", tags=["filters"], responses=PROBLEMS)
 
 
 @router.get("/{dimension}", response_model=ValuesAnswer, responses=UNKNOWN)
-async def get_values(dimension: str, params: Annotated[ValuesParams, Query()], exchange: ExchangeDep) -> Response:
+async def get_values(dimension: str, params: Annotated[ValuesParams, Query()], context: RequestContextDep) -> Response:
     """Values to filter by, found by a part of their text or name."""
     cut = find_dimension(dimension)
-    return await exchange.answer(params, partial(values, dimension=cut, params=params))
+    return await context.answer(params, partial(values, dimension=cut, params=params))

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path
 from spendmeter_clickhouse.scopes import PLATFORM_WRITE
 from spendmeter_rollups.budgets.rates import RateAnswer, RateBody, write_rate
 from spendmeter_rollups.http.routes.usage import PROBLEMS
-from spendmeter_rollups.http.service import ExchangeDep
+from spendmeter_rollups.http.service import RequestContextDep
 
 router = APIRouter(prefix="/v1/fx-rates", tags=["currency"], responses=PROBLEMS)
 
@@ -20,8 +20,8 @@ async def put_rate(
     currency: Annotated[str, Path(pattern=r"^[A-Z]{3}$", examples=["INR"])],
     rate_date: Annotated[date, Path(ge=date(2000, 1, 1), le=date(2100, 1, 1))],
     body: RateBody,
-    exchange: ExchangeDep,
+    context: RequestContextDep,
 ) -> RateAnswer:
     """Set the rate of a day. Windows that end before it keep the rate they had."""
-    exchange.credential.require(PLATFORM_WRITE)
-    return await write_rate(exchange.service.writer, currency, rate_date, body, now=exchange.service.clock())
+    context.credential.require(PLATFORM_WRITE)
+    return await write_rate(context.service.writer, currency, rate_date, body, now=context.service.clock())

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
-from spendmeter_rollups.calls.failures import ErrorsAnswer, ErrorsParams, errors
+from spendmeter_rollups.calls.error_report import ErrorsAnswer, ErrorsParams, errors
 from spendmeter_rollups.calls.log import EventsAnswer, EventsParams, events
 from spendmeter_rollups.calls.user_page import UserAnswer, UserParams, user_page
 from spendmeter_rollups.forecast.month_end import ProjectionAnswer, projection
 from spendmeter_rollups.http.audit_log import record_read
-from spendmeter_rollups.http.service import ExchangeDep
+from spendmeter_rollups.http.service import RequestContextDep
 from spendmeter_rollups.problems import ProblemAnswer
 from spendmeter_rollups.query.params import ScopeParams, Value
 from spendmeter_rollups.query.reader import Reader
@@ -44,68 +44,70 @@ router = APIRouter(prefix="/v1/usage", tags=["usage"], responses=PROBLEMS)
 
 
 @router.get("/summary", response_model=SummaryAnswer)
-async def get_summary(params: Annotated[ScopeParams, Query()], exchange: ExchangeDep) -> Response:
+async def get_summary(params: Annotated[ScopeParams, Query()], context: RequestContextDep) -> Response:
     """Key figures of the window and of the equal window before it."""
-    return await exchange.answer(params, summary)
+    return await context.answer(params, summary)
 
 
 @router.get("/timeseries", response_model=SeriesAnswer)
-async def get_timeseries(params: Annotated[SeriesParams, Query()], exchange: ExchangeDep) -> Response:
+async def get_timeseries(params: Annotated[SeriesParams, Query()], context: RequestContextDep) -> Response:
     """Cost, requests and tokens over time, whole or by a dimension; empty buckets are zero."""
-    return await exchange.answer(params, partial(timeseries, params=params))
+    return await context.answer(params, partial(timeseries, params=params))
 
 
 @router.get("/breakdown/{dimension}", response_model=BreakdownAnswer, responses=UNKNOWN)
-async def get_breakdown(dimension: str, params: Annotated[BreakdownParams, Query()], exchange: ExchangeDep) -> Response:
+async def get_breakdown(
+    dimension: str, params: Annotated[BreakdownParams, Query()], context: RequestContextDep
+) -> Response:
     """Usage by one dimension, largest first, with totals."""
     cut = find_dimension(dimension)
-    return await exchange.answer(params, partial(breakdown, dimension=cut, params=params))
+    return await context.answer(params, partial(breakdown, dimension=cut, params=params))
 
 
 @router.get("/models", response_model=ModelsAnswer)
-async def get_models(params: Annotated[ModelsParams, Query()], exchange: ExchangeDep) -> Response:
+async def get_models(params: Annotated[ModelsParams, Query()], context: RequestContextDep) -> Response:
     """The costliest models: cost by kind of token, and cost against latency."""
-    return await exchange.answer(params, partial(models, params=params))
+    return await context.answer(params, partial(models, params=params))
 
 
 @router.get("/heatmap", response_model=HeatmapAnswer)
-async def get_heatmap(params: Annotated[ScopeParams, Query()], exchange: ExchangeDep) -> Response:
+async def get_heatmap(params: Annotated[ScopeParams, Query()], context: RequestContextDep) -> Response:
     """Usage by weekday and hour of the caller's clock."""
-    return await exchange.answer(params, heatmap)
+    return await context.answer(params, heatmap)
 
 
 @router.get("/projection", response_model=ProjectionAnswer)
-async def get_projection(params: Annotated[ScopeParams, Query()], exchange: ExchangeDep) -> Response:
+async def get_projection(params: Annotated[ScopeParams, Query()], context: RequestContextDep) -> Response:
     """What this month will have cost at its end, with an 80 % prediction interval."""
-    return await exchange.answer(params, projection)
+    return await context.answer(params, projection)
 
 
 @router.get("/cache", response_model=CacheAnswer)
-async def get_cache(params: Annotated[GranularityParams, Query()], exchange: ExchangeDep) -> Response:
+async def get_cache(params: Annotated[GranularityParams, Query()], context: RequestContextDep) -> Response:
     """What prompt caches saved, in all and over time."""
-    return await exchange.answer(params, partial(prompt_cache, params=params))
+    return await context.answer(params, partial(prompt_cache, params=params))
 
 
 @router.get("/errors", response_model=ErrorsAnswer)
-async def get_errors(params: Annotated[ErrorsParams, Query()], exchange: ExchangeDep) -> Response:
+async def get_errors(params: Annotated[ErrorsParams, Query()], context: RequestContextDep) -> Response:
     """Errors over time, by provider and type, and the recent ones."""
-    return await exchange.answer(params, partial(errors, params=params))
+    return await context.answer(params, partial(errors, params=params))
 
 
 @router.get("/events", response_model=EventsAnswer)
-async def get_events(params: Annotated[EventsParams, Query()], exchange: ExchangeDep) -> Response:
+async def get_events(params: Annotated[EventsParams, Query()], context: RequestContextDep) -> Response:
     """The log of calls, newest first."""
-    return await exchange.answer(params, partial(events, params=params))
+    return await context.answer(params, partial(events, params=params))
 
 
 @router.get("/users/{user_id}", response_model=UserAnswer, responses=UNKNOWN)
-async def get_user(user_id: UserId, params: Annotated[UserParams, Query()], exchange: ExchangeDep) -> Response:
+async def get_user(user_id: UserId, params: Annotated[UserParams, Query()], context: RequestContextDep) -> Response:
     """One user: identity, totals, features, daily trend and recent calls. The audit log says who read it."""
 
     async def recorded(reader: Reader, scope: Scope) -> UserAnswer:
         answer = await user_page(reader, scope, user_id=user_id, params=params)
         # Before the answer leaves: a read that cannot be recorded is not made.
-        await record_read(exchange, org_id=answer.user.org_id, user_id=user_id)
+        await record_read(context, org_id=answer.user.org_id, user_id=user_id)
         return answer
 
-    return await exchange.answer_uncached(params, recorded)
+    return await context.answer_uncached(params, recorded)

@@ -1,4 +1,4 @@
-"""Errors: their rate over time, by provider and type, and the recent ones (features row 12)."""
+"""The error report: error rate over time, errors by provider and type, recent errors (features row 12)."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _MEASURES: Final = ("requests", "errors")
 
 
 class ErrorsParams(GranularityParams):
-    """How many recent errors."""
+    """Parameters of the error report."""
 
     recent: Annotated[int, Field(ge=0, le=200)] = 20
 
 
 class ErrorPoint(BaseModel):
-    """One bucket."""
+    """Requests and errors of one bucket."""
 
     start: datetime
     requests: int
@@ -39,7 +39,7 @@ class ErrorPoint(BaseModel):
 
 
 class ErrorKind(BaseModel):
-    """One type of error of one provider."""
+    """One error type of one provider."""
 
     provider: str
     error_type: str
@@ -48,7 +48,7 @@ class ErrorKind(BaseModel):
 
 
 class ErrorsAnswer(Answer):
-    """Cancelled calls are no errors."""
+    """Error rate, errors by type and recent errors. Cancelled calls do not count as errors."""
 
     requests: int
     errors: int
@@ -60,7 +60,7 @@ class ErrorsAnswer(Answer):
 
 
 async def errors(reader: Reader, scope: Scope, *, params: ErrorsParams) -> ErrorsAnswer:
-    """Rates from rollups, the recent list from the log."""
+    """Return the error report: rates from rollups, recent errors from the call log."""
     granularity = granularity_of(scope, params.granularity)
     edges = series_edges(scope, granularity)
     failed = scope.narrowed(status=("error",))
@@ -69,15 +69,15 @@ async def errors(reader: Reader, scope: Scope, *, params: ErrorsParams) -> Error
         _sums(reader, failed, ("provider", "error_type"), ()),
         reader.rows(events(failed.window, failed.filters, columns=COLUMNS, before=None, limit=params.recent)),
     )
-    requests, failures = (sum(row[name] for row in over_time) for name in _MEASURES)
+    requests, error_count = (sum(row[name] for row in over_time) for name in _MEASURES)
     return ErrorsAnswer(
         **frame(scope),
         requests=requests,
-        errors=failures,
-        error_rate=_rate(failures, requests),
+        errors=error_count,
+        error_rate=_rate(error_count, requests),
         granularity=granularity,
         points=_points(over_time, edges, scope),
-        kinds=_kinds(kinds, failures),
+        kinds=_kinds(kinds, error_count),
         recent=[event_row(row, scope) for row in recent],
     )
 
@@ -91,13 +91,13 @@ def _points(rows: Sequence[Row], edges: Sequence[datetime], scope: Scope) -> lis
     found = {row["bucket"]: (row["requests"], row["errors"]) for row in rows}
     points = []
     for edge in edges[:-1]:
-        requests, failures = found.get(milliseconds(edge), (0, 0))
+        requests, error_count = found.get(milliseconds(edge), (0, 0))
         points.append(
             ErrorPoint(
                 start=edge.astimezone(scope.zone),
                 requests=requests,
-                errors=failures,
-                error_rate=_rate(failures, requests),
+                errors=error_count,
+                error_rate=_rate(error_count, requests),
             )
         )
     return points
@@ -117,5 +117,5 @@ def _kinds(rows: Sequence[Row], total: int) -> list[ErrorKind]:
     ]
 
 
-def _rate(failures: int, requests: int) -> float | None:
-    return round(failures / requests, 6) if requests else None
+def _rate(error_count: int, requests: int) -> float | None:
+    return round(error_count / requests, 6) if requests else None

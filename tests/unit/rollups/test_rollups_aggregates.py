@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spendmeter_rollups.catalogue.aggregates import add, change, figures, zero
+from spendmeter_rollups.catalogue.aggregates import add, aggregates, change, zero
 from spendmeter_rollups.catalogue.dimensions import ROW_MEASURES
 from spendmeter_rollups.catalogue.money import Rate, plain
 from spendmeter_rollups.query.percentiles import percentiles
@@ -41,7 +41,7 @@ def test_converted_parts_add_up_to_the_converted_whole(parts: list[Decimal]) -> 
 
 
 def test_ratios_of_nothing_are_null() -> None:
-    found = figures(zero(ROW_MEASURES), Rate())
+    found = aggregates(zero(ROW_MEASURES), Rate())
     assert found["success_rate"] is None
     assert found["avg_latency_ms"] is None
     assert found["cost"] == 0
@@ -58,7 +58,7 @@ def test_tokens_are_counted_once() -> None:
         "input_audio_tokens": 100_000,
         "output_audio_tokens": 1_000_000,
     }
-    found = figures(sums, Rate())
+    found = aggregates(sums, Rate())
     assert found["prompt_tokens"] == 101_111
     assert found["completion_tokens"] == 1_010_000
     assert found["total_tokens"] == 1_111_111

@@ -120,7 +120,10 @@ class Ingest(mode.Service):
     async def on_stop(self) -> None:
         """Finish the chunks under way, close them, leave the group; each within its share of the time of a stop."""
         seconds = self._settings.stop_timeout_seconds
-        self.left_open += await self._stop_tasks(list(self._partitions), timeout=CHUNKS * seconds)
+        ours = list(self._partitions)
+        self.left_open += await self._stop_tasks(ours, timeout=CHUNKS * seconds)
+        if ours:
+            log.info("partitions %s released for the next owner", _numbers(ours))
         for name, client in (("leave the group", self._consumer), ("close the producer", self._producer)):
             # A start that was cut short has made only some of them.
             if client is not None and not await in_time(client.stop(), CLIENT * seconds, name=name):

@@ -44,7 +44,7 @@ def kubernetes(kafka: ApacheKafka, folder: Path) -> Iterator[Deployment]:
     processes = from_manifests(secret)
     with _store(processes, folder) as store, _readable(kafka.secure_connection.ssl_cafile or "") as authority:
         addresses = {
-            processes["worker"].environment["SPENDMETER_BOOTSTRAP"]: f"localhost:{kafka.secure_port}",
+            processes["worker"].environment["SPENDMETER_BOOTSTRAP"]: f"127.0.0.1:{kafka.secure_port}",
             "https://": "http://",
             "clickhouse.example.org:8443": f"127.0.0.1:{store.port}",
         }

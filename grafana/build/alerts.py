@@ -117,7 +117,7 @@ RULES: Final = (
         board="budgets",
         runbook="budget-burn",
         summary="{{ $labels.scope }} budget of {{ $labels.org }} {{ $labels.key }} will not last",
-        description="At this pace the month costs more than 1.2 budgets. Not judged in a month's first tenth.",
+        description="At this pace the month costs more than 1.2 budgets. Not evaluated in the first tenth of a month.",
     ),
     Rule(
         uid="spendmeter-errors",

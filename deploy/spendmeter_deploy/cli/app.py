@@ -34,7 +34,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(dlq_commands.app, name="dlq", help="List, look into and replay dead letters.")
+app.add_typer(dlq_commands.app, name="dlq", help="List, inspect and redrive dead letters.")
 app.add_typer(apikey_commands.app, name="apikey", help="Create, list and revoke keys for the query service.")
 app.add_typer(fx_commands.app, name="fx", help="Import and list currency rates.")
 app.add_typer(prices_commands.app, name="prices", help="Check, compare and seed the price book.")

@@ -1,4 +1,4 @@
-"""`spendmeter dlq`: records that could not be counted, and how they get another chance."""
+"""`spendmeter dlq`: list, inspect and redrive dead letters."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from spendmeter_stream.dlq import (
     MAX_ATTEMPTS,
     DeadLetter,
     Filter,
-    ReplayOutcome,
-    ReplayPlan,
+    RedriveOutcome,
+    RedrivePlan,
     dead_letters,
-    replay_dead_letters,
+    redrive_dead_letters,
 )
 from spendmeter_stream.settings import StreamSettings
 
-app = typer.Typer(help="List, look into and replay dead letters.", no_args_is_help=True)
+app = typer.Typer(help="List, inspect and redrive dead letters.", no_args_is_help=True)
 
 Code = Annotated[str | None, typer.Option(help="Only this error code, such as invalid_field.")]
 Partition = Annotated[int | None, typer.Option(help="Only of this partition of the usage topic.", min=0)]
@@ -43,7 +43,7 @@ def list_(
     code: Code = None,
     partition: Partition = None,
     since: Since = None,
-    limit: Annotated[int, typer.Option(help="The newest so many.", min=1)] = 50,
+    limit: Annotated[int, typer.Option(help="Maximum number of dead letters, newest first.", min=1)] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     bootstrap: Bootstrap = None,
     data_dir: DataDir = None,
@@ -86,28 +86,31 @@ def show_(
     typer.echo(f"\n{letter.value.decode(errors='backslashreplace')}")
 
 
-@app.command("replay")
-def replay_(
+@app.command("redrive")
+@app.command("replay", hidden=True)
+def redrive_(
     code: Code = None,
     partition: Partition = None,
     since: Since = None,
-    offset: Annotated[int | None, typer.Option(help="Only this one of the dead-letter topic.", min=0)] = None,
-    limit: Annotated[int | None, typer.Option(help="The oldest so many of those that match.", min=1)] = None,
-    rate: Annotated[float, typer.Option(help="At most so many a second.", min=0.1)] = 100.0,
-    max_attempts: Annotated[int, typer.Option(help="Leave out what was dead-lettered so often.", min=1)] = MAX_ATTEMPTS,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would be sent, and send nothing.")] = False,
+    offset: Annotated[int | None, typer.Option(help="Only the dead letter at this offset.", min=0)] = None,
+    limit: Annotated[int | None, typer.Option(help="Maximum number of records, oldest first.", min=1)] = None,
+    rate: Annotated[float, typer.Option(help="Maximum records per second.", min=0.1)] = 100.0,
+    max_attempts: Annotated[
+        int, typer.Option(help="Skip records dead-lettered N times or more.", min=1)
+    ] = MAX_ATTEMPTS,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the records and send none.")] = False,
     bootstrap: Bootstrap = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Send dead letters to the usage topic again. What is stored already adds nothing."""
-    plan = ReplayPlan(
+    """Redrive dead letters to the usage topic. Events that are stored already are deduplicated."""
+    plan = RedrivePlan(
         filter=Filter(code=code, partition=partition, since=_moment(since), offset=offset),
         limit=limit,
         per_second=rate,
         max_attempts=max_attempts,
         dry_run=dry_run,
     )
-    _tell(run(_replay(any_broker_or_refuse(data_dir, bootstrap), plan)), dry_run=dry_run)
+    _print_outcome(run(_redrive(any_broker_or_refuse(data_dir, bootstrap), plan)), dry_run=dry_run)
 
 
 async def _newest(settings: StreamSettings, chosen: Filter, limit: int) -> tuple[list[DeadLetter], int]:
@@ -116,16 +119,16 @@ async def _newest(settings: StreamSettings, chosen: Filter, limit: int) -> tuple
     total = 0
     async with asking(settings):
         async for letter in dead_letters(settings):
-            if chosen.takes(letter):
+            if chosen.matches(letter):
                 found.append(letter)
                 total += 1
     return list(found), total
 
 
-async def _replay(settings: StreamSettings, plan: ReplayPlan) -> ReplayOutcome:
+async def _redrive(settings: StreamSettings, plan: RedrivePlan) -> RedriveOutcome:
     async with asking(settings):
         with _counting() as count:
-            return await replay_dead_letters(settings, plan, progress=count)
+            return await redrive_dead_letters(settings, plan, progress=count)
 
 
 def any_broker_or_refuse(data_dir: Path | None, bootstrap: str | None) -> StreamSettings:
@@ -143,13 +146,13 @@ def _counting() -> Iterator[Any]:
         yield lambda sent: status.update(f"{sent:,} sent")
 
 
-def _tell(outcome: ReplayOutcome, *, dry_run: bool) -> None:
+def _print_outcome(outcome: RedriveOutcome, *, dry_run: bool) -> None:
     codes = ", ".join(f"{code} {number:,}" for code, number in outcome.codes.most_common())
     typer.echo(f"{outcome.sent:,} {'would be sent' if dry_run else 'sent'}" + (f" ({codes})" if codes else ""))
     for number, why in (
-        (outcome.exhausted, "were dead-lettered too often (raise --max-attempts to try them again)"),
-        (outcome.truncated, "were too large to be kept whole, so only their emitter can send them again"),
-        (outcome.too_large, "were refused by the usage topic as too large"),
+        (outcome.exhausted, "were dead-lettered too often (raise --max-attempts to redrive them)"),
+        (outcome.truncated, "are truncated: only their emitter can send them again"),
+        (outcome.too_large, "were rejected by the usage topic as too large"),
     ):
         if number:
             typer.echo(f"{number:,} {why}")

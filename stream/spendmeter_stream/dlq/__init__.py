@@ -1,16 +1,16 @@
-"""Dead letters: list them, look into one, and send them again once the reason is gone."""
+"""Dead letters: list, inspect and redrive them."""
 
 from spendmeter_stream.dlq.letters import DeadLetter, Filter
 from spendmeter_stream.dlq.reading import count_dead_letters, dead_letters
-from spendmeter_stream.dlq.replaying import MAX_ATTEMPTS, ReplayOutcome, ReplayPlan, replay_dead_letters
+from spendmeter_stream.dlq.redrive import MAX_ATTEMPTS, RedriveOutcome, RedrivePlan, redrive_dead_letters
 
 __all__ = [
     "MAX_ATTEMPTS",
     "DeadLetter",
     "Filter",
-    "ReplayOutcome",
-    "ReplayPlan",
+    "RedriveOutcome",
+    "RedrivePlan",
     "count_dead_letters",
     "dead_letters",
-    "replay_dead_letters",
+    "redrive_dead_letters",
 ]

@@ -1,4 +1,4 @@
-"""What could not be counted goes to the dead-letter topic: original bytes, and why in the headers."""
+"""Write records that cannot be counted to the dead-letter topic: original bytes, with the reason in headers."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ MAX_BYTES: Final = 8 * 2**20
 _KEPT: Final = 64 * 1024
 VERSION: Final = "1"
 ATTEMPTS: Final = "attempts"
-"""How often this record was dead-lettered; a replay carries it along, so that no record circles for ever."""
+"""How often this record was dead-lettered. A redrive keeps the header, so that no record loops for ever."""
 
 _ORIGINAL: Final = "original."
-"""Comes before the name of each header that the record itself had."""
+"""Prefix of the record's own header names."""
 
 Headers = list[tuple[str, bytes | None]]
 
 
 class DeadLetterSource(Record, Protocol):
-    """What a dead letter keeps of a Kafka record."""
+    """A Kafka record to dead-letter."""
 
     @property
     def topic(self) -> str: ...
@@ -39,33 +39,33 @@ class DeadLetterSource(Record, Protocol):
 
 
 class DeadLetters:
-    """Writes dead letters, and returns only when the broker has them all."""
+    """Write dead letters, and return when the broker has acknowledged all of them."""
 
     def __init__(self, *, producer: AIOKafkaProducer) -> None:
         self._producer = producer
 
     @classmethod
     def producer(cls, client_options: dict[str, Any]) -> AIOKafkaProducer:
-        """A producer that takes records as large as the topic does. The caller starts and stops it."""
+        """Return a producer for records up to the topic's size limit. The caller starts and stops it."""
         return AIOKafkaProducer(**client_options, acks="all", compression_type="lz4", max_request_size=MAX_BYTES)
 
     async def send(self, rejected: Sequence[tuple[DeadLetterSource, Rejected]]) -> None:
-        """Send all, await every acknowledgement. Raises `KafkaError`; sending again is harmless."""
+        """Send all records and await every acknowledgement. Raises `KafkaError`; a retry is harmless."""
         await asyncio.gather(*(self._send(record, why) for record, why in rejected))
 
     async def _send(self, record: DeadLetterSource, why: Rejected) -> None:
-        """The record as it came; else what the topic takes of it; else nothing but a log line."""
+        """Send the whole record; else its first 64 KiB; else only log it."""
         value = record.value or b""
         fault = await self._try(record.value, record.key, dead_letter_headers(record, why))
         if fault is not None:
-            # Larger than the topic takes: its beginning is enough to find the emitter.
+            # The record exceeds the topic's size limit; its beginning is enough to find the emitter.
             headers = [*_coordinates(record, why), ("truncated", str(len(value)).encode())]
             fault = await self._try(value[:_KEPT], (record.key or b"")[:_KEPT], headers)
         if fault is not None:
             skip(record, "dead_letter", fault)
 
     async def _try(self, value: bytes | None, key: bytes | None, headers: Headers) -> Exception | None:
-        """Send, and return what is wrong with the record. Outages are raised."""
+        """Send, and return the error if the broker rejects the record. Outages are raised."""
         try:
             await self._producer.send_and_wait(USAGE_DLQ, value, key=key, headers=headers)
         except Exception as error:
@@ -76,13 +76,13 @@ class DeadLetters:
 
 
 def dead_letter_headers(record: DeadLetterSource, why: Rejected) -> Headers:
-    """Coordinates, reason and history of a dead letter, and the headers that the record came with."""
-    theirs = [(_ORIGINAL + name, value) for name, value in record.headers if name != ATTEMPTS]
-    return [*_coordinates(record, why), *theirs]
+    """Return a dead letter's headers: coordinates, reason, attempts, and the record's own headers with a prefix."""
+    original = [(_ORIGINAL + name, value) for name, value in record.headers if name != ATTEMPTS]
+    return [*_coordinates(record, why), *original]
 
 
 def original_headers(headers: Sequence[tuple[str, bytes | None]]) -> Headers:
-    """The headers that a dead letter's record came with."""
+    """Return the headers of the original record."""
     return [(name.removeprefix(_ORIGINAL), value) for name, value in headers if name.startswith(_ORIGINAL)]
 
 

@@ -1,4 +1,4 @@
-"""Dead letters as they lie in their topic: what each says, and which of them a command means. Pure."""
+"""Parse and filter dead letters. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MAX_TEXT: Final = 500
 
 
 class Stored(Protocol):
-    """What a dead letter is read from: a Kafka record."""
+    """A Kafka record of the dead-letter topic."""
 
     @property
     def partition(self) -> int: ...
@@ -32,46 +32,46 @@ class Stored(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """One record of the dead-letter topic. `partition` and `offset` are its own place there."""
+    """One record of the dead-letter topic; `partition` and `offset` are its position there."""
 
     partition: int
     offset: int
     at: datetime
-    """When it was dead-lettered, UTC."""
+    """Time of dead-lettering, UTC."""
     key: bytes | None
     value: bytes
     code: str
     message: str
     from_partition: int
     from_offset: int
-    """The place in the usage topic that it came from; -1 where its headers do not say."""
+    """Position in the usage topic; -1 if the headers lack it."""
     attempts: int
     """How often this content was dead-lettered."""
     truncated: bool
-    """Whether `value` is only the beginning, because the topic did not take it whole."""
+    """Whether `value` is only the beginning of a record that exceeded the topic's size limit."""
     headers: tuple[tuple[str, bytes | None], ...] = ()
-    """Those that the record came with."""
+    """Headers of the original record."""
 
     @property
     def fingerprint(self) -> bytes:
-        """The same for every dead letter of the same key and bytes."""
+        """Hash of key and bytes."""
         return blake2b((self.key or b"") + b"\0" + self.value, digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which dead letters are meant. What is None does not matter."""
+    """Select dead letters. None matches any value."""
 
     code: str | None = None
     partition: int | None = None
-    """Of the usage topic."""
+    """Partition of the usage topic."""
     since: datetime | None = None
-    """With a zone."""
+    """Time zone aware."""
     offset: int | None = None
-    """Of the dead-letter topic."""
+    """Offset in the dead-letter topic."""
 
-    def takes(self, letter: DeadLetter) -> bool:
-        """Whether `letter` is meant."""
+    def matches(self, letter: DeadLetter) -> bool:
+        """Return whether `letter` is selected."""
         return (
             self.code in (None, letter.code)
             and self.partition in (None, letter.from_partition)
@@ -81,12 +81,12 @@ class Filter:
 
 
 def dead_letter(record: Stored) -> DeadLetter:
-    """A record of the dead-letter topic, understood. Headers that are missing or torn read as unknown."""
+    """Parse a record of the dead-letter topic. Missing or malformed headers read as unknown."""
     headers = dict(record.headers)
     return DeadLetter(
         partition=record.partition,
         offset=record.offset,
-        at=_moment(record.timestamp),
+        at=_time(record.timestamp),
         key=record.key,
         value=record.value or b"",
         code=_text(headers, "error_code"),
@@ -99,8 +99,8 @@ def dead_letter(record: Stored) -> DeadLetter:
     )
 
 
-def _moment(timestamp: int | None) -> datetime:
-    """A record's timestamp; 1970 for one that is no moment of the calendar, for a producer may set any."""
+def _time(timestamp: int | None) -> datetime:
+    """Return a record's timestamp, or 1970 if it is out of range: a producer may set any number."""
     try:
         return datetime.fromtimestamp((timestamp or 0) / 1000, UTC)
     except (ValueError, OverflowError, OSError):
@@ -108,20 +108,20 @@ def _moment(timestamp: int | None) -> datetime:
 
 
 def _text(headers: Mapping[str, bytes | None], name: str) -> str:
-    """A header for people: whatever wrote it, it moves no cursor and fills no screen."""
+    """Return a header as printable text of bounded length, safe to show in a terminal."""
     found = headers.get(name)
     text = "unknown" if found is None else found.decode(errors="replace")
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:_MAX_TEXT])
 
 
-def _number(headers: Mapping[str, bytes | None], name: str, otherwise: int) -> int:
+def _number(headers: Mapping[str, bytes | None], name: str, default: int) -> int:
     found = headers.get(name) or b""
-    return int(found) if found.isdigit() and len(found) < 20 else otherwise
+    return int(found) if found.isdigit() and len(found) < 20 else default
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterCounts:
-    """What the dead-letter topic holds now."""
+    """Number of dead letters, by error code."""
 
     total: int
     by_code: dict[str, int]

@@ -1,4 +1,4 @@
-"""Reads the dead-letter topic from its beginning to where it ended when the reading began."""
+"""Read the dead-letter topic from its beginning to its end offsets at the first fetch."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from spendmeter_stream.settings import KafkaSettings
 
 _POLL_MS: Final = 500
 _SILENT_POLLS: Final = 20
-"""A broker that gives nothing for so many polls, although its topic goes on, is gone or keeps its end from us."""
+"""Empty polls before the read fails: the broker is gone, or never returns the records up to the end offset."""
 
 
 async def dead_letters(settings: KafkaSettings) -> AsyncIterator[DeadLetter]:
-    """Every dead letter that is there now, oldest first within a partition.
+    """Yield every dead letter, oldest first within a partition.
 
-    :raises SetupError: the topic is missing, or stops giving records before its end.
+    :raises SetupError: the topic does not exist, or returns no records before its end.
     :raises KafkaError: no broker answers.
     """
     consumer = open_reader(
@@ -48,7 +48,7 @@ async def dead_letters(settings: KafkaSettings) -> AsyncIterator[DeadLetter]:
 
 
 async def count_dead_letters(settings: KafkaSettings) -> DeadLetterCounts:
-    """How many there are, by error code. Raises like `dead_letters`."""
+    """Count dead letters by error code. Raises like `dead_letters`."""
     codes: Counter[str] = Counter()
     async for letter in dead_letters(settings):
         codes[letter.code] += 1
@@ -64,7 +64,7 @@ def _letter(record: ConsumerRecord) -> DeadLetter | None:
 
 
 class _Ends:
-    """Where each partition ended when it was first fetched: letters that come later are not read."""
+    """End offset of each partition at its first fetch. Later records are not read."""
 
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
         self._consumer = consumer
@@ -72,7 +72,7 @@ class _Ends:
         self._silent = 0
 
     def polled(self, got_records: bool) -> None:
-        # Not every broker answers a request for end offsets rightly; what a fetch says is exact.
+        # Some brokers answer ListOffsets wrongly; the end offset in a fetch response is exact.
         for partition in self._consumer.assignment():
             end = readable_end(self._consumer, partition)
             if end is not None:
@@ -85,7 +85,9 @@ class _Ends:
     async def reached(self) -> bool:
         assigned = self._consumer.assignment()
         if self._silent >= _SILENT_POLLS:
-            raise SetupError(f"{USAGE_DLQ} cannot be read to its end: is the topic there, and does the broker answer?")
+            raise SetupError(
+                f"{USAGE_DLQ} cannot be read to its end. Check that the topic exists and that the broker answers."
+            )
         if not assigned or assigned != self._ends.keys():
             return False
         return all([await self._consumer.position(partition) >= end for partition, end in self._ends.items()])

@@ -39,7 +39,7 @@ USED = Gauge("spendmeter_budget_used_ratio", "Spend of the month to date over th
 BURN = Gauge(
     "spendmeter_budget_burn_ratio", "Spend of the window over the budget's even share of it.", [*_KEY, "window"]
 )
-NOT_JUDGED = Gauge("spendmeter_budgets_not_judged", "Budgets in a currency that has no rate.")
+UNEVALUATED = Gauge("spendmeter_budgets_unevaluated", "Budgets in a currency without a rate.")
 LAST_RUN = Gauge("spendmeter_spend_guard_last_run_timestamp_seconds", "When the guard last ran to its end.")
 RUN_SECONDS = Histogram(
     "spendmeter_spend_guard_run_seconds",
@@ -72,13 +72,13 @@ class Shown:
         self._replace(BUDGET, {_labels(state.key): float(state.usd) for state in shown_states})
         self._replace(USED, {_labels(state.key): state.used for state in shown_states})
         self._replace(BURN, _burn_rows(shown_states))
-        NOT_JUDGED.set(len(unknown))
+        UNEVALUATED.set(len(unknown))
 
     def hide(self) -> None:
         """Take everything back: another worker leads now, and says it."""
         for gauge in list(self._rows):
             self._replace(gauge, {})
-        NOT_JUDGED.set(0)
+        UNEVALUATED.set(0)
 
     def _replace(self, gauge: Gauge, rows: Rows) -> None:
         for labels, value in rows.items():

@@ -13,7 +13,7 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from spendmeter_clickhouse import Store
 from spendmeter_events import DirectoryPublisher, OrgEntry
 from spendmeter_events.topics import ALERTS, DIRECTORY, USAGE, USAGE_DLQ, topic_specs
-from spendmeter_stream.dlq import Filter, ReplayPlan, dead_letters, replay_dead_letters
+from spendmeter_stream.dlq import Filter, RedrivePlan, dead_letters, redrive_dead_letters
 from spendmeter_stream.kafka.topic_admin import LEADER, ensure_topics
 from spendmeter_stream.settings import StreamSettings
 from tests.support.brokers import do_without
@@ -66,7 +66,7 @@ async def test_each_user_does_its_work(guarded: ApacheKafka, store: Store) -> No
             await directory.publish(OrgEntry(org_id="guarded"))
         await publish(guarded.connection_of(EMITTER), [*good, replace(record(7006), value=b"{oops")])
         await until(worker.ingest.caught_up)
-        assert (await replay_dead_letters(operator, ReplayPlan(filter=Filter()))).sent == 1
+        assert (await redrive_dead_letters(operator, RedrivePlan(filter=Filter()))).sent == 1
         await until(worker.ingest.caught_up)
     assert await count(store, "guarded") == 5
     assert [letter.attempts async for letter in dead_letters(operator)] == [1, 2]

@@ -116,7 +116,7 @@ def test_days_in_the_wrong_order_are_refused() -> None:
     assert (refused.returncode, "--from is after --to" in refused.stderr) == (2, True)
 
 
-async def test_dead_letters_are_listed_shown_and_replayed(fresh_tansu: Any) -> None:
+async def test_dead_letters_are_listed_shown_and_redriven(fresh_tansu: Any) -> None:
     settings = stream_settings(fresh_tansu.connection)
     await ensure_topics(settings.client_options(), usage_partitions=1)
     bad = replace(record(1, offset=41), value=b"{oops \xff")
@@ -136,8 +136,8 @@ async def test_dead_letters_are_listed_shown_and_replayed(fresh_tansu: Any) -> N
     assert "0 dead letters match" in spendmeter("dlq", "list", "--code", "too_large", *broker).stdout
     assert "{oops \\xff" in spendmeter("dlq", "show", "0", *broker).stdout
     assert spendmeter("dlq", "show", "7", *broker).returncode == 2
-    assert "1 would be sent (not_json 1)" in spendmeter("dlq", "replay", "--dry-run", *broker).stdout
-    assert "1 sent (not_json 1)" in spendmeter("dlq", "replay", *broker).stdout
+    assert "1 would be sent (not_json 1)" in spendmeter("dlq", "redrive", "--dry-run", *broker).stdout
+    assert "1 sent (not_json 1)" in spendmeter("dlq", "redrive", *broker).stdout
     assert "dead-lettered too often" in spendmeter("dlq", "replay", "--max-attempts", "1", *broker).stdout
     assert spendmeter("dlq", "list", "--since", "soon", *broker).returncode == 2
     silent = spendmeter("dlq", "list", "--bootstrap", "127.0.0.1:1")

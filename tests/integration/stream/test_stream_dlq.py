@@ -1,4 +1,4 @@
-"""Dead letters are listed, looked into and sent again; nothing that is stored counts twice by it."""
+"""Dead letters are listed, inspected and redriven; no stored event counts twice."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from spendmeter_stream import metrics
 from spendmeter_stream.dlq import (
     DeadLetter,
     Filter,
-    ReplayPlan,
+    RedrivePlan,
     count_dead_letters,
     dead_letters,
-    replay_dead_letters,
+    redrive_dead_letters,
 )
 from spendmeter_stream.errors import SetupError
 from spendmeter_stream.kafka.topic_admin import ensure_topics
@@ -73,14 +73,14 @@ async def test_an_event_counts_once_its_reason_is_gone_and_only_once(broker: Any
         await until_dead(settings, 5, keys)
         await until(worker.ingest.caught_up)
     assert await count(store, org) == 0
-    plan = ReplayPlan(filter=Filter(code="occurred_at_out_of_range"), per_second=1000)
+    plan = RedrivePlan(filter=Filter(code="occurred_at_out_of_range"), per_second=1000)
     async with working(settings, store) as worker:
-        outcome = await replay_dead_letters(settings, plan)
+        outcome = await redrive_dead_letters(settings, plan)
         assert outcome.sent == 5
         await _stored(store, org, 5)
         await until(worker.ingest.caught_up)
         known = duplicates()
-        await replay_dead_letters(settings, plan)
+        await redrive_dead_letters(settings, plan)
         await until(lambda: duplicates() == known + 5)
         await until(worker.ingest.caught_up)
     assert await count(store, org) == 5
@@ -88,7 +88,7 @@ async def test_an_event_counts_once_its_reason_is_gone_and_only_once(broker: Any
 
 
 async def test_an_event_that_was_stored_meanwhile_adds_nothing(fresh_tansu: Any, store: Store) -> None:
-    """The emitter sent it again by itself after the fault was mended; then somebody replays the dead letters."""
+    """The emitter sent it again by itself after the fault was fixed; then the dead letters are redriven."""
     settings = stream_settings(fresh_tansu.connection)
     strict = settings.model_copy(update={"max_future_seconds": 0})
     event = ahead(9101, "meanwhile")
@@ -99,27 +99,27 @@ async def test_an_event_that_was_stored_meanwhile_adds_nothing(fresh_tansu: Any,
         await publish(fresh_tansu.connection, [event])
         await _stored(store, "meanwhile", 1)
         known = duplicates()
-        assert (await replay_dead_letters(settings, ReplayPlan(filter=Filter()))).sent == 1
+        assert (await redrive_dead_letters(settings, RedrivePlan(filter=Filter()))).sent == 1
         await until(lambda: duplicates() == known + 1)
     assert await count(store, "meanwhile") == 1
 
 
 async def test_what_is_still_bad_comes_back_until_its_attempts_are_used_up(fresh_tansu: Any, store: Store) -> None:
     settings = stream_settings(fresh_tansu.connection)
-    plan = ReplayPlan(filter=Filter(), max_attempts=3)
+    plan = RedrivePlan(filter=Filter(), max_attempts=3)
     async with working(settings, store):
         await publish(fresh_tansu.connection, [replace(record(1), value=b"{oops")])
         await until_dead(settings, 1)
         for attempt in (2, 3):
-            assert (await replay_dead_letters(settings, plan)).sent == 1
+            assert (await redrive_dead_letters(settings, plan)).sent == 1
             letters = await until_dead(settings, attempt)
             assert letters[-1].attempts == attempt
-        outcome = await replay_dead_letters(settings, plan)
+        outcome = await redrive_dead_letters(settings, plan)
     assert (outcome.sent, outcome.exhausted) == (0, 1)
     assert [letter.value for letter in letters] == [b"{oops"] * 3
 
 
-async def test_a_replay_sends_the_original_key_and_bytes(fresh_tansu: Any, store: Store) -> None:
+async def test_a_redrive_sends_the_original_key_and_bytes(fresh_tansu: Any, store: Store) -> None:
     settings = stream_settings(fresh_tansu.connection, usage_partitions=1)
     odd = [
         replace(record(1), value=b'{"prompt": "\xff\x00"}', headers=[("attempts", b"2")]),
@@ -129,7 +129,7 @@ async def test_a_replay_sends_the_original_key_and_bytes(fresh_tansu: Any, store
     async with working(settings, store):
         await publish(fresh_tansu.connection, odd)
         await until_dead(settings, 3)
-    await replay_dead_letters(settings, ReplayPlan(filter=Filter()))
+    await redrive_dead_letters(settings, RedrivePlan(filter=Filter()))
     published = await read_topic(fresh_tansu.connection, USAGE, count=6)
     assert [(it.key, it.value) for it in published[3:]] == [(it.key, it.value) for it in odd]
     assert [dict(it.headers)["attempts"] for it in published[3:]] == [b"3", b"1", b"1"]
@@ -146,8 +146,8 @@ async def test_filters_limit_and_dry_run(fresh_tansu: Any, store: Store) -> None
     assert (counts.total, counts.by_code) == (8, {"not_json": 5, "key_mismatch": 3})
 
     async def would(limit: int | None = None, **chosen: Any) -> Counter[str]:
-        plan = ReplayPlan(filter=Filter(**chosen), limit=limit, dry_run=True)
-        return (await replay_dead_letters(settings, plan)).codes
+        plan = RedrivePlan(filter=Filter(**chosen), limit=limit, dry_run=True)
+        return (await redrive_dead_letters(settings, plan)).codes
 
     assert await would() == {"not_json": 5, "key_mismatch": 3}
     assert await would(code="key_mismatch") == {"key_mismatch": 3}
@@ -158,13 +158,13 @@ async def test_filters_limit_and_dry_run(fresh_tansu: Any, store: Store) -> None
     assert len(await read_topic(fresh_tansu.connection, USAGE, count=8)) == 8
 
 
-async def test_a_replay_keeps_to_its_rate(fresh_tansu: Any, store: Store) -> None:
+async def test_a_redrive_keeps_to_its_rate(fresh_tansu: Any, store: Store) -> None:
     settings = stream_settings(fresh_tansu.connection)
     async with working(settings, store):
         await publish(fresh_tansu.connection, [replace(record(n), value=b"{oops %d" % n) for n in range(11)])
         await until_dead(settings, 11)
     started = time.monotonic()
-    assert (await replay_dead_letters(settings, ReplayPlan(filter=Filter(), per_second=20))).sent == 11
+    assert (await redrive_dead_letters(settings, RedrivePlan(filter=Filter(), per_second=20))).sent == 11
     assert time.monotonic() - started >= 10 / 20
 
 
@@ -172,7 +172,7 @@ async def test_an_empty_topic_and_a_missing_one(fresh_tansu: Any, monkeypatch: p
     settings = stream_settings(fresh_tansu.connection)
     await ensure_topics(settings.client_options(), usage_partitions=1)
     assert await letters_of(settings) == []
-    assert (await replay_dead_letters(settings, ReplayPlan(filter=Filter()))).sent == 0
+    assert (await redrive_dead_letters(settings, RedrivePlan(filter=Filter()))).sent == 0
     monkeypatch.setattr("spendmeter_stream.dlq.reading.USAGE_DLQ", "no.such.topic")
     monkeypatch.setattr("spendmeter_stream.dlq.reading._SILENT_POLLS", 2)
     with pytest.raises(SetupError, match="cannot be read to its end"):

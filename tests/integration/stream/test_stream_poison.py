@@ -14,7 +14,7 @@ from aiokafka.admin import RecordsToDelete
 from spendmeter_clickhouse import Store
 from spendmeter_events import OrgEntry
 from spendmeter_events.topics import ALERTS, DIRECTORY, PRICES, USAGE, USAGE_DLQ
-from spendmeter_stream.dlq import Filter, ReplayPlan, dead_letters, replay_dead_letters
+from spendmeter_stream.dlq import Filter, RedrivePlan, dead_letters, redrive_dead_letters
 from spendmeter_stream.guard.notify.alert_topic import AlertTopic
 from spendmeter_stream.kafka.batches import open_reader
 from spendmeter_stream.kafka.topic_admin import ensure_topics
@@ -90,7 +90,7 @@ async def test_a_bad_directory_entry_or_price_costs_no_other(fresh_tansu: Any, s
     assert skipped(DIRECTORY) - directory_before == len(bad) + 6
 
 
-async def test_odd_dead_letters_are_listed_and_replayed(fresh_tansu: Any) -> None:
+async def test_odd_dead_letters_are_listed_and_redriven(fresh_tansu: Any) -> None:
     settings = stream_settings(fresh_tansu.connection)
     await ensure_topics(settings.client_options(), usage_partitions=1)
     odd = RawRecord(value=b"{oops", headers=[(b"error_code", None), (b"attempts", None), (b"original.a", None)])
@@ -98,7 +98,7 @@ async def test_odd_dead_letters_are_listed_and_replayed(fresh_tansu: Any) -> Non
     await send(fresh_tansu.connection, USAGE_DLQ, batch([odd, strange]), broken(odd)["structure"], batch([odd]))
     letters = [letter async for letter in dead_letters(settings)]
     assert [(it.code, it.attempts) for it in letters] == [("unknown", 1), ("\ufffd[2J\ufffd", 1), ("unknown", 1)]
-    outcome = await replay_dead_letters(settings, ReplayPlan(filter=Filter(), per_second=1000))
+    outcome = await redrive_dead_letters(settings, RedrivePlan(filter=Filter(), per_second=1000))
     assert outcome.sent == 2
     reader = open_reader(USAGE, client_options=settings.client_options(), auto_offset_reset="earliest")
     await reader.start()

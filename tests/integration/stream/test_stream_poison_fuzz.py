@@ -20,7 +20,7 @@ from prometheus_client import REGISTRY
 
 from spendmeter_clickhouse import Store
 from spendmeter_events.topics import USAGE
-from spendmeter_stream.dlq import ReplayPlan, dead_letters, replay_dead_letters
+from spendmeter_stream.dlq import RedrivePlan, dead_letters, redrive_dead_letters
 from spendmeter_stream.dlq.letters import Filter
 from spendmeter_stream.kafka.inflate import LIMIT
 from spendmeter_stream.kafka.topic_admin import ensure_topics
@@ -213,5 +213,5 @@ async def test_every_good_event_among_50_000_odd_records_is_stored(fresh_tansu: 
     assert len(letters) == fuzz.bad
     assert not [letter for letter in letters if "secret" in letter.message]
     assert {letter.code for letter in letters} >= {"empty", "not_json", "key_mismatch", "too_large", "invalid_field"}
-    plan = ReplayPlan(filter=Filter(code="key_mismatch"), per_second=10_000, limit=50)
-    assert (await replay_dead_letters(settings, plan)).sent == 50
+    plan = RedrivePlan(filter=Filter(code="key_mismatch"), per_second=10_000, limit=50)
+    assert (await redrive_dead_letters(settings, plan)).sent == 50

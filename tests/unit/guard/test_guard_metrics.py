@@ -95,10 +95,10 @@ def test_rows_that_are_no_more_go_and_a_worker_that_leads_no_more_shows_none(sho
     assert value("spendmeter_spend_usd", ACME, window="1h") is None
     assert value("spendmeter_spend_usd", CHAT, window="1h") == 2
     assert rows("spendmeter_budget_usd") == 0
-    assert REGISTRY.get_sample_value("spendmeter_budgets_not_judged") == 1
+    assert REGISTRY.get_sample_value("spendmeter_budgets_unevaluated") == 1
     shown.hide()
     assert rows("spendmeter_spend_usd") == 0
-    assert REGISTRY.get_sample_value("spendmeter_budgets_not_judged") == 0
+    assert REGISTRY.get_sample_value("spendmeter_budgets_unevaluated") == 0
 
 
 def test_a_feature_called_other_is_part_of_the_rest(shown: metrics.Shown) -> None:

@@ -68,4 +68,4 @@ def test_the_same_content_has_the_same_fingerprint_wherever_it_lies() -> None:
     ],
 )
 def test_every_condition_of_a_filter_must_hold(chosen: Filter, takes: bool) -> None:
-    assert chosen.takes(letter()) is takes
+    assert chosen.matches(letter()) is takes

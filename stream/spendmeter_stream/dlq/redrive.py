@@ -1,4 +1,4 @@
-"""Sends dead letters to the usage topic again, as they were. Where the reason is not gone, they come back."""
+"""Redrive dead letters to the usage topic. A record that is still invalid is dead-lettered again."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ MAX_ATTEMPTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayPlan:
-    """Which dead letters to send again, how many, how fast, and how often each at most."""
+class RedrivePlan:
+    """Which dead letters to redrive, and the limits of number, rate and attempts."""
 
     filter: Filter
     limit: int | None = None
@@ -33,32 +33,32 @@ class ReplayPlan:
 
 
 @dataclass(slots=True)
-class ReplayOutcome:
-    """What became of the dead letters that were meant."""
+class RedriveOutcome:
+    """Counts of a redrive."""
 
     sent: int = 0
-    """Or, in a dry run, would be."""
+    """Sent; in a dry run, to be sent."""
     codes: Counter[str] = field(default_factory=Counter)
-    """Of those sent."""
+    """`sent` by error code."""
     exhausted: int = 0
-    """Dead-lettered too often to be tried again."""
+    """Skipped: dead-lettered `max_attempts` times or more."""
     truncated: int = 0
-    """Only their beginning was kept."""
+    """Skipped: only the beginning of the record was kept."""
     too_large: int = 0
-    """The usage topic refused them."""
+    """Rejected by the usage topic's size limit."""
 
 
-async def replay_dead_letters(
-    settings: KafkaSettings, plan: ReplayPlan, *, progress: Callable[[int], None] | None = None
-) -> ReplayOutcome:
-    """Publish the original key, bytes and headers, with the attempts so far in one more header.
+async def redrive_dead_letters(
+    settings: KafkaSettings, plan: RedrivePlan, *, progress: Callable[[int], None] | None = None
+) -> RedriveOutcome:
+    """Publish the original key, bytes and headers, and add a header with the attempts so far.
 
-    Content that was dead-lettered several times is sent once. An event that was stored meanwhile adds nothing,
-    because the worker knows its id.
+    Content that was dead-lettered several times is sent once. An event that was stored in the meantime is
+    deduplicated by its id.
 
-    :param progress: called with the number sent.
+    :param progress: called with the number of records sent.
     :raises SetupError: the dead-letter topic cannot be read.
-    :raises KafkaError: a broker does not answer; what was sent, was sent, and replaying it again is harmless.
+    :raises KafkaError: a broker does not answer. Some records may be sent already; a second redrive is harmless.
     """
     newest = await _newest_of_each_content(settings)
     producer = DeadLetters.producer(settings.client_options())
@@ -71,7 +71,7 @@ async def replay_dead_letters(
 
 
 async def _newest_of_each_content(settings: KafkaSettings) -> set[tuple[int, int]]:
-    """The places of the dead letters to consider. About 200 bytes of memory for each content."""
+    """Return the positions of the newest copy of each content. Takes about 200 bytes of memory for each."""
     newest: dict[bytes, tuple[int, int, int]] = {}
     async for letter in dead_letters(settings):
         mark = (letter.attempts, letter.partition, letter.offset)
@@ -81,17 +81,17 @@ async def _newest_of_each_content(settings: KafkaSettings) -> set[tuple[int, int
 
 async def _send_all(
     settings: KafkaSettings,
-    plan: ReplayPlan,
+    plan: RedrivePlan,
     newest: set[tuple[int, int]],
     producer: AIOKafkaProducer,
     progress: Callable[[int], None] | None,
-) -> ReplayOutcome:
-    outcome = ReplayOutcome()
+) -> RedriveOutcome:
+    outcome = RedriveOutcome()
     bucket = rate_limit(plan.per_second, 1.0)
     async for letter in dead_letters(settings):
         if outcome.sent == plan.limit:
             break
-        if (letter.partition, letter.offset) not in newest or not plan.filter.takes(letter):
+        if (letter.partition, letter.offset) not in newest or not plan.filter.matches(letter):
             continue
         if not _may_be_sent(letter, plan, outcome):
             continue
@@ -107,7 +107,7 @@ async def _send_all(
     return outcome
 
 
-def _may_be_sent(letter: DeadLetter, plan: ReplayPlan, outcome: ReplayOutcome) -> bool:
+def _may_be_sent(letter: DeadLetter, plan: RedrivePlan, outcome: RedriveOutcome) -> bool:
     if letter.truncated:
         outcome.truncated += 1
     elif letter.attempts >= plan.max_attempts:
@@ -127,6 +127,6 @@ async def _send(producer: AIOKafkaProducer, letter: DeadLetter) -> bool:
 
 
 async def _token(bucket: Any) -> None:
-    # The bucket's own `async with` waits for a token and does not take it, which makes twice the rate.
-    while not bucket.pour():  # noqa: ASYNC110 - nobody announces a token
+    # The bucket's own `async with` waits for a token without taking it, which doubles the rate.
+    while not bucket.pour():  # noqa: ASYNC110 - there is no event to await
         await asyncio.sleep(bucket.expected_time())

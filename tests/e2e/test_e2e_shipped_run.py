@@ -85,7 +85,7 @@ def count_through_a_kill(deployment: Deployment, kafka: ApacheKafka, service: Ru
         stored = samples(worker, "spendmeter_events_total")
         assert sum(stored.values()) >= EVENTS // 2
         assert worker.stop(within=deployment.processes["worker"].grace_seconds) == 0
-        expected = ("group spendmeter-ingest, topic spendmeter.usage.v1", "partitions [0", " released for the next owner", '"ready"')
+        expected = ("group spendmeter-ingest, topic spendmeter.usage.v1", "partitions [0", " released", '"ready"')
         check_log(deployment, worker, "spendmeter 0.1.0, worker:", *expected)
     verified = deployment.run("verify")
     assert verified.returncode == 0, verified.stdout + verified.stderr

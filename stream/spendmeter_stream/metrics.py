@@ -47,7 +47,7 @@ OFFSETS_LOST = Counter(
     ["partition"],
 )
 NEWEST_EVENT = Gauge("spendmeter_newest_event_timestamp_seconds", "When the newest stored event occurred.")
-REPLAYED_CHUNKS = Counter("spendmeter_replayed_chunks", "Open chunks of an earlier owner that were replayed.")
+RECOVERED_CHUNKS = Counter("spendmeter_recovered_chunks", "Open chunks of an earlier owner that were recovered.")
 ROWS_REINSERTED = Counter(
     "spendmeter_rows_reinserted", "Rows that a killed store remembered without having them, and that were put back."
 )

@@ -194,7 +194,7 @@ def _chunks() -> list[Json]:
             "Replayed chunks and directory",
             "Chunks replayed for an earlier owner, rows put back that a killed store had lost, and directory records "
             "read, in each interval.",
-            promql("sum(increase(spendmeter_replayed_chunks_total[$__rate_interval]))", "replayed chunks"),
+            promql("sum(increase(spendmeter_recovered_chunks_total[$__rate_interval]))", "recovered chunks"),
             promql(
                 "sum by (outcome) (increase(spendmeter_directory_entries_total[$__rate_interval]))",
                 "directory {{outcome}}",

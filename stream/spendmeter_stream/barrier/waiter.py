@@ -1,4 +1,4 @@
-"""Where a chunk waits while a command holds the ingest: after its fence, before anything of it is sent."""
+"""Worker side of the ingest barrier: a chunk pauses after its fence and before its insert."""
 
 from __future__ import annotations
 
@@ -18,43 +18,45 @@ _POLL_SECONDS: Final = 0.1
 
 
 class BarrierWaiter:
-    """One partition's. Read after the intent is written, so that a pause and an intent never miss each other."""
+    """Pauses the chunks of one partition. Runs after the intent is written, so that a barrier never misses a chunk."""
 
     def __init__(self, *, store: Session, coordinates: Coordinates, fence: Fence) -> None:
         self._store = store
         self._coordinates = coordinates
         self._fence = fence
-        self._fenced_at = 0
-        """How many pauses there had been when we last proved that the partition is ours."""
+        self._barriers_at_fence = 0
+        """How many barriers had been requested when the coordinator last accepted our fence."""
 
-    async def pass_through(self, start: int, *, replay: bool) -> None:
-        """Return when the chunk at `start` may be inserted.
+    async def pass_through(self, start: int, *, recovery: bool) -> None:
+        """Wait until the chunk at `start` may be inserted.
 
-        :param replay: an earlier owner may have sent some of the chunk, so a pause waits until we completed it;
-            unless that owner was itself held at this gate.
-        :raises PartitionLostError: the partition has another owner. Whatever was frozen here through a pause ends so.
+        :param recovery: an earlier owner may have sent part of the chunk, so it passes active barriers and is completed
+            first, unless that owner was itself paused here.
+        :raises PartitionLostError: the partition has another owner. A worker frozen during a barrier ends up here.
         """
         paused_by: set[UUID] = set()
         while True:
-            pauses = await read_barriers(self._store)
-            if pauses.asked != self._fenced_at:
+            barriers = await read_barriers(self._store)
+            if barriers.requested != self._barriers_at_fence:
                 await self._fence.commit(start)
-                self._fenced_at = pauses.asked
+                self._barriers_at_fence = barriers.requested
                 continue
-            if pauses.expired:
-                log.warning("a pause of the ingest ran out: the command that asked for it is too slow, or gone")
-                await release_barriers(self._store, pauses.expired)
-            for pause in pauses.active - paused_by:
-                if not replay or await self._was_paused(pause, start):
-                    await write_paused_chunk(self._store, pause, self._coordinates, start, self._fence.generation)
-                    paused_by.add(pause)
-            if not paused_by & pauses.active:
+            if barriers.expired:
+                log.warning(
+                    "ingest barrier expired: the command that requested it crashed or took too long; ingest resumes"
+                )
+                await release_barriers(self._store, barriers.expired)
+            for barrier in barriers.active - paused_by:
+                if not recovery or await self._was_paused(barrier, start):
+                    await write_paused_chunk(self._store, barrier, self._coordinates, start, self._fence.generation)
+                    paused_by.add(barrier)
+            if not paused_by & barriers.active:
                 if paused_by:
-                    # We waited, and may have lost the partition meanwhile.
+                    # The partition may have been reassigned during the wait.
                     await self._fence.commit(start)
                 return
             await asyncio.sleep(_POLL_SECONDS)
 
-    async def _was_paused(self, pause: UUID, start: int) -> bool:
-        held = await read_paused_chunks(self._store, pause, self._coordinates.topic_id)
-        return any((it.partition, it.start) == (self._coordinates.partition, start) for it in held)
+    async def _was_paused(self, barrier: UUID, start: int) -> bool:
+        paused = await read_paused_chunks(self._store, barrier, self._coordinates.topic_id)
+        return any((chunk.partition, chunk.start) == (self._coordinates.partition, start) for chunk in paused)

@@ -29,30 +29,30 @@ log = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 0.2
 _RESTART_SECONDS: Final = 5.0
 _CANCEL_SECONDS: Final = 1.0
-"""Patience with a task that was cancelled: a coroutine may swallow that, and it is no reason to stay."""
+"""How long to wait for a cancelled task: a coroutine may swallow the cancellation."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkLimits:
-    """What closes a chunk before its time."""
+    """Size limits: a chunk that reaches one closes before its deadline."""
 
     records: int
     bytes: int
 
 
 @dataclass(slots=True)
-class _Gathered:
-    """Records of the next chunk, as they come."""
+class _PendingChunk:
+    """Records collected for the next chunk."""
 
     limits: ChunkLimits
     end: int
-    """The offset behind all that was read: transaction markers and gaps may follow the last record."""
+    """The next offset to read. Transaction markers and gaps may follow the last record."""
     records: list[ConsumerRecord] = field(default_factory=list)
     size: int = 0
 
     @property
     def room(self) -> int:
-        """How many more records it may take."""
+        """How many more records fit."""
         return self.limits.records - len(self.records) if self.size < self.limits.bytes else 0
 
     def add(self, records: list[ConsumerRecord], end: int) -> None:
@@ -62,7 +62,7 @@ class _Gathered:
 
 
 class PartitionTask:
-    """Drives one partition as a task of its own. A chunk under way is finished before it stops."""
+    """The asyncio task of one partition. Stopping it completes the chunk in progress first."""
 
     def __init__(
         self,
@@ -95,16 +95,18 @@ class PartitionTask:
         self._task = asyncio.create_task(self._run(), name=self._name)
 
     async def stop(self, *, timeout: float) -> str | None:
-        """Finish the chunk under way and close it; after `timeout` seconds leave it to the next owner.
+        """Complete and close the chunk in progress; after `timeout` seconds, leave it open for recovery.
 
-        Returns what is left: None where everything that was begun is finished.
+        Returns a description of the chunk that was left open, or None.
         """
         self._stopping.set()
         done, _ = await asyncio.wait([self._task], timeout=timeout)
         left = None
         if not done:
             left = f"partition {self._partition.partition} at offset {self._position}"
-            log.warning("%s: not finished within %.0f s, left open for recovery by the next owner", left, timeout)
+            log.warning(
+                "%s: chunk not completed within %.0f s; left open for recovery by the next owner", left, timeout
+            )
             self._task.cancel()
             await asyncio.wait([self._task], timeout=_CANCEL_SECONDS)
         self._lag.hide()
@@ -112,19 +114,19 @@ class PartitionTask:
         return left
 
     def report_lag(self) -> None:
-        """Export how far behind this partition is now, whatever its task is doing."""
+        """Export the partition's current lag, even while a chunk is blocked."""
         if self._resumed:
             self._lag.report((self._reader.end() or 0) - self._position)
 
     def caught_up(self, *, since_ms: int = 0) -> bool:
-        """Whether everything that the broker has is stored, by an answer of the broker after `since_ms` (Unix time)."""
+        """Whether all records of the broker are stored, according to a fetch answered after `since_ms` (Unix time)."""
         end = self._reader.end()
         answered = self._reader.answered_at()
         return end is not None and self._position >= end and answered >= since_ms
 
     @property
     def position(self) -> int:
-        """The offset behind the last chunk that was stored."""
+        """The end offset of the last stored chunk."""
         return self._position
 
     async def _run(self) -> None:
@@ -133,7 +135,7 @@ class PartitionTask:
             try:
                 await self._work()
             except PartitionLostError as error:
-                log.warning("left to its next owner: %s", error)
+                log.warning("partition reassigned: %s", error)
                 self._background.forget(self._name)
                 break
             except LogRewoundError as error:
@@ -142,13 +144,13 @@ class PartitionTask:
             except PartitionStoppedError as error:
                 metrics.PARTITION_STOPPED.labels(label).set(1)
                 self._background.report(self._name, error)
-                log.error("held until an operator looks: %s", error)
+                log.error("partition stopped, operator action required: %s", error)
                 await self._stopping.wait()
             except Exception as error:
-                # No record's fault, for those are dead-lettered. The chunk stays open: to retry from its start is safe.
+                # Not caused by a record: those are dead-lettered. The chunk stays open, and a retry is safe.
                 metrics.PARTITION_STOPPED.labels(label).set(1)
                 self._background.failed(self._name, StreamError(name_of(error)))
-                log.error("partition %s stopped (%s); next attempt in %s s", label, name_of(error), _RESTART_SECONDS)
+                log.error("partition %s stopped (%s); retrying in %s s", label, name_of(error), _RESTART_SECONDS)
                 await self._sleep(_RESTART_SECONDS)
         metrics.PARTITION_STOPPED.labels(label).set(0)
 
@@ -157,14 +159,14 @@ class PartitionTask:
         await self._resume(protocol)
         self._resumed = True
         while not self._stopping.is_set():
-            gathered, reason = await self._collect()
-            if gathered.records:
-                async with self._slot(protocol, gathered):
-                    offsets = OffsetRange(self._position, gathered.end)
-                    await self._take(protocol, Chunk(gathered.records, offsets), reason=reason)
-            elif self._open or gathered.end > self._position:
-                # Transaction markers and what was skipped are no records, and are behind us all the same.
-                self._position = gathered.end
+            pending, reason = await self._collect()
+            if pending.records:
+                async with self._slot(protocol, pending):
+                    offsets = OffsetRange(self._position, pending.end)
+                    await self._process(protocol, Chunk(pending.records, offsets), reason=reason)
+            elif self._open or pending.end > self._position:
+                # Only transaction markers or skipped records were read: commit past them.
+                self._position = pending.end
                 await self._close(protocol)
             metrics.PARTITION_STOPPED.labels(str(self._partition.partition)).set(0)
             self._background.report(self._name, None)
@@ -172,11 +174,11 @@ class PartitionTask:
             await self._close(protocol)
 
     async def _resume(self, protocol: ChunkProtocol) -> None:
-        """Go to the committed offset; replay the chunk that an earlier owner left open there."""
+        """Seek to the committed offset, and recover the chunk that an earlier owner left open there."""
         self._position = await retry_forever("resume", self._reader.committed)
         earliest = await retry_forever("resume", self._reader.earliest)
         if self._restart_at is not None:
-            # What an intent says of these offsets was said of other records.
+            # The log was truncated: an intent of these offsets describes other records.
             self._position, self._restart_at = self._restart_at, None
             self._reader.seek(self._position)
             return
@@ -188,29 +190,29 @@ class PartitionTask:
         if intent is None:
             self._skip_lost(earliest)
             return
-        records = await self._read_again(intent.offsets)
-        metrics.REPLAYED_CHUNKS.inc()
-        log.info("partition %s: replaying offsets %s", self._partition.partition, intent.offsets)
+        records = await self._reread(intent.offsets)
+        metrics.RECOVERED_CHUNKS.inc()
+        log.info("partition %s: recovering the open chunk %s", self._partition.partition, intent.offsets)
         self._lag.begin(records[0].timestamp if records else None)
         self._reader.count_lost(self._position, min(earliest, intent.offsets.end))
         async with self._slots:
-            # Retention may have taken its first records, or all.
+            # Retention may have removed its first records, or all of them.
             expired = not records or records[0].offset > intent.offsets.start
             chunk = Chunk(records, intent.offsets, recovers=intent, expired=expired)
-            await self._take(protocol, chunk, reason="replay")
+            await self._process(protocol, chunk, reason="recovery")
         self._skip_lost(earliest)
         self._reader.seek(self._position)
 
     def _skip_lost(self, earliest: int) -> None:
-        """Continue at the beginning of the log, where retention has removed more."""
+        """Continue at the log start offset if retention removed records past our position."""
         if earliest > self._position:
             self._reader.count_lost(self._position, earliest)
             self._position = earliest
-            # The next close commits it, so that no later owner counts the same again.
+            # The next close commits it, so that no later owner counts the same loss again.
             self._open = True
 
-    async def _read_again(self, offsets: OffsetRange) -> list[ConsumerRecord]:
-        """The records of `offsets`, or those of them that the broker still has."""
+    async def _reread(self, offsets: OffsetRange) -> list[ConsumerRecord]:
+        """Return the records of `offsets` that the broker still has."""
         records: list[ConsumerRecord] = []
         while (position := await self._reader.position()) < offsets.end:
             batch, _ = await self._reader.poll(_POLL_SECONDS, self._limits.records)
@@ -219,43 +221,43 @@ class PartitionTask:
                 break
             records += batch
             if self._stopping.is_set():
-                raise PartitionLostError(f"partition {self._partition.partition}: stopped while it resumed")
+                raise PartitionLostError(f"partition {self._partition.partition}: stopped during recovery")
         return [record for record in records if offsets.start <= record.offset < offsets.end]
 
-    async def _collect(self) -> tuple[_Gathered, str]:
-        """The next chunk's records: as many as the limits allow, or what came until its deadline."""
-        gathered = _Gathered(self._limits, self._position)
+    async def _collect(self) -> tuple[_PendingChunk, str]:
+        """Collect the next chunk's records until a size limit or the chunk's deadline is reached."""
+        pending = _PendingChunk(self._limits, self._position)
         deadline = time.monotonic() + _POLL_SECONDS
-        while gathered.room > 0:
+        while pending.room > 0:
             wait = deadline - time.monotonic()
             if wait <= 0 or self._stopping.is_set():
-                return gathered, "time"
-            batch, end = await self._reader.poll(min(wait, _POLL_SECONDS), gathered.room)
-            if batch and not gathered.records:
+                return pending, "time"
+            batch, end = await self._reader.poll(min(wait, _POLL_SECONDS), pending.room)
+            if batch and not pending.records:
                 deadline = self._pacing.deadline(time.monotonic())
                 self._lag.begin(batch[0].timestamp)
-            gathered.add(batch, end)
-        return gathered, "size"
+            pending.add(batch, end)
+        return pending, "size"
 
     @asynccontextmanager
-    async def _slot(self, protocol: ChunkProtocol, gathered: _Gathered) -> AsyncIterator[None]:
-        """One of the worker's few places for chunks on their way.
+    async def _slot(self, protocol: ChunkProtocol, pending: _PendingChunk) -> AsyncIterator[None]:
+        """Acquire one of the worker's slots for chunks in flight.
 
-        What comes while we wait for it joins the chunk: else it would wait for another round of all partitions.
+        Records that arrive meanwhile join the chunk: otherwise they would wait for another round of all partitions.
         """
         if self._open and self._slots.locked():
-            # Chunks that a command holds keep their slots. Waiting for one with our last chunk open, we would be
-            # waited for by the same command.
+            # Close our open chunk first: a barrier waits for open chunks while paused chunks keep their slots, so
+            # waiting here would deadlock.
             await self._close(protocol)
         slot = asyncio.create_task(self._slots.acquire())
         try:
-            while gathered.room > 0 and not slot.done() and not self._stopping.is_set():
+            while pending.room > 0 and not slot.done() and not self._stopping.is_set():
                 await asyncio.wait([slot], timeout=_POLL_SECONDS)
-                gathered.add(*await self._reader.poll(0, gathered.room))
+                pending.add(*await self._reader.poll(0, pending.room))
             await slot
             yield
         finally:
-            # Who cancels us while we await the slot cancels the waiting as well: then there is nothing to give back.
+            # Cancelling this task while it awaits the slot cancels `slot` as well: then nothing was acquired.
             if slot.done() and not slot.cancelled():
                 self._slots.release()
             else:
@@ -265,7 +267,7 @@ class PartitionTask:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
-    async def _take(self, protocol: ChunkProtocol, chunk: Chunk, *, reason: str) -> None:
+    async def _process(self, protocol: ChunkProtocol, chunk: Chunk, *, reason: str) -> None:
         outcome = await protocol.run(chunk)
         self._position = chunk.offsets.end
         self._lag.end(chunk.records[-1].timestamp if chunk.records else None)
@@ -288,6 +290,6 @@ class PartitionTask:
             )
 
     async def _close(self, protocol: ChunkProtocol) -> None:
-        """Commit the end of the last chunk: nothing is open, and the group's lag reads zero."""
+        """Commit the end of the last chunk, so that no chunk is open and the group's lag drops to zero."""
         await retry_forever("fence", lambda: protocol.fence.commit(self._position))
         self._open = False

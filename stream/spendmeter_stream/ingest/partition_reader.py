@@ -1,4 +1,4 @@
-"""Reads one partition for its task, and counts what retention removed before it could be read."""
+"""Read one partition, and count the offsets that retention removed before they were read."""
 
 from __future__ import annotations
 
@@ -16,51 +16,51 @@ log = logging.getLogger(__name__)
 
 
 class PartitionReader:
-    """One assigned partition of a consumer that does not reset offsets by itself."""
+    """One assigned partition of a consumer with `auto_offset_reset="none"`."""
 
     def __init__(self, *, consumer: AIOKafkaConsumer, partition: TopicPartition) -> None:
         self._consumer = consumer
         self._partition = partition
 
     def end(self) -> int | None:
-        """The offset up to which records can be read; None before the first fetch."""
+        """The end of the readable log; None before the first fetch."""
         return readable_end(self._consumer, self._partition)
 
     def answered_at(self) -> int:
-        """When the broker last answered a fetch, Unix ms; 0 before the first time."""
+        """When the broker last answered a fetch, in Unix ms; 0 before the first answer."""
         return int(self._consumer.last_poll_timestamp(self._partition) or 0)
 
     def seek(self, offset: int) -> None:
-        """Read from `offset` on."""
+        """Set the next offset to read."""
         self._consumer.seek(self._partition, offset)
 
     async def position(self) -> int:
-        """The offset that is read next."""
+        """The next offset to read."""
         return int(await self._consumer.position(self._partition))
 
     async def committed(self) -> int:
-        """The group's offset; where it has none, the beginning of the log."""
+        """The group's committed offset, or the log start offset if there is none."""
         committed: int | None = await self._consumer.committed(self._partition)
         return await self.earliest() if committed is None else committed
 
     async def earliest(self) -> int:
-        """The offset at which the log begins now."""
+        """The current log start offset."""
         return int((await self._consumer.beginning_offsets([self._partition]))[self._partition])
 
     async def poll(self, seconds: float, limit: int) -> tuple[list[ConsumerRecord], int]:
-        """Records that came, and the offset behind all that was read; gaps of transactions and compaction are no loss.
+        """Return new records and the next offset to read. Gaps from transactions and compaction are not losses.
 
-        :raises LogRewoundError: the log ends before the offset that was to be read.
+        :raises LogRewoundError: the log ends before our position.
         """
         timeout_ms = max(1, int(seconds * 1000))
         try:
             batches = await self._consumer.getmany(self._partition, timeout_ms=timeout_ms, max_records=limit)
         except OffsetOutOfRangeError:
-            await self._return_into_the_log()
+            await self._reset_position()
             batches = {}
         return batches.get(self._partition, []), await self.position()
 
-    async def _return_into_the_log(self) -> None:
+    async def _reset_position(self) -> None:
         wanted = await self.position()
         earliest = await retry_forever("resume", self.earliest)
         if wanted > earliest:
@@ -69,13 +69,13 @@ class PartitionReader:
         self.seek(earliest)
 
     def count_lost(self, start: int, end: int) -> None:
-        """Log and count that [start, end) was removed by retention; nothing where it is empty."""
+        """Log and count the offsets [start, end) as removed by retention. An empty range is ignored."""
         if end <= start:
             return
         number = self._partition.partition
         metrics.OFFSETS_LOST.labels(str(number)).inc(end - start)
         log.error(
             "partition %d: retention removed offsets [%d, %d) before they were known to be stored;"
-            " raise retention.ms of %s or add workers",
+            " raise retention.ms of %s, or add workers",
             *(number, start, end, self._partition.topic),
         )

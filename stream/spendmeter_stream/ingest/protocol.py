@@ -1,6 +1,6 @@
-"""One chunk, exactly once: the order of the steps, and what each of them guarantees.
+"""The chunk protocol: the steps that store one chunk exactly once, and the guarantee of each step.
 
-A chunk is one contiguous range of offsets of one partition. docs/exactly-once.md argues why the order holds.
+A chunk is a contiguous offset range of one partition. docs/exactly-once.md proves the order of the steps.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ T = TypeVar("T")
 EXACTLY_ONCE: Final = {
     "async_insert": 0,
     "deduplicate_blocks_in_dependent_materialized_views": 1,
-    # The views have grouped their rows already: to merge them once more on the way in finds nothing to add up.
+    # The views already group their rows: merging them again on insert has no effect.
     "optimize_on_insert": 0,
 }
 FENCE_SECONDS: Final = 60.0
-"""An insert that is sent later than this after the fence is fenced once more."""
-STEPS: Final = ("validate", "dead_letter", "dedup", "build", "intent", "fence", "gate", "insert")
-"""Of every chunk; "confirm" follows where the insert was not acknowledged at once."""
+"""An insert sent later than this after the fence commits the fence again."""
+STEPS: Final = ("validate", "dead_letter", "dedup", "build", "intent", "fence", "barrier", "insert")
+"""The steps of every chunk. "confirm" follows if the insert was retried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guarantees:
-    """The steps that can be left out, to measure what each costs and to prove that each is needed."""
+    """Steps that can be disabled, to measure the cost of each and to prove that each is necessary."""
 
     dedup: bool = True
     intent: bool = True
@@ -57,37 +57,37 @@ class Guarantees:
     view_dedup: bool = True
     confirm: bool = True
     decision: bool = True
-    """A recovery validates with the time of the first decision."""
+    """A recovery validates with the clock time of the first validation."""
     token_age: bool = True
-    """A recovery looks which rows landed before it trusts a token that may be forgotten."""
+    """A recovery checks which rows landed if ClickHouse may have expired the deduplication token."""
     expired: bool = True
-    """A recovery whose records are gone reconciles what landed."""
+    """A recovery whose records have expired flags the landed rows as suspect."""
     orphans: bool = True
-    """A worker that starts makes the days of chunks suspect that nobody recovers."""
+    """A starting worker flags the days of orphaned chunks as suspect."""
     group: bool = True
-    """A worker of a second group is refused."""
+    """A worker of a second consumer group is rejected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Records of one partition, in order, covering `offsets`."""
+    """The records of a contiguous offset range of one partition, in order."""
 
     records: Sequence[DeadLetterSource]
     offsets: OffsetRange
     recovers: Intent | None = None
-    """What an earlier owner wrote down of it; None for a chunk that begins here."""
+    """The intent of an earlier owner; None for a new chunk."""
     expired: bool = False
-    """Whether the broker no longer has all of its records."""
+    """Whether retention has removed some of its records."""
 
     @property
-    def replay(self) -> bool:
-        """Whether an earlier owner began it."""
+    def is_recovery(self) -> bool:
+        """Whether an earlier owner wrote an intent for this chunk."""
         return self.recovers is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a chunk's records."""
+    """Counts of a chunk's records by outcome."""
 
     stored: int
     duplicates: int
@@ -95,8 +95,8 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
-    """A chunk's block, and how many of its rows were in raw events before."""
+class _Built:
+    """A chunk's block, and how many of its rows have already landed in raw events."""
 
     block: pa.Table
     landed: int = 0
@@ -104,7 +104,7 @@ class _Made:
 
 @dataclass(slots=True, kw_only=True)
 class ChunkProtocol:
-    """Runs the chunks of one partition through the steps, one chunk at a time."""
+    """Run the chunks of one partition through the steps, one at a time."""
 
     fence: Fence
     coordinates: Coordinates
@@ -116,36 +116,36 @@ class ChunkProtocol:
     max_future: timedelta
     guarantees: Guarantees = field(default_factory=Guarantees)
     reached: Callable[[str], None] | None = None
-    """Called with `before:STEP` and `after:STEP`. The fault harness kills the process there."""
-    _gate: BarrierWaiter = field(init=False)
+    """Called with `before:STEP` and `after:STEP`. The fault injection tests kill the process there."""
+    _barrier: BarrierWaiter = field(init=False)
     _sent: int = field(init=False, default=0)
-    """How often the block was sent."""
+    """How many times the current block was sent."""
     _fenced_at: float = field(init=False, default=0.0)
-    """When the coordinator last agreed that the partition is ours."""
+    """When the coordinator last accepted a commit of our generation (monotonic clock)."""
 
     def __post_init__(self) -> None:
-        self._gate = BarrierWaiter(store=self.store, coordinates=self.coordinates, fence=self.fence)
+        self._barrier = BarrierWaiter(store=self.store, coordinates=self.coordinates, fence=self.fence)
 
     async def run(self, chunk: Chunk) -> Outcome:
-        """Take `chunk` through the protocol.
+        """Store `chunk` exactly once.
 
-        :raises PartitionLostError: another worker owns the partition; it goes on from what we wrote down.
+        :raises PartitionLostError: another worker owns the partition, and recovers the chunk from our intent.
         """
         refused: dict[int, Rejected] = {}
         while True:
             try:
                 return await self._run(chunk, refused)
             except UnprocessableError as error:
-                # Raised before the intent, so the chunk may begin again without these records.
+                # Raised before the intent, so the chunk can be restarted without these records.
                 refused |= error.rejected
 
     async def _run(self, chunk: Chunk, refused: Mapping[int, Rejected]) -> Outcome:
-        # 1. Every record is an event or a dead letter, and the dead letters are safe before anything counts.
+        # 1. Every record is an event or a dead letter, and dead letters are published before anything is inserted.
         decided_at = self._decided_at(chunk)
         validated = await self._step("validate", lambda: self._validate(chunk, decided_at, refused))
         if validated.rejected:
             await self._step("dead_letter", lambda: self._dead_letter(chunk, validated.rejected))
-        # 2. No event is in the store under other coordinates, or twice in this chunk.
+        # 2. No event is stored under other coordinates, or occurs twice in this chunk.
         events = await self._step("dedup", lambda: self._dedup(chunk, validated.events))
         outcome = Outcome(
             stored=len(events),
@@ -153,43 +153,43 @@ class ChunkProtocol:
             rejected=validated.rejected,
         )
         if len(events) or (chunk.recovers and self.guarantees.expired):
-            # 3. Rows of an earlier owner that landed stay as they are.
-            made = await self._step("build", lambda: self._build(chunk, events))
-            if made.block.num_rows:
-                await self._store(chunk, made, decided_at)
+            # 3. Landed rows of an earlier owner are kept unchanged.
+            built = await self._step("build", lambda: self._build(chunk, events))
+            if built.block.num_rows:
+                await self._store(chunk, built, decided_at)
                 # The next chunk's fence closes this one.
                 self.seen.add(events)
                 return outcome
-            # Its records are gone, and so are its rows, if it had any; some may have reached a rollup.
+            # Neither its records nor its rows exist any more, but some rows may have reached a rollup.
             await self._step("suspect", lambda: self._suspect(chunk))
-        # Nothing to insert, so nothing to recover: the chunk is closed at once.
+        # Nothing to insert, so nothing to recover: close the chunk.
         await self._step("fence", lambda: self.fence.commit(chunk.offsets.end))
         return outcome
 
-    async def _store(self, chunk: Chunk, made: _Made, decided_at: datetime) -> None:
-        """Steps 4 to 7: whoever owns the partition after the first of them knows where the block ends."""
-        block = made.block
+    async def _store(self, chunk: Chunk, built: _Built, decided_at: datetime) -> None:
+        """Steps 4 to 7. Once the intent is written, any later owner of the partition can find the end of the block."""
+        block = built.block
         if self.guarantees.intent:
             await self._step("intent", lambda: self._write_intent(chunk, block, decided_at))
-        # 4. The group's coordinator refuses a stale generation: a zombie stops here, before it inserts.
+        # 4. Commit before inserting: the coordinator rejects a stale generation here, so a zombie never inserts.
         if self.guarantees.fence:
             await self._step("fence", lambda: self.fence.commit(chunk.offsets.start))
-        # 5. No command replaces rollups while we insert, and we insert nothing while one does.
-        await self._step("gate", lambda: self._gate.pass_through(chunk.offsets.start, replay=chunk.replay))
-        # 6. A retry sends the same rows and token: what landed is skipped, what did not is completed, views included.
-        #    A recovery sends nothing where the token may be forgotten and rows have landed.
-        todo = await self._step("complete", lambda: self._completion(chunk, made)) if chunk.recovers else SEND
+        # 5. No command replaces rollup partitions while we insert, and we do not insert while one does.
+        await self._step("barrier", lambda: self._wait_for_barriers(chunk))
+        # 6. A retry sends the same rows and token: landed parts are skipped, missing ones added, views included.
+        #    A recovery does not insert if the token may have expired and rows have landed.
+        todo = await self._step("complete", lambda: self._completion(chunk, built)) if chunk.recovers else SEND
         self._sent = 0
         self._fenced_at = time.monotonic()
         if todo.insert:
             await self._step("insert", lambda: self._insert(chunk, block))
-        # 7. A store that was killed meanwhile may know the token and not have the rows.
-        if self.guarantees.confirm and (chunk.replay or self._sent > 1):
-            look = partial(confirm, self.store, block, self.coordinates, chunk.offsets, suspect=todo.suspect)
-            await self._step("confirm", look)
+        # 7. If ClickHouse crashed in between, it may have kept the token but lost the rows.
+        if self.guarantees.confirm and (chunk.is_recovery or self._sent > 1):
+            check = partial(confirm, self.store, block, self.coordinates, chunk.offsets, suspect=todo.suspect)
+            await self._step("confirm", check)
 
     def _decided_at(self, chunk: Chunk) -> datetime:
-        # A recovery decides as the first owner did: by now, other records may be too far in the future no more.
+        # A recovery must validate as the first owner did: a record too far in the future then may be acceptable now.
         if chunk.recovers and self.guarantees.decision:
             return chunk.recovers.decided_at
         return datetime.now(UTC)
@@ -210,41 +210,44 @@ class ChunkProtocol:
     async def _dedup(self, chunk: Chunk, events: Events) -> Events:
         if not self.guarantees.dedup:
             return events
-        # A recovery looks them all up: memory has nothing of copies that were removed as surplus.
+        # A recovery looks up all events: the filter does not contain copies that were removed as surplus.
         every = list(range(len(events)))
-        possible_duplicates = every if chunk.replay else await self._off_loop(lambda: self._doubtful(chunk, events))
-        stored = await lookup_coordinates(self.store, events.take(possible_duplicates)) if possible_duplicates else {}
-        # Our own replay keeps what it stored itself, so that the block is the same; a normal chunk drops it:
-        # the group was moved back by hand, and its token may be forgotten.
-        ours = self.coordinates if chunk.replay else None
+        candidates = every if chunk.is_recovery else await self._off_loop(lambda: self._candidates(chunk, events))
+        stored = await lookup_coordinates(self.store, events.take(candidates)) if candidates else {}
+        # A recovery keeps rows stored under its own coordinates, so that the block stays identical. A new chunk drops
+        # them: the group's offsets were reset manually, and the token may have expired.
+        ours = self.coordinates if chunk.is_recovery else None
         return await self._off_loop(lambda: drop_duplicates(events, stored, ours=ours))
 
-    def _doubtful(self, chunk: Chunk, events: Events) -> list[int]:
-        """The rows of `events` that may be stored: by memory, and because another partition may have their copies."""
+    def _candidates(self, chunk: Chunk, events: Events) -> list[int]:
+        """Return the rows of `events` to look up: filter hits, and events whose copies may be in another partition."""
         keys = {record.offset: record.key for record in chunk.records}
-        foreign = [
+        rekeyed = [
             row
             for row, (key, offset) in enumerate(zip(events.keys, events.offsets, strict=True))
             if keys[offset] != key
         ]
-        return sorted({*self.seen.possible_duplicates(events), *foreign})
+        return sorted({*self.seen.possible_duplicates(events), *rekeyed})
 
-    async def _build(self, chunk: Chunk, events: Events) -> _Made:
+    async def _build(self, chunk: Chunk, events: Events) -> _Built:
         def build(rows: Sequence[int]) -> pa.Table:
             return self.build(events.take(list(rows)), self.coordinates)
 
         block = await self._off_loop(lambda: isolating(events.offsets, build))
         if chunk.recovers is None:
-            return _Made(block)
+            return _Built(block)
         days = chunk.recovers.days if self.guarantees.expired else ()
         landed = await landed_rows(self.store, block, self.coordinates, chunk.offsets, days=days)
-        return _Made(completed(block, landed), landed.num_rows)
+        return _Built(completed(block, landed), landed.num_rows)
 
-    async def _completion(self, chunk: Chunk, made: _Made) -> Completion:
+    async def _wait_for_barriers(self, chunk: Chunk) -> None:
+        await self._barrier.pass_through(chunk.offsets.start, recovery=chunk.is_recovery)
+
+    async def _completion(self, chunk: Chunk, built: _Built) -> Completion:
         if chunk.recovers is None or not self.guarantees.token_age:
             return SEND
         expired = chunk.expired and self.guarantees.expired
-        return await completion(self.store, chunk.recovers, made.block, landed=made.landed, expired=expired)
+        return await completion(self.store, chunk.recovers, built.block, landed=built.landed, expired=expired)
 
     async def _suspect(self, chunk: Chunk) -> None:
         if chunk.recovers:
@@ -261,7 +264,7 @@ class ChunkProtocol:
         )
 
     async def _insert(self, chunk: Chunk, block: pa.Table) -> None:
-        # The token stops a zombie only while the store remembers it, and who was frozen does not know for how long.
+        # The token stops a zombie only until it expires, and a process that was frozen cannot tell how long it was.
         if self.guarantees.fence and time.monotonic() - self._fenced_at > FENCE_SECONDS:
             await self.fence.commit(chunk.offsets.start)
             self._fenced_at = time.monotonic()
@@ -283,5 +286,5 @@ class ChunkProtocol:
             self.reached(point)
 
     async def _off_loop(self, function: Callable[[], T]) -> T:
-        # The thread takes the interpreter lock from the loop, but gives it back every few milliseconds.
+        # The thread competes for the interpreter lock, but releases it every few milliseconds.
         return await asyncio.get_running_loop().run_in_executor(self.cpu, function)

@@ -1,6 +1,6 @@
-"""The hot path: a service of the Faust app around its own consumer, a chunk of one partition at a time.
+"""The ingest service: consumes the usage topic in chunks, one task per partition.
 
-Faust hands events to agents one by one, which costs more than all work on them; here no event is awaited alone.
+It has its own consumer. Faust passes events to agents one by one, which costs more than processing them.
 """
 
 from __future__ import annotations
@@ -47,18 +47,18 @@ from spendmeter_stream.stopping import CHUNKS, CLIENT, in_time
 log = logging.getLogger(__name__)
 
 _GROUP: Final = "group"
-"""The name under which `/readyz` shows whether the group was joined."""
+"""The name of the group membership condition in `/readyz`."""
 _BUFFER_BYTES: Final = 256 * 2**20
-"""Raw records held at once, over all partitions of this worker."""
+"""Raw records buffered in memory, over all partitions of this worker."""
 _WATCH_SECONDS: Final = 1.0
 _LAG_SECONDS: Final = 1.0
-"""How often lag is exported while no chunk ends."""
+"""Interval of the lag export between chunks."""
 _CHUNKS_AT_ONCE: Final = 3
-"""One in the making, one in the store, one on its way: more would hold memory and gain nothing on few cores."""
+"""One being built, one being inserted, one queued. More would use memory without a gain on few cores."""
 
 
 class Ingest(mode.Service):
-    """Owns the consumer; runs a `PartitionTask` for each partition that the group assigns."""
+    """Own the consumer, and run a `PartitionTask` for each assigned partition."""
 
     mundane_level = "debug"
 
@@ -80,33 +80,33 @@ class Ingest(mode.Service):
         self._settings = settings
         self._directory = directory
         self._book = book
-        self._find_incarnation = find_topic_id
+        self._find_topic_id = find_topic_id
         self._guarantees = guarantees or Guarantees()
         self._reached = reached
         self._background = tasks
         self._health = health or Health()
         self._health.report(_GROUP, "has not joined its consumer group yet")
-        # aiokafka's clients need a running loop, so they are made at the start.
+        # aiokafka's clients need a running event loop, so `on_start` creates them.
         self._consumer: Any = None
         self._producer: Any = None
         self._cpu = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute")
         self._session = store.session("ingest", size=_CHUNKS_AT_ONCE)
         self.left_open: list[str] = []
-        """After the stop: the partitions whose chunk under way could not be finished."""
+        """After the stop: the partitions whose chunk was left open."""
         self._partitions: dict[TopicPartition, PartitionTask] = {}
         self._slots = asyncio.Semaphore(_CHUNKS_AT_ONCE)
         self._pacing = Pacing(interval=settings.chunk_interval_ms / 1000, chunks_per_second=settings.chunks_per_second)
 
     async def on_start(self) -> None:
-        """Open what the chunks need, then join the group."""
+        """Prepare everything that chunks need, then join the group."""
         freeze_gc()
-        # A topic that was just made is unknown to some brokers for a moment.
-        self._incarnation = await retry_forever("topic_id", self._find_incarnation)
+        # Some brokers do not know a topic for a moment after its creation.
+        self._topic_id = await retry_forever("topic_id", self._find_topic_id)
         if self._guarantees.group:
             await retry_forever("group", lambda: ensure_group(self._session, self._settings.group))
-        # What a former topic epoch left half stored has no other owner: each start of a memory broker begins a new one.
+        # Chunks of an earlier topic epoch have no other owner: each start of a memory broker begins a new epoch.
         if self._guarantees.orphans:
-            await retry_forever("orphans", lambda: suspect_orphans(self._session, topic_id=self._incarnation))
+            await retry_forever("orphans", lambda: suspect_orphans(self._session, topic_id=self._topic_id))
         await retry_forever("directory", self._directory.refresh)
         self._producer = DeadLetters.producer(self._settings.client_options())
         await self._producer.start()
@@ -118,17 +118,17 @@ class Ingest(mode.Service):
         await self._consumer.start()
 
     async def on_stop(self) -> None:
-        """Finish the chunks under way, close them, leave the group; each within its share of the time of a stop."""
+        """Complete and close the chunks in progress, then leave the group; each has a share of the stop timeout."""
         seconds = self._settings.stop_timeout_seconds
         ours = list(self._partitions)
         self.left_open += await self._stop_tasks(ours, timeout=CHUNKS * seconds)
         if ours:
             log.info("partitions %s released for the next owner", _numbers(ours))
         for name, client in (("leave the group", self._consumer), ("close the producer", self._producer)):
-            # A start that was cut short has made only some of them.
+            # None if the start was interrupted.
             if client is not None and not await in_time(client.stop(), CLIENT * seconds, name=name):
-                log.warning("%s: Kafka did not answer within %.1f s", name, CLIENT * seconds)
-        # Without waiting: a call that has no answer by now has had its time.
+                log.warning("could not %s: Kafka did not answer within %.1f s", name, CLIENT * seconds)
+        # Do not wait: the stop timeout of pending calls is used up.
         self._session.close(seconds=0)
         self._cpu.shutdown(wait=False)
 
@@ -149,11 +149,11 @@ class Ingest(mode.Service):
                 raise RuntimeError(dead)
             refused = None if self._partitions else group_error(self._consumer)
             if refused is not None:
-                log.error("the group %s refused this worker, which asks again: %s", self._settings.group, refused)
+                log.error("group %s rejected this worker; rejoining: %s", self._settings.group, refused)
             self._background.report("consumer", refused)
 
     async def _replace_consumer(self) -> None:
-        """Join the group with a new consumer. Open chunks are replayed, as after any change of owner."""
+        """Join the group with a new consumer. Open chunks are recovered, as after any reassignment."""
         await self.revoke(list(self._partitions))
         with suppress(Exception):
             await asyncio.wait_for(self._consumer.stop(), self._settings.stop_timeout_seconds)
@@ -166,20 +166,20 @@ class Ingest(mode.Service):
                 task.report_lag()
 
     def caught_up(self, *, since_ms: int = 0) -> bool:
-        """Whether all that the broker has for our partitions is stored; by its answers after `since_ms` (Unix time)."""
+        """Whether all records of our partitions are stored, as of fetches answered after `since_ms` (Unix time)."""
         tasks = self._partitions.values()
         return bool(tasks) and all(task.caught_up(since_ms=since_ms) for task in tasks)
 
     def position(self) -> int:
-        """The offsets behind the last chunks, summed: a number that grows while events are stored."""
+        """The sum of the end offsets of the last stored chunks: it grows while events are stored."""
         return sum(task.position for task in self._partitions.values())
 
     def kafka_failure(self) -> str | None:
-        """Why the group cannot be reached now; None while it can, and before it was joined."""
+        """Why the group coordinator is unreachable; None while it is reachable, and before the group was joined."""
         coordinator = self._consumer._coordinator if self._consumer is not None else None
         if coordinator is None or coordinator.coordinator_id is not None:
             return None
-        return "the group's coordinator cannot be reached"
+        return "the group coordinator is unreachable"
 
     def assign(self, partitions: Sequence[TopicPartition]) -> None:
         """Start a task for each of `partitions`."""
@@ -200,20 +200,20 @@ class Ingest(mode.Service):
             )
 
     async def revoke(self, partitions: Sequence[TopicPartition]) -> None:
-        """Stop the tasks of `partitions`, each after its chunk under way."""
+        """Stop the tasks of `partitions`, each after its chunk in progress."""
         if partitions:
             log.info("partitions %s revoked", _numbers(partitions))
-            self._health.report(_GROUP, "the group moves partitions between its workers")
+            self._health.report(_GROUP, "the group is rebalancing")
         await self._stop_tasks(partitions, timeout=self._settings.stop_timeout_seconds)
 
     async def _stop_tasks(self, partitions: Sequence[TopicPartition], *, timeout: float) -> list[str]:
-        """What was left open."""
+        """Stop the tasks, and return descriptions of the chunks that were left open."""
         tasks = [self._partitions.pop(partition) for partition in partitions if partition in self._partitions]
         left = await asyncio.gather(*(task.stop(timeout=timeout) for task in tasks))
-        return [what for what in left if what is not None]
+        return [chunk for chunk in left if chunk is not None]
 
     async def _prepare(self, partition: TopicPartition, fence: Fence, shared_by: int) -> ChunkProtocol:
-        # Again with each assignment: the store may have been handed over since.
+        # Checked on each assignment: the store may have been assigned to another group since.
         if self._guarantees.group:
             await ensure_group(self._session, self._settings.group)
         seen = await rebuild_filter(
@@ -224,7 +224,7 @@ class Ingest(mode.Service):
         )
         return ChunkProtocol(
             fence=fence,
-            coordinates=Coordinates(self._incarnation, partition.partition),
+            coordinates=Coordinates(self._topic_id, partition.partition),
             seen=seen,
             store=self._session,
             dead_letters=DeadLetters(producer=self._producer),
@@ -248,10 +248,10 @@ class Ingest(mode.Service):
 
 
 def freeze_gc() -> None:
-    """Spare what is loaded by now from every later collection, and collect less often.
+    """Exempt all objects loaded so far from garbage collection, and collect less often.
 
-    A chunk makes and drops 100,000 objects, none in a cycle. With Python's defaults, that has the price book and all
-    modules walked through several times a second, for a quarter of the time that a chunk takes.
+    A chunk allocates and drops 100,000 objects, none in a cycle. With Python's defaults, the collector then traverses
+    the price book and all modules several times a second, for a quarter of the time that a chunk takes.
     """
     gc.collect()
     gc.freeze()
@@ -259,17 +259,17 @@ def freeze_gc() -> None:
 
 
 class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Passes the group's decisions on to the service."""
+    """Forward rebalance callbacks to the service."""
 
     def __init__(self, ingest: Ingest) -> None:
         self._ingest = ingest
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Finish what is under way while the partitions are still ours."""
+        """Complete the chunks in progress before the partitions are reassigned."""
         await self._ingest.revoke(list(revoked))
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Begin; whatever an earlier owner left open is replayed first."""
+        """Start the partition tasks. Each recovers the chunk that an earlier owner left open first."""
         self._ingest.assign(list(assigned))
 
 
@@ -278,7 +278,7 @@ def _numbers(partitions: Iterable[TopicPartition]) -> list[int]:
 
 
 def _count_gaps(events: Events, block: pa.Table, directory: Directory) -> None:
-    """Count what was stored as it came: unknown orgs, unknown users, units without a rate."""
+    """Count stored events with an unknown org, an unknown user or an unpriced unit."""
     orgs = Counter(event.org_id for event in events.fields)
     users = Counter((event.org_id, event.user_id) for event in events.fields)
     metrics.UNKNOWN_ORGS.inc(sum(count for org, count in orgs.items() if org not in directory.orgs))

@@ -70,7 +70,7 @@ async def rebuild(
         fewer requests than a rollup; or a repricing is half done. Nothing was changed.
     :raises BarrierError: a chunk stays open, or the hold was too short; a rollup not yet replaced is as it was.
     """
-    await _ensure_kept(session, month)
+    await _ensure_active(session, month)
     days = await _days_of(session, month)
     pause = uuid4()
     async with shadow_tables(session, pause) as shadows:
@@ -82,19 +82,21 @@ async def rebuild(
         else:
             settled = await work.gather_settled_since(settled)
             started = time.monotonic()
-            async with ingest_barrier(session, stream, reason="rebuild", seconds=barrier_seconds, pause=pause) as hold:
+            async with ingest_barrier(
+                session, stream, reason="rebuild", seconds=barrier_seconds, barrier_id=pause
+            ) as hold:
                 try:
                     await work.gather_rest(settled)
                     await work.swap()
                 except StoreError:
                     # A pause that ran out takes the shadows away: then that is the reason.
-                    await hold.ensure_kept()
+                    await hold.ensure_active()
                     raise
             held = time.monotonic() - started
     return Rebuilt(month=month.replace(day=1), events=sum(days.values()), held_seconds=held)
 
 
-async def _ensure_kept(session: Session, month: date) -> None:
+async def _ensure_active(session: Session, month: date) -> None:
     kept = await raw_kept_from(session)
     if month.replace(day=1) < kept:
         raise RebuildError(f"raw events from before {kept} were deleted, so {month:%Y-%m} cannot be rebuilt from them")
@@ -156,7 +158,7 @@ class _Work:
                 " once more, then rebuild"
             )
         # Once more, for raw events may have been deleted since it began.
-        await _ensure_kept(self.session, self.month)
+        await _ensure_active(self.session, self.month)
         for shadow in self.shadows:
             await shadow.check(self.session, self.partition)
             if not self.shrink:

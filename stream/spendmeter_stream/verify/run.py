@@ -131,7 +131,7 @@ async def _compare_held(
     for batch in batches(days):
         async with ingest_barrier(session, stream, reason="verify", seconds=around.barrier_seconds) as hold:
             found += await compare_days(session, batch)
-            await hold.ensure_kept()
+            await hold.ensure_active()
     return found
 
 

@@ -115,14 +115,14 @@ async def test_chunks_of_former_topic_epochs(session: Session) -> None:
 
 async def test_pauses(session: Session) -> None:
     before = await read_barriers(session)
-    assert (before.asked, before.active, before.expired) == (250_000, frozenset(), frozenset())
+    assert (before.requested, before.active, before.expired) == (250_000, frozenset(), frozenset())
     pause = uuid4()
     await request_barrier(session, pause, reason="test", seconds=60)
     during = await read_barriers(session)
-    assert (during.asked, during.active) == (250_001, frozenset({pause}))
+    assert (during.requested, during.active) == (250_001, frozenset({pause}))
     await release_barriers(session, [pause])
     after = await read_barriers(session)
-    assert (after.asked, after.active, after.expired) == (250_001, frozenset(), frozenset())
+    assert (after.requested, after.active, after.expired) == (250_001, frozenset(), frozenset())
 
 
 async def test_a_pause_ended_by_several_workers_at_once_is_over(session: Session) -> None:
@@ -150,7 +150,7 @@ async def test_a_whole_hold(session: Session) -> None:
         return dict.fromkeys(range(PARTITIONS), LAST + 100)
 
     async with ingest_barrier(session, Stream(topic_id="life", committed=committed), reason="test", seconds=30) as hold:
-        await hold.ensure_kept()
+        await hold.ensure_active()
 
 
 def _partitions(chunks: list[BegunChunk]) -> list[tuple[str, int]]:

@@ -101,7 +101,7 @@ async def test_the_next_owner_of_a_held_chunk_waits_too(scene: Scene) -> None:
         await until_held(scene, 3)
         assert not takeover.done()
         assert await stored(scene) == 10
-        await hold.ensure_kept()
+        await hold.ensure_active()
     assert (await asyncio.wait_for(takeover, 30)).position == 20
     await scene.check(requests=20)
 
@@ -147,7 +147,7 @@ async def test_a_pause_that_runs_out_lets_ingest_go_on_and_disarms_its_command(
             await asyncio.wait_for(owner.take(20), 30)
 
     monkeypatch.setattr(Shadow, "check", slow)
-    with pytest.raises(BarrierError, match="ran out"):
+    with pytest.raises(BarrierError, match="expired before"):
         await rebuild(scene.session, NOVEMBER, stream=scene.group.stream(), barrier_seconds=3)
     await owner.close()
     await scene.check(requests=20)
@@ -158,7 +158,7 @@ async def test_an_insert_that_ignores_the_gate_is_lost_to_the_rollups(
 ) -> None:
     """Why the gate is needed; and verify names what is lost."""
 
-    async def open_gate(self: BarrierWaiter, start: int, *, replay: bool) -> None:
+    async def open_gate(self: BarrierWaiter, start: int, *, recovery: bool) -> None:
         return None
 
     monkeypatch.setattr(BarrierWaiter, "pass_through", open_gate)

@@ -12,7 +12,7 @@ from spendmeter_clickhouse import Session, Store
 from spendmeter_stream.barrier.requests import read_barriers
 from tests.support.chunks import FrozenOwner, Scene
 
-POINTS = ["before:intent", "before:fence", "before:gate", "before:insert", "after:insert"]
+POINTS = ["before:intent", "before:fence", "before:barrier", "before:insert", "after:insert"]
 """Before its intent a chunk has left no trace in the store, so the steps before that are one point."""
 
 

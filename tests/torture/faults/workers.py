@@ -83,7 +83,7 @@ async def second_group(hands: Hands, fault: Fault) -> str:
     try:
         while stranger.running():
             watch.see(await hands.count("ingest_chunks"))
-            if "replaying offsets" in stranger.log.read_text() or await _stores(hands):
+            if "recovering the open chunk" in stranger.log.read_text() or await _stores(hands):
                 hands.complaints.append("a worker of a second group was not refused")
                 break
             await asyncio.sleep(PAUSE_S)

@@ -1,8 +1,8 @@
-"""Alert rules for Grafana, as its file provisioning takes them.
+"""Alert rules for Grafana's file provisioning.
 
-Most look at what is stored in ClickHouse, so they still fire when no metrics are scraped; the faster ones are
-Prometheus' (deploy/prometheus). A rule's statement answers one number for each row, and strings that become labels.
-Grafana runs it without a browser: no variables, and none of the macros that the browser replaces.
+Most query ClickHouse, so they fire even if no metrics are scraped. Faster rules are Prometheus rules
+(deploy/prometheus). A rule's statement returns one number per row, and strings that become labels. Grafana evaluates
+it on the server: without variables, and without the macros that the browser replaces.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from grafana.build import budgets
 PATH: Final = Path(__file__).parents[1] / "provisioning" / "alerting" / "rules.yaml"
 _HOUR: Final = 3600
 RUNBOOKS: Final = os.environ.get("SPENDMETER_RUNBOOKS", "http://127.0.0.1:8080/runbooks")
-"""Where people read the runbooks: written into the rules when they are built. By default the query service of
-deploy/compose.yaml serves them."""
+"""Base URL of the runbooks, written into the rules. By default the query service of deploy/compose.yaml."""
 _HEAD: Final = "# Written by `make boards` from grafana/build/alerts.py.\n"
 
 Json = dict[str, Any]
@@ -27,7 +26,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """It fires where the number of `sql` (ClickHouse) or `expr` (Prometheus) is above `above` for `hold`.
+    """A rule that fires while the value of `sql` (ClickHouse) or `expr` (Prometheus) exceeds `above` for `hold`.
 
     `look_back` is in seconds.
     """
@@ -62,13 +61,13 @@ _SILENCE: Final = """\
 SELECT toFloat64(dateDiff('second', max(last_seen), toDateTime64($__toTime, 3))) AS seconds
 FROM usage_daily"""
 
-# The guard's own verdict: the formula and the thresholds are in one place (stream/spendmeter_stream/guard).
+# The spend guard evaluates formula and thresholds (stream/spendmeter_stream/guard); the rule only reads its findings.
 _SPIKE: Final = 'max by (scope, org, key) (spendmeter_spend_finding{kind="spike", severity="critical"})'
 
 RULES: Final = (
     Rule(
         uid="spendmeter-unpriced",
-        title="Usage without a price",
+        title="Unpriced usage",
         sql=_UNPRICED,
         above=0,
         look_back=_HOUR,
@@ -76,12 +75,12 @@ RULES: Final = (
         severity="warning",
         board="overview",
         runbook="unpriced-usage",
-        summary="{{ $labels.provider }} {{ $labels.model }} is used and has no price",
-        description="Calls of the last hour with a unit that no row of the price book covers. Their cost is too low.",
+        summary="{{ $labels.provider }} {{ $labels.model }} has no price",
+        description="Calls of the last hour used a unit without a price. Their cost is too low until repriced.",
     ),
     Rule(
         uid="spendmeter-spike",
-        # The name of Prometheus' rule: Alertmanager takes both for one alert, and pages once.
+        # Same name as the Prometheus rule: Alertmanager groups both and pages once.
         title="SpendSpike",
         expr=_SPIKE,
         above=0,
@@ -90,8 +89,8 @@ RULES: Final = (
         severity="critical",
         board="users",
         runbook="spend-spike",
-        summary="{{ $labels.scope }} {{ $labels.key }} spends far more than it ever does at this hour",
-        description="The spend guard's finding; docs/alerts.md has its formula and thresholds.",
+        summary="{{ $labels.scope }} {{ $labels.key }} spends far more than usual for this hour",
+        description="Finding of the spend guard. Formula and thresholds: docs/alerts.md.",
     ),
     Rule(
         uid="spendmeter-budget-used",
@@ -103,8 +102,8 @@ RULES: Final = (
         severity="warning",
         board="budgets",
         runbook="budget-used",
-        summary="{{ $labels.scope }} budget of {{ $labels.org }} {{ $labels.key }} is nearly used, or used up",
-        description="Spent of this calendar month's budget, in the time zone of the school: above nine tenths.",
+        summary="{{ $labels.scope }} budget of {{ $labels.org }} {{ $labels.key }} is used by more than 90 %",
+        description="More than 90 % of the budget of this calendar month is used, in the time zone of the school.",
     ),
     Rule(
         uid="spendmeter-budget-pace",
@@ -116,12 +115,12 @@ RULES: Final = (
         severity="warning",
         board="budgets",
         runbook="budget-burn",
-        summary="{{ $labels.scope }} budget of {{ $labels.org }} {{ $labels.key }} will not last",
-        description="At this pace the month costs more than 1.2 budgets. Not evaluated in the first tenth of a month.",
+        summary="{{ $labels.scope }} budget of {{ $labels.org }} {{ $labels.key }} will be exceeded",
+        description="At this pace the month costs over 120 % of the budget. Not evaluated early in the month.",
     ),
     Rule(
         uid="spendmeter-errors",
-        title="A provider fails",
+        title="Provider errors",
         sql=_ERRORS,
         above=0.25,
         look_back=_HOUR // 2,
@@ -130,11 +129,11 @@ RULES: Final = (
         board="errors",
         runbook="provider-error-burst",
         summary="More than a quarter of the calls to {{ $labels.provider }} fail",
-        description="Failed calls of the last half hour, where there were twenty calls or more.",
+        description="Share of failed calls in the last half hour, for providers with at least 20 calls.",
     ),
     Rule(
         uid="spendmeter-silence",
-        title="No events are stored",
+        title="No events stored",
         sql=_SILENCE,
         above=3 * _HOUR,
         look_back=_HOUR,
@@ -143,13 +142,13 @@ RULES: Final = (
         board="pipeline",
         runbook="no-events",
         summary="The newest stored event is more than three hours old",
-        description="Either nobody uses anything, or events do not arrive. Boards and budgets stand still.",
+        description="Either there is no usage, or events do not arrive. Boards and budgets are not updated.",
     ),
 )
 
 
 def rendered() -> str:
-    """The file, as Grafana reads it."""
+    """Return the content of the provisioning file."""
     groups = [
         {
             "orgId": 1,
@@ -170,14 +169,14 @@ def _rule(rule: Rule) -> Json:
         "title": rule.title,
         "condition": "B",
         "for": rule.hold,
-        # A statement without rows is nobody's spend; a store that does not answer is an alarm of its own.
+        # No rows means no spend; an unreachable ClickHouse is an alert of its own.
         "noDataState": "OK",
         "execErrState": "Error",
         "labels": {"severity": rule.severity, "source": "spendmeter"},
         "annotations": {
             "summary": rule.summary,
             "description": rule.description,
-            # Grafana fills no variables into annotations.
+            # Grafana does not expand variables in annotations.
             "runbook_url": f"{RUNBOOKS}/{rule.runbook}.md",
             "board": f"/d/spendmeter-{rule.board}",
         },
@@ -224,7 +223,7 @@ def _threshold(rule: Rule) -> Json:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Statements as they read, line by line."""
+    """Dump multi-line strings as literal blocks."""
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:

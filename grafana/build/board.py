@@ -95,7 +95,7 @@ def _placed(panels: Sequence[Json]) -> list[Json]:
 
 
 def new_prices() -> Json:
-    """Marks where the price book changed: the first event of each version that the week before did not know."""
+    """Annotations for price book changes: the first event of each version not seen in the week before."""
     sql = with_names(
         "SELECT min(event.occurred_at) AS time, 'New price book' AS title,\n"
         "  concat('version ', event.price_version) AS text, 'prices' AS tags\n"

@@ -80,7 +80,7 @@ def shown(title: str, description: str, statement: str, dimensions: Collection[s
 
 def to_log(*dimensions: str) -> Json:
     """A link to the calls of the row that was clicked."""
-    return to("Calls of this row", "log", *dimensions)
+    return to("Show calls", "log", *dimensions)
 
 
 def to(title: str, board: str, *dimensions: str) -> Json:

@@ -1,8 +1,8 @@
-"""Monthly budgets and what is spent of them, each in the calendar month of its org's time zone (UTC without an org).
+"""Monthly budgets and their use, each in the calendar month of its org's time zone (UTC without an org).
 
-ClickHouse takes a time zone that differs from row to row only in `toString`, so months begin by way of its text.
-What is spent is read as `usage.usage` does: whole UTC days from daily rollups, the ends of the month from finer ones,
-or from raw events where a person is meant. Only calls on the platform's keys count against a budget.
+ClickHouse accepts a time zone that differs from row to row only in `toString`, so the start of a month is computed
+from its text. Spend is read as in `usage.usage`: whole UTC days from daily rollups, the ends of the month from finer
+ones, or from raw events for a user. Only calls on the platform's keys count against a budget.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FILTERS: Final = {"org": "org_id", "feature": "feature", "user": "user_id"}
 _NAMES: Final = {
     "today0": "toStartOfDay(asof, 'UTC')",
     "until": f"toStartOfFifteenMinutes(asof + {QUARTER - 1})",
-    # The days on which some zone's month may begin: around the UTC month of yesterday and of tomorrow.
+    # Days on which a month may begin in some zone: around the start of the UTC month of yesterday and of tomorrow.
     "old0": f"toDateTime(toStartOfMonth(asof - {_DAY}, 'UTC'), 'UTC') - {_DAY}",
     "new0": f"toDateTime(toStartOfMonth(asof + {_DAY}, 'UTC'), 'UTC') - {_DAY}",
     "rates": (
@@ -32,7 +32,7 @@ _NAMES: Final = {
 
 
 def _offset(moment: str) -> str:
-    """Seconds that the clock of `tz` is ahead of UTC at an instant."""
+    """UTC offset of `tz` at an instant, in seconds."""
     return f"(toUnixTimestamp(toDateTime(toString({moment}, tz), 'UTC')) - toUnixTimestamp({moment}))"
 
 
@@ -57,13 +57,13 @@ def _budgets(*, chosen: bool = True) -> str:
 
 
 def _ends(moment: str) -> str:
-    """Days of which only a part may belong to a month."""
+    """Condition: `moment` is on a day that may belong to a month only in part."""
     around = [f"({moment} >= {start} AND {moment} < {start} + {2 * _DAY})" for start in ("old0", "new0")]
     return f"({' OR '.join([*around, f'{moment} >= today0'])}) AND {moment} < until"
 
 
 def _spent(budgets: str) -> str:
-    """Cost by org (and, once more, by none), person, feature and `start` of a day (whole) or a quarter of an hour."""
+    """Cost by org (and again over all orgs), user, feature and `start` of a day (whole) or a quarter of an hour."""
     paid, cost = "key_source = 'platform'", "toFloat64(sum(cost)) AS spent"
     people = f"(org_id, user_id) IN (SELECT org_id, user_id FROM (\n{budgets}\n) WHERE scope = 'user')"
     quarter = "toStartOfFifteenMinutes(event.occurred_at)"
@@ -86,9 +86,9 @@ def _spent(budgets: str) -> str:
 
 
 def used(*, chosen: bool = True) -> str:
-    """A row for each budget with `spent` (USD) of its month so far, and `gone`, the share of the month that is over.
+    """A row for each budget with `spent` (USD) of its month so far, and `elapsed`, the elapsed share of the month.
 
-    :param chosen: only budgets that the board's filters choose.
+    :param chosen: only budgets that match the filters of the board.
     """
     counted = (
         "(budget.feature = '' OR budget.feature = use.feature) AND use.start >= budget.m0\n"
@@ -99,7 +99,7 @@ def used(*, chosen: bool = True) -> str:
     budgets = _budgets(chosen=chosen)
     return (
         f"SELECT {columns},\n  sumIf(use.spent, {counted}) AS spent,\n"
-        "  dateDiff('second', budget.m0, asof) / dateDiff('second', budget.m0, budget.m1) AS gone\n"
+        "  dateDiff('second', budget.m0, asof) / dateDiff('second', budget.m0, budget.m1) AS elapsed\n"
         f"FROM (\n{budgets}\n) AS budget\nLEFT JOIN (\n{_spent(budgets)}\n) AS use\n"
         "ON budget.org_id = use.of_org AND budget.user_id = use.user_id\n"
         f"GROUP BY {', '.join(f'budget.{name}' for name in kept)}"
@@ -117,13 +117,13 @@ def table() -> str:
     """A row for each budget, the most used first."""
     columns = [
         f'{_WHOSE} AS "Budget"',
-        'use.scope AS "Of a"',
+        'use.scope AS "Scope"',
         'use.spent / use.cap AS "Used"',
-        'use.gone AS "Month gone"',
+        'use.elapsed AS "Month elapsed"',
         f'use.spent * fx AS "Spent {CODE}"',
         f'use.cap * fx AS "Monthly {CODE}"',
-        f'(use.cap - use.spent) * fx AS "Left {CODE}"',
-        f'use.spent / nullIf(use.gone, 0) * fx AS "At this pace {CODE}"',
+        f'(use.cap - use.spent) * fx AS "Remaining {CODE}"',
+        f'use.spent / nullIf(use.elapsed, 0) * fx AS "Month at this pace {CODE}"',
         "formatDateTime(use.month, '%Y-%m') AS \"Month\"",
         'use.tz AS "Time zone"',
         *(f"{sql.linkable(f'use.{column}')} AS {column}_value" for column in _FILTERS.values()),
@@ -134,13 +134,13 @@ def table() -> str:
 
 
 def figures() -> str:
-    """One row: how many budgets there are, are used up, will be at this pace, and lack a rate."""
-    pace = "use.spent / nullIf(use.gone, 0) > use.cap"
+    """One row: the number of budgets, and of those that are used up, over pace, or without an exchange rate."""
+    pace = "use.spent / nullIf(use.elapsed, 0) > use.cap"
     columns = [
         'count() AS "Budgets"',
         'countIf(use.spent >= use.cap) AS "Used up"',
-        f'countIf(use.spent < use.cap AND {pace}) AS "Too fast"',
-        'countIf(use.cap IS NULL) AS "Without a rate"',
+        f'countIf(use.spent < use.cap AND {pace}) AS "Over pace"',
+        'countIf(use.cap IS NULL) AS "No exchange rate"',
     ]
     return with_names(f"SELECT {', '.join(columns)}\nFROM (\n{used()}\n) AS use", **_NAMES)
 
@@ -151,8 +151,8 @@ def used_shares() -> str:
 
 
 def paces() -> str:
-    """For an alert: (scope, org, key, what the month comes to at this pace ÷ budget), 0 in its first tenth."""
-    return _for_alert("if(use.gone < 0.1, 0, use.spent / use.gone / use.cap)")
+    """For an alert: (scope, org, key, spend of the month at this pace ÷ budget); 0 in the first tenth of the month."""
+    return _for_alert("if(use.elapsed < 0.1, 0, use.spent / use.elapsed / use.cap)")
 
 
 def _for_alert(value: str) -> str:
@@ -160,5 +160,5 @@ def _for_alert(value: str) -> str:
     labels = f"toString(use.scope) AS scope, use.org_id AS org, {key} AS key"
     tail = "WHERE use.cap > 0\nORDER BY value DESC\nLIMIT 1000"
     found = f"SELECT {labels}, assumeNotNull({value}) AS value\nFROM (\n{used(chosen=False)}\n) AS use\n{tail}"
-    # Without a browser there is no zone: the day of the rates is UTC's.
+    # Alerts run without a browser, so without its time zone: rates are chosen by UTC day.
     return with_names(found, **_NAMES, zone="'UTC'")

@@ -1,4 +1,4 @@
-"""Data links from board to board: they carry the range and the filters."""
+"""Data links between boards. They carry the time range and the filters."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ LOG_FILTERS: Final = {
     "action": "action",
     "service": "service",
 }
-"""What the log filters by besides: variable → column."""
+"""Additional filters of the log: variable → column."""
 MAY_BE_EMPTY: Final = frozenset(("role", *LOG_FILTERS.values()))
-"""Columns that hold nothing for some calls. An empty variable means All, so there nothing is called `-`."""
+"""Columns that may be empty. An empty variable means All, so the empty value is shown as `-`."""
 CARRIED: Final = ("datasource", "currency", "granularity", *FILTERS)
-"""What a link from one board to another takes along."""
+"""Variables that a link between boards carries."""
 SERIES: Final = "__field.labels.name"
 """The name of the series that was clicked."""
 
@@ -25,7 +25,7 @@ SERIES: Final = "__field.labels.name"
 def link(title: str, board: str, **values: str) -> dict[str, Any]:
     """A link to `board` with the range and the filters.
 
-    :param values: variable of `board` → the field or label that holds what it shall be.
+    :param values: variable of `board` → the field or label with its value.
     """
     kept = [f"${{{name}:queryparam}}" for name in CARRIED if name not in values]
     given = [f"var-{name}=${{{field}:percentencode}}" for name, field in values.items()]
@@ -38,10 +38,10 @@ def field(name: str) -> str:
 
 
 def calls() -> dict[str, Any]:
-    """What a figure links to where nothing closer is known."""
-    return link("The calls behind this", "log")
+    """Default link of a figure: the calls behind it."""
+    return link("Show calls", "log")
 
 
 def from_pipeline() -> dict[str, Any]:
-    """From a board of Prometheus, which has no filters."""
-    return {"title": "Usage of this time", "url": "/d/spendmeter-overview?${__url_time_range}"}
+    """Link from a Prometheus board, which has no filters."""
+    return {"title": "Usage in this range", "url": "/d/spendmeter-overview?${__url_time_range}"}

@@ -11,7 +11,7 @@ Json = dict[str, Any]
 
 CLICKHOUSE: Final[Json] = {"type": "grafana-clickhouse-datasource", "uid": "${datasource}"}
 PROMETHEUS: Final[Json] = {"type": "prometheus", "uid": "${prometheus}"}
-NOTHING: Final = "No usage in this window with these filters"
+NOTHING: Final = "No usage in this range with these filters"
 
 _CURRENCIES: Final = ("USD", "INR", "EUR", "GBP")
 _SUFFIXES: Final = {"USD": "$", "INR": "₹", "EUR": "€", "GBP": "£"}
@@ -28,7 +28,7 @@ def rows(sql: str, ref: str = "A") -> Json:
 
 
 def _query(sql: str, ref: str, *, kind: str, form: int) -> Json:
-    # Without the version the plugin takes the query for one of its third version, and rewrites it.
+    # Without a version, the plugin assumes a query of version 3 and migrates it.
     return {
         "refId": ref,
         "datasource": CLICKHOUSE,

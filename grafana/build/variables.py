@@ -15,8 +15,8 @@ ALL: Final = {"text": ["All"], "value": ["$__all"], "selected": True}
 _ON_RANGE: Final = 2
 _HIDDEN: Final = 2
 _ABOUT: Final = {
-    "key_source": "Who paid: the platform, or the school by a key of its own (byok)",
-    "user": "People with usage in the range, most calls first; system is what nobody asked for",
+    "key_source": "Who pays: the platform, or the school with its own key (byok)",
+    "user": "Users with usage in the range, most calls first; system: calls without a user",
 }
 _LABELS: Final = {
     "org": "School",
@@ -81,7 +81,7 @@ def filter_variable(name: str, *, single: bool = False) -> Json:
 
 
 def more_filters() -> list[Json]:
-    """What the log filters by besides, most calls first."""
+    """Additional filters of the log, most calls first."""
     return [_several(name, name.capitalize(), column) for name, column in LOG_FILTERS.items()]
 
 
@@ -99,7 +99,7 @@ def _several(name: str, label: str, column: str) -> Json:
 
 
 def currency() -> Json:
-    """USD, and every currency with a rate."""
+    """USD, and every currency with an exchange rate."""
     sql = "SELECT currency FROM (SELECT 'USD' AS currency UNION DISTINCT SELECT currency FROM fx_rates)\n"
     return _values(
         f"{sql}ORDER BY currency != 'USD', currency",
@@ -131,10 +131,10 @@ def choice(name: str, label: str, description: str, values: tuple[str, ...]) -> 
 
 
 def standard(*, single: tuple[str, ...] = (), hidden: tuple[str, ...] = ()) -> list[Json]:
-    """What every ClickHouse board has, in the order of its bar.
+    """Variables of every ClickHouse board, in display order.
 
     :param single: filters that take exactly one value.
-    :param hidden: what does nothing on this board, and is only kept for the next.
+    :param hidden: variables without effect on this board, kept for links to others.
     """
     steps = ("auto", "hour", "day", "week", "month")
     grain = "Width of a bar. auto: hours for up to 7 days, days for up to 90, weeks for up to 365, else months"

@@ -1,4 +1,4 @@
-"""Budgets: how much of this month's is used, and whether the rest will do."""
+"""Budgets: how much of this month's budget is used, and whether it will last."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from grafana.build.links import field, link
 from grafana.build.panels import Json, override, rows, stat, table
 from grafana.build.variables import standard
 
-_NONE = "No budget is set for these schools, people or features"
+_NONE = "No budgets for these schools, users or features"
 _NOW = "1h"
-"""Panels look at the current month whatever relative range is chosen: this is their own."""
+"""Time range of the panels: they always cover the current month, whatever relative range is chosen."""
 _SHARE = {
     "mode": "absolute",
     "steps": [{"value": None, "color": "green"}, {"value": 0.9, "color": "orange"}, {"value": 1, "color": "red"}],
@@ -18,12 +18,12 @@ _SHARE = {
 
 
 def build() -> Json:
-    """The bar of each budget."""
+    """Return the board: counts, and a bar per budget."""
     return board(
         "budgets",
         "Budgets",
-        "How much of each monthly budget is used, and whether the rest will do at this pace. The month is always the "
-        "current one, in the time zone of the school.",
+        "How much of each monthly budget is used, and whether it will last at this pace. Always the current month, in "
+        "the time zone of the school.",
         [_figures(), _bars()],
         variables=standard(hidden=("granularity", "role", "provider", "model", "key_source")),
     )
@@ -32,8 +32,8 @@ def build() -> Json:
 def _figures() -> Json:
     return stat(
         "Budgets",
-        "How many there are for what is chosen; used up; on the way to be used up before the month ends, if it goes on "
-        "as it did; and without a rate for their currency.",
+        "Budgets that match the filters; those used up; those that would be used up before the month ends at the "
+        "current pace; and those without an exchange rate for their currency.",
         rows(budgets.figures()),
         size=(24, 4),
         text="value_and_name",
@@ -47,15 +47,15 @@ def _bars() -> Json:
     thresholds = {"thresholds": _SHARE, "color": {"mode": "thresholds"}}
     return table(
         "Use of this month's budgets",
-        "Spent on the platform's keys since the month began by the school's clock, beside the budget. At this pace: "
-        "what the whole month comes to if it goes on as it did. Dates in the past show the month they end in.",
+        "Spend on platform keys since the start of the month in the school's time zone, and the budget. Month at this "
+        "pace: spend of the whole month at the current pace. A range in the past shows the month in which it ends.",
         rows(budgets.table()),
         size=(24, 18),
-        units={"Used": "percentunit", "Month gone": "percentunit"},
+        units={"Used": "percentunit", "Month elapsed": "percentunit"},
         hidden=["org_id_value", "user_id_value", "feature_value"],
         link={
             "Budget": link(
-                "What it was spent on",
+                "Show this spend",
                 "overview",
                 org=field("org_id_value"),
                 user=field("user_id_value"),

@@ -1,4 +1,4 @@
-"""Cache and BYOK: what prompt caches saved, and whose keys paid."""
+"""Cache and BYOK: savings from prompt caching, and usage by key source."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _WRITES = ("cache_write_5m_tokens", "cache_write_1h_tokens")
 _MEASURES = ("cache_savings", "cache_unpriced_requests", "input_tokens", "cache_read_tokens", *_WRITES)
 _READ = sql.total("cache_read_tokens")
 _WRITTEN = sql.total(*_WRITES)
-# The null of "no call read or wrote a cache", which is not the zero of "nothing was saved".
+# NULL if no call used a cache, as opposed to 0 if caching saved nothing.
 _USED = f"({_READ} + {_WRITTEN} > 0)"
 _RATE = f"if({_USED}, {_READ} / ({sql.total('input_tokens')} + {_READ} + {_WRITTEN}), NULL)"
 _HIDDEN = ("provider_value", "model_value")
 _VALUES = [sql.value_of(name) for name in ("provider", "model")]
-_NONE = "No call in this window read or wrote a cache"
+_NONE = "No call in this range used a prompt cache"
 
 
 def build() -> Json:
-    """Savings and their course; platform against own keys."""
+    """Return the board: savings over time and by model, and platform keys against own keys."""
     panels = [
         row("Prompt cache"),
         _figures(),
@@ -36,7 +36,7 @@ def build() -> Json:
     return board(
         "cache",
         "Cache and BYOK",
-        "What prompt caches save, over time and by model; and what goes over schools' own keys.",
+        "Savings from prompt caching, over time and by model, and usage on schools' own keys.",
         panels,
         variables=standard(),
         annotations=[new_prices()],
@@ -46,13 +46,13 @@ def build() -> Json:
 def _figures() -> Json:
     columns = [
         f'{_RATE} AS "Hit rate"',
-        f'if({_USED}, {_READ}, NULL) AS "Tokens from a cache"',
+        f'if({_USED}, {_READ}, NULL) AS "Cache reads"',
         f'if({_USED}, {sql.money("cache_savings")}, NULL) AS "Saved {sql.CODE}"',
     ]
     return stat(
         "Prompt cache",
-        "Share of input text tokens read from a cache; how many; and what that saved: reads at the input price, less "
-        "what they cost, less what writing cost above the input price. Negative where writes were never read.",
+        "Share of input text tokens read from a cache; their number; and the savings: reads at the input price, minus "
+        "their cost, minus the surcharge for writes. Negative if writes were never read.",
         series(sql.compared(columns, (), _MEASURES)),
         size=(24, 4),
         units={"Hit rate": "percentunit"},
@@ -66,7 +66,7 @@ def _over_time() -> Json:
     line = {"custom__drawStyle": "line", "custom__axisPlacement": "right", "custom__fillOpacity": 0}
     return over_time(
         "Savings and hit rate",
-        "Bars: saved, below zero where writing cost more than reading saved. Line, right axis: hit rate.",
+        "Bars: savings, negative where writes cost more than reads saved. Line, right axis: hit rate.",
         [series(sql.over_time(columns, (), _MEASURES))],
         stacked=False,
         signed=True,
@@ -87,8 +87,8 @@ def _models() -> Json:
     ]
     tail = f"GROUP BY usage.provider, usage.model\nHAVING {_USED}\nORDER BY sum(usage.cache_savings) DESC\nLIMIT 500"
     return table(
-        "Caches by model",
-        "Models of which calls read or wrote a cache: tokens, hit rate, savings.",
+        "Prompt cache by model",
+        "Models with cache reads or writes: tokens, hit rate, savings.",
         rows(sql.select(columns, usage(("provider", "model"), _MEASURES), tail)),
         size=(15, 9),
         units={"Hit rate": "percentunit"},
@@ -108,13 +108,13 @@ def _skipped() -> Json:
     ]
     tail = 'GROUP BY usage.provider, usage.model\nHAVING "Calls" > 0\nORDER BY "Calls" DESC'
     return table(
-        "Models left out of savings",
-        "Calls with a cache whose savings cannot be told, because an input or a cache price is missing.",
+        "Calls excluded from savings",
+        "Calls with a cache whose savings are unknown, because an input or cache price is missing.",
         rows(sql.select(columns, usage(("provider", "model"), ("cache_unpriced_requests",)), tail)),
         size=(9, 9),
         hidden=_HIDDEN,
         link={"Model": to_log("provider", "model")},
-        empty="Every call with a cache has the prices that savings need",
+        empty="Savings are known for every call with a cache",
     )
 
 
@@ -138,15 +138,15 @@ def _keys() -> list[Json]:
     tail = "GROUP BY usage.org_id\nORDER BY sum(usage.cost) DESC, usage.org_id\nLIMIT 1000"
     return [
         over_time(
-            "Cost by whose key paid",
-            "Calls on a school's own keys cost the platform nothing; they are shown at list price.",
+            "Cost by key source",
+            "Calls on a school's own keys do not cost the platform anything; they are shown at list price.",
             [series(sql.by(name, sql.drawn("cost"), ("key_source",), ("cost",)))],
             size=(16, 9),
         ),
-        donut("Platform and own keys", "Shares of the list price of the range.", rows(share)),
+        donut("Share of cost by key source", "At list prices.", rows(share)),
         table(
-            "Schools and their keys",
-            "What each school spent on the platform's keys, which it is charged for, and on its own.",
+            "Cost by school and key source",
+            "Spend on platform keys, which is charged to the school, and on the school's own keys.",
             rows(sql.select(columns, usage(("org_id", "key_source"), measures), tail)),
             size=(24, 10),
             units={"Calls on own keys": "percentunit"},

@@ -1,4 +1,4 @@
-"""Classes and sections: what students use. A teacher's calls belong to no class."""
+"""Classes and sections: student usage. Calls of teachers belong to no class."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from grafana.build.variables import standard
 from spendmeter_rollups.catalogue.dimensions import STUDENT_ROLE
 
 _STUDENTS = {"role": (STUDENT_ROLE,)}
-_NONE = "No student usage in this window with these filters"
+_NONE = "No student usage in this range with these filters"
 
 
 def build() -> Json:
-    """Both tables and the classes over time."""
+    """Return the board: cost by class over time, and both tables."""
     label = f"concat({sql.org_name()}, ' · ', {sql.shown('usage.class_name')})"
     panels = [
         over_time(
             "Cost by class",
-            "Student usage only. The ten classes that cost most in the range; the rest together as other.",
+            "Student usage only. The ten most expensive classes of the range; the rest as other.",
             [series(sql.by(label, sql.drawn("cost"), ("org_id", "class_name"), ("cost",), narrowed=_STUDENTS))],
             empty=_NONE,
         ),
@@ -30,7 +30,7 @@ def build() -> Json:
     return board(
         "classes",
         "Classes and sections",
-        "What students use, by class and section, as they were when the calls were made.",
+        "Student usage by class and section, as assigned at the time of the call.",
         panels,
         variables=standard(),
     )
@@ -41,7 +41,7 @@ def _table(title: str, levels: dict[str, str]) -> Json:
     names = {"School": sql.org_name(), **{label: sql.shown(f"usage.{column}") for label, column in levels.items()}}
     return shown(
         title,
-        "Student usage only. Class and section are those of the time of the call; a dash where none was known.",
+        "Student usage only. Class and section at the time of the call; a dash if unknown.",
         breakdown(names, dimensions, users="Students", narrowed=_STUDENTS),
         dimensions,
         link={"School": to("Open this school", "overview", "org_id")},

@@ -1,4 +1,4 @@
-"""Errors: how many calls fail, at whose side, and why."""
+"""Errors: how many calls fail, with which provider, and why."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from grafana.build.panels import Json, over_time, override, rows, series, stat, 
 from grafana.build.usage import usage
 from grafana.build.variables import standard
 
-_NONE = "No errors in this window with these filters"
+_NONE = "No errors in this range with these filters"
 _ERRORS = ("requests", "errors")
 _FAILED = {"status": ("error",)}
 
 
 def build() -> Json:
-    """Rate, kinds, and the newest failures."""
+    """Return the board: rate, types and the newest failed calls."""
     panels = [
         _figures(),
         _rate(),
@@ -26,7 +26,7 @@ def build() -> Json:
         _features(),
         calls(
             "Recent errors",
-            "The newest failed calls with their messages. A click on the user opens the person.",
+            "The newest failed calls with their messages. Click a user to open it.",
             limit="200",
             failed=True,
             empty=_NONE,
@@ -51,7 +51,7 @@ def _figures() -> Json:
     ]
     return stat(
         "Errors",
-        "Calls that failed; cancelled ones did not. The change is from the window before.",
+        "Failed calls, without cancelled ones; compared with the previous range.",
         series(sql.compared(columns, ("provider", "feature"), _ERRORS)),
         size=(24, 4),
         change="inverted",
@@ -80,7 +80,7 @@ def _over_time(column: str, title: str, label: str, *, size: tuple[int, int]) ->
     found = sql.by(label, value, (column,), ("errors",), ranked_by=ranked, narrowed=_FAILED)
     return over_time(
         title,
-        "The ten with most failed calls in the range; the rest together as other.",
+        "The ten with the most failed calls of the range; the rest as other.",
         [series(found)],
         size=size,
         defaults={"displayName": "${__field.labels.name}"},
@@ -103,8 +103,8 @@ def _kinds() -> Json:
     source = usage(("provider", "model", "error_type"), ("errors",), narrowed=_FAILED)
     opened = link("Failed calls of this model", "errors", provider=field("provider_value"), model=field("model_value"))
     return table(
-        "Kinds of errors",
-        "Failed calls by provider, model and type, and their share of all failed calls.",
+        "Errors by model and type",
+        "Failed calls by provider, model and type, with their share of all failed calls.",
         rows(sql.select(columns, source, tail)),
         size=(14, 10),
         units={"Share": "percentunit"},
@@ -125,7 +125,7 @@ def _features() -> Json:
     tail = 'GROUP BY usage.feature\nHAVING "Errors" > 0\nORDER BY "Errors" DESC, usage.feature'
     return table(
         "Errors by feature",
-        "Failed calls of each feature, and their share of its calls.",
+        "Failed calls by feature, and the error rate of the feature.",
         rows(sql.select(columns, usage(("feature",), _ERRORS), tail)),
         size=(10, 10),
         units={"Error rate": "percentunit"},

@@ -1,4 +1,4 @@
-"""Features and actions: what the money is spent on."""
+"""Features and actions: cost by feature, action and service."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from grafana.build.variables import standard
 
 
 def build() -> Json:
-    """Features, the actions inside them, and the services that carried them."""
+    """Return the board: features, the actions inside them, and services."""
     panels = [
         row("Features"),
         over_time(
             "Cost by feature",
-            "The ten features that cost most in the range; the rest together as other. A click lists its calls.",
+            "The ten most expensive features of the range; the rest as other. Click to list the calls.",
             [series(sql.by("usage.feature", sql.drawn("cost"), ("feature",), ("cost",)))],
             links=[link("Calls of this feature", "log", feature=SERIES)],
         ),
         shown(
             "Features",
-            "Every feature with usage in the range. Errors above zero are failures of the model's side: see Errors.",
+            "Every feature with usage in the range. Click errors to open the Errors board.",
             breakdown({"Feature": "usage.feature"}, ("feature",), users="Users"),
             ("feature",),
             link={
@@ -33,14 +33,14 @@ def build() -> Json:
             size=(24, 12),
         ),
         row("Actions"),
-        *_split("action", "Action", "what a call was made for: an answer, a guardrail, a title, a look-up, an index"),
+        *_split("action", "Action", "the purpose of a call: an answer, a guardrail, a title, a lookup, an index"),
         row("Services"),
-        *_split("service", "Service", "the kind of service: chat, embedding, vision, image, speech, transcription"),
+        *_split("service", "Service", "the type of service: chat, embedding, vision, image, speech, transcription"),
     ]
     return board(
         "features",
         "Features and actions",
-        "What the money is spent on: features, the actions inside them, kinds of service.",
+        "Cost by feature, action and type of service.",
         panels,
         variables=standard(),
         annotations=[new_prices()],
@@ -60,8 +60,8 @@ def _split(column: str, label: str, meaning: str) -> list[Json]:
             size=(16, 9),
         ),
         donut(
-            f"Shares of {label.lower()}s",
-            "Shares of the cost of the range.",
+            f"Share of cost by {label.lower()}",
+            "Share of the cost of the range.",
             rows(sql.select(columns, usage((column,), ("cost",)), tail)),
         ),
         shown(

@@ -1,4 +1,4 @@
-"""Heatmap: when usage happens, by weekday and hour of the time picker's zone."""
+"""Heatmap: usage by weekday and hour, in the time zone of the time picker."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ _WEEK = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Satu
 
 
 def build() -> Json:
-    """The same grid for calls, cost and tokens."""
+    """Return the board: one grid each for calls, cost and tokens."""
     panels = [
-        _grid("Calls", "Calls made", "sum(usage.requests)", ("requests",)),
+        _grid("Calls", "Number of calls", "sum(usage.requests)", ("requests",)),
         _grid("Cost", "Cost in the chosen currency", sql.money("cost"), ("cost",)),
         _grid("Tokens", "All tokens", sql.tokens(), TOKENS),
     ]
     return board(
         "heatmap",
         "Heatmap",
-        "When usage happens: weekdays from Sunday by hours of the day, in the time zone of the time picker.",
+        "Usage by weekday (from Sunday) and hour, in the time zone of the time picker.",
         panels,
         variables=standard(),
     )
 
 
 def statement(value: str, measures: tuple[str, ...]) -> str:
-    """24 rows by 7 columns; NULL where nothing happened."""
-    # `step` is what rows may not straddle; an hour's name is the same in every week.
+    """24 rows by 7 columns; NULL where there was no usage."""
+    # Rows must not straddle a `step`; hours have the same name in every week.
     day, hour = "toDayOfWeek(usage.bucket, 3, zone)", "toHour(usage.bucket, zone)"
     cells = sql.select(
         [f"{day} AS weekday", f"{hour} AS hour", f"{value} AS value", "sum(usage.requests) AS calls"],
@@ -49,7 +49,7 @@ def _grid(title: str, what: str, value: str, measures: tuple[str, ...]) -> Json:
     return panel(
         "table",
         f"{title} by weekday and hour",
-        f"{what} over the whole range; the deeper the colour, the more. Empty: nothing happened in that hour.",
+        f"{what} over the whole range; a deeper colour means more. Empty: no usage in that hour.",
         [rows(statement(value, measures))],
         size=(24, 24),
         defaults={

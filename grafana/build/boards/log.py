@@ -1,4 +1,4 @@
-"""Detailed log: one row a call, newest first."""
+"""Detailed log: one row per call, newest first."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _COLORS = {"ok": "green", "error": "red", "cancelled": "orange"}
 
 
 def build() -> Json:
-    """The board on which single calls are looked at."""
+    """Return the board that lists single calls."""
     status = choice("status", "Status", "How the call ended", _STATUS)
     status |= {"multi": True, "includeAll": True, "current": {"text": ["All"], "value": ["$__all"], "selected": True}}
     status["options"] = [{**option, "selected": False} for option in status["options"]]
-    many = choice("rows", "Rows", "How many calls are read", ("500", "50", "100", "1000", "5000"))
+    many = choice("rows", "Rows", "Maximum number of rows", ("500", "50", "100", "1000", "5000"))
     log = calls(
         "Calls",
-        "One row a call, newest first; older ones by narrowing the range. A range that ends in the past stays as it "
-        "is while calls arrive. A click on the user opens the person.",
+        "One row per call, newest first; narrow the range to see older calls. A range that ends in the past does not "
+        "change while calls arrive. Click a user to open it.",
         limit="${rows}",
         status=True,
         size=(24, 24),
@@ -35,7 +35,7 @@ def build() -> Json:
     return board(
         "log",
         "Detailed log",
-        "Every single call: who, what, which model, how many tokens, what it cost, how it ended.",
+        "Every single call: user, feature, model, tokens, cost and outcome.",
         [log],
         variables=[*standard(), status, *more_filters(), many],
         since="now-6h",
@@ -43,7 +43,7 @@ def build() -> Json:
 
 
 def calls(title: str, description: str, *, limit: str, status: bool = False, failed: bool = False, **more: Any) -> Json:
-    """A table of calls under the board's filters.
+    """Return a table of calls that match the filters of the board.
 
     :param status: the board has a variable `status`, and those of `LOG_FILTERS`. :param failed: only calls that failed.
     """
@@ -53,7 +53,7 @@ def calls(title: str, description: str, *, limit: str, status: bool = False, fai
         rows(_statement(limit=limit, status=status, failed=failed)),
         units={"Latency": "ms", "First token": "ms"},
         hidden=["org_id_value", "user_id_value"],
-        link={"User": link("Open this person", "user", org=field("org_id_value"), user=field("user_id_value"))},
+        link={"User": link("Open this user", "user", org=field("org_id_value"), user=field("user_id_value"))},
         overrides=[_colored(), override("Time", custom__width=190)],
         **{"size": (24, 12), **more},
     )
@@ -96,7 +96,7 @@ def _statement(*, limit: str, status: bool, failed: bool) -> str:
         f"{sql.linkable('event.org_id')} AS org_id_value",
         f"{sql.linkable('event.user_id')} AS user_id_value",
     ]
-    # The order begins with the hour because the table's does: the newest hours are read, and no more than needed.
+    # Starts with the hour, like the sorting key of the table, so that only the newest hours are read.
     order = "toStartOfHour(event.occurred_at) DESC, event.occurred_at DESC, UUIDToNum(event.event_id) DESC"
     chosen, conditions = ",\n  ".join(columns), "\n  AND ".join(where)
     return with_names(

@@ -1,4 +1,4 @@
-"""Models: which one costs, for which kind of token, and how fast it answers."""
+"""Models: cost by model and token type, and latency."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NAME = "concat(usage.provider, ' / ', usage.model)"
 
 
 def build() -> Json:
-    """The ten costliest models, cost against latency, and all of them in a table."""
+    """Return the board: the ten most expensive models, cost against latency, and a table of all models."""
     panels = [
         _top(),
         _efficiency(),
@@ -35,7 +35,7 @@ def build() -> Json:
     return board(
         "models",
         "Models",
-        "Which models cost how much, for which tokens, and how fast they answer.",
+        "Cost by model and token type, and latency.",
         panels,
         variables=standard(),
         annotations=[new_prices()],
@@ -47,13 +47,13 @@ def _over_time() -> list[Json]:
     return [
         over_time(
             "Cost by model",
-            "The ten models that cost most in the range; the rest together as other. A click opens its calls.",
+            "The ten most expensive models of the range; the rest as other. Click to list the calls.",
             [series(sql.by("usage.model", sql.drawn("cost"), ("model",), ("cost",)))],
             links=[link("Calls of this model", "log", model=SERIES)],
         ),
         over_time(
             "Tokens by model",
-            "All tokens of the ten models that used most in the range; the rest together as other.",
+            "Tokens of the ten models with the most tokens in the range; the rest as other.",
             [series(tokens)],
             defaults={"displayName": "${__field.labels.name}"},
             links=[link("Calls of this model", "log", model=SERIES)],
@@ -65,13 +65,13 @@ def _providers() -> list[Json]:
     return [
         over_time(
             "Cost by provider",
-            "The ten providers that cost most in the range; the rest together as other. A click opens its errors.",
+            "The ten most expensive providers of the range; the rest as other. Click to open the errors.",
             [series(sql.by("usage.provider", sql.drawn("cost"), ("provider",), ("cost",)))],
             links=[link("Errors of this provider", "errors", provider=SERIES)],
         ),
         shown(
             "Providers",
-            "Who was paid, or would have been for calls on a school's own keys.",
+            "Providers, including calls on a school's own keys.",
             breakdown({"Provider": "usage.provider"}, ("provider",)),
             ("provider",),
             link={"Provider": to("Errors of this provider", "errors", "provider")},
@@ -91,8 +91,8 @@ def _top() -> Json:
     tail = f"GROUP BY usage.provider, usage.model\nORDER BY sum(usage.cost) DESC, name\nLIMIT {sql.TOP}"
     return _bars(
         "Top 10 models",
-        "The ten models that cost most, and for what: uncached input, output, cache reads and writes; other is audio, "
-        "characters, seconds, images and tool calls.",
+        "The ten most expensive models, by uncached input, output, cache reads and writes; other is audio, characters, "
+        "seconds, images and tool calls.",
         rows(sql.select(columns, usage(_MODEL, ("cost", *COMPONENTS)), tail)),
     )
 
@@ -158,8 +158,8 @@ def _efficiency() -> Json:
 def _models() -> Json:
     return shown(
         "Models",
-        "Every model with usage in the range. Cost 0 with tokens is a free or local model, or one without a price: "
-        "the Overview lists those.",
+        "Every model with usage in the range. Cost 0 with tokens means a free, local or unpriced model; the "
+        "Overview board lists unpriced models.",
         breakdown({"Provider": "usage.provider", "Model": "usage.model"}, _MODEL),
         _MODEL,
         link={"Model": to_log("provider", "model"), "Errors": to("Its errors", "errors", "provider", "model")},
@@ -170,7 +170,7 @@ def _models() -> Json:
 def _latency() -> Json:
     return over_time(
         "Latency",
-        "Half, 95 % and 99 % of the calls were answered within this time. Percentiles below a day read single calls.",
+        "50th, 95th and 99th percentile. Steps shorter than a day read single calls.",
         [series(latency.over_time())],
         size=(12, 10),
         unit="ms",
@@ -189,11 +189,11 @@ def _latency_by_model() -> Json:
     )
     return table(
         "Latency by model",
-        "Percentiles from counts in bins a sixteenth of a doubling wide: off by 4.4 % at most.",
+        "Percentiles from a histogram with 16 bins per power of two; maximum error 4.4 %.",
         rows(with_names(found)),
         size=(12, 10),
         units={"p50": "ms", "p95": "ms", "p99": "ms"},
         hidden=["provider_value", "model_value"],
         link={"Model": to_log("provider", "model")},
-        empty="No call in this window tells its latency",
+        empty="No call in this range has a latency",
     )

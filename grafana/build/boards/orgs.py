@@ -1,4 +1,4 @@
-"""Schools and orgs: which school, and which role in it, spends what."""
+"""Schools and orgs: cost by school and by role."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from grafana.build.variables import standard
 
 
 def build() -> Json:
-    """Tables with totals, and the same over time."""
+    """Return the board: tables with totals, and cost over time."""
     by_name = sql.by(sql.org_name(), sql.drawn("cost"), ("org_id",), ("cost",))
     panels = [
         over_time(
             "Cost by school",
-            "The ten schools that cost most in the range; the rest together as other.",
+            "The ten most expensive schools of the range; the rest as other.",
             [series(by_name)],
         ),
         _schools(),
         over_time(
             "Cost by role over time",
-            "What each role cost. A click lists the people of the role.",
+            "Cost by role. Click to list the users of the role.",
             [series(sql.by(sql.shown("usage.role"), sql.drawn("cost"), ("role",), ("cost",)))],
             links=[link("Users of this role", "users", role=SERIES)],
         ),
@@ -33,7 +33,7 @@ def build() -> Json:
     return board(
         "orgs",
         "Schools and orgs",
-        "Which school spends what, on whose key, and who in it.",
+        "Cost by school, key source and role.",
         panels,
         variables=standard(),
         annotations=[new_prices()],
@@ -46,8 +46,8 @@ def _schools() -> Json:
     found = breakdown(names, ("org_id",), users="Users", more=more, measures=("chargeable_cost",))
     return shown(
         "Schools",
-        "All schools with usage in the range, costliest first, and their sum. Chargeable cost leaves out calls on a "
-        "school's own keys. A click opens the school.",
+        "All schools with usage in the range, most expensive first, with totals. Chargeable cost excludes calls on a "
+        "school's own keys. Click to open the school.",
         found,
         ("org_id",),
         link={"School": to("Open this school", "overview", "org_id")},
@@ -58,7 +58,7 @@ def _schools() -> Json:
 def _roles() -> Json:
     return shown(
         "Roles",
-        "The role a person had when the call was made; a dash for calls without a known person.",
+        "Role of the user at the time of the call; a dash for calls without a known user.",
         breakdown({"Role": sql.shown("usage.role")}, ("role",), users="Users"),
         ("role",),
         link={"Role": to("Users of this role", "users", "role")},
@@ -71,7 +71,7 @@ def _share_of_roles() -> Json:
     tail = "GROUP BY usage.role\nORDER BY sum(usage.cost) DESC"
     return donut(
         "Cost by role",
-        "Shares of the cost of the range.",
+        "Share of the cost of the range.",
         rows(sql.select(columns, usage(("role",), ("cost",)), tail)),
         size=(8, 10),
     )

@@ -1,4 +1,4 @@
-"""Overview: what it costs, whether that is more than before, where the month will end, and whether to trust it."""
+"""Overview: cost, its change, the projection to the end of the month, and data quality."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _DASHED = {"custom__drawStyle": "line", "custom__lineStyle": {"fill": "dash", "d
 
 
 def build() -> Json:
-    """The board that admins open first."""
+    """Return the board that admins open first."""
     panels = [
-        row("This window, and the change from the one before"),
+        row("This range, compared with the previous one"),
         *_figures(),
         row("This month"),
         *_month(),
         row("Over time"),
         *_over_time(),
-        row("Can these figures be trusted?"),
+        row("Data quality"),
         *_trust(),
     ]
     return board(
         "overview",
         "Overview",
-        "What AI usage costs, whether that is more than before, and where the month will end.",
+        "What AI usage costs, how that has changed, and where the month will end.",
         panels,
         variables=standard(),
         annotations=[new_prices()],
@@ -42,12 +42,12 @@ def _figures() -> list[Json]:
     amounts = [
         sql.amount("Cost", "cost"),
         sql.amount("Chargeable", "chargeable_cost"),
-        sql.amount("Saved by caches", "cache_savings"),
+        sql.amount("Cache savings", "cache_savings"),
     ]
     return [
         stat(
             "Cost",
-            "List price of all calls; without those on a school's own keys; what prompt caches saved.",
+            "List price of all calls; chargeable: without calls on a school's own keys; savings from prompt caching.",
             series(sql.compared(amounts, (), cost)),
             size=(12, 4),
             change="inverted",
@@ -70,7 +70,7 @@ def _calls() -> Json:
     ]
     return stat(
         "Calls",
-        "Calls made, the share of them that did not fail, and how many providers and models answered.",
+        "Calls, the share that did not fail, and the number of providers and models in use.",
         series(sql.compared(columns, ("provider", "model"), ("requests", "errors"))),
         size=(12, 4),
         units={"Success rate": "percentunit"},
@@ -83,11 +83,11 @@ def _tokens() -> Json:
         f'{sql.tokens()} AS "All tokens"',
         f'{sql.total(*sql.PROMPT)} AS "Prompt"',
         f'{sql.total(*sql.COMPLETION)} AS "Completion"',
-        f'{sql.total("cache_read_tokens")} AS "From a cache"',
+        f'{sql.total("cache_read_tokens")} AS "Cache reads"',
     ]
     return stat(
         "Tokens",
-        "Prompt tokens include those read from and written to a cache, and audio; completions include reasoning.",
+        "Prompt tokens include cache reads, cache writes and audio; completion tokens include reasoning.",
         series(sql.compared(columns, (), TOKENS)),
         size=(10, 4),
         change="same_as_value",
@@ -99,7 +99,7 @@ def _users() -> Json:
     columns = [f'uniqExactIf((usage.org_id, usage.user_id), {people}) AS "Users"']
     return stat(
         "Users",
-        "People who made at least one call. Calls without a person belong to system, which is none.",
+        "Users with at least one call. Calls without a user belong to system, which is not counted.",
         series(sql.compared(columns, ("org_id", "user_id"), ("requests",))),
         size=(3, 4),
         change="same_as_value",
@@ -117,18 +117,18 @@ def _busiest() -> Json:
     first = 'ORDER BY "Calls" DESC, usage.org_id, usage.user_id\nLIMIT 1'
     return stat(
         "Most active user",
-        "The person who made most calls. A click opens the person.",
+        "The user with the most calls. Click to open the user.",
         rows(sql.select(columns, usage(person, ("requests",)), f"{tail}\n{first}")),
         size=(5, 4),
         fields="/^(Most active user|Calls)$/",
-        links=[link("Open this person", "user", org=field("org_id_value"), user=field("user_id_value"))],
+        links=[link("Open this user", "user", org=field("org_id_value"), user=field("user_id_value"))],
     )
 
 
 def _latency() -> Json:
     return stat(
         "Latency",
-        "Half, 95 % and 99 % of the calls were answered within this time.",
+        "50th, 95th and 99th percentile of the latency of a call.",
         series(latency.compared()),
         size=(6, 4),
         unit="ms",
@@ -137,12 +137,12 @@ def _latency() -> Json:
 
 
 def _month() -> list[Json]:
-    few = "Fewer than 7 days with usage: too few to project"
+    few = "Fewer than 7 days with usage: not enough for a projection"
     curve = panel(
         "trend",
-        "Spend of the month, day by day",
-        "Solid: spent so far. Dashed: projected from the days of the chosen range, with the interval that holds the "
-        "month's end in 8 of 10 months. The month is the one in which the range ends.",
+        "Cumulative spend this month",
+        "Solid: spend so far. Dashed: projection from the days of the range, with its 80 % prediction interval. The "
+        "month is the one in which the range ends.",
         [rows(projection.month_curve())],
         size=(16, 9),
         overrides=_curve(),
@@ -154,8 +154,8 @@ def _month() -> list[Json]:
         },
     )
     figures = stat(
-        "Projection to the month's end",
-        "Least squares on the complete days of the range, plus what is already spent; an 80 % prediction interval.",
+        "Projection to month end",
+        "Linear regression over the complete days of the range, plus spend so far; with an 80 % prediction interval.",
         rows(projection.month_end()),
         size=(8, 9),
         empty=few,
@@ -181,22 +181,22 @@ def _over_time() -> list[Json]:
     return [
         over_time(
             "Cost and tokens over time",
-            "Bars: cost. Line, right axis: tokens. Dashed: projected cost of the days to come, where the range reaches "
-            "beyond now (choose This month).",
+            "Bars: cost. Line, right axis: tokens. Dashed: projected cost of future days, if the range includes them "
+            "(choose This month).",
             [series(sql.over_time(columns, (), measures)), series(projection.days_ahead(), "B")],
             stacked=False,
             overrides=[override("Tokens", unit="short", **tokens), override("/^Projected/", **_DASHED)],
         ),
         over_time(
             "Cost by feature",
-            "The ten features that cost most in the range; the rest together as other. A click opens the feature.",
+            "The ten most expensive features of the range; the rest as other. Click to open the feature.",
             [series(sql.by("usage.feature", sql.drawn("cost"), ("feature",), ("cost",)))],
             size=(12, 10),
             links=[link("Open this feature", "features", feature=SERIES)],
         ),
         over_time(
             "Cost by school",
-            "The ten schools that cost most in the range; the rest together as other.",
+            "The ten most expensive schools of the range; the rest as other.",
             [series(sql.by(sql.org_name(), sql.drawn("cost"), ("org_id",), ("cost",)))],
             size=(12, 10),
         ),
@@ -208,7 +208,7 @@ def _trust() -> list[Json]:
     return [
         stat(
             "Freshness",
-            "When the newest event occurred that is counted, in any school. Figures are complete up to then.",
+            "Time of the newest stored event of any school. Figures are complete up to this time.",
             rows(newest),
             size=(6, 8),
             unit="dateTimeFromNow",
@@ -224,39 +224,39 @@ def _unpriced() -> Json:
     columns = [
         'usage.provider AS "Provider"',
         'usage.model AS "Model"',
-        f'{sql.total("unpriced_requests")} AS "Without a price"',
-        f'{sql.total("partial_requests")} AS "Price lacks a unit"',
+        f'{sql.total("unpriced_requests")} AS "Unpriced"',
+        f'{sql.total("partial_requests")} AS "Partially priced"',
         f'{sql.tokens()} AS "Tokens"',
         sql.value_of("model"),
     ]
-    missing = '"Without a price" > 0 OR "Price lacks a unit" > 0'
-    order = '"Without a price" + "Price lacks a unit" DESC'
+    missing = '"Unpriced" > 0 OR "Partially priced" > 0'
+    order = '"Unpriced" + "Partially priced" DESC'
     tail = f"GROUP BY usage.provider, usage.model\nHAVING {missing}\nORDER BY {order}"
     return table(
         "Unpriced usage",
-        "Models that were used and have no price, or none for some unit. Their cost is too low until repriced.",
+        "Models without a price, or without a price for some unit. Their cost is too low until repriced.",
         rows(sql.select(columns, usage(("provider", "model"), measures), tail)),
         size=(12, 8),
         hidden=["model_value"],
         link={"Model": link("Calls of this model", "log", model=field("model_value"))},
-        empty="Every call in this window has a price",
+        empty="Every call in this range is priced",
     )
 
 
 def _rate() -> Json:
     found = with_names(
-        "SELECT if(${currency:singlequote} = 'USD', 'the prices themselves', max(source)) AS \"Source\",\n"
-        "  if(${currency:singlequote} = 'USD', NULL, max(rate_date)) AS \"Of\",\n"
-        '  fx AS "For one USD"\n'
+        "SELECT if(${currency:singlequote} = 'USD', 'list prices', max(source)) AS \"Source\",\n"
+        "  if(${currency:singlequote} = 'USD', NULL, max(rate_date)) AS \"Rate date\",\n"
+        '  fx AS "Per USD"\n'
         "FROM fx_rates FINAL\n"
         "WHERE currency = ${currency:singlequote} AND rate_date <= toDate(w1 - 1, zone)\n"
     )
     return table(
-        "Rate of the chosen currency",
-        "Amounts in USD are exact. Others are converted at the newest rate dated on or before the range's last day.",
+        "Exchange rate",
+        "Amounts in USD are exact. Others are converted at the newest rate on or before the last day of the range.",
         rows(found),
         size=(6, 8),
-        units={"For one USD": "none", "Of": "time:YYYY-MM-DD"},
+        units={"Per USD": "none", "Rate date": "time:YYYY-MM-DD"},
         link={"Source": link("Schools in this currency", "orgs")},
         empty="No rate for this currency on or before the last day of the range",
     )

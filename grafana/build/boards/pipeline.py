@@ -1,4 +1,4 @@
-"""Pipeline: is everything that was spent counted, once, and soon? From Prometheus."""
+"""Pipeline: is all spend counted, exactly once, and promptly? Reads Prometheus."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _RATE = "[$__rate_interval]"
 
 
 def build() -> Json:
-    """What an SRE looks at first."""
+    """Return the board for SREs."""
     panels = [
         row("Now"),
         *_now(),
@@ -30,7 +30,7 @@ def build() -> Json:
     return board(
         "pipeline",
         "Pipeline",
-        "Lag, rates, dead letters, drift and the time of each step: is everything counted, once, and soon?",
+        "Lag, rates, dead letters, drift and step durations: is all spend counted, exactly once, and promptly?",
         panels,
         variables=[datasource("prometheus", "Prometheus", "prometheus", "spendmeter-prometheus")],
         since="now-6h",
@@ -48,7 +48,7 @@ def _now() -> list[Json]:
         ),
         _stat(
             "Lag",
-            "Age of the oldest record not yet stored, worst partition.",
+            "Age of the oldest record not yet stored, maximum over all partitions.",
             "max(spendmeter_consumer_lag_seconds)",
             "s",
         ),
@@ -60,8 +60,8 @@ def _now() -> list[Json]:
             steps=((None, "green"), (1, "red")),
         ),
         _stat(
-            "PausedChunk partitions",
-            "Partitions held after too many bad records in a row.",
+            "Stopped partitions",
+            "Partitions that are not processed: too many bad records in a row, or a worker fault.",
             "sum(spendmeter_partition_stopped)",
             "none",
             steps=((None, "green"), (1, "red")),
@@ -97,7 +97,7 @@ def _events() -> list[Json]:
     return [
         _lines(
             "Records read",
-            "A second, by what became of them. Duplicates are retries of emitters; each event counts once.",
+            "Records per second, by outcome. Duplicates are client retries; each event counts once.",
             promql(f"sum by (outcome) (rate(spendmeter_events_total{_RATE}))", "{{outcome}}"),
             unit="cps",
             style="bars",
@@ -110,35 +110,35 @@ def _events() -> list[Json]:
             unit="s",
         ),
         _lines(
-            "Waiting records",
+            "Lag in records by partition",
             "Records not yet stored.",
             promql("max by (partition) (spendmeter_consumer_lag_records)", "partition {{partition}}"),
             unit="short",
         ),
         _lines(
             "Dead letters",
-            "Records refused in each interval, by reason.",
+            "Records dead-lettered per interval, by error code.",
             promql("sum by (code) (increase(spendmeter_dead_letters_total[$__rate_interval]))", "{{code}}"),
             unit="short",
-            empty="No record was refused",
+            empty="No dead letters in this range",
             style="bars",
             stacked=True,
         ),
         _lines(
             "Unpriced events",
-            "Events in each interval with a used unit that has no rate.",
+            "Events per interval that used a unit without a price.",
             promql(
                 "sum by (provider, model, unit) (increase(spendmeter_unpriced_events_total[$__rate_interval]))",
                 "{{provider}} {{model}}: {{unit}}",
             ),
             unit="short",
-            empty="Every unit that was used has a rate",
+            empty="Every used unit has a price",
             style="bars",
             stacked=True,
         ),
         _lines(
-            "Unknown to the directory",
-            "Events in each interval whose org or user the directory does not know.",
+            "Not in the directory",
+            "Events per interval whose org or user is not in the directory.",
             promql("sum(increase(spendmeter_unknown_orgs_total[$__rate_interval]))", "orgs"),
             promql("sum(increase(spendmeter_unknown_users_total[$__rate_interval]))", "users", "B"),
             unit="short",
@@ -155,52 +155,52 @@ def _chunks() -> list[Json]:
     return [
         _lines(
             "Chunks stored",
-            "A second, by why they were closed: full, its time was up, or replayed for an earlier owner.",
+            "Chunks per second, by the reason they were closed: size, time, or recovery of a chunk left open.",
             promql(f"sum by (reason) (rate(spendmeter_chunks_total{_RATE}))", "{{reason}}"),
             unit="cps",
             style="bars",
             stacked=True,
         ),
         _lines(
-            "Records in a chunk",
-            "Half and 95 % of the chunks hold no more. Large ones spare the store.",
+            "Records per chunk",
+            "50th and 95th percentile. Larger chunks cost ClickHouse less.",
             promql(_quantile(0.5, "spendmeter_chunk_records"), "p50"),
             promql(_quantile(0.95, "spendmeter_chunk_records"), "p95", "B"),
             unit="short",
         ),
         _lines(
-            "Time of insert",
-            "Of the Arrow block, its views included, retries included.",
+            "Insert duration",
+            "50th and 95th percentile, including materialized views and retries.",
             promql(_quantile(0.5, "spendmeter_step_seconds", of='{step="insert"}'), "p50"),
             promql(_quantile(0.95, "spendmeter_step_seconds", of='{step="insert"}'), "p95", "B"),
             unit="s",
         ),
         _lines(
-            "Time of each step",
-            "95 % of the chunks pass the step within this time.",
+            "Step duration",
+            "95th percentile of each protocol step.",
             promql(_quantile(0.95, "spendmeter_step_seconds", by="step"), "{{step}}"),
             unit="s",
         ),
         _lines(
             "Retries",
-            "Attempts in each interval that failed and were made again: the store or the broker is away.",
+            "Failed and retried attempts per interval: ClickHouse or Kafka is unavailable.",
             promql("sum by (step) (increase(spendmeter_retries_total[$__rate_interval]))", "{{step}}"),
             unit="short",
-            empty="Nothing had to be tried again",
+            empty="No retries in this range",
             style="bars",
             stacked=True,
         ),
         _lines(
-            "Replayed chunks and directory",
-            "Chunks replayed for an earlier owner, rows put back that a killed store had lost, and directory records "
-            "read, in each interval.",
+            "Recovered chunks and directory",
+            "Per interval: chunks recovered from a previous owner, rows re-inserted after a ClickHouse crash, and "
+            "directory records read.",
             promql("sum(increase(spendmeter_recovered_chunks_total[$__rate_interval]))", "recovered chunks"),
             promql(
                 "sum by (outcome) (increase(spendmeter_directory_entries_total[$__rate_interval]))",
                 "directory {{outcome}}",
                 "B",
             ),
-            promql("sum(increase(spendmeter_rows_reinserted_total[$__rate_interval]))", "rows put back", "C"),
+            promql("sum(increase(spendmeter_rows_reinserted_total[$__rate_interval]))", "rows re-inserted", "C"),
             unit="short",
         ),
     ]
@@ -210,15 +210,15 @@ def _service() -> list[Json]:
     return [
         _lines(
             "Requests",
-            "Answers of the query service a second, by status.",
+            "Responses of the query service per second, by status class.",
             promql(f"sum by (status) (rate(spendmeter_http_requests_total{_RATE}))", "{{status}}"),
             unit="reqps",
             style="bars",
             stacked=True,
         ),
         _lines(
-            "Time of an answer",
-            "95 % of the answers of each route take no longer.",
+            "Response time",
+            "95th percentile by route.",
             promql(_quantile(0.95, "spendmeter_http_request_seconds", by="route"), "{{route}}"),
             unit="s",
         ),
@@ -229,54 +229,54 @@ def _spend() -> list[Json]:
     return [
         _lines(
             "Spend of the last hour",
-            "USD without calls on schools' own keys: the ten schools that spend most.",
+            "USD, without calls on schools' own keys: the ten schools with the highest spend.",
             promql('topk(10, max by (key) (spendmeter_spend_usd{scope="org", window="1h"}))', "{{key}}"),
             unit="currencyUSD",
-            empty="Nothing was spent in the last hour, or the spend guard does not run",
+            empty="No spend in the last hour, or the spend guard is not running",
         ),
         _lines(
             "Failed calls by provider",
-            "Share of the calls of the interval that failed.",
+            "Share of calls per interval that failed.",
             promql(
                 f'sum by (provider) (rate(spendmeter_calls_total{{status="error"}}{_RATE}))'
                 f" / sum by (provider) (rate(spendmeter_calls_total{_RATE}))",
                 "{{provider}}",
             ),
             unit="percentunit",
-            empty="No call failed",
+            empty="No failed calls in this range",
         ),
         _lines(
-            "Budgets burnt too fast",
-            "Burn ratios above 1: at 1 a budget lasts exactly until the month's end.",
+            "Budget burn rate",
+            "Burn rates above 1. At 1 a budget lasts exactly until the end of the month.",
             promql('topk(10, spendmeter_budget_burn_ratio{window="1h"} > 1)', "{{scope}} {{key}} {{org}}"),
             unit="none",
-            empty="No budget burns faster than it lasts",
+            empty="No burn rate above 1",
         ),
         _lines(
             "Unusual spend",
-            "Robust standard deviations above the same hour of the last 14 days; an alert is told above 6.",
+            "Robust standard deviations above the same hour of the last 14 days.",
             promql("topk(10, spendmeter_spend_spike_score > 3)", "{{scope}} {{key}} {{org}}"),
             unit="none",
-            empty="No spend is unusual",
+            empty="No unusual spend",
         ),
         _lines(
-            "Alerts told",
-            "By the spend guard, in each interval.",
+            "Spend guard alerts",
+            "Alerts published per interval.",
             promql(
                 "sum by (kind, scope) (increase(spendmeter_spend_guard_alerts_total[$__rate_interval]))",
-                "{{kind}} of {{scope}}",
+                "{{kind}} ({{scope}})",
             ),
             unit="short",
             style="bars",
             stacked=True,
-            empty="No alert was told",
+            empty="No alerts in this range",
         ),
         _lines(
-            "The guard's looks",
-            "Age of the newest look that ended, and the time that 95 % of the looks take.",
+            "Spend guard runs",
+            "Time since the last completed run, and the 95th percentile of the duration of a run.",
             promql("time() - max(spendmeter_spend_guard_last_run_timestamp_seconds > 0)", "age"),
             promql(_quantile(0.95, "spendmeter_spend_guard_run_seconds"), "p95", "B"),
             unit="s",
-            empty="The spend guard has not looked yet",
+            empty="The spend guard has not run yet",
         ),
     ]

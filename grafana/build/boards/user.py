@@ -1,4 +1,4 @@
-"""User: one person's footprint, all of it in the same window."""
+"""User: the usage of one user."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from grafana.build.variables import standard
 
 from spendmeter_rollups.catalogue.dimensions import TOKENS
 
-_NOBODY = "No usage of this person in this window with these filters"
+_NOBODY = "No usage of this user in this range with these filters"
 
 
 def build() -> Json:
-    """The drill-down from every list of people."""
+    """Return the board that every list of users links to."""
     spent = ("cost", "requests", "errors", *TOKENS)
     columns = [
         sql.amount("Cost", "cost"),
@@ -28,8 +28,8 @@ def build() -> Json:
     panels = [
         _identity(),
         stat(
-            "In this window",
-            "What this person used, and the change from the window before.",
+            "Usage",
+            "Usage of this user, compared with the previous range.",
             series(sql.compared(columns, (), spent)),
             size=(24, 4),
             change="same_as_value",
@@ -37,7 +37,7 @@ def build() -> Json:
         ),
         over_time(
             "Cost over time",
-            "This person's cost by feature.",
+            "Cost of this user by feature.",
             [series(sql.by("usage.feature", sql.drawn("cost"), ("feature",), ("cost",)))],
             size=(14, 10),
             empty=_NOBODY,
@@ -48,7 +48,7 @@ def build() -> Json:
     return board(
         "user",
         "User",
-        "Who a person is, what they used, on what, and their latest calls.",
+        "One user: identity, usage by feature, and latest calls.",
         panels,
         variables=standard(single=("org", "user")),
     )
@@ -63,18 +63,18 @@ def _identity() -> Json:
     )
     return table(
         "Identity",
-        "What the directory says today. Usage keeps the role and class of its time.",
+        "Current directory entry. Usage keeps the role and class at the time of the call.",
         rows(found),
         size=(24, 4),
         link={"Name": calls_of()},
-        empty="The directory does not know this person",
+        empty="This user is not in the directory",
     )
 
 
 def _features() -> Json:
     return shown(
         "Cost by feature",
-        "A click lists this person's calls of the feature.",
+        "Click to list the calls of this user with the feature.",
         breakdown({"Feature": "usage.feature"}, ("feature",)),
         ("feature",),
         link={"Feature": to("Calls of this feature", "log", "feature")},
@@ -86,7 +86,7 @@ def _features() -> Json:
 def _recent() -> Json:
     return calls(
         "Recent calls",
-        "The newest calls of this person in the window.",
+        "The newest calls of this user in the range.",
         limit="200",
         empty=_NOBODY,
     )

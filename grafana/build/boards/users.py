@@ -1,4 +1,4 @@
-"""Users: who uses what, and when last."""
+"""Users: usage by user, and last activity."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _MEASURES = ("cost", "requests", "errors", *TOKENS, "last_seen")
 
 
 def build() -> Json:
-    """One table of people; a click opens the person."""
+    """Return the board: cost by user over time, and a table of users."""
     label = f"concat({sql.user_name()}, ' · ', {sql.org_name()})"
     panels = [
         over_time(
             "Cost by user",
-            "The ten people who cost most in the range; the rest together as other. system is what nobody asked for.",
+            "The ten most expensive users of the range; the rest as other. system: calls without a user.",
             [series(sql.by(label, sql.drawn("cost"), _PERSON, ("cost",)))],
         ),
         _people(),
@@ -30,14 +30,14 @@ def build() -> Json:
     return board(
         "users",
         "Users",
-        "Who uses what, how much, on which feature most, and when last.",
+        "Usage by user, top feature, and last activity.",
         panels,
         variables=standard(),
     )
 
 
 def people() -> str:
-    """Rows by person, costliest first. Role, class and section are those of the newest call."""
+    """Rows by user, most expensive first. Role, class and section are those of the newest call."""
     latest = [f"argMax(usage.{name}, usage.last_seen) AS {name}" for name in ("role", "class_name", "section")]
     sums = [f"sum(usage.{name}) AS {name}" for name in _MEASURES if name != "last_seen"]
     inner = (
@@ -66,10 +66,10 @@ def people() -> str:
 
 
 def _people() -> Json:
-    person = link("Open this person", "user", org=field("org_id_value"), user=field("user_id_value"))
+    person = link("Open this user", "user", org=field("org_id_value"), user=field("user_id_value"))
     return table(
         "Users",
-        f"The {LIMIT} people who cost most. Role, class and section as of their newest call. A click opens the person.",
+        f"The {LIMIT} most expensive users. Role, class and section of the newest call. Click to open the user.",
         rows(people()),
         size=(24, 18),
         units={"Last active": "dateTimeFromNow"},

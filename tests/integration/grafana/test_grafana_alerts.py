@@ -26,8 +26,8 @@ from tests.support.records import event
 NOW = datetime(2026, 11, 18, 10, 20, tzinfo=UTC)
 QUIET = NOW - timedelta(hours=3)
 RULES = {rule["title"]: rule for rule in rules()}
-SPIKE, SILENCE = "SpendSpike", "No events are stored"
-UNPRICED, ERRORS = "Usage without a price", "A provider fails"
+SPIKE, SILENCE = "SpendSpike", "No events stored"
+UNPRICED, ERRORS = "Unpriced usage", "Provider errors"
 BUDGETS = ("Budget nearly used", "Budget burns too fast")
 MILLION = 1_000_000
 """Input tokens of gpt-4o-mini: 0.15 USD."""

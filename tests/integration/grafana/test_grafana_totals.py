@@ -100,7 +100,7 @@ def test_the_figures_of_the_overview(session: Session, client: TestClient, case:
             found |= both[which]
         assert found["Cost USD"] == close(expected["cost"])
         assert found["Chargeable USD"] == close(expected["chargeable_cost"])
-        assert found["Saved by caches USD"] == close(expected["cache_savings"])
+        assert found["Cache savings USD"] == close(expected["cache_savings"])
         assert found["Success rate"] == pytest.approx(expected["success_rate"], abs=1e-6)
         assert (found["Requests"], found["Providers"], found["Models"], found["Users"]) == (
             expected["requests"],
@@ -108,7 +108,7 @@ def test_the_figures_of_the_overview(session: Session, client: TestClient, case:
             expected["models"],
             expected["users"],
         )
-        assert (found["All tokens"], found["Prompt"], found["Completion"], found["From a cache"]) == (
+        assert (found["All tokens"], found["Prompt"], found["Completion"], found["Cache reads"]) == (
             expected["total_tokens"],
             expected["prompt_tokens"],
             expected["completion_tokens"],
@@ -186,7 +186,7 @@ def test_series_by_feature_add_up_to_the_whole(session: Session, client: TestCli
 def test_errors_caches_and_the_heatmap(session: Session, client: TestClient, case: Case) -> None:
     errors = told(client, case, "errors")
     assert shown(session, case, "errors", "Errors A")[-1]["Errors"] == errors["errors"]
-    kinds = shown(session, case, "errors", "Kinds of errors A")
+    kinds = shown(session, case, "errors", "Errors by model and type A")
     assert sum(row["Errors"] for row in kinds) == errors["errors"]
     cache = told(client, case, "cache")
     figures = shown(session, case, "cache", "Prompt cache A")[-1]
@@ -194,7 +194,7 @@ def test_errors_caches_and_the_heatmap(session: Session, client: TestClient, cas
     assert figures["Saved USD"] == close(cache["totals"]["savings"])
     skipped = {
         (row["Provider"], row["Model"], row["Calls"])
-        for row in shown(session, case, "cache", "Models left out of savings A")
+        for row in shown(session, case, "cache", "Calls excluded from savings A")
     }
     assert skipped == {(row["provider"], row["model"], row["requests"]) for row in cache["skipped_models"]}
     cells = {
@@ -211,7 +211,7 @@ def test_errors_caches_and_the_heatmap(session: Session, client: TestClient, cas
 @pytest.mark.parametrize("case", [case for case in CASES if case.end == NOW], ids=lambda case: case.name)
 def test_the_projection_and_its_interval(session: Session, client: TestClient, case: Case) -> None:
     body = told(client, case, "projection")
-    rows = shown(session, case, "overview", "Projection to the month's end A")
+    rows = shown(session, case, "overview", "Projection to month end A")
     if body["status"] == "insufficient_data":
         assert rows == []
         return
@@ -220,7 +220,7 @@ def test_the_projection_and_its_interval(session: Session, client: TestClient, c
     assert row["Projected USD"] == pytest.approx(float(body["projected"]), rel=1e-4)
     margin = float(body["upper"]) - float(body["lower"])
     assert row["At most USD"] - row["At least USD"] == pytest.approx(margin, rel=2e-4)
-    curve = shown(session, case, "overview", "Spend of the month, day by day A")
+    curve = shown(session, case, "overview", "Cumulative spend this month A")
     assert curve[-1]["Projected USD"] == pytest.approx(row["Projected USD"])
     ahead = shown(session, case, "overview", "Cost and tokens over time B")
     assert [point["Projected USD"] for point in ahead] == [

@@ -41,7 +41,7 @@ def ingest() -> str:
     shown = {carrier: median(found) for carrier, found in rates.items()}
     rows = [
         ("the worker", shown["worker"], f"{shown['worker'] / shown['faust']:.1f} x plain Faust"),
-        ("the worker, no guarantees", shown["unguarded"], "no measurable difference; see the cost of the protocol"),
+        ("the worker, no guarantees", shown["unguarded"], f"{shown['unguarded'] / shown['faust']:.1f} x plain Faust"),
         ("plain Faust agent, `noack_take`", shown["faust"], "1"),
     ]
     table = "\n".join(f"| {name} | {rate:,.0f} | {ratio} |" for name, rate, ratio in rows)
@@ -69,9 +69,12 @@ def protocol() -> str:
         ("kept, median of the rounds", f"{median(kept):.0%}"),
     ]
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
+    # A median inside the spread of the rounds is noise, not a result.
+    verdict = "no measurable cost" if min(kept) < 1 < max(kept) else f"{1 - median(kept):.0%} of the throughput"
     return (
-        f"What exactly-once costs: {_EVENTS:,} events drain from 4 partitions into an empty store, {_PROTOCOL_ROUNDS}"
-        f" rounds in turn. Round by round it keeps {', '.join(f'{ratio:.0%}' for ratio in kept)}.\n\n"
+        f"Cost of exactly-once: **{verdict}**. {_EVENTS:,} events are drained from 4 partitions into an empty store, in"
+        f" {_PROTOCOL_ROUNDS} alternating rounds; throughput with the protocol relative to throughput without it, per"
+        f" round: {', '.join(f'{ratio:.0%}' for ratio in kept)}.\n\n"
         f"| | events/s |\n|---|---:|\n{table}"
     )
 

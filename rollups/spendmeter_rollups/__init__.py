@@ -1,4 +1,4 @@
-"""The query service: every breakdown of LLM spend, exact and fast, over HTTP."""
+"""The query service: exact breakdowns of LLM usage and spend over HTTP."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Authenticator", "Credential", "ServiceSettings", "create_app"]
 
 
 def __getattr__(name: str) -> Any:
-    # Every command reads the settings at its start; only two of them need the web framework, which loads slowly.
+    # Every command imports the settings; only two commands need the web framework, which is slow to import.
     if name == "create_app":
         from spendmeter_rollups.app import create_app
 

@@ -1,4 +1,4 @@
-"""The query service as an ASGI app."""
+"""The ASGI app of the query service."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette_compress import CompressMiddleware
 
 from spendmeter_clickhouse import Store
-from spendmeter_rollups.access.admission import Admission, Turns
+from spendmeter_rollups.access.admission import Admission, QueryLimits
 from spendmeter_rollups.access.api_keys import ApiKeys
 from spendmeter_rollups.access.auth import AdminKey, Authenticator
 from spendmeter_rollups.access.oidc import OidcTokens
@@ -50,20 +50,20 @@ def create_app(
     clock: Callable[[], datetime] = utc_now,
     failures: Callable[[], Mapping[str, str]] = dict,
 ) -> FastAPI:
-    """An app over `store`, which must be migrated. Its metrics go to `registry`.
+    """Create an app over `store`, which must be migrated. Metrics are registered in `registry`.
 
-    :param authenticators: asked after the key and the issuer of `settings`, and the stored API keys.
-    :param failures: name → reason of what else fails in this process; `/readyz` answers 503 with it.
+    :param authenticators: tried after those of `settings` and the stored API keys.
+    :param failures: failed parts of this process, name → reason; `/readyz` returns 503 with them.
     """
     registry = registry or CollectorRegistry()
     app = FastAPI(
         title="Spendmeter",
-        description="Who spends what on which LLM feature.",
+        description="LLM usage and spend by org, user, feature and model.",
         version="1",
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
-        # A redirect to a path with or without a slash is built from the Host header, which anyone may send.
+        # Slash redirects are built from the Host header, which the client controls.
         redirect_slashes=False,
     )
     app.state.service = _service(store, settings, authenticators, clock)
@@ -100,7 +100,7 @@ def _service(
         rate_limit=RateLimit(per_minute=settings.requests_per_minute),
         cache=AnswerCache(seconds=settings.answer_cache_seconds, most_bytes=settings.answer_cache_bytes),
         admission=Admission(per_credential=settings.requests_at_once, overall=settings.requests_at_once_overall),
-        turns=Turns(per_credential=settings.queries_at_once),
+        query_limits=QueryLimits(per_credential=settings.queries_at_once),
         compute=ComputeThread(),
         readiness=Readiness(Reader(store.reader(size=1), settings)),
         clock=clock,
@@ -110,8 +110,8 @@ def _service(
 def _authenticators(store: Store, settings: ServiceSettings, clock: Callable[[], datetime]) -> Iterator[Authenticator]:
     if settings.admin_key:
         yield AdminKey(settings.admin_key)
-    # Keys are looked up by the writing login: the reading one, which callers' questions run in, cannot see them. In a
-    # session of their own, so that a caller does not wait for what others write.
+    # The read-only login of queries has no access to API keys, so the writing login reads them, in its own session:
+    # authentication must not wait for writes.
     yield ApiKeys(store.session("keys"), clock=clock)
     if settings.oidc_issuer:
         yield OidcTokens(

@@ -1,7 +1,7 @@
-"""Refusals as RFC 9457 problem JSON: what was wrong with which parameter, and what is allowed.
+"""Errors as RFC 9457 problem JSON, with the invalid parameters and their allowed values.
 
-A query parameter that cannot be used is 422; an unknown segment of the path is 404; no credential is 401 and
-one that may not is 403; what is there already is 409; a store that does not answer, or not within its limits, is 503.
+401: no valid credential; 403: credential without permission; 404: unknown path segment; 409: exists already;
+422: invalid query parameter; 503: ClickHouse unreachable, or query limits exceeded.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from starlette.types import Scope
 from spendmeter_clickhouse import StoreError, StoreUnreachableError
 
 MEDIA_TYPE: Final = "application/problem+json"
-_MOST_FAULTS: Final = 20
-_TOO_HEAVY: Final = "The question took more time, memory or rows than allowed: ask for a shorter window or filter it."
+_MAX_FAULTS: Final = 20
+_TOO_HEAVY: Final = "The query exceeded its time, memory or row limit: request a shorter window or add filters."
 _LIMIT_ERRORS: Final = ("TIMEOUT_EXCEEDED", "TOO_SLOW", "MEMORY_LIMIT_EXCEEDED", "TOO_MANY_ROWS", "TOO_MANY_BYTES")
 
 
 class Fault(BaseModel):
-    """One parameter that was refused."""
+    """One invalid parameter."""
 
     parameter: str
     detail: str
@@ -40,12 +40,12 @@ class ProblemAnswer(BaseModel):
     title: str
     status: int
     detail: str
-    instance: str = Field(description="the path that was asked")
+    instance: str = Field(description="the path of the request")
     errors: list[Fault] = []
 
 
 class Problem(Exception):
-    """Ends a request with a problem answer. `kind` is the last part of its type URN."""
+    """An error that ends a request with a problem answer. `kind` is the last part of its type URN."""
 
     def __init__(
         self,
@@ -67,29 +67,29 @@ class Problem(Exception):
 
 
 def invalid_parameter(parameter: str, detail: str, *, allowed: Sequence[str] | None = None) -> Problem:
-    """A query parameter that cannot be used."""
+    """Return the problem for an invalid query parameter."""
     return invalid_parameters([_fault(parameter, detail, allowed)])
 
 
 def invalid_parameters(faults: Sequence[Fault]) -> Problem:
-    """Several at once, so that a caller mends them in one go."""
+    """Return one problem for several invalid parameters, so that a caller can fix them all at once."""
     detail = "; ".join(f"{fault.parameter}: {fault.detail}" for fault in faults)
     return Problem(status=422, kind="invalid-parameter", title="Invalid parameter", detail=detail, errors=faults)
 
 
 def too_much(detail: str) -> Problem:
-    """A question whose answer would be too large, and what makes it smaller."""
+    """Return the problem for an answer that would be too large; `detail` says how to reduce it."""
     return Problem(status=422, kind="answer-too-large", title="Answer too large", detail=detail)
 
 
 def not_found(parameter: str, detail: str, *, allowed: Sequence[str] | None = None) -> Problem:
-    """A segment of the path that names nothing."""
+    """Return the problem for an unknown path segment."""
     fault = _fault(parameter, detail, allowed)
     return Problem(status=404, kind="not-found", title="Not found", detail=f"{parameter}: {detail}", errors=[fault])
 
 
 def unauthorized(detail: str) -> Problem:
-    """No credential, or none that is known."""
+    """Return the problem for a missing or invalid credential."""
     return Problem(
         status=401,
         kind="unauthorized",
@@ -100,19 +100,19 @@ def unauthorized(detail: str) -> Problem:
 
 
 def conflict(parameter: str, detail: str) -> Problem:
-    """What is asked for is there already."""
+    """Return the problem for a resource that exists already."""
     fault = _fault(parameter, detail, None)
     return Problem(status=409, kind="conflict", title="Conflict", detail=f"{parameter}: {detail}", errors=[fault])
 
 
 def forbidden(detail: str, *, parameter: str | None = None) -> Problem:
-    """A known credential that may not do this."""
+    """Return the problem for a credential without permission."""
     errors = [Fault(parameter=parameter, detail=detail)] if parameter else []
     return Problem(status=403, kind="forbidden", title="Forbidden", detail=detail, errors=errors)
 
 
 def install_problems(app: FastAPI) -> None:
-    """Make every error of `app` a problem answer."""
+    """Register handlers that turn every error of `app` into a problem answer."""
     app.exception_handler(Problem)(_on_problem)
     app.exception_handler(RequestValidationError)(_on_invalid)
     app.exception_handler(HTTPException)(_on_http)
@@ -120,11 +120,11 @@ def install_problems(app: FastAPI) -> None:
 
 
 def describe_problems(app: FastAPI) -> None:
-    """Give every problem its media type in the OpenAPI document, which knows of JSON alone."""
-    written = app.openapi
+    """Set the media type of problems in the OpenAPI document, where FastAPI writes application/json."""
+    original = app.openapi
 
-    def described() -> dict[str, Any]:
-        document = written()
+    def with_problem_media_type() -> dict[str, Any]:
+        document = original()
         operations = [operation for item in document["paths"].values() for operation in item.values()]
         for answer in (answer for operation in operations for answer in operation["responses"].values()):
             schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
@@ -132,7 +132,7 @@ def describe_problems(app: FastAPI) -> None:
                 answer["content"] = {MEDIA_TYPE: {"schema": schema}}
         return document
 
-    app.openapi = described  # type: ignore[method-assign]
+    app.openapi = with_problem_media_type  # type: ignore[method-assign]
 
 
 def _fault(parameter: str, detail: str, allowed: Sequence[str] | None) -> Fault:
@@ -140,7 +140,7 @@ def _fault(parameter: str, detail: str, allowed: Sequence[str] | None) -> Fault:
 
 
 def render(request: Request, problem: Problem) -> JSONResponse:
-    """The answer for `problem`."""
+    """Return the response for `problem`."""
     answer = ProblemAnswer(
         type=f"urn:spendmeter:problem:{problem.kind}",
         title=problem.title,
@@ -153,10 +153,10 @@ def render(request: Request, problem: Problem) -> JSONResponse:
     return JSONResponse(body, status_code=problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 
-def failure(scope: Scope) -> Response:
-    """The answer where the service itself failed: nothing about why, which the log has under the request's id."""
+def internal_error(scope: Scope) -> Response:
+    """Return the response for an unexpected error, without the cause, which is logged with the request id."""
     problem = Problem(
-        status=500, kind="internal", title="Internal error", detail="The service failed. Its log says why."
+        status=500, kind="internal", title="Internal error", detail="The service failed. The log has the cause."
     )
     return render(Request(scope), problem)
 
@@ -166,8 +166,8 @@ async def _on_problem(request: Request, error: Problem) -> JSONResponse:
 
 
 async def _on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-    # As many as help: whoever sends thousands of faults must not get an answer many times that size.
-    faults = [_validation_fault(request, item) for item in error.errors()[:_MOST_FAULTS]]
+    # Bounded: a request with thousands of faults must not produce a response many times its size.
+    faults = [_validation_fault(request, item) for item in error.errors()[:_MAX_FAULTS]]
     return render(request, invalid_parameters(faults))
 
 
@@ -186,18 +186,18 @@ async def _on_http(request: Request, error: HTTPException) -> JSONResponse:
 async def _on_store(request: Request, error: StoreError) -> JSONResponse:
     text = str(error)
     if isinstance(error, StoreUnreachableError):
-        kind, detail = "store-unreachable", "The store does not answer. Try again in a moment."
+        kind, detail = "store-unreachable", "ClickHouse is unreachable. Retry later."
     elif any(name in text for name in _LIMIT_ERRORS):
         kind, detail = "query-limit", _TOO_HEAVY
     else:
-        # The caller's parameters were checked before they reached the store: this is our mistake, and it is logged.
+        # Parameters are validated before they reach ClickHouse, so this is a bug: let the server log it.
         raise error
     return render(request, Problem(status=503, kind=kind, title="Service unavailable", detail=detail))
 
 
 def _validation_fault(request: Request, item: dict[str, Any]) -> Fault:
     location = [str(part) for part in item["loc"]]
-    # A body is named by its field, below the name of its kind; a parameter by itself, above the number of its value.
+    # A body fault is located by (body, kind, field); a parameter fault by (query, name, index of the value).
     name = location[-1] if location[0] == "body" else location[min(1, len(location) - 1)]
     if item["type"] == "extra_forbidden":
         allowed = None if location[0] == "body" else _known_parameters(request)

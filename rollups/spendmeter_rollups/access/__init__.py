@@ -1,1 +1,1 @@
-"""Credentials, scopes and rate limits."""
+"""Authentication, scopes, rate limits and concurrency limits."""

@@ -1,4 +1,4 @@
-"""How many requests may be under way at once: of one credential, and of all together."""
+"""Concurrency limits: requests in progress per credential and overall, and queries per credential."""
 
 from __future__ import annotations
 
@@ -13,49 +13,49 @@ from spendmeter_rollups.problems import Problem
 
 
 class Admission:
-    """Counts in this process. What is admitted ends within its time limits, so refusals are short."""
+    """Limit the requests in progress in this process. Each request has a time limit, so rejections do not last."""
 
     def __init__(self, *, per_credential: int, overall: int) -> None:
         self._per_credential = per_credential
         self._overall = overall
-        self._under_way: Counter[tuple[str, str | None]] = Counter()
+        self._in_progress: Counter[tuple[str, str | None]] = Counter()
 
     @contextmanager
     def admit(self, credential: Credential) -> Iterator[None]:
-        """Raises `Problem`: 429 for a credential with too many requests under way, 503 where all together have."""
-        who = (credential.name, credential.org_id)
-        if self._under_way[who] >= self._per_credential:
-            raise _too_many(429, f"this credential may have {self._per_credential} requests under way")
-        if self._under_way.total() >= self._overall:
-            raise _too_many(503, f"the service answers {self._overall} requests at once")
-        self._under_way[who] += 1
+        """Count a request while it runs. Raises `Problem`: 429 above the credential's limit, 503 above the overall."""
+        owner = (credential.name, credential.org_id)
+        if self._in_progress[owner] >= self._per_credential:
+            raise _too_many(429, f"this credential already has {self._per_credential} requests in progress")
+        if self._in_progress.total() >= self._overall:
+            raise _too_many(503, f"the service already has {self._overall} requests in progress")
+        self._in_progress[owner] += 1
         try:
             yield
         finally:
-            self._under_way[who] -= 1
-            # A credential that asks no more must not stay in memory.
-            if not self._under_way[who]:
-                del self._under_way[who]
+            self._in_progress[owner] -= 1
+            # Do not keep idle credentials in memory.
+            if not self._in_progress[owner]:
+                del self._in_progress[owner]
 
 
 def _too_many(status: int, detail: str) -> Problem:
     return Problem(
         status=status,
         kind="too-many-at-once",
-        title="Too many requests at once",
-        detail=f"{detail}: try again in 1 s",
+        title="Too many concurrent requests",
+        detail=f"{detail}: retry in 1 s",
         headers={"Retry-After": "1"},
     )
 
 
-class Turns:
-    """How many queries of one credential run at once; the others wait in order. For one event loop."""
+class QueryLimits:
+    """Limit the concurrent queries of each credential; further ones wait in order. For use in one event loop."""
 
     def __init__(self, *, per_credential: int) -> None:
         self._per_credential = per_credential
-        # Kept while a request refers to it.
-        self._of: WeakValueDictionary[Hashable, asyncio.Semaphore] = WeakValueDictionary()
+        # An entry lives as long as a request refers to it.
+        self._semaphores: WeakValueDictionary[Hashable, asyncio.Semaphore] = WeakValueDictionary()
 
-    def of(self, who: Hashable) -> asyncio.Semaphore:
-        """The turn of a credential, to be taken around each query."""
-        return self._of.setdefault(who, asyncio.Semaphore(self._per_credential))
+    def of(self, owner: Hashable) -> asyncio.Semaphore:
+        """Return the semaphore of a credential, to be acquired around each query."""
+        return self._semaphores.setdefault(owner, asyncio.Semaphore(self._per_credential))

@@ -1,4 +1,4 @@
-"""Recognises the keys that `spendmeter apikey` made."""
+"""Authenticate API keys created with `spendmeter apikey`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from spendmeter_clickhouse.api_keys import ApiKey, digest_of, list_keys, prefix_
 from spendmeter_rollups.access.auth import Credential, Limits
 
 REFRESH_SECONDS: Final = 5.0
-"""How long a revoked key may still be let in."""
+"""A revoked key may be accepted for this long."""
 _NEW_KEY_SECONDS: Final = 1.0
-"""How soon the store is asked again for a prefix that is not known: a flood of wrong keys must not become one of
-queries."""
+"""Minimum interval between refreshes for unknown prefixes: a flood of wrong keys must not cause a flood of queries."""
 
 
 class ApiKeys:
-    """Keeps all valid keys in memory, and reads them again every few seconds. Raises `StoreError` where it cannot."""
+    """All valid keys, cached in memory and refreshed every few seconds. Raises `StoreError` if they cannot be read."""
 
     def __init__(self, session: Session, *, clock: Callable[[], datetime]) -> None:
         self._session = session
@@ -31,13 +30,13 @@ class ApiKeys:
         self._reading = asyncio.Lock()
 
     async def authenticate(self, token: str) -> Credential | None:
-        """None for a key that was never made, was revoked, or is over."""
+        """Return the credential of `token`, or None for an unknown, revoked or expired key."""
         prefix = prefix_of(token)
         if not prefix.startswith("spm_"):
             return None
         await self._refresh(_NEW_KEY_SECONDS if prefix not in self._keys else REFRESH_SECONDS)
         key = self._keys.get(prefix)
-        # Digests, in constant time: how long a wrong key takes tells nothing about the right one.
+        # Compare digests in constant time to prevent timing attacks.
         if key is None or not hmac.compare_digest(digest_of(token), key.digest) or not key.valid(self._clock()):
             return None
         return Credential(f"key:{key.prefix}", frozenset(key.scopes), key.org_id or None, _limits(key))

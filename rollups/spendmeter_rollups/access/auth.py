@@ -1,7 +1,7 @@
-"""Who asks, and what that credential may see.
+"""Authentication, and what a credential may see.
 
-An authenticator turns a bearer token into a `Credential`, or says it does not know it. The service asks its
-authenticators in turn: the administrator's key, API keys (`api_keys`), tokens of an OIDC issuer (`oidc`).
+An authenticator resolves a bearer token to a `Credential`, or returns None for an unknown token. The service tries its
+authenticators in order: the administrator's key, API keys (`api_keys`), tokens of an OIDC issuer (`oidc`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from spendmeter_rollups.problems import forbidden, unauthorized
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one credential may use up. 0 is the service's own limit."""
+    """Limits of one credential. 0 means the service's default."""
 
     requests_per_minute: int = 0
     query_seconds: int = 0
@@ -28,7 +28,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A caller that was recognised. `org_id` is set for callers bound to one org."""
+    """An authenticated caller. `org_id` is set for callers restricted to one org."""
 
     name: str
     scopes: frozenset[str]
@@ -36,54 +36,54 @@ class Credential:
     limits: Limits = Limits()
 
     def orgs(self) -> tuple[str, ...] | None:
-        """The orgs this caller may see, perhaps none; None means every one."""
+        """Return the orgs this caller may see, possibly none; None means all."""
         if PLATFORM_READ in self.scopes:
             return None
         return (self.org_id,) if ORG_READ in self.scopes and self.org_id is not None else ()
 
     def visible_orgs(self) -> tuple[str, ...] | None:
-        """The orgs this caller may see; None means every one. Raises `Problem` where it may see none."""
+        """Return the orgs this caller may see; None means all. Raises `Problem` (403) if there are none."""
         orgs = self.orgs()
         if orgs == ():
-            raise forbidden(f"this credential needs the scope {PLATFORM_READ} or {ORG_READ}")
+            raise forbidden(f"this credential lacks the scope {PLATFORM_READ} or {ORG_READ}")
         return orgs
 
     def require(self, scope: str) -> None:
-        """Raises `Problem` (403) for a credential without `scope`."""
+        """Require `scope`. Raises `Problem` (403) for a credential without it."""
         if scope not in self.scopes:
-            raise forbidden(f"this credential needs the scope {scope}")
+            raise forbidden(f"this credential lacks the scope {scope}")
 
 
 class Authenticator(Protocol):
-    """Recognises one kind of token."""
+    """Authenticates one kind of token."""
 
     async def authenticate(self, token: str) -> Credential | None:
-        """The credential behind `token`, or None where this is not one of ours."""
+        """Return the credential of `token`, or None if this authenticator does not accept it."""
         ...
 
 
 class AdminKey:
-    """The one key from the settings."""
+    """The administrator's key from the settings."""
 
     def __init__(self, key: str) -> None:
         self._digest = _digest(key)
 
     async def authenticate(self, token: str) -> Credential | None:
-        """Compares digests in constant time, so that a wrong key's time tells nothing about the right one."""
+        """Compare digests in constant time to prevent timing attacks."""
         if not hmac.compare_digest(_digest(token), self._digest):
             return None
         return Credential("admin", frozenset((PLATFORM_READ, PLATFORM_WRITE)))
 
 
 async def authenticate(authenticators: Sequence[Authenticator], token: str | None) -> Credential:
-    """The first authenticator's word that counts. Raises `Problem` (401) where none knows the token."""
+    """Return the credential of the first authenticator that accepts `token`. Raises `Problem` (401) if none does."""
     if not token:
-        raise unauthorized("send a key as 'Authorization: Bearer KEY'")
+        raise unauthorized("missing API key: send 'Authorization: Bearer KEY'")
     for authenticator in authenticators:
         credential = await authenticator.authenticate(token)
         if credential is not None:
             return credential
-    raise unauthorized("this key is not known, or no longer")
+    raise unauthorized("unknown, expired or revoked API key")
 
 
 def _digest(key: str) -> bytes:

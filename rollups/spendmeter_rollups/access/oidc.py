@@ -1,8 +1,8 @@
-"""Recognises tokens of an OpenID Connect issuer: signed by a key it publishes, for us, and not over.
+"""Authenticate tokens of an OpenID Connect issuer: valid signature, our audience, not expired.
 
-The signature algorithms are pinned in the settings and all asymmetric: neither `none` nor a public key used as a
-shared secret can pass (RFC 8725, 3.1 and 3.2). `issuer_keys` finds the keys, and keeps made-up tokens away from the
-issuer.
+Signature algorithms are pinned in the settings and all asymmetric: neither `none` nor a public key used as a shared
+secret is accepted (RFC 8725, 3.1 and 3.2). `issuer_keys` fetches the keys, and protects the issuer from lookups for
+forged tokens.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from spendmeter_rollups.problems import Problem
 log = logging.getLogger(__name__)
 
 MOST_CHARACTERS: Final = 8192
-"""A longer token is refused unread: each one costs parsing, whoever made it."""
+"""Longer tokens are rejected before parsing."""
 _LONGEST_NAME: Final = 256
-"""Of a subject or an org: both become part of logs, of the audit log and of queries."""
+"""Of a subject or an org: both appear in logs, in the audit log and in queries."""
 _LEEWAY_SECONDS: Final = 30
-_NEEDED: Final = ("exp", "iat", "iss", "aud", "sub")
+_REQUIRED_CLAIMS: Final = ("exp", "iat", "iss", "aud", "sub")
 _JWT_DOTS: Final = 2
 
 
@@ -50,7 +50,7 @@ class OidcTokens:
         self._keys = IssuerKeys(issuer, cooldown_seconds=cooldown_seconds)
 
     async def authenticate(self, token: str) -> Credential | None:
-        """None for what is no token of this issuer for us. Raises `Problem` (503) where its keys cannot be had."""
+        """Return the credential of a valid token, else None. Raises `Problem` (503) without the issuer's keys."""
         if token.count(".") != _JWT_DOTS or len(token) > MOST_CHARACTERS:
             return None
         try:
@@ -58,13 +58,13 @@ class OidcTokens:
         except IssuerUnreachableError as error:
             raise _unreachable(error.seconds) from error
         except (PyJWTError, ValueError, RecursionError) as error:
-            # The reason helps an operator; the token itself, or a claim of it, must not be in a log.
-            log.info("token refused: %s", type(error).__name__)
+            # Log the reason only: tokens and claims must not appear in logs.
+            log.info("token rejected: %s", type(error).__name__)
             return None
         return self._credential(claims)
 
     def close(self) -> None:
-        """Stop asking the issuer."""
+        """Stop fetching keys."""
         self._keys.close()
 
     async def _verified(self, token: str) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class OidcTokens:
         kid = header.get("kid")
         if header.get("alg") not in self._algorithms or not isinstance(kid, str):
             raise jwt.InvalidAlgorithmError
-        self._refuse_unsigned(token)
+        self._check_claims(token)
         key = await self._keys.find(kid)
         if key is None:
             raise jwt.InvalidKeyError
@@ -83,14 +83,14 @@ class OidcTokens:
             issuer=self._issuer,
             audience=self._audience,
             leeway=_LEEWAY_SECONDS,
-            options={"require": list(_NEEDED)},
+            options={"require": list(_REQUIRED_CLAIMS)},
         )
         if not 0 < len(claims["sub"]) <= _LONGEST_NAME:
             raise jwt.InvalidTokenError
         return claims
 
-    def _refuse_unsigned(self, token: str) -> None:
-        """Raises `PyJWTError` for claims that no signature could make acceptable, before a key is looked for."""
+    def _check_claims(self, token: str) -> None:
+        """Check the claims before the key lookup. Raises `PyJWTError` for claims that no signature makes valid."""
         jwt.decode(
             token,
             algorithms=self._algorithms,
@@ -103,7 +103,7 @@ class OidcTokens:
                 "verify_nbf": True,
                 "verify_aud": True,
                 "verify_iss": True,
-                "require": list(_NEEDED),
+                "require": list(_REQUIRED_CLAIMS),
             },
         )
 
@@ -123,6 +123,6 @@ def _unreachable(seconds: int) -> Problem:
         status=503,
         kind="issuer-unreachable",
         title="Service unavailable",
-        detail="The identity provider does not answer, so this token cannot be checked. Try again in a moment.",
+        detail="The identity provider is unreachable, so this token cannot be verified. Retry later.",
         headers={"Retry-After": str(seconds)},
     )

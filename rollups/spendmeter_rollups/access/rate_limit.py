@@ -1,4 +1,4 @@
-"""How many requests a credential may make in a minute."""
+"""Requests per minute of each credential."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from spendmeter_rollups.problems import Problem
 
 
 class RateLimit:
-    """Counts in this process: behind a balancer each process lets the same number through."""
+    """A sliding-window counter in this process. Behind a load balancer, each process allows the full rate."""
 
     def __init__(self, *, per_minute: int) -> None:
         self._per_minute = per_minute
         self._limiter: SlidingWindowCounterRateLimiter | None = None
 
     async def count(self, credential: Credential) -> None:
-        """Raises `Problem` (429) where the last minute is used up, with the seconds until it is not."""
+        """Count one request. Raises `Problem` (429) above the limit, with the seconds to wait."""
         most = credential.limits.requests_per_minute or self._per_minute
         if not most:
             return
         if self._limiter is None:
-            # It needs the event loop, which an app that is only being put together does not have yet.
+            # Created on first use: it needs a running event loop.
             self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
         limit = RateLimitItemPerMinute(most)
-        who = (credential.name, credential.org_id or "")
-        if await self._limiter.hit(limit, *who):
+        owner = (credential.name, credential.org_id or "")
+        if await self._limiter.hit(limit, *owner):
             return
-        stats = await self._limiter.get_window_stats(limit, *who)
+        stats = await self._limiter.get_window_stats(limit, *owner)
         seconds = max(1, math.ceil(stats.reset_time - time.time()))
         raise Problem(
             status=429,
             kind="too-many-requests",
             title="Too many requests",
-            detail=f"this credential may make {most} requests a minute: try again in {seconds} s",
+            detail=f"this credential is limited to {most} requests per minute: retry in {seconds} s",
             headers={"Retry-After": str(seconds)},
         )

@@ -79,9 +79,9 @@ async def _daily(
     window = _window(scope.now, zone)
     about = replace(scope, window=window, zone=zone, filters=filters)
     edges = bucket_edges(window, "day", zone)
-    what = about.sums(columns, ("requests", "chargeable_cost"), edges=edges[:-1])
+    spec = about.sums(columns, ("requests", "chargeable_cost"), edges=edges[:-1])
     found: dict[Key, dict[date, Day]] = {}
-    for row in await reader.rows(queries.sums(what, about.pieces(what, end=edges[-1]))):
+    for row in await reader.rows(queries.sums(spec, about.pieces(spec, end=edges[-1]))):
         day = datetime.fromtimestamp(row["bucket"] / 1000, zone).date()
         found.setdefault(key_of(row, columns), {})[day] = Day(day, row["chargeable_cost"], row["requests"])
     return found

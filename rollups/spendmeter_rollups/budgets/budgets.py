@@ -146,7 +146,7 @@ async def one_budget(reader: Reader, scope: Scope, budget_id: UUID, *, visible: 
 
 
 @dataclass(frozen=True, slots=True)
-class BudgetDesk:
+class BudgetContext:
     """What defines a budget. `visible` are the orgs whose spend the caller may see; None is every one."""
 
     reader: Reader
@@ -155,7 +155,7 @@ class BudgetDesk:
     visible: tuple[str, ...] | None
 
 
-async def define_budget(desk: BudgetDesk, body: OrgBudget | UserBudget | FeatureBudget) -> BudgetAnswer:
+async def define_budget(context: BudgetContext, body: OrgBudget | UserBudget | FeatureBudget) -> BudgetAnswer:
     """Raises `Problem`: 409 where the same thing has a budget already, 422 for a currency without a rate."""
     budget = Budget(
         # The same thing has the same id, so that two requests at once cannot give it two budgets.
@@ -166,22 +166,22 @@ async def define_budget(desk: BudgetDesk, body: OrgBudget | UserBudget | Feature
         feature=_feature(body),
         amount=body.amount,
         currency=body.currency,
-        updated_at=desk.scope.now,
+        updated_at=context.scope.now,
     )
-    if any(each.budget_id == budget.budget_id for each in await list_budgets(desk.reader.session)):
+    if any(each.budget_id == budget.budget_id for each in await list_budgets(context.reader.session)):
         raise conflict("scope", f"this {body.scope} has a budget: PUT /v1/budgets/{budget.budget_id} changes it")
-    return await _written(desk, budget)
+    return await _written(context, budget)
 
 
-async def change_budget(desk: BudgetDesk, budget_id: UUID, limit: Limit) -> BudgetAnswer:
+async def change_budget(context: BudgetContext, budget_id: UUID, limit: Limit) -> BudgetAnswer:
     """Raises `Problem`: 404 for a budget that is not there, 422 for a currency without a rate."""
-    before = await _find(desk.reader, budget_id, None)
+    before = await _find(context.reader, budget_id, None)
     return await _written(
-        desk, replace(before, amount=limit.amount, currency=limit.currency, updated_at=desk.scope.now)
+        context, replace(before, amount=limit.amount, currency=limit.currency, updated_at=context.scope.now)
     )
 
 
-async def drop_budget(reader: Reader, writer: Session, budget_id: UUID, *, now: datetime) -> None:
+async def delete_stored_budget(reader: Reader, writer: Session, budget_id: UUID, *, now: datetime) -> None:
     """Raises `Problem` (404) for a budget that is not there."""
     budget = await _find(reader, budget_id, None)
     await write_budget(writer, replace(budget, updated_at=now), deleted=True)
@@ -202,23 +202,25 @@ async def _find(reader: Reader, budget_id: UUID, visible: tuple[str, ...] | None
     raise not_found("budget_id", "no such budget")
 
 
-async def _written(desk: BudgetDesk, budget: Budget) -> BudgetAnswer:
-    reader, scope = desk.reader, desk.scope
+async def _written(context: BudgetContext, budget: Budget) -> BudgetAnswer:
+    reader, scope = context.reader, context.scope
     if await rate_on(reader, budget.currency, local_date(scope.now, scope.zone)) is None:
         raise invalid_parameter("currency", f"no rate for {budget.currency!r} yet: see PUT /v1/fx-rates")
-    written = await write_budget(desk.writer, budget)
+    written = await write_budget(context.writer, budget)
     # To define a budget is no right to see what is spent of it. One of all orgs shows what all of them spend.
-    if desk.visible is not None and budget.org_id not in desk.visible:
-        return await _unused(desk, written)
+    if context.visible is not None and budget.org_id not in context.visible:
+        return await _unused(context, written)
     (answer,) = await _answers(reader, scope, [written])
     return answer
 
 
-async def _unused(desk: BudgetDesk, budget: Budget) -> BudgetAnswer:
+async def _unused(context: BudgetContext, budget: Budget) -> BudgetAnswer:
     """The budget as it was defined, without anything of its use."""
-    zones, rates = await asyncio.gather(org_zones(desk.reader.session), _rates(desk.reader, desk.scope, [budget]))
+    zones, rates = await asyncio.gather(
+        org_zones(context.reader.session), _rates(context.reader, context.scope, [budget])
+    )
     zone = zones.get(budget.org_id, ZoneInfo("UTC"))
-    month = Window(*calendar_month(desk.scope.now, zone))
+    month = Window(*calendar_month(context.scope.now, zone))
     use = BudgetUse(month=month, zone=zone, spent=Decimal(0), projected=None, exhausted_on=None)
     return _answer(budget, use, rates[budget.currency]).model_copy(update={"spent": None, "used_share": None})
 

@@ -83,8 +83,8 @@ async def errors(reader: Reader, scope: Scope, *, params: ErrorsParams) -> Error
 
 
 async def _sums(reader: Reader, scope: Scope, columns: tuple[str, ...], edges: Sequence[datetime]) -> list[Row]:
-    what = scope.sums(columns, _MEASURES, edges=edges[:-1])
-    return await reader.rows(queries.sums(what, scope.pieces(what, end=edges[-1] if edges else None)))
+    spec = scope.sums(columns, _MEASURES, edges=edges[:-1])
+    return await reader.rows(queries.sums(spec, scope.pieces(spec, end=edges[-1] if edges else None)))
 
 
 def _points(rows: Sequence[Row], edges: Sequence[datetime], scope: Scope) -> list[ErrorPoint]:

@@ -88,8 +88,8 @@ async def _find_org(reader: Reader, scope: Scope, user_id: str) -> str:
 
 
 async def _features(reader: Reader, scope: Scope) -> list[Row]:
-    what = scope.sums(("feature",), ROW_MEASURES)
-    rows = await reader.rows(queries.sums(what, scope.pieces(what)))
+    spec = scope.sums(("feature",), ROW_MEASURES)
+    rows = await reader.rows(queries.sums(spec, scope.pieces(spec)))
     return sorted(rows, key=lambda row: (-row["cost"], row["feature"]))
 
 

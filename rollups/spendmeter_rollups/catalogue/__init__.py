@@ -1,1 +1,1 @@
-"""Dimensions, aggregates and money: the one list of what can be asked."""
+"""The catalogue of dimensions and measures, the aggregates computed from them, and money."""

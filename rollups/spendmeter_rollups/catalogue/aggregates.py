@@ -1,4 +1,4 @@
-"""From summed measures to the figures of an answer: the ratios, the token totals, the amounts."""
+"""Aggregates of an answer, computed from summed measures: ratios, token totals, converted amounts."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ Sums = Mapping[str, Any]
 
 
 def zero(measures: Iterable[str]) -> dict[str, Any]:
-    """The sums of nothing."""
+    """Return the sums of an empty set of rows."""
     amounts = (*_AMOUNTS, "audio_seconds", "provider_cost")
-    nothing: dict[str, Any] = {measure: Decimal(0) if measure in amounts else 0 for measure in measures}
-    return nothing | {name: None for name in ("first_seen", "last_seen") if name in nothing}
+    empty: dict[str, Any] = {measure: Decimal(0) if measure in amounts else 0 for measure in measures}
+    return empty | {name: None for name in ("first_seen", "last_seen") if name in empty}
 
 
 def add(rows: Iterable[Sums], measures: Iterable[str]) -> dict[str, Any]:
-    """The sums of several rows together."""
+    """Add up the sums of several rows."""
     total = zero(measures)
     for row in rows:
         for measure in total:
@@ -43,13 +43,13 @@ def add(rows: Iterable[Sums], measures: Iterable[str]) -> dict[str, Any]:
 
 
 def aggregates(sums: Sums, rate: Rate) -> dict[str, Any]:
-    """Everything an answer says about `sums`, amounts converted at `rate`. Ratios of nothing are None."""
+    """Return every field that an answer derives from `sums`, amounts converted at `rate`. A ratio over 0 is None."""
     found = {name: value for name, value in sums.items() if name not in _HIDDEN}
     for name in _AMOUNTS:
         if name in found:
             found[name] = rate.convert(found[name])
     for name in ("first_seen", "last_seen"):
-        # The least and the greatest of no rows is the epoch.
+        # ClickHouse returns the epoch for min() and max() over no rows.
         if name in found and found[name] is not None and found[name].year == _EPOCH_YEAR:
             found[name] = None
     found["prompt_tokens"] = sum(sums[name] for name in _PROMPT)
@@ -67,7 +67,7 @@ def aggregates(sums: Sums, rate: Rate) -> dict[str, Any]:
 
 
 def change(current: Any, previous: Any) -> float | None:
-    """Relative change: 0.5 is half as much again. None where there was nothing before, or nothing to compare."""
+    """Return the relative change (0.5 is +50 %), or None if either value is missing or `previous` is zero."""
     if current is None or not previous:
         return None
     return round(float((Decimal(str(current)) - Decimal(str(previous))) / Decimal(str(previous))), 6)

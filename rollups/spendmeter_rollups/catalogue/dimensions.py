@@ -1,6 +1,6 @@
-"""The one list of dimensions, measures and rollups. Queries take every identifier from here.
+"""The catalogue of dimensions, measures and rollups. Every identifier in a query comes from here.
 
-A column keeps its name from `usage_events` through every rollup into the answers.
+A column has the same name in `usage_events`, in every rollup and in answers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ BUCKET: Final = "rollup.bucket"
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """One way to cut usage. `columns` make one row of its breakdown; the last is the dimension itself."""
+    """One way to group usage. `columns` identify a row of its breakdown; the last one is the dimension itself."""
 
     name: str
     columns: tuple[str, ...]
@@ -29,7 +29,7 @@ def _dimensions(*dimensions: Dimension) -> dict[str, Dimension]:
 
 DIMENSIONS: Final = _dimensions(
     Dimension("org", ("org_id",)),
-    # Two orgs may number their users alike, so a user is never named without the org.
+    # User ids are unique within an org only.
     Dimension("user", ("org_id", "user_id")),
     Dimension("role", ("role",)),
     Dimension("class", ("org_id", "class_name")),
@@ -56,14 +56,14 @@ FILTERS: Final = {
     "key_source": "key_source",
     "user": "user_id",
 }
-"""Query parameters that narrow every answer, and the column each compares."""
+"""Query parameters that filter every answer, and the column each one filters."""
 
 COLUMNS: Final = frozenset(column for dimension in DIMENSIONS.values() for column in dimension.columns)
 LATENCY_BIN: Final = "latency_bin"
-"""The bin a call's latency falls into: grouped by for percentiles alone."""
+"""The histogram bin of a call's latency; a grouping column for percentiles only."""
 
 STUDENT_DIMENSIONS: Final = ("class", "section")
-"""Classes and sections are those of students; a teacher's calls belong to no class."""
+"""Dimensions that count students only: a teacher's calls belong to no class."""
 STUDENT_ROLE: Final = "student"
 
 TOKENS: Final = (
@@ -99,7 +99,7 @@ ROW_MEASURES: Final = (
     "unpriced_requests",
     "last_seen",
 )
-"""What every row of a breakdown and every total carries."""
+"""Measures of every breakdown row and every total."""
 TOTAL_MEASURES: Final = (
     *ROW_MEASURES,
     *COMPONENTS,
@@ -112,12 +112,12 @@ TOTAL_MEASURES: Final = (
     "ttft_requests",
     "first_seen",
 )
-"""What a summary carries besides."""
+"""Measures of a summary."""
 POINT_MEASURES: Final = ("requests", "errors", "cost", *TOKENS, "latency_sum", "latency_requests")
-"""What each point of a series carries."""
+"""Measures of each point of a series."""
 
 USERS: Final = "users"
-"""How many users made a request; `system` is none. A set until all pieces are joined: one user may be in several."""
+"""Distinct users with a request, without `system`. A set until all pieces are merged: a user may be in several."""
 
 _ADDED: Final = frozenset(TOTAL_MEASURES)
 MEASURES: Final = _ADDED | {USERS}
@@ -125,9 +125,9 @@ MEASURES: Final = _ADDED | {USERS}
 
 @dataclass(frozen=True, slots=True)
 class Rollup:
-    """One rollup table: a row sums the events of `seconds` from `time` on, per combination of `columns`.
+    """One rollup table. A row sums the events of `seconds` seconds from `time` on, per combination of `columns`.
 
-    `time` is the start of a row's grain: its bucket, or what the key of a projection makes of it.
+    `time` is the SQL expression for the start of a row's grain: the bucket, or the key of a projection.
     """
 
     table: str
@@ -145,7 +145,7 @@ _USER_DAILY = Rollup("user_daily", DAY, _PERSON_COLUMNS, MEASURES)
 
 
 def _five_days(columns: frozenset[str], measures: Iterable[str]) -> Rollup:
-    # A projection of 0017_more_projections.sql; where a part has none, the same sums come from its rows.
+    # A projection of 0017_more_projections.sql; ClickHouse reads the rows of parts that lack it, with equal sums.
     return Rollup("user_daily", 5 * DAY, columns, frozenset(measures), time="rollup.five_days")
 
 
@@ -165,4 +165,4 @@ FAMILIES: Final[tuple[tuple[Rollup, ...], ...]] = (
     (_USER_DAILY,),
     (Rollup("latency_daily", DAY, _LATENCY_COLUMNS, frozenset(("latency_requests",))),),
 )
-"""Rollups of the same columns, coarsest first. The first family that keeps all that a question needs answers it."""
+"""Families of rollups with the same columns, coarsest first. A query uses the first that has all it needs."""

@@ -1,4 +1,4 @@
-"""Amounts: exact decimals, as strings in JSON, in USD or converted at a dated rate that the answer names."""
+"""Money: exact decimals, strings in JSON, in USD or converted at a dated rate that the answer includes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ USD: Final = "USD"
 
 
 def plain(amount: Decimal) -> str:
-    """All digits that say something: no exponent, no trailing zeros."""
+    """Format `amount` exactly, without exponent or trailing zeros."""
     text = format(amount, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
@@ -36,7 +36,7 @@ Money = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How many units of `currency` one USD bought on `on`; USD itself needs no date."""
+    """Units of `currency` per USD on the day `on`; USD itself has no date."""
 
     currency: str = USD
     per_usd: Decimal = Decimal(1)
@@ -44,7 +44,7 @@ class Rate:
     source: str = ""
 
     def convert(self, usd: Decimal) -> Decimal:
-        """Exact: no digit is rounded away, so converted parts still add up to the converted whole."""
+        """Convert without rounding, so that converted parts add up to the converted total."""
         if self.currency == USD:
             return usd
         return _EXACT.multiply(usd, self.per_usd)

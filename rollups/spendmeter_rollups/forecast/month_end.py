@@ -60,8 +60,8 @@ async def projection(reader: Reader, scope: Scope) -> ProjectionAnswer:
 
 async def _daily(reader: Reader, scope: Scope) -> dict[date, Day]:
     edges = bucket_edges(scope.window, "day", scope.zone)
-    what = scope.sums((), ("requests", "cost"), edges=edges[:-1])
-    rows = await reader.rows(queries.sums(what, scope.pieces(what, end=edges[-1])))
+    spec = scope.sums((), ("requests", "cost"), edges=edges[:-1])
+    rows = await reader.rows(queries.sums(spec, scope.pieces(spec, end=edges[-1])))
     dates = [datetime.fromtimestamp(row["bucket"] / 1000, scope.zone).date() for row in rows]
     return {day: Day(day, row["cost"], row["requests"]) for day, row in zip(dates, rows, strict=True)}
 

@@ -1,1 +1,1 @@
-"""The HTTP surface: routes, problems, caching, middleware."""
+"""The HTTP layer: routes, answer cache, middleware, server options."""

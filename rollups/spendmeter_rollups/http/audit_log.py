@@ -1,4 +1,4 @@
-"""Who read whose page: recorded by every read, and shown to those who may see the org."""
+"""The audit log: each read of a user's page, visible to credentials that may see the org."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _USER_READ = "user.read"
 
 
 class AuditParams(BaseModel):
-    """Which reads."""
+    """Parameters of the audit log."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -26,11 +26,11 @@ class AuditParams(BaseModel):
     user: Values = []
     actor: Values = []
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
-    before: Annotated[Value | None, Field(description="ISO 8601 instant; only reads before it")] = None
+    before: Annotated[Value | None, Field(description="ISO 8601 timestamp; only reads before it")] = None
 
 
 class AuditRow(BaseModel):
-    """One read."""
+    """One read of a user's page."""
 
     at: datetime
     request_id: str = Field(description="as in the log and in the answer's X-Request-ID")
@@ -41,22 +41,22 @@ class AuditRow(BaseModel):
 
 
 class AuditAnswer(BaseModel):
-    """Newest first."""
+    """Reads, newest first."""
 
     rows: list[AuditRow]
 
 
 async def record_read(context: RequestContext, *, org_id: str, user_id: str) -> None:
-    """Keep that this caller read the page of a user. Raises `StoreError`."""
+    """Record that the caller read a user's page. Raises `StoreError`."""
     row = (context.service.clock(), context.request_id, context.credential.name, _USER_READ, org_id, user_id)
     await context.service.writer.insert("audit_log", [row], _COLUMNS)
 
 
 async def audit(context: RequestContext, params: AuditParams) -> AuditAnswer:
-    """The reads of users of the orgs that the caller may see. Raises `Problem`."""
+    """Return reads of users in orgs visible to the caller. Raises `Problem`."""
     visible = context.credential.visible_orgs()
-    asked = tuple(params.org) or None
-    orgs = asked if visible is None else only_visible(asked, visible)
+    requested = tuple(params.org) or None
+    orgs = requested if visible is None else only_visible(requested, visible)
     filters = {"org_id": orgs, "user_id": tuple(params.user) or None, "actor": tuple(params.actor) or None}
     query = audited(
         {column: values for column, values in filters.items() if values is not None},
@@ -74,5 +74,7 @@ def _before(text: str | None) -> datetime | None:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None or not 2000 <= moment.year < 2100:
-        raise invalid_parameter("before", f"{text!r} is not an instant", allowed=["2026-11-22T10:30:00.000Z"])
+        raise invalid_parameter(
+            "before", f"{text!r} is not an ISO 8601 timestamp with an offset", allowed=["2026-11-22T10:30:00.000Z"]
+        )
     return moment

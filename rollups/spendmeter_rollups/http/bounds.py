@@ -1,4 +1,4 @@
-"""Bounds of one request, checked before anything is parsed: its size must not decide what it costs."""
+"""Size and time limits of one request, checked before anything is parsed."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from spendmeter_rollups.problems import Problem, render
 
 MOST_BODY_BYTES: Final = 64 * 1024
-"""A budget or a rate takes a few hundred."""
+"""A budget or a rate needs a few hundred."""
 MOST_QUERY_BYTES: Final = 16 * 1024
 MOST_PARAMETERS: Final = 500
 BODY_SECONDS: Final = 20.0
-"""For all of it to arrive."""
+"""Maximum time to receive a body."""
 _LONGEST_PATH: Final = 2048
 _DIGITS: Final = 10
 _BODY_TOO_LARGE: Final = f"the body has more than {MOST_BODY_BYTES} bytes"
 
 
 class BoundedRequests:
-    """Refuses what is too long with a 413 or 414 problem, and a body that takes too long with a 408."""
+    """Reject oversized requests with a 413 or 414 problem, and a body that arrives too slowly with a 408."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One ASGI request."""
+        """Handle one ASGI request."""
         fault = _fault(scope) if scope["type"] == "http" else None
         if fault is not None:
             request = Request({**scope, "path": scope["path"][:_LONGEST_PATH]})
@@ -39,20 +39,20 @@ class BoundedRequests:
 
 
 def _bounded(receive: Receive) -> Receive:
-    """`receive` for a body of unknown length."""
+    """Wrap `receive` with limits for a body of unknown length."""
     deadline = asyncio.get_running_loop().time() + BODY_SECONDS
     read, complete = 0, False
 
     async def bounded() -> Message:
         nonlocal read, complete
         if complete:
-            # What follows is the client's disconnection, which may take as long as the answer.
+            # The next message is the disconnect, which may come as late as the end of the response.
             return await receive()
         try:
             async with asyncio.timeout_at(deadline):
                 message = await receive()
         except TimeoutError:
-            raise HTTPException(408, "the body did not arrive in time") from None
+            raise HTTPException(408, f"the body did not arrive within {BODY_SECONDS:.0f} s") from None
         read += len(message.get("body", b""))
         complete = not message.get("more_body", False)
         if read > MOST_BODY_BYTES:
@@ -67,9 +67,9 @@ def _fault(scope: Scope) -> Problem | None:
     if len(scope["path"]) > _LONGEST_PATH:
         return _too_long(f"the path has more than {_LONGEST_PATH} characters")
     if len(query) > MOST_QUERY_BYTES:
-        return _too_long(f"the query string has more than {MOST_QUERY_BYTES} bytes: give fewer values to a filter")
+        return _too_long(f"the query string has more than {MOST_QUERY_BYTES} bytes: use fewer filter values")
     if query.count(b"&") >= MOST_PARAMETERS:
-        return _too_long(f"there are more than {MOST_PARAMETERS} parameters: give fewer values to a filter")
+        return _too_long(f"the query string has more than {MOST_PARAMETERS} parameters: use fewer filter values")
     length = dict(scope["headers"]).get(b"content-length", b"0")
     if length.isdigit() and len(length) < _DIGITS and int(length) <= MOST_BODY_BYTES:
         return None

@@ -1,4 +1,4 @@
-"""Answers kept for a moment, so that a board of many panels and viewers asks the store once."""
+"""A short-lived cache of answers, so that dashboards with many panels and viewers query ClickHouse once."""
 
 from __future__ import annotations
 
@@ -11,56 +11,56 @@ from typing import Final
 from cachetools import TTLCache
 
 _LARGEST_SHARE: Final = 4
-"""An answer larger than this part of the cache is not kept: it would drive out everything else."""
+"""An answer larger than 1/4 of the cache is not cached: it would evict everything else."""
 _OVERHEAD: Final = 1024
-"""Bytes that an entry takes besides its body: its question, its tag and the objects around them."""
+"""Bytes of an entry besides its body: key, ETag and objects."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cached:
-    """A finished answer: its bytes, and a tag that stays the same while its figures do."""
+    """An encoded answer, and an ETag that changes with its data only."""
 
     body: bytes
     etag: str
 
 
 class AnswerCache:
-    """By credential and question. Bounded by bytes and by age; requests for an answer under way share it."""
+    """Answers by credential and query, bounded by bytes and age. Concurrent requests share one computation."""
 
     def __init__(self, *, seconds: float, most_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
         self._most = most_bytes
-        self._kept: TTLCache[Hashable, Cached] = TTLCache(most_bytes, seconds, timer=clock, getsizeof=_size)
-        self._under_way: dict[Hashable, asyncio.Task[Cached]] = {}
+        self._answers: TTLCache[Hashable, Cached] = TTLCache(most_bytes, seconds, timer=clock, getsizeof=_size)
+        self._pending: dict[Hashable, asyncio.Task[Cached]] = {}
 
     @property
     def size(self) -> int:
-        """Bytes that are kept now."""
-        self._kept.expire()
-        return int(self._kept.currsize)
+        """Bytes cached now."""
+        self._answers.expire()
+        return int(self._answers.currsize)
 
     async def get(self, key: Hashable, compute: Callable[[], Awaitable[Cached]]) -> Cached:
-        """The answer to `key`, at most `seconds` old. Failures are not kept."""
+        """Return the answer for `key`, at most `seconds` old. Failures are not cached."""
         if not self._seconds:
             return await compute()
-        # Also when nothing is added: what is too old must not stay in memory.
-        self._kept.expire()
-        found = self._kept.get(key)
+        # TTLCache expires on writes only: free expired answers on reads, too.
+        self._answers.expire()
+        found = self._answers.get(key)
         if found is not None:
             return found
-        task = self._under_way.get(key)
+        task = self._pending.get(key)
         if task is None:
-            task = self._under_way[key] = asyncio.create_task(self._computed(key, compute))
-        # A client that disconnects must not cancel the answer of the others.
+            task = self._pending[key] = asyncio.create_task(self._computed(key, compute))
+        # A client that disconnects must not cancel the computation that others wait for.
         return await asyncio.shield(task)
 
     async def _computed(self, key: Hashable, compute: Callable[[], Awaitable[Cached]]) -> Cached:
         try:
             answer = await compute()
         finally:
-            del self._under_way[key]
+            del self._pending[key]
         if _size(answer) * _LARGEST_SHARE <= self._most:
-            self._kept[key] = answer
+            self._answers[key] = answer
         return answer
 
 

@@ -1,7 +1,7 @@
-"""An event loop in a thread of its own, on which answers are computed.
+"""An event loop in a dedicated thread, on which answers are computed.
 
-Between the store's rows and the bytes of an answer lie up to a second of Python. On the server's event loop every other
-client would wait for it, `/healthz` included. One thread is enough: Python runs one at a time.
+Encoding rows to an answer takes up to a second of Python. On the server's event loop it would block every other client,
+including `/healthz`. One thread is enough because of the GIL.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ T = TypeVar("T")
 
 
 class ComputeThread:
-    """Starts with the first call of `run`."""
+    """A thread that starts with the first call of `run`."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of `work`, which runs on the other loop; cancelled there when it is cancelled here."""
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._started()))
+        """Run `work` on the other loop and return its result; cancellation is passed on."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._ensure_started()))
 
     def close(self) -> None:
-        """Cancel what is under way, and end the thread."""
+        """Cancel running work and stop the thread."""
         if self._loop is None or self._thread is None:
             return
         asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result()
@@ -35,7 +35,7 @@ class ComputeThread:
         self._loop.close()
         self._loop = self._thread = None
 
-    def _started(self) -> asyncio.AbstractEventLoop:
+    def _ensure_started(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
             self._thread = threading.Thread(target=self._loop.run_forever, name="compute", daemon=True)

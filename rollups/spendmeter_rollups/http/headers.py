@@ -1,4 +1,4 @@
-"""Security headers of every answer (OWASP, HTTP Security Response Headers). A route may set its own values."""
+"""Security headers of every response (OWASP, HTTP Security Response Headers). A route may set its own values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 NOTHING: Final = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-"""Content-Security-Policy of data: a browser that shows it loads and runs nothing."""
+"""Content-Security-Policy of data: the browser loads and runs nothing."""
 
 _HEADERS: Final = {
     b"x-content-type-options": b"nosniff",
@@ -22,9 +22,9 @@ _HEADERS: Final = {
 
 
 class SecurityHeaders:
-    """Adds each header that the answer does not have.
+    """Add each header that the response does not set.
 
-    :param hsts_seconds: how long browsers remember to use HTTPS alone; 0 where this service may be reached without.
+    :param hsts_seconds: `max-age` of Strict-Transport-Security; 0 omits it, for a service reachable without TLS.
     """
 
     def __init__(self, app: ASGIApp, *, hsts_seconds: int) -> None:
@@ -33,13 +33,13 @@ class SecurityHeaders:
         self._headers = _HEADERS | hsts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One ASGI request."""
+        """Handle one ASGI request."""
 
-        async def secured(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 given = {name.lower() for name, _ in message["headers"]}
                 added = [(name, value) for name, value in self._headers.items() if name not in given]
                 message["headers"] = [*message["headers"], *added]
             await send(message)
 
-        await self._app(scope, receive, secured if scope["type"] == "http" else send)
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)

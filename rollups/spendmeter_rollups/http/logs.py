@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, with the fields that `extra` gave."""
+"""Structured logs: one JSON object per line, including the fields of `extra`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asc
 
 
 class JsonFormatter(logging.Formatter):
-    """Time (UTC), level, logger, message, extra fields, and a traceback where there is one."""
+    """Time (UTC), level, logger, message, extra fields, and the traceback if any."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line."""
+        """Format one line."""
         fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),

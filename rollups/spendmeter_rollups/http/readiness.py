@@ -1,4 +1,4 @@
-"""Whether the store answers and has its tables."""
+"""Readiness: ClickHouse is reachable and its tables exist."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from spendmeter_rollups.query.reader import Reader
 
 
 class Readiness:
-    """Looks through a session of its own: heavy questions of others must not make the service look unready."""
+    """Check with a dedicated session: heavy queries must not make the service appear unready."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._look: asyncio.Task[object] | None = None
+        self._check: asyncio.Task[object] | None = None
 
     async def check(self) -> None:
-        """Raises `StoreError`. Whoever asks while a look is under way shares it: this needs no credential."""
-        if self._look is None or self._look.done():
-            self._look = asyncio.create_task(self._reader.rows(event_span(None)))
-        await asyncio.shield(self._look)
+        """Query ClickHouse. Raises `StoreError`. Concurrent calls share one query: they need no credential."""
+        if self._check is None or self._check.done():
+            self._check = asyncio.create_task(self._reader.rows(event_span(None)))
+        await asyncio.shield(self._check)
 
     def close(self) -> None:
         """Close the session."""

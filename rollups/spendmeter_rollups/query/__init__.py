@@ -1,1 +1,1 @@
-"""From a window, filters and a catalogue to SQL with bound parameters."""
+"""Plan a query and build its SQL with bound parameters from window, filters and catalogue."""

@@ -1,4 +1,4 @@
-"""The log of calls, one row each."""
+"""SQL of the call log, one row per call."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def events(
     before: tuple[int, UUID] | None,
     limit: int,
 ) -> Query:
-    """Calls, newest first. `before` is the (milliseconds, id) of the last one already seen.
+    """Return calls, newest first. `before` is the (milliseconds, id) of the last call already returned.
 
-    The order begins with the hour because the table does: newest hours are read first, and no more than needed.
+    ORDER BY starts with the hour, like the table's sorting key, so ClickHouse reads the newest hours and stops early.
     """
     parameters: dict[str, Any] = {"row_limit": limit}
     conditions = [event_within(window, "window", parameters), "event.kind = 'usage'"]
@@ -38,7 +38,7 @@ def events(
         f"FROM {EVENTS} AS event\nWHERE {' AND '.join(conditions)}\n"
         "ORDER BY toStartOfHour(event.occurred_at) DESC, event.occurred_at DESC, UUIDToNum(event.event_id) DESC\n"
         "LIMIT {row_limit:UInt64}\n"
-        # The buffer would be filled with tens of thousands of rows before the first few are given out.
+        # Otherwise ClickHouse buffers tens of thousands of rows before it returns the first few.
         "SETTINGS read_in_order_use_buffering = 0"
     )
     return Query(sql, parameters)

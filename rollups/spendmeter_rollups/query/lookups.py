@@ -1,4 +1,4 @@
-"""What stands around the sums: the span of events, names, values to filter by, currency rates."""
+"""Lookups beside the sums: the span of events, names, filter values, audit log, currency rates."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _LABELS: Final = {
 
 
 _RAW_FROM: Final = "(SELECT argMax(raw_kept_from, at) FROM ingest_raw_watermarks) AS raw_from"
-"""1970-01-01 where no raw events were deleted."""
+"""1970-01-01 if no raw events were deleted."""
 
 
 def event_span(orgs: Sequence[str] | None) -> Query:
-    """The first and the newest event of `orgs`, or of all, whether there are any, and the watermark of raw events.
+    """Return the first and newest event of `orgs` (None: all), the event count and the watermark of raw events.
 
-    For all, from metadata alone; where raw events were deleted, `first` is the start of its UTC day.
+    For all orgs, ClickHouse answers from metadata; if raw events were deleted, `first` is the start of its UTC day.
     """
     if orgs is None:
         sql = (
@@ -41,7 +41,7 @@ def event_span(orgs: Sequence[str] | None) -> Query:
 
 
 def org_names(org_ids: Sequence[str]) -> Query:
-    """(org_id, name) of the orgs that the directory knows."""
+    """Return (org_id, name) of the orgs in the directory."""
     return Query(
         "SELECT org_id, name FROM org_directory WHERE org_id IN {orgs:Array(String)}",
         {"orgs": list(org_ids)},
@@ -49,7 +49,7 @@ def org_names(org_ids: Sequence[str]) -> Query:
 
 
 def identities(people: Sequence[tuple[str, str]]) -> Query:
-    """Who the directory says they are: one row per (org_id, user_id), empty strings where it does not know."""
+    """Return the directory's attributes, one row per (org_id, user_id); empty strings for unknown users."""
     attributes = ", ".join(
         f"dictGetOrDefault('user_directory', '{name}', (person.1, person.2), '') AS {name}"
         for name in ("name", "email", "role", "class_name", "section")
@@ -64,7 +64,7 @@ def identities(people: Sequence[tuple[str, str]]) -> Query:
 
 
 def orgs_of_user(user_id: str, orgs: Sequence[str] | None) -> Query:
-    """The orgs (among `orgs`) that have this user in their directory or in their usage, at any time."""
+    """Return the orgs (among `orgs`) with this user in their directory or in their usage, at any time."""
     used = "SELECT org_id FROM user_daily WHERE user_id = {user:String}"
     known = "SELECT org_id FROM users WHERE user_id = {user:String}"
     parameters: dict[str, object] = {"user": user_id}
@@ -76,26 +76,26 @@ def orgs_of_user(user_id: str, orgs: Sequence[str] | None) -> Query:
     return Query(f"SELECT org_id FROM (\n{union}\n)\n{visible}ORDER BY org_id LIMIT 20", parameters)  # noqa: S608
 
 
-def values(what: Sums, pieces: Sequence[Piece], *, search: str, limit: int) -> Query:
-    """Values of `what.columns` whose text or name contains `search`, most requests first."""
-    inner = sums(what, pieces)
-    label = _LABELS.get(what.columns, "''")
-    value = what.columns[-1]
+def values(spec: Sums, pieces: Sequence[Piece], *, search: str, limit: int) -> Query:
+    """Return values of `spec.columns` whose text or name contains `search`, most requests first."""
+    inner = sums(spec, pieces)
+    label = _LABELS.get(spec.columns, "''")
+    value = spec.columns[-1]
     sql = (
-        f"SELECT {', '.join(what.columns)}, requests, {label} AS label\n"
+        f"SELECT {', '.join(spec.columns)}, requests, {label} AS label\n"
         f"FROM (\n{inner.sql}\n)\n"
         f"WHERE {value} != '' AND (positionCaseInsensitiveUTF8({value}, {{search:String}}) > 0\n"
         "    OR positionCaseInsensitiveUTF8(label, {search:String}) > 0)\n"
-        f"ORDER BY requests DESC, {', '.join(what.columns)}\nLIMIT {{row_limit:UInt64}}"
+        f"ORDER BY requests DESC, {', '.join(spec.columns)}\nLIMIT {{row_limit:UInt64}}"
     )
     return Query(sql, {**inner.parameters, "search": search, "row_limit": limit})
 
 
 def audited(filters: Mapping[str, Sequence[str]], *, before: datetime | None, limit: int) -> Query:
-    """Rows of the audit log, newest first. `filters` by column: org_id, user_id, actor."""
-    strange = filters.keys() - {"org_id", "user_id", "actor"}
-    if strange:
-        raise ValueError(f"not a column to filter by: {', '.join(sorted(strange))}")
+    """Return rows of the audit log, newest first. Columns of `filters`: org_id, user_id, actor."""
+    unknown = filters.keys() - {"org_id", "user_id", "actor"}
+    if unknown:
+        raise ValueError(f"not a column to filter by: {', '.join(sorted(unknown))}")
     parameters: dict[str, object] = {f"only_{column}": list(values) for column, values in filters.items()}
     conditions = [f"{column} IN {{only_{column}:Array(String)}}" for column in filters]
     if before is not None:
@@ -110,7 +110,7 @@ def audited(filters: Mapping[str, Sequence[str]], *, before: datetime | None, li
 
 
 def rate_in_force(currency: str, on: date) -> Query:
-    """The newest rate of `currency` dated on or before `on`; no row where there is none."""
+    """Return the newest rate of `currency` dated on or before `on`, or no row."""
     return Query(
         "SELECT rate_date, per_usd, source FROM fx_rates FINAL\n"
         "WHERE currency = {currency:String} AND rate_date <= {on:Date}\nORDER BY rate_date DESC LIMIT 1",
@@ -119,5 +119,5 @@ def rate_in_force(currency: str, on: date) -> Query:
 
 
 def known_currencies() -> Query:
-    """Every currency with a rate, and the day of its first."""
+    """Return every currency with a rate, and the date of its first rate."""
     return Query("SELECT currency, min(rate_date) AS since FROM fx_rates GROUP BY currency ORDER BY currency")

@@ -1,4 +1,4 @@
-"""The query parameters that every answer takes, as they come in."""
+"""Query parameters that every endpoint accepts, before they are resolved."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from spendmeter_rollups.query.windows import PRESETS
 
-# The same alphabet as the identifiers of an event: nothing that breaks a line or ends a string.
+# The alphabet of event identifiers: no control characters.
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 Value = Annotated[str, StringConstraints(max_length=128, pattern=_PRINTABLE)]
 Values = Annotated[list[Value], Field(max_length=100)]
 
 
 class ScopeParams(BaseModel):
-    """Window, zone, filters and currency. A filter given several times lets any of its values pass."""
+    """Window, time zone, filters and currency. A repeated filter matches any of its values."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     preset: Annotated[
         Value | None,
         Field(
-            description=f"One of {', '.join(PRESETS)}; anything else means 30d.",
+            description=f"One of {', '.join(PRESETS)}; any other value means 30d.",
             examples=["30d"],
         ),
     ] = None
@@ -30,21 +30,21 @@ class ScopeParams(BaseModel):
         Value | None,
         Field(
             alias="from",
-            description="ISO 8601 instant, or a day (its start). Without an offset it is local to `tz`.",
+            description="ISO 8601 timestamp, or a day (its start). Without an offset it is local to `tz`.",
             examples=["2026-11-01"],
         ),
     ] = None
     to: Annotated[
         Value | None,
         Field(
-            description="ISO 8601 instant (not included), or a day (the whole day is). Default: now.",
+            description="ISO 8601 timestamp (exclusive), or a day (inclusive). Default: now.",
             examples=["2026-11-22"],
         ),
     ] = None
     tz: Annotated[
         Value,
         Field(
-            description="IANA time zone in which days, weeks and months are cut.",
+            description="IANA time zone of days, weeks and months.",
             examples=["Asia/Kolkata"],
         ),
     ] = "UTC"

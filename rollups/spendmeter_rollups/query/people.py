@@ -1,4 +1,4 @@
-"""Users, of whom there are more than of anything else: their rows, and who is busiest."""
+"""Queries by user, the dimension with most values: user rows, and the most active user."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from spendmeter_rollups.query.statement import Query
 from spendmeter_rollups.query.sums import Sums, merged, sums
 
 
-def user_sums(what: Sums, pieces: Sequence[Piece]) -> Query:
-    """Like `sums` by user, for `what` by user and feature, with the feature of most requests as `top_feature`."""
-    inner = sums(what, pieces)
-    user = ", ".join(what.columns[:-1])
-    measures = ", ".join(merged(measure) for measure in what.measures)
-    # Of equals the last by name, so that the answer does not depend on the order of rows.
+def user_sums(spec: Sums, pieces: Sequence[Piece]) -> Query:
+    """Return `sums` by user for a `spec` by user and feature; `top_feature` is the one with most requests."""
+    inner = sums(spec, pieces)
+    user = ", ".join(spec.columns[:-1])
+    measures = ", ".join(merged(measure) for measure in spec.measures)
+    # Break ties by name (last wins) to keep the result deterministic.
     top = "argMaxIf(piece.feature, (piece.requests, piece.feature), piece.requests > 0) AS top_feature"
     sql = (
         f"SELECT {user}, {measures}, {top}\nFROM (\n{inner.sql}\n) AS piece\nGROUP BY {user}\n"
-        # None has both, and to find that out takes a quarter of the time.
+        # No projection has both user and feature; analysing them takes a quarter of the query time.
         "SETTINGS optimize_use_projections = 0"
     )
     return Query(sql, inner.parameters)
 
 
-def busiest_user(what: Sums, pieces: Sequence[Piece]) -> Query:
-    """How many users made a request, and (requests, org, user) of the one who made most, for `what` by user.
+def busiest_user(spec: Sums, pieces: Sequence[Piece]) -> Query:
+    """Return the number of users with a request and the (requests, org, user) of the busiest, for a `spec` by user.
 
-    Of equals the last by name. `system` is no user.
+    Ties are broken by name (last wins). `system` does not count as a user.
     """
-    inner = sums(what, pieces)
-    # Conditions of the aggregates, for one of the query would be tried on every row before they are added up.
+    inner = sums(spec, pieces)
+    # Use -If aggregates: a WHERE would be evaluated on every row before aggregation.
     user = "requests > 0 AND user_id != {system_user:String}"
     sql = (
         f"SELECT countIf({user}) AS users, maxIf((requests, org_id, user_id), {user}) AS busiest\n"
         f"FROM (\n{inner.sql}\n)\n"
-        # Threads would each meet the same users, and this is one of several queries at once.
+        # Each thread would aggregate the same users, and other queries of the request run in parallel.
         "SETTINGS max_threads = 1"
     )
     return Query(sql, {**inner.parameters, "system_user": SYSTEM_USER})

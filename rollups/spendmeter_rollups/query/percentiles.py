@@ -1,4 +1,4 @@
-"""Percentiles of latency from counts in bins, the same whichever table the counts came from."""
+"""Latency percentiles from histogram bins; the result does not depend on the source table."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from spendmeter_rollups.query.sums import BINS_PER_OCTAVE
 
 
 def bin_start(number: int) -> float:
-    """The least latency in ms that falls into a bin."""
+    """Return the lower bound of a bin, in ms."""
     return float(2 ** (number / BINS_PER_OCTAVE) - 1)
 
 
 def percentiles(bins: Iterable[tuple[int, int]], shares: tuple[float, ...]) -> list[float | None]:
-    """The latency in ms below which each share of the calls lies; None without calls.
+    """Return the latency in ms below which each share of the calls lies; None without calls.
 
-    Inside its bin a call is placed by rank, so the error is less than a bin's width: 4.4 % of (1 ms + latency).
+    Interpolates by rank inside a bin, so the error is less than a bin's width: 4.4 % of (1 ms + latency).
 
     :param bins: (bin number, calls), in any order.
     """

@@ -1,9 +1,9 @@
-"""Decides which tables answer a question: the coarsest rollups that are exact for it, raw events for the rest.
+"""Choose the tables of a query: the coarsest rollups that answer it exactly, and raw events for the rest.
 
-A window is cut into pieces that touch without overlapping. Inside it whole UTC days come from a daily rollup,
-then whole hours, then quarters, and what is left at its ends (at most 15 minutes each, where the family has
-that grain) from raw events. A series is cut at each of its bucket edges in the same way, so that no row of a
-rollup straddles two of its buckets. No sum depends on the cut.
+The planner splits a window into contiguous, disjoint pieces. Whole UTC days come from a daily rollup, then whole
+hours, then quarter hours. The rest at both ends (at most 15 minutes each, if the family has that grain) comes from
+raw events. A series is split at its bucket edges in the same way, so that no rollup row spans two buckets. The
+result does not depend on the split.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from spendmeter_rollups.catalogue.dimensions import FAMILIES, Rollup
 from spendmeter_rollups.query.windows import Window
 
 MAX_RANGES: Final = 16
-"""More ranges of one table than this cost more to test than a finer table costs to read."""
+"""Above this number of ranges, evaluating the condition costs more than reading a finer table."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Ranges of time to read from one table; `rollup` None means raw events."""
+    """Time ranges to read from one table; `rollup` None means raw events."""
 
     rollup: Rollup | None
     ranges: tuple[Window, ...]
 
 
 def choose_family(columns: Iterable[str], measures: Iterable[str]) -> tuple[Rollup, ...]:
-    """The rollups that keep all of `columns` and `measures`, coarsest first; none where only raw events do."""
+    """Return the rollups with all of `columns` and `measures`, coarsest first; empty if only raw events have them."""
     needed, wanted = frozenset(columns), frozenset(measures)
     for family in FAMILIES:
         if needed <= family[0].columns and wanted <= family[0].measures:
@@ -49,13 +49,13 @@ def plan(
     first_event: datetime | None = None,
     newest_event: datetime | None = None,
 ) -> tuple[Piece, ...]:
-    """The pieces whose sum is exactly the events of `window`.
+    """Return the pieces whose sum is exactly the events of `window`.
 
-    :param columns: every column that is grouped by or filtered on.
+    :param columns: every column in GROUP BY or in a filter.
     :param edges: the bucket edges of a series, ascending; none for a single total.
-    :param first_event: with no event before the window's start, that start is as good as the start of its day.
-    :param newest_event: with no event at or after the window's end, that end is as good as the end of its day,
-        and the finer tables need not be read.
+    :param first_event: if no event precedes the window, its start is rounded down to the coarsest grain.
+    :param newest_event: if no event is at or after the window's end, the end is rounded up to the coarsest grain, and
+        the finer tables are not read.
     """
     family = choose_family(columns, measures)
     if family and newest_event is not None and newest_event < window.end:
@@ -89,7 +89,7 @@ def _split(window: Window, edges: Sequence[datetime]) -> list[Window]:
 
 
 def _take_whole(spans: Iterable[Window], seconds: int) -> tuple[list[Window], list[Window]]:
-    """Whole grains inside each span, and what is left before and after them."""
+    """Split each span into its whole grains and the remainders before and after them."""
     taken, rest = [], []
     for span in spans:
         start, end = _ceil(span.start, seconds), _floor(span.end, seconds)

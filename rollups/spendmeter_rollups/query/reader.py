@@ -1,4 +1,4 @@
-"""Asks the store. The only place of the service that waits for it."""
+"""Run the queries of answers in ClickHouse."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SERVICE: Final = Limits()
 
 
 class Reader:
-    """Runs queries in the read-only login's threads, within limits."""
+    """Run queries with the read-only login, within limits."""
 
     def __init__(
         self,
@@ -35,28 +35,28 @@ class Reader:
             "max_execution_time": limits.query_seconds or settings.query_timeout_seconds,
             "max_memory_usage": limits.query_memory_bytes or settings.query_memory_bytes,
             "max_rows_to_read": limits.query_rows or settings.query_rows,
-            # What is read here stays in memory until the answer is made.
+            # Result rows stay in memory until the answer is encoded.
             "max_result_rows": MOST_RESULT_ROWS,
             "max_result_bytes": MOST_RESULT_BYTES,
         }
 
     def within(self, limits: Limits, turn: AbstractAsyncContextManager[object]) -> Reader:
-        """The same reader for one credential: its limits, and `turn` around each of its queries."""
+        """Return this reader with one credential's limits, and `turn` acquired around each of its queries."""
         return Reader(self.session, self._settings, limits, turn)
 
     async def rows(self, query: Query) -> list[Row]:
-        """All rows of an answer, by column name. Raises `StoreError`."""
+        """Return all rows of `query` by column name. Raises `StoreError`."""
         parameters = dict(query.parameters)
 
         def read(client: Client) -> list[Row]:
-            # The driver gives UTC columns without a zone unless told otherwise.
+            # By default the driver returns UTC columns as naive datetimes.
             answer = client.query(query.sql, parameters, settings=self._limits, tz_mode="aware")
-            # Only the first block has been read by now: the rest must be read in this thread, not on the event loop.
+            # Only the first block has arrived: read the others in this thread, not on the event loop.
             return [dict(zip(answer.column_names, row, strict=True)) for row in answer.result_rows]
 
         async with self._turn:
             return await self.session.run(read)
 
     def close(self) -> None:
-        """Wait for the queries under way."""
+        """Wait for running queries, then close the session."""
         self.session.close()

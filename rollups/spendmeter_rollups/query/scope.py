@@ -1,4 +1,4 @@
-"""What one request is about: window, zone, filters, currency, resolved against the clock and the credential."""
+"""The scope of a request: window, time zone, filters and currency, resolved for the current time and credential."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ _USD: Final = Rate()
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The first and the newest event that the caller may know of; None where there is none."""
+    """The first and newest event visible to the caller; None without events."""
 
     first: datetime | None = None
     newest: datetime | None = None
     raw_from: datetime | None = None
-    """From when on raw events are kept whole."""
+    """Raw events are complete from here on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """One request's frame. Instants are UTC; filters are by column."""
+    """The resolved parameters of one request. Timestamps are UTC; filters are by column."""
 
     preset: str
     window: Window
@@ -55,14 +55,14 @@ class Scope:
     rate: Rate = _USD
 
     def previous(self) -> Scope | None:
-        """The same over the window of equal length before this one; None where nothing can lie there."""
+        """Return this scope over the preceding window of equal length, or None if no event can be in it."""
         window = self.window.previous()
         if self.preset == "all" or window.start < EARLIEST:
             return None
         return replace(self, preset="custom", window=window)
 
     def narrowed(self, **filters: tuple[str, ...]) -> Scope:
-        """Further narrowed: a column already filtered lets pass only what both do."""
+        """Add filters. A column that is filtered already keeps the intersection of both."""
         merged = dict(self.filters)
         for column, values in filters.items():
             before = merged.get(column)
@@ -70,7 +70,7 @@ class Scope:
         return replace(self, filters=merged)
 
     def at_rate(self, rate: Rate) -> Scope:
-        """The same with amounts in another currency."""
+        """Return this scope with amounts in another currency."""
         return replace(self, rate=rate)
 
     def sums(
@@ -82,19 +82,19 @@ class Scope:
         after: Iterable[str] = (),
         among: Iterable[tuple[str, ...]] = (),
     ) -> Sums:
-        """What to add up for this request."""
+        """Specify a sum within this scope."""
         return Sums(tuple(columns), tuple(measures), self.filters, tuple(edges), tuple(after), tuple(among))
 
-    def pieces(self, what: Sums, *, end: datetime | None = None) -> tuple[Piece, ...]:
-        """Where to read `what` from. `end` is the end of a series' last bucket.
+    def pieces(self, spec: Sums, *, end: datetime | None = None) -> tuple[Piece, ...]:
+        """Plan the pieces of `spec`. `end` is the end of a series' last bucket.
 
-        Raises `Problem` where only raw events that were deleted could answer: what is left of them is not the sum.
+        Raises `Problem` if the plan needs raw events that were deleted, because their sum would be incomplete.
         """
         pieces = plan(
             self.window,
-            columns=what.touched,
-            measures=what.measures,
-            edges=(*what.edges, *((end,) if end else ())),
+            columns=spec.touched,
+            measures=spec.measures,
+            edges=(*spec.edges, *((end,) if end else ())),
             first_event=self.span.first,
             newest_event=self.span.newest,
         )
@@ -102,8 +102,8 @@ class Scope:
         if kept and any(piece.rollup is None and piece.ranges[0].start < kept for piece in pieces):
             raise invalid_parameter(
                 "from",
-                f"this needs raw events from before {kept:%Y-%m-%d}, which were deleted: ask for whole UTC days or"
-                " hours, or with fewer filters and groups",
+                f"the query needs raw events from before {kept:%Y-%m-%d}, which were deleted: request whole UTC days or"
+                " hours, or fewer filters and groups",
                 allowed=[f"{kept:%Y-%m-%d} or later"],
             )
         return pieces
@@ -116,7 +116,7 @@ def resolve(
     visible_orgs: tuple[str, ...] | None,
     span: Span,
 ) -> Scope:
-    """The scope `params` mean at `now`. Raises `Problem` with the parameter that cannot be used."""
+    """Resolve `params` at `now`. Raises `Problem` for an invalid parameter."""
     zone = find_zone(params.tz)
     preset, window = _window(params, zone=zone, now=now, span=span)
     filters = {column: tuple(getattr(params, name)) for name, column in FILTERS.items() if getattr(params, name)}
@@ -126,35 +126,35 @@ def resolve(
 
 
 def find_zone(name: str) -> ZoneInfo:
-    """A named zone. Raises `Problem` for a name that the time zone database does not have."""
+    """Return a time zone by name. Raises `Problem` for a name that is not in the time zone database."""
     zone = named_zone(name)
     if zone is None:
         raise invalid_parameter(
-            "tz", f"no time zone is called {name!r}", allowed=["any IANA name, such as UTC or Asia/Kolkata"]
+            "tz", f"unknown time zone {name!r}", allowed=["any IANA name, such as UTC or Asia/Kolkata"]
         )
     return zone
 
 
-def only_visible(asked: tuple[str, ...] | None, visible: tuple[str, ...]) -> tuple[str, ...]:
-    """The orgs asked for, or all that are visible. Raises `Problem` (403) where one asked for is not visible."""
-    if asked is None:
+def only_visible(requested: tuple[str, ...] | None, visible: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the requested orgs, or all visible ones. Raises `Problem` (403) if a requested org is not visible."""
+    if requested is None:
         return visible
-    if not set(asked) <= set(visible):
-        raise forbidden("this credential sees its own org only", parameter="org")
-    return asked
+    if not set(requested) <= set(visible):
+        raise forbidden("this credential is restricted to its own org", parameter="org")
+    return requested
 
 
 def _window(params: ScopeParams, *, zone: ZoneInfo, now: datetime, span: Span) -> tuple[str, Window]:
     if params.from_ is None and params.to is None:
         preset = params.preset or DEFAULT_PRESET
         if preset == "custom":
-            raise invalid_parameter("from", "preset=custom needs a 'from'", allowed=_ALLOWED_TIMES)
+            raise invalid_parameter("from", "preset=custom requires 'from'", allowed=_ALLOWED_TIMES)
         known = preset if preset in PRESETS else DEFAULT_PRESET
         return known, preset_window(known, now=now, zone=zone, first_event=span.first)
     if params.preset not in (None, "custom"):
-        raise invalid_parameter("preset", "give either a preset or 'from' and 'to'", allowed=["custom"])
+        raise invalid_parameter("preset", "use either a preset or 'from' and 'to'", allowed=["custom"])
     if params.from_ is None:
-        raise invalid_parameter("from", "'to' needs a 'from'", allowed=_ALLOWED_TIMES)
+        raise invalid_parameter("from", "'to' requires 'from'", allowed=_ALLOWED_TIMES)
     start = _moment("from", params.from_, zone)
     end = now if params.to is None else _moment("to", params.to, zone, whole_day=True)
     if start >= end:
@@ -168,7 +168,7 @@ def _moment(parameter: str, text: str, zone: ZoneInfo, *, whole_day: bool = Fals
             day = date.fromisoformat(text) + timedelta(days=1 if whole_day else 0)
             moment = start_of_day(day, zone)
         else:
-            # A space is what a '+' becomes in a query string that was not escaped.
+            # An unescaped '+' in a query string arrives as a space.
             parsed = datetime.fromisoformat(re.sub(r" (\d\d:?\d\d)$", r"+\1", text))
             moment = (parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError):
@@ -179,4 +179,4 @@ def _moment(parameter: str, text: str, zone: ZoneInfo, *, whole_day: bool = Fals
 
 
 def _not_a_moment(parameter: str, text: str) -> Problem:
-    return invalid_parameter(parameter, f"{text!r} is not an ISO 8601 day or instant", allowed=_ALLOWED_TIMES)
+    return invalid_parameter(parameter, f"{text!r} is not an ISO 8601 day or timestamp", allowed=_ALLOWED_TIMES)

@@ -1,6 +1,6 @@
-"""What every query is made of: its text with places for values, and conditions on time and columns.
+"""Building blocks of queries: SQL text with bound parameters, and conditions on time and columns.
 
-This package is the only place with SQL text. Values are bound; identifiers come from `dimensions` alone.
+All SQL on usage is in this package. Values are bound; identifiers come from `catalogue.dimensions` only.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from spendmeter_rollups.catalogue.dimensions import BUCKET, COLUMNS
 from spendmeter_rollups.query.windows import Window
 
 Filters = Mapping[str, tuple[str, ...]]
-"""Column → the values it may have. An empty tuple lets nothing pass."""
+"""Column → its allowed values. An empty tuple matches no row."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """SQL with `{name:Type}` places, and the values bound to them."""
+    """SQL with `{name:Type}` placeholders, and the values bound to them."""
 
     sql: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 def filter_conditions(source: str, filters: Filters, parameters: dict[str, Any]) -> list[str]:
-    """One condition a column; adds the values to `parameters`."""
+    """Return one condition per column; add the values to `parameters`."""
     conditions = []
     for column, values in filters.items():
         if column not in COLUMNS:
@@ -39,7 +39,7 @@ def filter_conditions(source: str, filters: Filters, parameters: dict[str, Any])
 
 
 def bucket_within(window: Window, name: str, parameters: dict[str, Any], *, time: str = BUCKET) -> str:
-    """Rollup rows whose `time` is in `window`, whose ends are whole seconds; adds its ends to `parameters`."""
+    """Return the condition for rollup rows with `time` in `window` (whole seconds); add its ends to `parameters`."""
     parameters |= {
         f"{name}_start": milliseconds(window.start) // 1000,
         f"{name}_end": milliseconds(window.end) // 1000,
@@ -49,7 +49,7 @@ def bucket_within(window: Window, name: str, parameters: dict[str, Any], *, time
 
 
 def event_within(window: Window, name: str, parameters: dict[str, Any]) -> str:
-    """Raw events of `window`; adds its ends to `parameters`."""
+    """Return the condition for raw events in `window`; add its ends to `parameters`."""
     parameters |= {
         f"{name}_start": milliseconds(window.start),
         f"{name}_end": milliseconds(window.end),
@@ -59,6 +59,6 @@ def event_within(window: Window, name: str, parameters: dict[str, Any]) -> str:
 
 
 def milliseconds(moment: datetime) -> int:
-    """Unix time in whole milliseconds, without passing through a float."""
-    passed = moment - _EPOCH
-    return (passed.days * 86400 + passed.seconds) * 1000 + passed.microseconds // 1000
+    """Return Unix time in whole milliseconds, computed without floats."""
+    elapsed = moment - _EPOCH
+    return (elapsed.days * 86400 + elapsed.seconds) * 1000 + elapsed.microseconds // 1000

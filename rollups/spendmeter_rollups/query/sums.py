@@ -1,4 +1,4 @@
-"""Sums over a window. Each piece of the plan is grouped in its own table, and the pieces are added up."""
+"""SQL of sums over a window. Each piece of the plan is aggregated in its own table, then the pieces are merged."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from spendmeter_rollups.query.statement import (
 )
 
 BINS_PER_OCTAVE: Final = 16
-"""As in `latency_daily_view`: bin b begins at 2^(b/16) - 1 ms."""
+"""As in `latency_daily_view`: bin b starts at 2^(b/16) - 1 ms."""
 
-# A condition by its value, for a projection knows it by its text.
+# A literal, not a bound parameter: ClickHouse matches the expressions of a projection by their text.
 _USERS: Final = (
     f"uniqExactIfState({{0}}.org_id, {{0}}.user_id, {{0}}.requests > 0 AND {{0}}.user_id != '{SYSTEM_USER}')"
 )
-# Over raw events, where a measure is not simply the sum of the column of its name.
+# Measures over raw events that are not the plain sum of the column of the same name.
 _EVENT_MEASURES: Final = {
     "chargeable_cost": "sumIf(event.cost, event.key_source = 'platform')",
     "provider_cost": "sum(ifNull(event.provider_cost, toDecimal128(0, 12)))",
@@ -59,15 +59,15 @@ ORDERS: Final = {
     "errors": ("errors",),
     "total_tokens": TOKENS,
 }
-"""What rows may be ranked by, largest first, and the measures that make it."""
+"""Sort orders of ranked rows (descending), and the measures added up for each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What to add up, and by what. `edges` (the starts of buckets) adds a column `bucket`, in Unix milliseconds.
+    """Specification of a sum. `edges` (the starts of buckets) add a column `bucket`, in Unix milliseconds.
 
-    `after` (values of `columns`) leaves out that key and all before it. `among` lets pass these keys alone, each
-    with values of the first of `columns`.
+    `after` (values of `columns`) skips all keys up to and including that one. `among` restricts the sum to these keys,
+    each with values of the leading `columns`.
     """
 
     columns: tuple[str, ...]
@@ -78,49 +78,49 @@ class Sums:
     among: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
-        """Nothing outside the list may become part of a statement."""
-        strange = {*self.columns, *self.filters} - {*COLUMNS, LATENCY_BIN} | set(self.measures) - MEASURES
-        if strange:
-            raise ValueError(f"not a column or measure: {', '.join(sorted(strange))}")
+        """Reject identifiers that are not in the catalogue."""
+        unknown = {*self.columns, *self.filters} - {*COLUMNS, LATENCY_BIN} | set(self.measures) - MEASURES
+        if unknown:
+            raise ValueError(f"not a column or measure: {', '.join(sorted(unknown))}")
 
     @property
     def touched(self) -> frozenset[str]:
-        """Every column a table must have to answer."""
+        """Every column that a table must have."""
         charged = {"key_source"} if "chargeable_cost" in self.measures else set()
         return frozenset((*self.columns, *self.filters, *charged))
 
     @property
     def group(self) -> tuple[str, ...]:
-        """The names of the columns that identify a row."""
+        """The columns that identify a row."""
         return (*(("bucket",) if self.edges else ()), *self.columns)
 
 
-def sums(what: Sums, pieces: Sequence[Piece]) -> Query:
-    """One row per combination that has events: `what.group`, then `what.measures`."""
-    united, parameters = _united(what, pieces)
-    if len(pieces) == 1 and what.group and USERS not in what.measures:
-        # Nothing is left to be added up.
-        return Query(dedent(united), parameters)
-    group = f"\nGROUP BY {', '.join(what.group)}" if what.group else ""
-    return Query(f"SELECT {_columns(what)}\nFROM (\n{united}\n) AS piece{group}", parameters)
+def sums(spec: Sums, pieces: Sequence[Piece]) -> Query:
+    """Return one row per combination with events: `spec.group`, then `spec.measures`."""
+    union, parameters = _union(spec, pieces)
+    if len(pieces) == 1 and spec.group and USERS not in spec.measures:
+        # A single piece needs no outer aggregation.
+        return Query(dedent(union), parameters)
+    group = f"\nGROUP BY {', '.join(spec.group)}" if spec.group else ""
+    return Query(f"SELECT {_columns(spec)}\nFROM (\n{union}\n) AS piece{group}", parameters)
 
 
-def keyed_sums(what: Sums, pieces: Sequence[Piece], *, limit: int) -> Query:
-    """Like `sums`, the first `limit` rows by key."""
-    query = sums(what, pieces)
-    sql = f"{query.sql}\nORDER BY {', '.join(what.columns)}\nLIMIT {{row_limit:UInt64}}"
+def keyed_sums(spec: Sums, pieces: Sequence[Piece], *, limit: int) -> Query:
+    """Return the first `limit` rows of `sums`, ordered by key."""
+    query = sums(spec, pieces)
+    sql = f"{query.sql}\nORDER BY {', '.join(spec.columns)}\nLIMIT {{row_limit:UInt64}}"
     return Query(sql, {**query.parameters, "row_limit": limit})
 
 
-def ranked_sums(what: Sums, pieces: Sequence[Piece], *, order_by: str, limit: int) -> Query:
-    """Like `sums`, largest `order_by` first, after one row with `is_total` 1.
+def ranked_sums(spec: Sums, pieces: Sequence[Piece], *, order_by: str, limit: int) -> Query:
+    """Return `sums` by `order_by` descending, after one row with `is_total` 1.
 
-    The totals are those of all combinations, however few of them `limit` lets through.
+    The totals cover all combinations, including those beyond `limit`.
     """
-    united, parameters = _united(what, pieces)
-    ties = ", ".join(what.group)
+    union, parameters = _union(spec, pieces)
+    ties = ", ".join(spec.group)
     sql = (
-        f"SELECT grouping({what.group[0]}) AS is_total, {_columns(what)}\nFROM (\n{united}\n) AS piece\n"
+        f"SELECT grouping({spec.group[0]}) AS is_total, {_columns(spec)}\nFROM (\n{union}\n) AS piece\n"
         f"GROUP BY GROUPING SETS (({ties}), ())\n"
         f"ORDER BY is_total DESC, {_order(order_by)} DESC, {ties}\n"
         "LIMIT {row_limit:UInt64}"
@@ -128,58 +128,58 @@ def ranked_sums(what: Sums, pieces: Sequence[Piece], *, order_by: str, limit: in
     return Query(sql, {**parameters, "row_limit": limit + 1})
 
 
-def ranked_keys(what: Sums, pieces: Sequence[Piece], *, order_by: str, limit: int) -> Query:
-    """Like `sums`, largest `order_by` first, without totals: where there are so many keys that these cost too much."""
-    query = sums(what, pieces)
-    sql = f"{query.sql}\nORDER BY {_order(order_by)} DESC, {', '.join(what.group)}\nLIMIT {{row_limit:UInt64}}"
+def ranked_keys(spec: Sums, pieces: Sequence[Piece], *, order_by: str, limit: int) -> Query:
+    """Return `sums` by `order_by` descending, without totals, which are too expensive over many keys."""
+    query = sums(spec, pieces)
+    sql = f"{query.sql}\nORDER BY {_order(order_by)} DESC, {', '.join(spec.group)}\nLIMIT {{row_limit:UInt64}}"
     return Query(sql, {**query.parameters, "row_limit": limit})
 
 
-def ranked_series(what: Sums, pieces: Sequence[Piece], *, keys: Sequence[tuple[str, ...]]) -> Query:
-    """Sums per bucket and per key of `keys` (values of `what.columns`), numbered from 1; 0 is everything else."""
-    united, parameters = _united(what, pieces)
-    for number in range(len(what.columns)):
+def ranked_series(spec: Sums, pieces: Sequence[Piece], *, keys: Sequence[tuple[str, ...]]) -> Query:
+    """Return sums per bucket and per key of `keys` (values of `spec.columns`), numbered from 1; 0 is all other keys."""
+    union, parameters = _union(spec, pieces)
+    for number in range(len(spec.columns)):
         parameters[f"key_{number}"] = [key[number] for key in keys]
-    names = [f"{{key_{number}:Array(String)}}" for number in range(len(what.columns))]
-    values = [f"toString({column})" for column in what.columns]
+    names = [f"{{key_{number}:Array(String)}}" for number in range(len(spec.columns))]
+    values = [f"toString({column})" for column in spec.columns]
     position = (
         f"indexOf({names[0]}, {values[0]})"
         if len(names) == 1
         else f"indexOf(arrayZip({', '.join(names)}), tuple({', '.join(values)}))"
     )
-    measures = ", ".join(merged(measure) for measure in what.measures)
-    sql = f"SELECT bucket, {position} AS position, {measures}\nFROM (\n{united}\n) AS piece\nGROUP BY bucket, position"
+    measures = ", ".join(merged(measure) for measure in spec.measures)
+    sql = f"SELECT bucket, {position} AS position, {measures}\nFROM (\n{union}\n) AS piece\nGROUP BY bucket, position"
     return Query(sql, parameters)
 
 
-def _united(what: Sums, pieces: Sequence[Piece]) -> tuple[str, dict[str, Any]]:
+def _union(spec: Sums, pieces: Sequence[Piece]) -> tuple[str, dict[str, Any]]:
     parameters: dict[str, Any] = {}
-    parts = [_piece(what, piece, f"p{number}", parameters) for number, piece in enumerate(pieces)]
+    parts = [_piece(spec, piece, f"p{number}", parameters) for number, piece in enumerate(pieces)]
     return "\nUNION ALL\n".join(parts), parameters
 
 
-def _piece(what: Sums, piece: Piece, name: str, parameters: dict[str, Any]) -> str:
+def _piece(spec: Sums, piece: Piece, name: str, parameters: dict[str, Any]) -> str:
     source, table, time = (
         ("rollup", piece.rollup.table, piece.rollup.time) if piece.rollup else ("event", EVENTS, "event.occurred_at")
     )
     within = partial(bucket_within, time=time) if piece.rollup else event_within
     ranges = [within(window, f"{name}_{number}", parameters) for number, window in enumerate(piece.ranges)]
-    chosen = _bucket(what, piece, parameters)
-    chosen += [_column(column, source) for column in what.columns]
-    chosen += [_measure(measure, source) for measure in what.measures]
-    conditions = [f"({' OR '.join(ranges)})", *filter_conditions(source, what.filters, parameters)]
-    conditions += [*_after(what, source, parameters), *_among(what, source, parameters)]
+    chosen = _bucket(spec, piece, parameters)
+    chosen += [_column(column, source) for column in spec.columns]
+    chosen += [_measure(measure, source) for measure in spec.measures]
+    conditions = [f"({' OR '.join(ranges)})", *filter_conditions(source, spec.filters, parameters)]
+    conditions += [*_after(spec, source, parameters), *_among(spec, source, parameters)]
     return (
         f"    SELECT {', '.join(chosen)}\n"  # noqa: S608 - identifiers from the list, values bound
         f"    FROM {table} AS {source}\n"
-        f"    WHERE {' AND '.join(conditions)}{_ending(what)}"
+        f"    WHERE {' AND '.join(conditions)}{_ending(spec)}"
     )
 
 
-def _bucket(what: Sums, piece: Piece, parameters: dict[str, Any]) -> list[str]:
-    if not what.edges:
+def _bucket(spec: Sums, piece: Piece, parameters: dict[str, Any]) -> list[str]:
+    if not spec.edges:
         return []
-    parameters["edges"] = [milliseconds(edge) for edge in what.edges]
+    parameters["edges"] = [milliseconds(edge) for edge in spec.edges]
     moment = (
         f"toInt64(toUnixTimestamp({piece.rollup.time})) * 1000"
         if piece.rollup
@@ -188,32 +188,32 @@ def _bucket(what: Sums, piece: Piece, parameters: dict[str, Any]) -> list[str]:
     return [f"roundDown({moment}, {{edges:Array(Int64)}}) AS bucket"]
 
 
-def _ending(what: Sums) -> str:
-    if what.group:
-        return f"\n    GROUP BY {', '.join(what.group)}"
-    # Without groups an empty piece still answers one row, and its epoch would pass for the first event.
-    return "\n    HAVING count() > 0" if "first_seen" in what.measures else ""
+def _ending(spec: Sums) -> str:
+    if spec.group:
+        return f"\n    GROUP BY {', '.join(spec.group)}"
+    # Without GROUP BY an empty piece returns one row, whose epoch would be taken for the first event.
+    return "\n    HAVING count() > 0" if "first_seen" in spec.measures else ""
 
 
-def _after(what: Sums, source: str, parameters: dict[str, Any]) -> list[str]:
-    if not what.after:
+def _after(spec: Sums, source: str, parameters: dict[str, Any]) -> list[str]:
+    if not spec.after:
         return []
-    parameters |= {f"after_{number}": value for number, value in enumerate(what.after)}
-    columns = [f"{source}.{column}" for column in what.columns]
+    parameters |= {f"after_{number}": value for number, value in enumerate(spec.after)}
+    columns = [f"{source}.{column}" for column in spec.columns]
     values = [f"{{after_{number}:String}}" for number in range(len(columns))]
-    # The first column by itself lets the table skip what lies before it.
+    # A condition on the first column alone lets ClickHouse skip granules by the primary key.
     first = f"{columns[0]} >= {values[0]}"
     return [first, f"tuple({', '.join(columns)}) > tuple({', '.join(values)})"]
 
 
-def _among(what: Sums, source: str, parameters: dict[str, Any]) -> list[str]:
-    if not what.among:
+def _among(spec: Sums, source: str, parameters: dict[str, Any]) -> list[str]:
+    if not spec.among:
         return []
-    values = list(zip(*what.among, strict=True))
+    values = list(zip(*spec.among, strict=True))
     parameters |= {f"among_{number}": list(each) for number, each in enumerate(values)}
-    columns = [f"{source}.{column}" for column in what.columns[: len(values)]]
+    columns = [f"{source}.{column}" for column in spec.columns[: len(values)]]
     names = [f"{{among_{number}:Array(String)}}" for number in range(len(values))]
-    # The last column by itself is compared much sooner than the tuple, and few rows pass.
+    # Comparing the last column alone is much faster than the tuple, and filters out most rows.
     return [f"{columns[-1]} IN {names[-1]}", f"({', '.join(columns)}) IN arrayZip({', '.join(names)})"]
 
 
@@ -221,8 +221,8 @@ def _order(order_by: str) -> str:
     return " + ".join(ORDERS[order_by])
 
 
-def _columns(what: Sums) -> str:
-    return ", ".join((*what.group, *(merged(measure) for measure in what.measures)))
+def _columns(spec: Sums) -> str:
+    return ", ".join((*spec.group, *(merged(measure) for measure in spec.measures)))
 
 
 def _column(column: str, source: str) -> str:
@@ -236,5 +236,5 @@ def _measure(measure: str, source: str) -> str:
 
 
 def merged(measure: str) -> str:
-    """A measure of pieces, joined."""
+    """Return the expression that merges a measure of all pieces."""
     return f"{_MERGES.get(measure, 'sum')}(piece.{measure}) AS {measure}"

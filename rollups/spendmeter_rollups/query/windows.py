@@ -1,8 +1,8 @@
-"""Windows of time: presets, the named zones their days are cut in, and the buckets of a series.
+"""Time windows: presets, local days in IANA time zones, and the buckets of a series.
 
-All instants are UTC; a window is half-open, [start, end). A day, week or month begins at local midnight of
-the caller's zone, whatever its offset and however long that day is. Bucket edges are computed here and
-handed to the store as numbers, so that no second time zone database has a say in an answer.
+All timestamps are UTC; a window is half-open, [start, end). A day, week or month starts at local midnight in the
+caller's zone, whatever its offset and the length of that day. Bucket edges are computed here and sent to ClickHouse
+as numbers, so that only one time zone database is used.
 """
 
 from __future__ import annotations
@@ -33,32 +33,32 @@ class Window:
 
     @property
     def length(self) -> timedelta:
-        """How much time passes in it."""
+        """Its duration."""
         return self.end - self.start
 
     def previous(self) -> Window:
-        """The window of equal length that ends where this one starts."""
+        """Return the window of equal length that ends at this one's start."""
         return Window(self.start - self.length, self.start)
 
     def contains(self, moment: datetime) -> bool:
-        """Whether `moment` falls into it."""
+        """Return whether `moment` is in it."""
         return self.start <= moment < self.end
 
 
 def start_of_day(day: date, zone: ZoneInfo) -> datetime:
-    """The instant at which `day` begins in `zone`; where a clock skips midnight, the instant of the skip."""
+    """Return the start of `day` in `zone`; if the clock skips midnight, the instant of the skip."""
     return datetime.combine(day, time.min, zone).astimezone(UTC)
 
 
 def local_date(moment: datetime, zone: ZoneInfo) -> date:
-    """The calendar day of `moment` in `zone`."""
+    """Return the calendar day of `moment` in `zone`."""
     return moment.astimezone(zone).date()
 
 
 def preset_window(preset: str, *, now: datetime, zone: ZoneInfo, first_event: datetime | None) -> Window:
-    """The window a preset means at `now`. An unknown preset means the default one.
+    """Return the window of a preset at `now`. An unknown preset is treated as the default.
 
-    `7d` is today and the six days before it. `all` begins with the day of `first_event`.
+    `7d` is today and the six days before it. `all` starts on the day of `first_event`.
     """
     today = local_date(now, zone)
     if preset == "last_month":
@@ -73,12 +73,12 @@ def preset_window(preset: str, *, now: datetime, zone: ZoneInfo, first_event: da
     else:
         days = _LAST_DAYS.get(preset, _LAST_DAYS[DEFAULT_PRESET])
         first = today - timedelta(days=days - 1)
-    # At the very instant of midnight a window that ends now would be empty.
+    # Exactly at midnight, a window that ends now would be empty.
     return Window(start_of_day(first, zone), now if now > start_of_day(first, zone) else now + _QUARTER)
 
 
 def auto_granularity(window: Window, zone: ZoneInfo) -> Granularity:
-    """Up to 7 days: hour; up to 90: day; up to 365: week; else month. Days as the zone's calendar counts them."""
+    """Return hour up to 7 days, day up to 90, week up to 365, else month. Days are local calendar days."""
     start, end = (moment.astimezone(zone).replace(tzinfo=None) for moment in (window.start, window.end))
     length = end - start
     if length <= timedelta(days=7):
@@ -89,14 +89,14 @@ def auto_granularity(window: Window, zone: ZoneInfo) -> Granularity:
 
 
 def bucket_edges(window: Window, granularity: Granularity, zone: ZoneInfo) -> list[datetime]:
-    """The starts of all buckets that meet `window`, in order, and the end of the last: n + 1 instants for n buckets.
+    """Return the starts of all buckets that overlap `window`, and the end of the last: n + 1 edges for n buckets.
 
-    The first bucket may begin before the window and the last end after it; both count only what is inside.
+    The first bucket may start before the window and the last end after it; both count only events inside the window.
     """
     edges = _hour_edges(window, zone) if granularity == "hour" else _calendar_edges(window, granularity, zone)
     found: list[datetime] = []
     for edge in edges:
-        # A day that a zone skipped altogether begins when the next one does.
+        # A calendar day that the zone skipped starts at the same instant as the next day.
         if found and edge == found[-1]:
             continue
         found.append(edge)
@@ -120,7 +120,7 @@ def _calendar_edges(window: Window, granularity: Granularity, zone: ZoneInfo) ->
 
 
 def _hour_edges(window: Window, zone: ZoneInfo) -> Iterator[datetime]:
-    """Local hours, walked by quarters: a clock change of half an hour makes a short hour, one of an hour none."""
+    """Yield local hours in quarter-hour steps: a half-hour clock change makes a short hour, a one-hour change none."""
     quarter = _floor_quarter(window.start)
     label = _hour_label(quarter, zone)
     while _hour_label(quarter - _QUARTER, zone) == label:

@@ -107,9 +107,9 @@ async def all_rows(
 ) -> AsyncIterator[list[BreakdownRow]]:
     """Every row of the breakdown by key, at most `portion` at a time: for what is too long for one answer."""
     scope = students_of(scope, dimension)
-    what = scope.sums((), ("cost",))
+    spec = scope.sums((), ("cost",))
     total, users = await asyncio.gather(
-        reader.rows(queries.sums(what, scope.pieces(what))), _users(reader, scope, dimension)
+        reader.rows(queries.sums(spec, scope.pieces(spec))), _users(reader, scope, dimension)
     )
     whole = scope.rate.convert(add(total, ("cost",))["cost"])
     after: tuple[str, ...] = ()
@@ -127,16 +127,16 @@ def students_of(scope: Scope, dimension: Dimension) -> Scope:
 
 
 async def _ranked(reader: Reader, scope: Scope, dimension: Dimension, params: BreakdownParams) -> Ranking:
-    what = scope.sums(dimension.columns, ROW_MEASURES)
+    spec = scope.sums(dimension.columns, ROW_MEASURES)
     limit = params.offset + params.limit + 1
-    rows = await reader.rows(queries.ranked_sums(what, scope.pieces(what), order_by=params.order_by, limit=limit))
+    rows = await reader.rows(queries.ranked_sums(spec, scope.pieces(spec), order_by=params.order_by, limit=limit))
     return [row for row in rows if row["is_total"]], [row for row in rows if not row["is_total"]][params.offset :]
 
 
 async def _ranked_users(reader: Reader, scope: Scope, dimension: Dimension, params: BreakdownParams) -> Ranking:
-    what = scope.sums((), ROW_MEASURES)
+    spec = scope.sums((), ROW_MEASURES)
     return await asyncio.gather(
-        reader.rows(queries.sums(what, scope.pieces(what))),
+        reader.rows(queries.sums(spec, scope.pieces(spec))),
         ranked_users(reader, scope, order_by=params.order_by, offset=params.offset, limit=params.limit + 1),
     )
 
@@ -146,15 +146,15 @@ async def _keyed(
 ) -> list[Row]:
     if dimension.name == "user":
         return await keyed_users(reader, scope, after=after, limit=limit)
-    what = scope.sums(dimension.columns, ROW_MEASURES, after=after)
-    return await reader.rows(queries.keyed_sums(what, scope.pieces(what), limit=limit))
+    spec = scope.sums(dimension.columns, ROW_MEASURES, after=after)
+    return await reader.rows(queries.keyed_sums(spec, scope.pieces(spec), limit=limit))
 
 
 async def _users(reader: Reader, scope: Scope, dimension: Dimension) -> dict[tuple[str, ...], int] | None:
     if dimension.name not in COUNTS_USERS:
         return None
-    what = scope.sums(dimension.columns, (USERS,))
-    rows = await reader.rows(queries.sums(what, scope.pieces(what)))
+    spec = scope.sums(dimension.columns, (USERS,))
+    rows = await reader.rows(queries.sums(spec, scope.pieces(spec)))
     return {key_of(row, dimension.columns): row[USERS] for row in rows}
 
 

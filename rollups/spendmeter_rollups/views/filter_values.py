@@ -39,8 +39,8 @@ class ValuesAnswer(Answer):
 
 async def values(reader: Reader, scope: Scope, *, dimension: Dimension, params: ValuesParams) -> ValuesAnswer:
     """Other filters narrow the list, so that it offers only what gives a result."""
-    what = scope.sums(dimension.columns, ("requests",))
-    query = values_query(what, scope.pieces(what), search=params.q, limit=params.limit)
+    spec = scope.sums(dimension.columns, ("requests",))
+    query = values_query(spec, scope.pieces(spec), search=params.q, limit=params.limit)
     rows = await reader.rows(query)
     return ValuesAnswer(
         **frame(scope),

@@ -41,8 +41,8 @@ async def heatmap(reader: Reader, scope: Scope) -> HeatmapAnswer:
     if scope.window.length.days > MAX_DAYS:
         raise invalid_parameter("from", f"a heatmap covers at most {MAX_DAYS} days")
     edges = bucket_edges(scope.window, "hour", scope.zone)
-    what = scope.sums((), POINT_MEASURES, edges=edges[:-1])
-    rows = await reader.rows(queries.sums(what, scope.pieces(what, end=edges[-1])))
+    spec = scope.sums((), POINT_MEASURES, edges=edges[:-1])
+    rows = await reader.rows(queries.sums(spec, scope.pieces(spec, end=edges[-1])))
     cells: dict[tuple[int, int], list[Row]] = {}
     for row in rows:
         local = datetime.fromtimestamp(row["bucket"] / 1000, UTC).astimezone(scope.zone)

@@ -45,8 +45,8 @@ class ModelsAnswer(Answer):
 
 async def models(reader: Reader, scope: Scope, *, params: ModelsParams) -> ModelsAnswer:
     """The four kinds of cost of a row add up to its cost."""
-    what = scope.sums(DIMENSIONS["model"].columns, _MEASURES)
-    query = queries.ranked_sums(what, scope.pieces(what), order_by="cost", limit=params.limit + 1)
+    spec = scope.sums(DIMENSIONS["model"].columns, _MEASURES)
+    query = queries.ranked_sums(spec, scope.pieces(spec), order_by="cost", limit=params.limit + 1)
     rows = await reader.rows(query)
     found = [row for row in rows if not row["is_total"]]
     totals = add((row for row in rows if row["is_total"]), ROW_MEASURES)

@@ -96,8 +96,8 @@ async def prompt_cache(reader: Reader, scope: Scope, *, params: GranularityParam
 
 
 async def _rows(reader: Reader, scope: Scope, columns: tuple[str, ...], edges: Sequence[datetime]) -> list[Row]:
-    what = scope.sums(columns, _MEASURES, edges=edges[:-1])
-    return await reader.rows(queries.sums(what, scope.pieces(what, end=edges[-1] if edges else None)))
+    spec = scope.sums(columns, _MEASURES, edges=edges[:-1])
+    return await reader.rows(queries.sums(spec, scope.pieces(spec, end=edges[-1] if edges else None)))
 
 
 def _measures(sums: dict[str, Any], scope: Scope) -> dict[str, float | int | Decimal | None]:

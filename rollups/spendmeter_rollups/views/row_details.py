@@ -56,8 +56,8 @@ async def _sparklines(
 ) -> dict[Key, dict[str, Any]]:
     edges = series_edges(scope, granularity_of(scope, "auto"))
     check_values(len(keys), edges, limit=len(keys), most=MAX_SPARKS)
-    what = scope.sums(dimension.columns, ("cost",), edges=edges[:-1])
-    rows = await reader.rows(queries.ranked_series(what, scope.pieces(what, end=edges[-1]), keys=keys))
+    spec = scope.sums(dimension.columns, ("cost",), edges=edges[:-1])
+    rows = await reader.rows(queries.ranked_series(spec, scope.pieces(spec, end=edges[-1]), keys=keys))
     costs = {(row["position"], row["bucket"]): scope.rate.convert(row["cost"]) for row in rows}
     starts = [milliseconds(edge) for edge in edges[:-1]]
     return {

@@ -123,15 +123,15 @@ def _measures(scope: Scope, models: Sequence[Row], bins: Sequence[Row], active: 
 
 
 async def _users(reader: Reader, scope: Scope) -> list[Row]:
-    what = scope.sums(DIMENSIONS["user"].columns, ("requests",))
-    return await reader.rows(busiest_user(what, scope.pieces(what)))
+    spec = scope.sums(DIMENSIONS["user"].columns, ("requests",))
+    return await reader.rows(busiest_user(spec, scope.pieces(spec)))
 
 
 async def _sums(
     reader: Reader, scope: Scope, starts: Sequence[datetime], columns: Sequence[str], measures: Sequence[str]
 ) -> list[Row]:
-    what = scope.sums(columns, measures, edges=starts)
-    return await reader.rows(queries.sums(what, scope.pieces(what)))
+    spec = scope.sums(columns, measures, edges=starts)
+    return await reader.rows(queries.sums(spec, scope.pieces(spec)))
 
 
 def _changes(now: SummaryMeasures, before: SummaryMeasures) -> dict[str, float | None]:

@@ -104,8 +104,8 @@ def find_group(name: str | None) -> Dimension | None:
 
 async def whole_series(reader: Reader, scope: Scope, edges: Sequence[datetime]) -> list[Point]:
     """All usage of `scope`, one point a bucket."""
-    what = scope.sums((), POINT_MEASURES, edges=edges[:-1])
-    rows = await reader.rows(queries.sums(what, scope.pieces(what, end=edges[-1])))
+    spec = scope.sums((), POINT_MEASURES, edges=edges[:-1])
+    rows = await reader.rows(queries.sums(spec, scope.pieces(spec, end=edges[-1])))
     return series_points(rows, _buckets(edges, scope), scope)
 
 
@@ -118,8 +118,8 @@ async def _grouped(
     ranked = await reader.rows(queries.ranked_sums(ranking, scope.pieces(ranking), order_by="cost", limit=limit + 1))
     groups = [row for row in ranked if not row["is_total"]]
     keys = [key_of(row, dimension.columns) for row in groups[:limit]]
-    what = scope.sums(dimension.columns, POINT_MEASURES, edges=edges[:-1])
-    rows = await reader.rows(queries.ranked_series(what, scope.pieces(what, end=edges[-1]), keys=keys))
+    spec = scope.sums(dimension.columns, POINT_MEASURES, edges=edges[:-1])
+    rows = await reader.rows(queries.ranked_series(spec, scope.pieces(spec, end=edges[-1]), keys=keys))
     buckets = _buckets(edges, scope)
     by_position: dict[int, list[Row]] = defaultdict(list)
     for row in rows:

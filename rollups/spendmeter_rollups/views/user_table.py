@@ -20,15 +20,15 @@ _COLUMNS: Final = DIMENSIONS["user"].columns
 
 async def ranked_users(reader: Reader, scope: Scope, *, order_by: str, offset: int, limit: int) -> list[Row]:
     """Users by rank, from `offset` on. Each row has its `top_feature` besides."""
-    what = scope.sums(_COLUMNS, queries.ORDERS[order_by])
-    ranked = await reader.rows(queries.ranked_keys(what, scope.pieces(what), order_by=order_by, limit=offset + limit))
+    spec = scope.sums(_COLUMNS, queries.ORDERS[order_by])
+    ranked = await reader.rows(queries.ranked_keys(spec, scope.pieces(spec), order_by=order_by, limit=offset + limit))
     return await _used_by(reader, scope, ranked[offset:])
 
 
 async def keyed_users(reader: Reader, scope: Scope, *, after: tuple[str, ...], limit: int) -> list[Row]:
     """Users by key, the first `limit` after `after`. Rows as of `ranked_users`."""
-    what = scope.sums(_COLUMNS, ("requests",), after=after)
-    return await _used_by(reader, scope, await reader.rows(queries.keyed_sums(what, scope.pieces(what), limit=limit)))
+    spec = scope.sums(_COLUMNS, ("requests",), after=after)
+    return await _used_by(reader, scope, await reader.rows(queries.keyed_sums(spec, scope.pieces(spec), limit=limit)))
 
 
 async def _used_by(reader: Reader, scope: Scope, users: Sequence[Row]) -> list[Row]:
@@ -36,6 +36,6 @@ async def _used_by(reader: Reader, scope: Scope, users: Sequence[Row]) -> list[R
     if not users:
         return []
     keys = [(user["org_id"], user["user_id"]) for user in users]
-    what = scope.sums((*_COLUMNS, "feature"), ROW_MEASURES, among=keys)
-    found = {(row["org_id"], row["user_id"]): row for row in await reader.rows(user_sums(what, scope.pieces(what)))}
+    spec = scope.sums((*_COLUMNS, "feature"), ROW_MEASURES, among=keys)
+    found = {(row["org_id"], row["user_id"]): row for row in await reader.rows(user_sums(spec, scope.pieces(spec)))}
     return [found[key] for key in keys]

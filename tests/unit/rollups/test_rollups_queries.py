@@ -22,8 +22,8 @@ DAYS = Window(EDGES[0], EDGES[2])
 
 
 def test_a_total_adds_up_its_pieces() -> None:
-    what = Sums((), ("requests", "cost", "errors"), {"org_id": ("acme",)})
-    query = sums(what, plan(WINDOW, columns=what.touched, measures=what.measures))
+    spec = Sums((), ("requests", "cost", "errors"), {"org_id": ("acme",)})
+    query = sums(spec, plan(WINDOW, columns=spec.touched, measures=spec.measures))
     assert query.sql == snapshot("""\
 SELECT sum(piece.requests) AS requests, sum(piece.cost) AS cost, sum(piece.errors) AS errors
 FROM (
@@ -48,8 +48,8 @@ UNION ALL
 
 
 def test_a_series_rounds_down_to_the_edges_it_is_given() -> None:
-    what = Sums(("feature",), ("cost",), {}, EDGES)
-    query = sums(what, plan(DAYS, columns=what.touched, measures=what.measures, edges=EDGES))
+    spec = Sums(("feature",), ("cost",), {}, EDGES)
+    query = sums(spec, plan(DAYS, columns=spec.touched, measures=spec.measures, edges=EDGES))
     assert query.sql == snapshot("""\
 SELECT roundDown(toInt64(toUnixTimestamp(rollup.bucket)) * 1000, {edges:Array(Int64)}) AS bucket, rollup.feature AS feature, sum(rollup.cost) AS cost
 FROM usage_daily AS rollup
@@ -62,9 +62,9 @@ GROUP BY bucket, feature\
 
 
 def test_a_ranking_brings_its_totals() -> None:
-    what = Sums(("provider", "model"), ("cost", "input_tokens"), {})
-    pieces = plan(DAYS, columns=what.touched, measures=what.measures)
-    assert ranked_sums(what, pieces, order_by="cost", limit=10).sql == snapshot("""\
+    spec = Sums(("provider", "model"), ("cost", "input_tokens"), {})
+    pieces = plan(DAYS, columns=spec.touched, measures=spec.measures)
+    assert ranked_sums(spec, pieces, order_by="cost", limit=10).sql == snapshot("""\
 SELECT grouping(provider) AS is_total, provider, model, sum(piece.cost) AS cost, sum(piece.input_tokens) AS input_tokens
 FROM (
     SELECT rollup.provider AS provider, rollup.model AS model, sum(rollup.cost) AS cost, sum(rollup.input_tokens) AS input_tokens
@@ -79,8 +79,8 @@ LIMIT {row_limit:UInt64}\
 
 
 def test_a_portion_by_key_begins_after_the_one_before() -> None:
-    what = Sums(("org_id", "user_id"), ("cost",), {}, after=("acme", "a'; DROP TABLE x --"))
-    query = keyed_sums(what, plan(DAYS, columns=what.touched, measures=what.measures), limit=1000)
+    spec = Sums(("org_id", "user_id"), ("cost",), {}, after=("acme", "a'; DROP TABLE x --"))
+    query = keyed_sums(spec, plan(DAYS, columns=spec.touched, measures=spec.measures), limit=1000)
     assert query.sql == snapshot("""\
 SELECT rollup.org_id AS org_id, rollup.user_id AS user_id, sum(rollup.cost) AS cost
 FROM user_daily AS rollup
@@ -101,9 +101,9 @@ LIMIT {row_limit:UInt64}\
 
 
 def test_a_grouped_series_numbers_its_keys() -> None:
-    what = Sums(("provider", "model"), ("cost",), {}, EDGES)
-    pieces = plan(DAYS, columns=what.touched, measures=what.measures, edges=EDGES)
-    query = ranked_series(what, pieces, keys=[("openai", "gpt"), ("a'; DROP TABLE x --", "")])
+    spec = Sums(("provider", "model"), ("cost",), {}, EDGES)
+    pieces = plan(DAYS, columns=spec.touched, measures=spec.measures, edges=EDGES)
+    query = ranked_series(spec, pieces, keys=[("openai", "gpt"), ("a'; DROP TABLE x --", "")])
     assert query.sql == snapshot("""\
 SELECT bucket, indexOf(arrayZip({key_0:Array(String)}, {key_1:Array(String)}), tuple(toString(provider), toString(model))) AS position, sum(piece.cost) AS cost
 FROM (
@@ -118,8 +118,8 @@ GROUP BY bucket, position\
 
 
 def test_users_are_counted_from_sets_of_them() -> None:
-    what = Sums(("feature",), ("users",), {"role": ("student",)})
-    assert sums(what, plan(DAYS, columns=what.touched, measures=what.measures)).sql == snapshot("""\
+    spec = Sums(("feature",), ("users",), {"role": ("student",)})
+    assert sums(spec, plan(DAYS, columns=spec.touched, measures=spec.measures)).sql == snapshot("""\
 SELECT feature, uniqExactIfMerge(piece.users) AS users
 FROM (
     SELECT rollup.feature AS feature, uniqExactIfState(rollup.org_id, rollup.user_id, rollup.requests > 0 AND rollup.user_id != 'system') AS users
@@ -132,8 +132,8 @@ GROUP BY feature\
 
 
 def test_the_busiest_user_is_one_of_them_all() -> None:
-    what = Sums(("org_id", "user_id"), ("requests",), {})
-    assert busiest_user(what, plan(DAYS, columns=what.touched, measures=what.measures)).sql == snapshot("""\
+    spec = Sums(("org_id", "user_id"), ("requests",), {})
+    assert busiest_user(spec, plan(DAYS, columns=spec.touched, measures=spec.measures)).sql == snapshot("""\
 SELECT countIf(requests > 0 AND user_id != {system_user:String}) AS users, maxIf((requests, org_id, user_id), requests > 0 AND user_id != {system_user:String}) AS busiest
 FROM (
 SELECT rollup.org_id AS org_id, rollup.user_id AS user_id, sum(rollup.requests) AS requests
@@ -146,9 +146,9 @@ SETTINGS max_threads = 1\
 
 
 def test_keys_are_ranked_without_totals() -> None:
-    what = Sums(("org_id", "user_id"), ("requests", "cost"), {})
-    pieces = plan(WINDOW, columns=what.touched, measures=what.measures)
-    assert ranked_keys(what, pieces, order_by="cost", limit=10).sql == snapshot("""\
+    spec = Sums(("org_id", "user_id"), ("requests", "cost"), {})
+    pieces = plan(WINDOW, columns=spec.touched, measures=spec.measures)
+    assert ranked_keys(spec, pieces, order_by="cost", limit=10).sql == snapshot("""\
 SELECT org_id, user_id, sum(piece.requests) AS requests, sum(piece.cost) AS cost
 FROM (
     SELECT rollup.org_id AS org_id, rollup.user_id AS user_id, sum(rollup.requests) AS requests, sum(rollup.cost) AS cost
@@ -169,8 +169,8 @@ LIMIT {row_limit:UInt64}\
 
 def test_users_shown_are_read_alone_with_their_features() -> None:
     keys = (("acme", "ann"), ("beta", "a'; DROP TABLE x --"))
-    what = Sums(("org_id", "user_id", "feature"), ("requests", "cost"), {}, among=keys)
-    query = user_sums(what, plan(DAYS, columns=what.touched, measures=what.measures))
+    spec = Sums(("org_id", "user_id", "feature"), ("requests", "cost"), {}, among=keys)
+    query = user_sums(spec, plan(DAYS, columns=spec.touched, measures=spec.measures))
     assert query.sql == snapshot("""\
 SELECT org_id, user_id, sum(piece.requests) AS requests, sum(piece.cost) AS cost, argMaxIf(piece.feature, (piece.requests, piece.feature), piece.requests > 0) AS top_feature
 FROM (
@@ -186,9 +186,9 @@ SETTINGS optimize_use_projections = 0\
 
 
 def test_percentiles_of_part_of_a_day_bin_raw_events() -> None:
-    what = Sums(("latency_bin",), ("latency_requests",), {})
-    pieces = plan(WINDOW, columns=what.touched, measures=what.measures)
-    assert sums(what, pieces).sql == snapshot("""\
+    spec = Sums(("latency_bin",), ("latency_requests",), {})
+    pieces = plan(WINDOW, columns=spec.touched, measures=spec.measures)
+    assert sums(spec, pieces).sql == snapshot("""\
 SELECT latency_bin, sum(piece.latency_requests) AS latency_requests
 FROM (
     SELECT rollup.latency_bin AS latency_bin, sum(rollup.latency_requests) AS latency_requests
@@ -228,9 +228,9 @@ SETTINGS read_in_order_use_buffering = 0\
 
 
 def test_values_are_searched_by_text_and_name() -> None:
-    what = Sums(("org_id",), ("requests",), {})
-    pieces = plan(DAYS, columns=what.touched, measures=what.measures)
-    query = lookups.values(what, pieces, search="50% off'", limit=5)
+    spec = Sums(("org_id",), ("requests",), {})
+    pieces = plan(DAYS, columns=spec.touched, measures=spec.measures)
+    query = lookups.values(spec, pieces, search="50% off'", limit=5)
     assert query.sql == snapshot("""\
 SELECT org_id, requests, dictGetOrDefault('org_directory', 'name', org_id, '') AS label
 FROM (

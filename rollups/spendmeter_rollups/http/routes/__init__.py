@@ -1,1 +1,1 @@
-"""The HTTP surface: one function an endpoint, no logic."""
+"""The routes: one function per endpoint, no logic."""

@@ -11,14 +11,14 @@ from spendmeter_clickhouse.scopes import PLATFORM_WRITE
 from spendmeter_rollups.budgets.budgets import (
     BudgetAnswer,
     BudgetBody,
-    BudgetDesk,
+    BudgetContext,
     BudgetsAnswer,
     BudgetsParams,
     Limit,
     budgets,
     change_budget,
     define_budget,
-    drop_budget,
+    delete_stored_budget,
     one_budget,
 )
 from spendmeter_rollups.http.routes.usage import PROBLEMS, UNKNOWN
@@ -31,7 +31,7 @@ router = APIRouter(prefix="/v1/budgets", tags=["budgets"], responses=PROBLEMS)
 
 @router.get("", response_model=BudgetsAnswer)
 async def get_budgets(params: Annotated[BudgetsParams, Query()], context: RequestContextDep) -> Response:
-    """Budgets and how much of each is used in the current calendar month of its org's time zone."""
+    """Budgets and their use in the current calendar month of the org's time zone."""
 
     async def found() -> BudgetsAnswer:
         visible = context.credential.visible_orgs()
@@ -45,14 +45,14 @@ async def get_budgets(params: Annotated[BudgetsParams, Query()], context: Reques
     "",
     status_code=201,
     response_model=BudgetAnswer,
-    responses={409: {"model": ProblemAnswer, "description": "it has a budget"}},
+    responses={409: {"model": ProblemAnswer, "description": "the budget exists already"}},
 )
 async def post_budget(body: BudgetBody, context: RequestContextDep) -> Response:
-    """Give an org, a user or a feature a monthly budget. Its use is shown to those who may see that org."""
+    """Create a monthly budget for an org, a user or a feature. Its use is visible with read access to the org."""
     context.credential.require(PLATFORM_WRITE)
 
     async def defined() -> BudgetAnswer:
-        return await define_budget(await _desk(context), body)
+        return await define_budget(await _budget_context(context), body)
 
     return await context.encoded(defined(), status_code=201)
 
@@ -71,25 +71,25 @@ async def get_budget(budget_id: UUID, context: RequestContextDep) -> Response:
 
 @router.put("/{budget_id}", response_model=BudgetAnswer, responses=UNKNOWN)
 async def put_budget(budget_id: UUID, body: Limit, context: RequestContextDep) -> Response:
-    """Change the amount or the currency, from this month on. Its use is shown to those who may see its org."""
+    """Change the amount or currency from this month on. Its use is visible with read access to the org."""
     context.credential.require(PLATFORM_WRITE)
 
     async def changed() -> BudgetAnswer:
-        return await change_budget(await _desk(context), budget_id, body)
+        return await change_budget(await _budget_context(context), budget_id, body)
 
     return await context.encoded(changed())
 
 
 @router.delete("/{budget_id}", status_code=204, response_class=Response, responses=UNKNOWN)
 async def delete_budget(budget_id: UUID, context: RequestContextDep) -> None:
-    """Take a budget away."""
+    """Delete a budget."""
     context.credential.require(PLATFORM_WRITE)
     writer, now = context.service.writer, context.service.clock()
-    await context.service.compute.run(drop_budget(context.reader, writer, budget_id, now=now))
+    await context.service.compute.run(delete_stored_budget(context.reader, writer, budget_id, now=now))
 
 
-async def _desk(context: RequestContext) -> BudgetDesk:
-    """For whoever may define budgets, which is no right to see what is spent."""
+async def _budget_context(context: RequestContext) -> BudgetContext:
+    """Return the context of a write. The right to define budgets does not include the right to see spend."""
     visible = context.credential.orgs()
     scope = await context.service.scope_of(ScopeParams(), visible)
-    return BudgetDesk(context.reader, context.service.writer, scope, visible)
+    return BudgetContext(context.reader, context.service.writer, scope, visible)

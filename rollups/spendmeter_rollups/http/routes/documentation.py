@@ -1,6 +1,6 @@
-"""`/docs`: the OpenAPI document for people. Everything it loads comes from this process, so it works without a network.
+"""`/docs`: Swagger UI. All files are served by this process, so it works without internet access.
 
-The files of Swagger UI are those of the package `fastapi-swagger`, which repackages each of its releases.
+The files come from the package `fastapi-swagger`, which repackages each release of Swagger UI.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ _PAGE: Final = """\
 </body>
 </html>
 """
-# Swagger UI styles its elements inline and draws its icons from data URLs; scripts come from this origin alone.
+# Swagger UI needs inline styles and icons from data URLs; scripts come from this origin only.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self';"
     " connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
-_KEPT: Final = {"Cache-Control": "public, max-age=3600"}
+_CACHE_HEADERS: Final = {"Cache-Control": "public, max-age=3600"}
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/docs")
 async def get_docs() -> Response:
-    """The page."""
+    """The Swagger UI page."""
     return Response(
         _PAGE, media_type="text/html", headers={"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
     )
@@ -62,23 +62,23 @@ async def get_docs() -> Response:
 
 @router.get("/docs/start.js")
 async def get_start() -> Response:
-    """What starts the page: a file, because the policy lets no inline script run."""
-    return Response(_START, media_type="text/javascript", headers=_KEPT)
+    """The start script: a file, because the Content-Security-Policy forbids inline scripts."""
+    return Response(_START, media_type="text/javascript", headers=_CACHE_HEADERS)
 
 
 async def _file(name: str) -> Response:
-    return Response(_read(name), media_type=_FILES[name], headers=_KEPT)
+    return Response(_read(name), media_type=_FILES[name], headers=_CACHE_HEADERS)
 
 
 @router.get("/docs/swagger-ui-bundle.js")
 async def get_script() -> Response:
-    """Swagger UI."""
+    """The script of Swagger UI."""
     return await _file("swagger-ui-bundle.js")
 
 
 @router.get("/docs/swagger-ui.css")
 async def get_styles() -> Response:
-    """Its styles."""
+    """The styles of Swagger UI."""
     return await _file("swagger-ui.css")
 
 

@@ -1,4 +1,4 @@
-"""`/v1/usage/export/…`: whole views as CSV."""
+"""`/v1/usage/export/…`: complete views as CSV."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def get_events_csv(params: Annotated[LogParams, Query()], context: Request
 
 @router.get("/timeseries")
 async def get_timeseries_csv(params: Annotated[SeriesParams, Query()], context: RequestContextDep) -> StreamingResponse:
-    """Usage over time, whole or by a dimension."""
+    """Usage over time, in total or by a dimension."""
     return await _streamed(context, params, partial(export_timeseries, params=params))
 
 
@@ -44,20 +44,20 @@ async def get_breakdown_csv(
     dimension: str, params: Annotated[ScopeParams, Query()], context: RequestContextDep
 ) -> StreamingResponse:
     """Every row of a breakdown, by key."""
-    cut = find_dimension(dimension)
-    return await _streamed(context, params, partial(export_breakdown, dimension=cut))
+    found = find_dimension(dimension)
+    return await _streamed(context, params, partial(export_breakdown, dimension=found))
 
 
 async def _streamed(
     context: RequestContext, params: ScopeParams, make: Callable[[Reader, Scope], Export]
 ) -> StreamingResponse:
-    async def begun() -> Export:
+    async def prepare() -> Export:
         return make(context.reader, await context.scope(params))
 
     compute = context.service.compute
-    export = await compute.run(begun())
+    export = await compute.run(prepare())
     chunks = export.chunks()
-    # What is refused, or fails at once, must be a problem answer and not a file that breaks off.
+    # Compute the first chunk before sending headers: an early error becomes a problem answer, not a truncated file.
     first = await compute.run(_next(chunks))
     return StreamingResponse(
         _chained(compute, first, chunks),

@@ -17,6 +17,6 @@ router = APIRouter(prefix="/v1/filters", tags=["filters"], responses=PROBLEMS)
 
 @router.get("/{dimension}", response_model=ValuesAnswer, responses=UNKNOWN)
 async def get_values(dimension: str, params: Annotated[ValuesParams, Query()], context: RequestContextDep) -> Response:
-    """Values to filter by, found by a part of their text or name."""
-    cut = find_dimension(dimension)
-    return await context.answer(params, partial(values, dimension=cut, params=params))
+    """Filter values that match a part of their text or name."""
+    found = find_dimension(dimension)
+    return await context.answer(params, partial(values, dimension=found, params=params))

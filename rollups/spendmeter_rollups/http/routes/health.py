@@ -1,4 +1,4 @@
-"""Whether the service lives, and whether it can answer; and its metrics. These need no key, but for tenants' series."""
+"""Liveness, readiness and metrics. No key is needed, except for metrics with tenants' names."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ router = APIRouter(tags=["health"])
 
 
 class Health(BaseModel):
-    """Says ok."""
+    """Health status."""
 
     status: str = "ok"
 
 
 @router.get("/healthz")
 async def get_health() -> Health:
-    """The process answers."""
+    """Liveness: the process responds."""
     return Health()
 
 
 @router.get("/readyz", responses={503: {"model": ProblemAnswer}})
 async def get_ready(service: ServiceDep, request: Request) -> Health:
-    """The store answers, and has its tables; in the embedded stack every background task runs."""
+    """Readiness: ClickHouse is reachable and migrated; in the embedded stack, every background task runs."""
     if failures := request.app.state.failures():
         detail = "; ".join(f"{name}: {reason}" for name, reason in failures.items())
         raise Problem(status=503, kind="not-ready", title="Not ready", detail=detail)
@@ -39,17 +39,17 @@ async def get_ready(service: ServiceDep, request: Request) -> Health:
         await service.readiness.check()
     except StoreError as error:
         raise Problem(
-            status=503, kind="not-ready", title="Not ready", detail="the store does not answer yet"
+            status=503, kind="not-ready", title="Not ready", detail="ClickHouse is unreachable or not migrated"
         ) from error
     return Health()
 
 
 @router.get("/metrics", response_class=Response, responses={401: {"model": ProblemAnswer}})
 async def get_metrics(request: Request, service: ServiceDep, token: TokenDep) -> Response:
-    """Prometheus text format. Series that name tenants: for `platform:read` or SPENDMETER_METRICS_TOKEN alone."""
+    """Prometheus text format. Series with tenants' names require `platform:read` or SPENDMETER_METRICS_TOKEN."""
     registry: CollectorRegistry = request.app.state.registry
     tenants = await _sees_tenants(request, service, token)
-    # Thousands of series take long enough to hold up everyone else on the event loop.
+    # Rendering thousands of series would block the event loop.
     return Response(await asyncio.to_thread(exposition, registry, tenants=tenants), media_type=CONTENT_TYPE)
 
 

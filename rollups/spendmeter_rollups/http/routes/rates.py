@@ -1,4 +1,4 @@
-"""`/v1/fx-rates/…`: the rates that amounts are converted at."""
+"""`/v1/fx-rates/…`: the exchange rates of converted amounts."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ async def put_rate(
     body: RateBody,
     context: RequestContextDep,
 ) -> RateAnswer:
-    """Set the rate of a day. Windows that end before it keep the rate they had."""
+    """Set the rate of a day. Windows that end earlier keep their rate."""
     context.credential.require(PLATFORM_WRITE)
     return await write_rate(context.service.writer, currency, rate_date, body, now=context.service.clock())

@@ -29,29 +29,29 @@ UserId = Annotated[Value, Path(description="`system` for calls made without a us
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": ProblemAnswer, "description": text}
     for status, text in (
-        (401, "no known key"),
-        (403, "not this credential's"),
-        (413, "a body of more than 64 KiB"),
-        (414, "a path or query string that is too long"),
-        (422, "a parameter that cannot be used"),
-        (429, "this credential asks too often"),
-        (503, "the store does not answer, or not within its limits"),
+        (401, "missing, unknown, expired or revoked API key"),
+        (403, "not allowed for this credential"),
+        (413, "body larger than 64 KiB"),
+        (414, "path or query string too long"),
+        (422, "invalid parameter"),
+        (429, "too many requests of this credential"),
+        (503, "ClickHouse is unreachable, or the query exceeded its limits"),
     )
 }
-UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": ProblemAnswer, "description": "no such thing"}}
+UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": ProblemAnswer, "description": "not found"}}
 
 router = APIRouter(prefix="/v1/usage", tags=["usage"], responses=PROBLEMS)
 
 
 @router.get("/summary", response_model=SummaryAnswer)
 async def get_summary(params: Annotated[ScopeParams, Query()], context: RequestContextDep) -> Response:
-    """Key figures of the window and of the equal window before it."""
+    """Totals of the window and of the preceding window of equal length."""
     return await context.answer(params, summary)
 
 
 @router.get("/timeseries", response_model=SeriesAnswer)
 async def get_timeseries(params: Annotated[SeriesParams, Query()], context: RequestContextDep) -> Response:
-    """Cost, requests and tokens over time, whole or by a dimension; empty buckets are zero."""
+    """Cost, requests and tokens over time, in total or by a dimension; empty buckets are zero."""
     return await context.answer(params, partial(timeseries, params=params))
 
 
@@ -60,8 +60,8 @@ async def get_breakdown(
     dimension: str, params: Annotated[BreakdownParams, Query()], context: RequestContextDep
 ) -> Response:
     """Usage by one dimension, largest first, with totals."""
-    cut = find_dimension(dimension)
-    return await context.answer(params, partial(breakdown, dimension=cut, params=params))
+    found = find_dimension(dimension)
+    return await context.answer(params, partial(breakdown, dimension=found, params=params))
 
 
 @router.get("/models", response_model=ModelsAnswer)
@@ -72,19 +72,19 @@ async def get_models(params: Annotated[ModelsParams, Query()], context: RequestC
 
 @router.get("/heatmap", response_model=HeatmapAnswer)
 async def get_heatmap(params: Annotated[ScopeParams, Query()], context: RequestContextDep) -> Response:
-    """Usage by weekday and hour of the caller's clock."""
+    """Usage by weekday and hour in the time zone `tz`."""
     return await context.answer(params, heatmap)
 
 
 @router.get("/projection", response_model=ProjectionAnswer)
 async def get_projection(params: Annotated[ScopeParams, Query()], context: RequestContextDep) -> Response:
-    """What this month will have cost at its end, with an 80 % prediction interval."""
+    """Projected cost of the current month, with an 80 % prediction interval."""
     return await context.answer(params, projection)
 
 
 @router.get("/cache", response_model=CacheAnswer)
 async def get_cache(params: Annotated[GranularityParams, Query()], context: RequestContextDep) -> Response:
-    """What prompt caches saved, in all and over time."""
+    """Savings of prompt caches, in total and over time."""
     return await context.answer(params, partial(prompt_cache, params=params))
 
 
@@ -96,17 +96,17 @@ async def get_errors(params: Annotated[ErrorsParams, Query()], context: RequestC
 
 @router.get("/events", response_model=EventsAnswer)
 async def get_events(params: Annotated[EventsParams, Query()], context: RequestContextDep) -> Response:
-    """The log of calls, newest first."""
+    """The call log, newest first."""
     return await context.answer(params, partial(events, params=params))
 
 
 @router.get("/users/{user_id}", response_model=UserAnswer, responses=UNKNOWN)
 async def get_user(user_id: UserId, params: Annotated[UserParams, Query()], context: RequestContextDep) -> Response:
-    """One user: identity, totals, features, daily trend and recent calls. The audit log says who read it."""
+    """One user: identity, totals, features, daily trend and recent calls. Each read is recorded in the audit log."""
 
     async def recorded(reader: Reader, scope: Scope) -> UserAnswer:
         answer = await user_page(reader, scope, user_id=user_id, params=params)
-        # Before the answer leaves: a read that cannot be recorded is not made.
+        # Record before answering: without an audit record there is no answer.
         await record_read(context, org_id=answer.user.org_id, user_id=user_id)
         return answer
 

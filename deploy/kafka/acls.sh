@@ -5,7 +5,7 @@
 #
 #   spendmeter-emitter   services that publish their calls
 #   spendmeter-worker    `spendmeter worker`; Create on its own topics, so that it makes what is missing
-#   spendmeter-operator  `spendmeter dlq`, `spendmeter replay`
+#   spendmeter-operator  `spendmeter dlq`, `spendmeter import`
 set -euo pipefail
 
 allow() {

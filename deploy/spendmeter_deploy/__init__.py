@@ -1,1 +1,1 @@
-"""Runs Spendmeter: the embedded stack, and the `spendmeter` command."""
+"""The `spendmeter` command and the embedded stack."""

@@ -1,8 +1,8 @@
-"""How a process ends: in order and in time after the first SIGINT or SIGTERM, at once after the second.
+"""Stop a process: in order and within a time limit after the first SIGINT or SIGTERM, immediately after the second.
 
-Clean-up may hang on anything that is away: a broker, a store, a thread inside a driver. So a clock runs from the
-moment the stop begins, in a thread of its own, because the event loop may be what hangs. When it runs out, the process
-logs what is stuck and exits. docs/stopping.md has the contract.
+Clean-up can hang on an unreachable broker or store, or on a thread inside a driver. A watchdog thread limits it,
+because the event loop itself may hang. When the limit is reached, the process logs what is stuck and exits.
+docs/stopping.md has the contract.
 """
 
 from __future__ import annotations
@@ -25,59 +25,59 @@ from spendmeter_stream.retry import steps_under_way
 log = logging.getLogger(__name__)
 
 UNDONE: Final = 1
-"""Exit code of a process that stopped and left something undone."""
+"""Exit code of a process that stopped with work lost or unfinished."""
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 MARGIN_SECONDS: Final = 3.0
-"""How long after its time a stop is given up: parts that are bounded themselves shall report first."""
-_LEAVE_SECONDS: Final = 2.0
-_NAMED: Final = 12
+"""Grace period after the time limit, so that parts with a limit of their own can report first."""
+_EXIT_SECONDS: Final = 2.0
+_MAX_NAMES: Final = 12
 _COROUTINE: Final = re.compile(r"coroutine object (\S+) at")
 
 
 class Ending:
-    """The end of one process. Made by `running.run`; parts of the process report here what they could not finish."""
+    """The shutdown of one process. `running.run` creates it; the parts of the process report unfinished work to it."""
 
     def __init__(self, *, seconds: float = 20.0, serves: bool = False) -> None:
         self.seconds = seconds
-        """How long the whole stop may take."""
+        """Time limit of the whole stop."""
         self._serves = serves
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
-        self._told: asyncio.Event | None = None
+        self._stop_event: asyncio.Event | None = None
         self._clock = threading.Condition()
         self._deadline: float | None = None
         self._watching = False
-        self._last_acts: list[Callable[[], object]] = []
+        self._abort_hooks: list[Callable[[], object]] = []
         self.signal: int | None = None
-        """The first signal, if any came."""
+        """The first signal received, if any."""
         self.undone: list[str] = []
-        """What was lost or left undone, one text each."""
+        """Descriptions of work that was lost or left unfinished."""
 
     @property
     def exit_code(self) -> int:
-        """Of a command that was cancelled: 0 where it serves and has finished all that it had begun."""
+        """Exit code of a cancelled command: 0 if it serves and finished everything that it had begun."""
         if self._serves or self.signal is None:
             return UNDONE if self.undone else 0
         return 128 + self.signal
 
     def leave_undone(self, what: str) -> None:
-        """Record that `what` is lost or left undone: one log line, and the process will exit with 1."""
+        """Log and record that `what` is lost or unfinished; the process will exit with 1."""
         log.error("%s", what)
         self.undone.append(what)
 
-    def at_abort(self, act: Callable[[], object]) -> None:
-        """Call `act` before the process exits without clean-up, such as one that kills a child process."""
-        self._last_acts.append(act)
+    def at_abort(self, hook: Callable[[], object]) -> None:
+        """Call `hook` before the process exits without clean-up, for example to kill a child process."""
+        self._abort_hooks.append(hook)
 
-    async def told(self) -> None:
-        """Return at SIGINT or SIGTERM. Without a caller here, a signal cancels the command."""
-        self._told = self._told or asyncio.Event()
+    async def stop_requested(self) -> None:
+        """Wait for SIGINT or SIGTERM. If nothing waits here, a signal cancels the command instead."""
+        self._stop_event = self._stop_event or asyncio.Event()
         if self.signal is not None:
             return
-        await self._told.wait()
+        await self._stop_event.wait()
 
     def begin(self, seconds: float | None = None) -> None:
-        """Start the clock: the process ends within `seconds` and a margin. A later call may only shorten that."""
+        """Start the clock: the process ends within `seconds` plus a margin. Later calls can only shorten the limit."""
         limit = time.monotonic() + (self.seconds if seconds is None else seconds) + MARGIN_SECONDS
         with self._clock:
             self._deadline = limit if self._deadline is None else min(limit, self._deadline)
@@ -86,13 +86,13 @@ class Ending:
                 threading.Thread(target=self._watch, name="ending", daemon=True).start()
             self._clock.notify()
 
-    def progressed(self) -> None:
-        """Start the clock again: what the stop waits for moves on."""
+    def restart_clock(self) -> None:
+        """Restart the clock, because the stop makes progress."""
         with self._clock:
             if self._deadline is not None:
                 self._deadline = time.monotonic() + self.seconds + MARGIN_SECONDS
 
-    def ended(self) -> None:
+    def stop_clock(self) -> None:
         """Stop the clock."""
         with self._clock:
             self._deadline = None
@@ -100,9 +100,9 @@ class Ending:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Handle SIGINT and SIGTERM of the running task meanwhile."""
+        """Handle SIGINT and SIGTERM for the current task until the block ends."""
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        # Not through the loop: a second signal must work while the loop hangs in a blocking call.
+        # Not loop.add_signal_handler: a second signal must work while the loop hangs in a blocking call.
         before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
         threading.excepthook = self._on_thread_error
         try:
@@ -114,26 +114,26 @@ class Ending:
                     signal.signal(number, handler)
 
     def abort(self, reason: str) -> None:
-        """Exit now, without clean-up, with what is stuck in one log line."""
-        # Writing the line may hang as well: on a pipe that nobody reads.
-        last = threading.Timer(_LEAVE_SECONDS, os._exit, (self._abort_code(),))
-        last.daemon = True
-        last.start()
-        stuck = ", ".join(self._stuck()) or "nothing that has a name"
-        log.error("%s; exits without waiting for: %s", reason, stuck)
+        """Log what is stuck and exit without clean-up."""
+        # Logging may hang too, on a full pipe that nothing reads.
+        watchdog = threading.Timer(_EXIT_SECONDS, os._exit, (self._abort_code(),))
+        watchdog.daemon = True
+        watchdog.start()
+        stuck = ", ".join(self._stuck()) or "nothing named"
+        log.error("%s; exiting without waiting for: %s", reason, stuck)
         self._exit(self._abort_code())
 
     def leave(self, code: int) -> None:
-        """End the process with `code`, even where a thread inside a driver never returns."""
-        deadline = time.monotonic() + _LEAVE_SECONDS
+        """Exit with `code`, even if a thread inside a driver never returns."""
+        deadline = time.monotonic() + _EXIT_SECONDS
         while (threads := busy_threads()) and time.monotonic() < deadline:
             time.sleep(0.05)
         if threads:
-            log.warning("exits without waiting for an answer: %s", ", ".join(threads))
+            log.warning("exiting without waiting for: %s", ", ".join(threads))
             self._exit(code)
 
     def _on_thread_error(self, args: threading.ExceptHookArgs) -> None:
-        # While the process stops, threads of libraries meet clients that are closed already: that is worth one line.
+        # During a stop, library threads fail on closed clients: log one line without a traceback.
         traceback = None if self._deadline is not None else (args.exc_type, args.exc_value, args.exc_traceback)
         name = args.thread.name if args.thread else "unknown"
         log.error(
@@ -146,21 +146,21 @@ class Ending:
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         if self.signal is not None:
-            # Not through `sys.stderr`, which may be in the middle of a line of this very thread.
-            os.write(2, b"spendmeter: stopped at once by a second signal\n")
+            # Not `sys.stderr`: this thread may be inside a write to it.
+            os.write(2, b"spendmeter: second signal received; exiting immediately\n")
             self._exit(128 + number)
         self.signal = number
         self.begin()
         if self._loop is not None:
-            with suppress(RuntimeError):  # The loop is closed: the process ends already.
-                self._loop.call_soon_threadsafe(self._tell)
+            with suppress(RuntimeError):  # The loop is closed: the process is exiting.
+                self._loop.call_soon_threadsafe(self._request_stop)
 
-    def _tell(self) -> None:
+    def _request_stop(self) -> None:
         if self.signal is not None:
             name = signal.Signals(self.signal).name
-            log.info("%s received; stops within %g s, or at once at a second signal", name, self.seconds)
-        if self._told is not None:
-            self._told.set()
+            log.info("%s received; stopping within %g s, or immediately on a second signal", name, self.seconds)
+        if self._stop_event is not None:
+            self._stop_event.set()
         elif self._task is not None:
             self._task.cancel()
 
@@ -177,7 +177,7 @@ class Ending:
 
     def _stuck(self) -> list[str]:
         names = list(dict.fromkeys([*steps_under_way(), *self._tasks(), *busy_threads()]))
-        return names[:_NAMED] + ([f"and {len(names) - _NAMED} more"] if len(names) > _NAMED else [])
+        return names[:_MAX_NAMES] + ([f"and {len(names) - _MAX_NAMES} more"] if len(names) > _MAX_NAMES else [])
 
     def _tasks(self) -> Iterator[str]:
         if self._loop is not None:
@@ -185,12 +185,12 @@ class Ending:
                 yield f"task {task_name(task)}"
 
     def _abort_code(self) -> int:
-        return UNDONE if self._serves or self._told is not None or self.signal is None else 128 + self.signal
+        return UNDONE if self._serves or self._stop_event is not None or self.signal is None else 128 + self.signal
 
     def _exit(self, code: int) -> None:
-        for act in self._last_acts:
+        for hook in self._abort_hooks:
             with suppress(Exception):
-                act()
+                hook()
         with suppress(Exception):
             logging.shutdown()
             sys.stdout.flush()
@@ -202,14 +202,14 @@ _ending = Ending()
 
 
 def current_ending() -> Ending:
-    """The ending of this process."""
+    """Return the ending of this process."""
     return _ending
 
 
 def new_ending(*, seconds: float, serves: bool) -> Ending:
-    """Begin a command whose stop takes `seconds` at most.
+    """Create the ending of a new command whose stop takes at most `seconds`.
 
-    :param serves: the command has no end of its own, so that a signal is its success.
+    :param serves: the command runs until it is stopped, so a signal is its normal end.
     """
     global _ending
     _ending = Ending(seconds=seconds, serves=serves)
@@ -218,7 +218,7 @@ def new_ending(*, seconds: float, serves: bool) -> Ending:
 
 @contextmanager
 def leaving_in_time() -> Iterator[None]:
-    """Exit with the block's own code, even where a thread inside a driver would keep the interpreter."""
+    """Exit with the code of the block, even if a thread inside a driver would keep the interpreter alive."""
     try:
         yield
     except SystemExit as exit_:
@@ -227,7 +227,7 @@ def leaving_in_time() -> Iterator[None]:
 
 
 def task_name(task: asyncio.Task[Any]) -> str:
-    """The name that was given to `task`, or that of its coroutine."""
+    """Return the name of `task`, or of its coroutine if it was not named."""
     name = task.get_name()
     if found := _COROUTINE.search(name):
         return found[1]
@@ -235,7 +235,7 @@ def task_name(task: asyncio.Task[Any]) -> str:
 
 
 def busy_threads() -> list[str]:
-    """Threads that would keep the interpreter from exiting. Idle threads of an executor do not."""
+    """Return the threads that keep the interpreter alive. Idle executor threads do not."""
     frames = sys._current_frames()
     return [
         f"thread {thread.name}"

@@ -1,6 +1,6 @@
-"""Check the `SPENDMETER_*` environment before a command starts: misspelt names and invalid values.
+"""Check the `SPENDMETER_*` environment before a command starts: unknown names and invalid values.
 
-A misspelt setting would otherwise be ignored, and the process would run with a default nobody chose.
+Without the check, a misspelt setting would silently keep its default.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from spendmeter_stream.settings import StreamSettings
 
 PREFIX: Final = "SPENDMETER_"
 SETTINGS: Final[tuple[type[BaseSettings], ...]] = (StoreSettings, StreamSettings, ServiceSettings, StackSettings)
-"""Every group of settings that a command reads; `.env.example` lists their names."""
+"""All settings classes; `.env.example` lists their variables."""
 DEPLOYMENT: Final = frozenset(
     {
         # deploy/compose.yaml and clickhouse/users/spendmeter.xml
@@ -45,37 +45,37 @@ DEPLOYMENT: Final = frozenset(
         "SPENDMETER_SCHEMA_EXAMPLES",
     }
 )
-"""Variables of the deployment and of the repository's own tools: known, but no setting of a command."""
+"""Known variables that are no settings: deployment, tests and benchmarks."""
 _TOOLS: Final = ("SPENDMETER_TEST_", "SPENDMETER_BENCH_")
-# Kubernetes adds these for every Service of the namespace whose name begins with "spendmeter".
+# Kubernetes sets these for every Service of the namespace whose name starts with "spendmeter".
 _SERVICE_LINK: Final = re.compile(r"_SERVICE_HOST$|_SERVICE_PORT(_\w+)?$|_PORT_\d+_(TCP|UDP)(_\w+)?$")
-# The connection names its own arguments.
+# `KafkaConnection` reports faults by its argument names.
 _CONNECTION: Final = re.compile(r"\b(bootstrap_servers|security_protocol|sasl_\w+|ssl_\w+)\b")
 _DOTENV: Final = re.compile(r"^\s*(?:export\s+)?(SPENDMETER_\w+)\s*=", re.MULTILINE)
 
 
 def setting_names() -> frozenset[str]:
-    """Every environment variable that is a setting."""
+    """Return the names of all settings variables."""
     return frozenset(f"{PREFIX}{name}".upper() for group in SETTINGS for name in group.model_fields)
 
 
 def unknown_names(environment: Iterable[str], *, dotenv: Path) -> list[str]:
-    """`SPENDMETER_*` variables of `environment` and of the file `dotenv` that nothing reads, sorted."""
+    """Return the unknown `SPENDMETER_*` variables of `environment` and of the file `dotenv`, sorted."""
     names = {name for name in environment if name.upper().startswith(PREFIX)}
     if dotenv.is_file():
         names |= set(_DOTENV.findall(dotenv.read_text(encoding="utf-8", errors="replace")))
     known = setting_names() | DEPLOYMENT
-    # Settings are read without regard to case.
+    # Settings are case-insensitive.
     return sorted(name for name in names if name.upper() not in known and not _foreign(name))
 
 
 def describe_unknown(names: Iterable[str]) -> str:
-    """One line that names each unknown variable and the setting it resembles most."""
+    """Return one line that names each unknown variable and the most similar setting."""
     return "; ".join(_described(name) for name in names)
 
 
 def invalid_values() -> list[str]:
-    """Every fault of every setting in the environment, one text each; empty where all are valid."""
+    """Return a message for each invalid setting in the environment."""
     faults: list[str] = []
     for group in SETTINGS:
         try:
@@ -92,15 +92,15 @@ def invalid_values() -> list[str]:
 
 
 def describe_faults(error: ValidationError) -> list[str]:
-    """The faults of `error` by the names of the environment variables, without their values: some are secret."""
+    """Return the faults of `error` by variable name, without values: some are secret."""
     return [_fault(fault["loc"], fault["msg"]) for fault in error.errors(include_input=False)]
 
 
 def check(environment: Mapping[str, str], *, dotenv: Path) -> tuple[str, str]:
-    """(warning, refusal): a line about unknown names and a line about invalid values; each empty where all is well."""
+    """Return one line on unknown names and one on invalid values, each empty if there are none."""
     unknown = unknown_names(environment, dotenv=dotenv)
     faults = invalid_values()
-    return describe_unknown(unknown), f"a setting is invalid: {'; '.join(faults)}" if faults else ""
+    return describe_unknown(unknown), f"invalid setting: {'; '.join(faults)}" if faults else ""
 
 
 def _variable(argument: re.Match[str]) -> str:
@@ -112,13 +112,13 @@ def _foreign(name: str) -> bool:
 
 
 def _described(name: str) -> str:
-    # Without the prefix that all share, which would make any two names alike.
+    # Compare without the shared prefix: it would make any two names similar.
     known = sorted(setting.removeprefix(PREFIX) for setting in setting_names())
     nearest = difflib.get_close_matches(name.upper().removeprefix(PREFIX), known, n=1)
     return f"{name} is not a setting" + (f"; did you mean {PREFIX}{nearest[0]}?" if nearest else "")
 
 
 def _fault(location: tuple[int | str, ...], message: str) -> str:
-    # A check over several settings names them itself.
+    # Messages of checks over several settings contain their names.
     text = message.removeprefix("Value error, ")
     return f"{PREFIX}{'.'.join(map(str, location)).upper()}: {text}" if location else text

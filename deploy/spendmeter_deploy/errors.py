@@ -1,7 +1,7 @@
-"""Why a command cannot go on. Each message is one line that says what to do; the command exits with code 2."""
+"""Errors that end a command with exit code 2. Each message is one line: what failed, and what to do."""
 
 from __future__ import annotations
 
 
 class StartError(Exception):
-    """The stack cannot start: a folder in use, a taken port, a missing binary."""
+    """A command cannot start or continue: a locked folder, a port in use, a missing binary."""

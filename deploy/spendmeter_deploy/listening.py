@@ -1,4 +1,4 @@
-"""One HTTP server beside other work in this process. Bound first: a taken port is one line and no half start."""
+"""Serve HTTP beside other tasks. The port is bound first: if it is in use, nothing else starts."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from spendmeter_deploy.errors import StartError
 from spendmeter_rollups.http.server import uvicorn_options
 
 _GRACE_SECONDS: Final = 5
-"""How long a stop waits for answers under way, at most."""
+"""Maximum time that a stop waits for requests in progress."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; `port` 0 takes a free one.
+    """Return a listening socket; `port` 0 picks a free port.
 
-    :raises StartError: the address cannot be used.
+    :raises StartError: the address is unavailable.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -39,15 +39,15 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """Where `listener` can be reached from this machine, an IPv6 address in brackets."""
+    """Return the URL of `listener` on this machine."""
     host, port = listener.getsockname()[:2]
-    # A listener on every address has no address of its own.
+    # A wildcard address is reached through the loopback address.
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host).replace("%", "%25")  # noqa: S104
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to us: other parts must be stopped before the process ends."""
+    """A server that leaves signals to `Ending`, which stops the other parts too."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -56,10 +56,10 @@ class _Server(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def served(app: object, listener: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
-    """Serve the ASGI `app` until the block ends; yields the serving task."""
+    """Serve the ASGI `app` until the block ends; yield the serving task."""
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
-        # Less than the whole stop may take, which has more to do.
+        # Less than the limit of the whole stop, which has more to do.
         timeout_graceful_shutdown=max(1, min(_GRACE_SECONDS, int(current_ending().seconds / 2))),
         **uvicorn_options(),
     )

@@ -1,4 +1,4 @@
-"""The production processes: a worker and a query service, each on its own, against any Kafka and ClickHouse."""
+"""Run a worker or a query service as a production process, with an external Kafka and ClickHouse."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 async def work_forever() -> None:
-    """Run one worker until it is told to stop; its last chunks are finished first."""
+    """Run one worker until a signal; its open chunks are completed first."""
     settings = StreamSettings()
     with Store(StoreSettings()) as store:
         worker = create_worker(settings=settings, store=store)
@@ -32,31 +32,31 @@ async def work_forever() -> None:
 async def run_worker(worker: Worker, *, seconds: float) -> None:
     """Run `worker` until a signal, then stop it within `seconds`.
 
-    :raises StartError: it crashed.
+    :raises StartError: the worker crashed.
     """
     crashed = asyncio.create_task(worker.crashed())
-    told = asyncio.create_task(current_ending().told())
+    stopping = asyncio.create_task(current_ending().stop_requested())
     try:
         starting = asyncio.create_task(worker.app.start())
-        await asyncio.wait([starting, told, crashed], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([starting, stopping, crashed], return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             await starting
-            await asyncio.wait([told, crashed], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([stopping, crashed], return_when=asyncio.FIRST_COMPLETED)
         starting.cancel()
         if crashed.done():
-            raise StartError(f"the worker crashed: {crashed.result()}. The log has the reason")
+            raise StartError(f"the worker crashed: {crashed.result()}. Check the log, then restart it")
     finally:
         current_ending().begin()
         for left in await stop_worker(worker, seconds=seconds):
             current_ending().leave_undone(f"left undone: {left}")
-        for task in (crashed, told):
+        for task in (crashed, stopping):
             task.cancel()
 
 
 async def serve_forever(host: str, port: int) -> None:
-    """Run the query service until it is told to stop.
+    """Run the query service until a signal.
 
-    :raises StartError: nobody could ask it anything, the address cannot be used, or the server ended by itself.
+    :raises StartError: no credentials are configured, the address is unavailable, or the server stopped.
     """
     settings = ServiceSettings()
     listener = listen(host, port)
@@ -65,29 +65,29 @@ async def serve_forever(host: str, port: int) -> None:
             "spendmeter %s, query service on %s, store at %s", installed_version(), url_of(listener), place_of(store)
         )
         async with served(create_app(store=store, settings=settings), listener) as serving:
-            # From here on /healthz answers, and /readyz says what is missing.
-            starting = asyncio.create_task(_until_it_can_answer(settings, store))
+            # /healthz answers from here on, and /readyz reports what is missing.
+            starting = asyncio.create_task(_wait_until_ready(settings, store))
             try:
                 await asyncio.wait([serving, starting], return_when=asyncio.FIRST_COMPLETED)
                 await starting
-                # Not `await serving`: a cancelled wait would cancel the server instead of stopping it.
+                # Not `await serving`: cancelling it would cancel the server instead of stopping it.
                 await asyncio.wait([serving])
-                raise StartError("the query service ended by itself. The log has the reason; start it again")
+                raise StartError("the query service stopped unexpectedly. Check the log, then restart it")
             finally:
                 starting.cancel()
 
 
-async def _until_it_can_answer(settings: ServiceSettings, store: Store) -> None:
+async def _wait_until_ready(settings: ServiceSettings, store: Store) -> None:
     await wait_for_store(store, schema=True)
-    if not await _anybody_may_ask(settings, store):
+    if not await _has_credentials(settings, store):
         raise StartError(
-            "the service answers nobody without a key: make one with `spendmeter apikey create`,"
-            " set SPENDMETER_OIDC_ISSUER, or set SPENDMETER_ADMIN_KEY to a long random string"
+            "no credentials are configured: create a key with `spendmeter apikey create`, set SPENDMETER_OIDC_ISSUER,"
+            " or set SPENDMETER_ADMIN_KEY to a long random string"
         )
     log.info("ready")
 
 
-async def _anybody_may_ask(settings: ServiceSettings, store: Store) -> bool:
+async def _has_credentials(settings: ServiceSettings, store: Store) -> bool:
     if settings.admin_key or settings.oidc_issuer:
         return True
     with store.session("keys") as session:

@@ -1,4 +1,4 @@
-"""Where the embedded stack keeps its state and listens. Environment names are listed in `.env.example`."""
+"""Settings of the embedded stack. `.env.example` lists the environment variables."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class StackSettings(BaseSettings):
-    """The embedded stack's own settings; the rooms inside it read theirs."""
+    """Data folder, address and drain time of the embedded stack."""
 
     model_config = SettingsConfigDict(env_prefix="SPENDMETER_", extra="ignore", frozen=True)
 
     data_dir: Path = Path(".spendmeter")
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
-    """Where the query service listens; 0 takes any free port."""
+    """Port of the query service; 0 picks a free one."""
     drain_seconds: float = Field(default=30.0, ge=0)
-    """How long a stop waits for the worker to store what the broker has: the embedded broker forgets it."""
+    """Maximum time that a stop waits for the worker to store the backlog, which the memory broker loses."""

@@ -26,10 +26,10 @@ def test_the_demo_with_a_key_of_ones_own_on_ipv6_twice_on_one_folder(tmp_path: P
     assert "estimated cost" in first.stdout
     assert "Traceback" not in first.stdout + first.stderr
     with Command(*_BRIEF, **settings) as second:
-        second.wait_for("Ctrl-C stops it")
+        second.wait_for("Press Ctrl-C to stop")
         note = json.loads((folder / "running.json").read_text())
         assert note["url"].startswith("http://[::1]:")
-        assert f"Spendmeter serves {note['url']}" in second.output()
+        assert f"Spendmeter is running at {note['url']}" in second.output()
         assert _KEY not in second.output()
         assert "is seeded up to this hour" in second.output() or "emitted, priced and stored" in second.output()
         summary = get(f"{note['url']}/v1/usage/summary?preset=all", key=_KEY)
@@ -47,11 +47,11 @@ def test_the_demo_without_a_key_on_every_address_with_small_limits(tmp_path: Pat
         "SPENDMETER_REQUESTS_PER_MINUTE": "1",
     }
     with Command(*_BRIEF, **settings) as demo:
-        demo.wait_for("Ctrl-C stops it")
+        demo.wait_for("Press Ctrl-C to stop")
         url = json.loads((tmp_path / "data" / "running.json").read_text())["url"]
         assert url.startswith(("http://127.0.0.1:", "http://[::1]:"))
         assert "made for this" in demo.output()
-        assert "No summary: the query service answered 429" in demo.output()
+        assert "No summary: the query service returned 429" in demo.output()
         assert get(f"{url}/healthz")["status"] == "ok"
         assert demo.stop(signal.SIGTERM) == 0, demo.output()
         assert "Traceback" not in demo.output()

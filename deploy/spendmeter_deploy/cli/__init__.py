@@ -1,1 +1,1 @@
-"""The `spendmeter` command, one module a verb."""
+"""The `spendmeter` command, one module per subcommand."""

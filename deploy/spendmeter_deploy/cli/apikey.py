@@ -1,4 +1,4 @@
-"""`spendmeter apikey`: keys for the query service, shown once when they are made."""
+"""`spendmeter apikey`: create, list and revoke API keys. A key is shown once, when it is created."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from spendmeter_clickhouse.scopes import ORG_READ, PLATFORM_READ, PLATFORM_WRITE
 from spendmeter_deploy.cli.offline_store import offline_store
 from spendmeter_deploy.cli.running import refuse, run
 
-app = typer.Typer(help="Keys for the query service: create, list and revoke them.", no_args_is_help=True)
+app = typer.Typer(help="Create, list and revoke API keys of the query service.", no_args_is_help=True)
 
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="The folder of an embedded stack that is stopped.")]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Data folder of a stopped embedded stack.")]
 
 
 class Scope(StrEnum):
-    """What a key may do."""
+    """Scope of an API key."""
 
     PLATFORM_READ = PLATFORM_READ
     PLATFORM_WRITE = PLATFORM_WRITE
@@ -31,19 +31,19 @@ class Scope(StrEnum):
 
 @app.command("create")
 def create(
-    name: Annotated[str, typer.Argument(help="What the key is for, such as 'finance dashboard'.")],
-    scope: Annotated[list[Scope], typer.Option(help="What it may do; repeat for more.")],
-    org: Annotated[str, typer.Option(help="The one org that an org:read key sees.")] = "",
-    days: Annotated[int, typer.Option(help="How long it is valid; 0 is for ever.", min=0, max=3650)] = 0,
-    requests_per_minute: Annotated[int, typer.Option(help="0 is the service's own limit.", min=0)] = 0,
-    query_seconds: Annotated[int, typer.Option(help="Time of one query; 0 as above.", min=0)] = 0,
-    query_memory_bytes: Annotated[int, typer.Option(help="Memory of one query; 0 as above.", min=0)] = 0,
-    query_rows: Annotated[int, typer.Option(help="Stored rows that one query reads; 0 as above.", min=0)] = 0,
+    name: Annotated[str, typer.Argument(help="Purpose of the key, for example 'finance dashboard'.")],
+    scope: Annotated[list[Scope], typer.Option(help="Scope to grant; repeatable.")],
+    org: Annotated[str, typer.Option(help="Org of a key with the scope org:read.")] = "",
+    days: Annotated[int, typer.Option(help="Validity in days; 0 never expires.", min=0, max=3650)] = 0,
+    requests_per_minute: Annotated[int, typer.Option(help="Rate limit; 0 uses the service's default.", min=0)] = 0,
+    query_seconds: Annotated[int, typer.Option(help="Time limit of a query; 0 uses the default.", min=0)] = 0,
+    query_memory_bytes: Annotated[int, typer.Option(help="Memory limit of a query; 0 uses the default.", min=0)] = 0,
+    query_rows: Annotated[int, typer.Option(help="Limit of rows that a query reads; 0 uses the default.", min=0)] = 0,
     data_dir: DataDir = None,
 ) -> None:
-    """Make a key and print it: on standard output the key alone, which is stored nowhere."""
+    """Create a key and print it to stdout, once: only its hash is stored."""
     if (Scope.ORG_READ in scope) != bool(org):
-        raise refuse(f"--org names the org of a key with {ORG_READ}, and of no other")
+        raise refuse(f"--org and --scope {ORG_READ} require each other")
     token, prefix = generate_key()
     now = datetime.now(UTC)
     key = ApiKey(
@@ -61,13 +61,13 @@ def create(
         updated_at=now,
     )
     run(_store(key, data_dir))
-    typer.echo(f"{prefix} ({name}): keep the key below, it is not shown again", err=True)
+    typer.echo(f"created {prefix} ({name}); store the key now, it is not shown again:", err=True)
     typer.echo(token)
 
 
 @app.command("list")
 def list_(data_dir: DataDir = None) -> None:
-    """Show every key by its prefix, with its rights."""
+    """List all keys by prefix, with scopes and state."""
     table = Table("prefix", "name", "scopes", "org", "created", "expires", "state")
     now = datetime.now(UTC)
     for key in run(_list(data_dir)):
@@ -80,13 +80,13 @@ def list_(data_dir: DataDir = None) -> None:
 
 @app.command("revoke")
 def revoke(
-    prefix: Annotated[str, typer.Argument(help="As `list` shows it.")],
+    prefix: Annotated[str, typer.Argument(help="Prefix of the key, as shown by `list`.")],
     data_dir: DataDir = None,
 ) -> None:
-    """Take a key's rights away. A running service lets it in for 5 seconds more at most."""
+    """Revoke a key. A running service accepts it for up to 5 more seconds."""
     key = run(_revoke(prefix, data_dir))
     if key is None:
-        raise refuse(f"there is no key {prefix!r}: see `spendmeter apikey list`")
+        raise refuse(f"no API key {prefix!r}; run `spendmeter apikey list`")
     typer.echo(f"{key.prefix} ({key.name}) is revoked")
 
 

@@ -1,6 +1,6 @@
-"""The `spendmeter` command: each verb in a few lines, its work in a module of the same name.
+"""The `spendmeter` command. Each subcommand is a few lines here; its work is in another module.
 
-What only one verb needs is imported by that verb: worker, query service and broker take seconds to load.
+Imports that only one subcommand needs are inside it: worker, query service and broker take seconds to load.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from spendmeter_deploy.cli import dlq as dlq_commands
 from spendmeter_deploy.cli import fx as fx_commands
 from spendmeter_deploy.cli import prices as prices_commands
 from spendmeter_deploy.cli import rollups as rollups_commands
-from spendmeter_deploy.cli.import_files import replay_command
+from spendmeter_deploy.cli.import_files import import_command
 from spendmeter_deploy.cli.reprice import reprice_command
 from spendmeter_deploy.cli.running import check_environment, configure_logs, log_as_json, refuse, run
 from spendmeter_deploy.cli.verify import verify_command
@@ -29,27 +29,33 @@ from spendmeter_deploy.settings import StackSettings
 CHECKOUT: Final = Path(__file__).parents[2]
 
 app = typer.Typer(
-    help="Who spends what on which LLM feature: Kafka events into exact, priced ClickHouse rollups.",
+    help="Spendmeter: exact LLM cost by org, user, feature and model, from Kafka events to ClickHouse rollups.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(dlq_commands.app, name="dlq", help="List, inspect and redrive dead letters.")
-app.add_typer(apikey_commands.app, name="apikey", help="Create, list and revoke keys for the query service.")
-app.add_typer(fx_commands.app, name="fx", help="Import and list currency rates.")
+app.add_typer(dlq_commands.app, name="dlq", help="Inspect and redrive dead letters.")
+app.add_typer(apikey_commands.app, name="apikey", help="Create, list and revoke API keys of the query service.")
+app.add_typer(fx_commands.app, name="fx", help="Import and list exchange rates.")
 app.add_typer(prices_commands.app, name="prices", help="Check, compare and seed the price book.")
-app.add_typer(rollups_commands.app, name="rollups", help="Repair rollups from raw events.")
+app.add_typer(rollups_commands.app, name="rollups", help="Rebuild rollups from raw events.")
 
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="The embedded stack's folder.")]
-Port = Annotated[int | None, typer.Option("--port", help="Where to serve; 0 takes a free port.", min=0, max=65535)]
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Data folder of the embedded stack. Default: SPENDMETER_DATA_DIR or .spendmeter."),
+]
+Port = Annotated[
+    int | None,
+    typer.Option("--port", help="HTTP port; 0 picks a free one. Default: SPENDMETER_PORT or 8080.", min=0, max=65535),
+]
 
 
 @app.callback()
 def main_options(
     context: typer.Context,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Say on the error stream what goes on.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log progress to stderr.")] = False,
 ) -> None:
-    """Set up what every verb shares."""
+    """Set up logging and check the environment."""
     configure_logs(verbose=verbose)
     check_environment(context.invoked_subcommand)
 
@@ -58,11 +64,11 @@ def main_options(
 def demo(
     data_dir: DataDir = None,
     port: Port = None,
-    days: Annotated[int, typer.Option(help="How many days of traffic.", min=1, max=400)] = 90,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same traffic.")] = 7,
-    exit_: Annotated[bool, typer.Option("--exit", help="End after the summary.")] = False,
+    days: Annotated[int, typer.Option(help="Days of traffic.", min=1, max=400)] = 90,
+    seed: Annotated[int, typer.Option(help="Seed of the traffic; the same seed generates the same events.")] = 7,
+    exit_: Annotated[bool, typer.Option("--exit", help="Exit after the summary.")] = False,
 ) -> None:
-    """Seed believable traffic through the real pipeline, show a summary, and serve it."""
+    """Run the embedded stack with demo traffic, print a summary, and serve the API."""
     from spendmeter_deploy.embedded.demo import DemoOptions, run_demo
 
     run(run_demo(_settings(data_dir, port), DemoOptions(days=days, seed=seed, exit=exit_)))
@@ -70,12 +76,13 @@ def demo(
 
 @app.command()
 def up(data_dir: DataDir = None, port: Port = None) -> None:
-    """Run the embedded stack: broker, store, worker and query service."""
+    """Run the embedded stack: broker, store, worker and query service in one process tree."""
     log_as_json()
     run(_up(_settings(data_dir, port)), serves=True)
 
 
-app.command("replay")(replay_command)
+app.command("import")(import_command)
+app.command("replay", hidden=True)(import_command)  # its former name
 app.command("reprice")(reprice_command)
 app.command("verify")(verify_command)
 
@@ -83,16 +90,19 @@ app.command("verify")(verify_command)
 @app.command("migrate")
 def migrate_(
     adopt_group: Annotated[
-        bool, typer.Option("--adopt-group", help="Hand the store over to SPENDMETER_GROUP; stop all workers first.")
+        bool,
+        typer.Option(
+            "--adopt-group", help="Make SPENDMETER_GROUP the group that fills the store. Stop all workers first."
+        ),
     ] = False,
 ) -> None:
-    """Bring the store at SPENDMETER_STORE_DSN to this version's schema."""
+    """Apply the schema migrations to the store at SPENDMETER_STORE_DSN."""
     run(_migrate(adopt_group=adopt_group))
 
 
 @app.command()
 def worker() -> None:
-    """Run a worker against SPENDMETER_BOOTSTRAP and SPENDMETER_STORE_DSN."""
+    """Run a worker: consume from SPENDMETER_BOOTSTRAP, insert into SPENDMETER_STORE_DSN."""
     from spendmeter_deploy.serving import work_forever
 
     log_as_json()
@@ -101,10 +111,10 @@ def worker() -> None:
 
 @app.command()
 def serve(
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535)] = 8080,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.", min=0, max=65535)] = 8080,
 ) -> None:
-    """Run the query service against SPENDMETER_STORE_DSN."""
+    """Run the query service on SPENDMETER_STORE_DSN."""
     from spendmeter_deploy.serving import serve_forever
 
     log_as_json()
@@ -112,18 +122,18 @@ def serve(
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
-def bench(what: Annotated[list[str] | None, typer.Argument(help="Which measurements; all, if none.")] = None) -> None:
-    """Measure, and write docs/benchmarks.md: `make bench`, in a checkout that has what developers need."""
+def bench(what: Annotated[list[str] | None, typer.Argument(help="Benchmarks to run. Default: all.")] = None) -> None:
+    """Run the benchmarks and write docs/benchmarks.md. Needs a checkout with the development dependencies."""
     if not (CHECKOUT / "benchmarks").is_dir():
-        raise refuse("the benchmarks are in the repository, not in the package: clone it and run `make bench`")
+        raise refuse("the benchmarks are not in the package; clone the repository and run `make bench`")
     command = [sys.executable, "-m", "benchmarks", *(what or ())]
     os.chdir(CHECKOUT)
-    # In place of this process, so that a signal meets the measurement itself.
-    os.execv(sys.executable, command)  # noqa: S606 - our own module
+    # Replace this process, so that signals reach the benchmark.
+    os.execv(sys.executable, command)  # noqa: S606 - the command is fixed
 
 
 def main() -> None:
-    """The entry point of the `spendmeter` script."""
+    """Run the `spendmeter` command; the entry point of the script."""
     with leaving_in_time():
         app()
 
@@ -134,12 +144,12 @@ def _settings(data_dir: Path | None, port: int | None) -> StackSettings:
 
 
 async def _up(settings: StackSettings) -> None:
-    from spendmeter_deploy.embedded.greeting import introduce
+    from spendmeter_deploy.embedded.greeting import greet
     from spendmeter_deploy.embedded.stack import embedded_stack
 
     async with embedded_stack(settings) as stack:
-        introduce(stack, Console())
-        await current_ending().told()
+        greet(stack, Console())
+        await current_ending().stop_requested()
 
 
 async def _migrate(*, adopt_group: bool) -> None:
@@ -160,9 +170,7 @@ async def _adopt_group(store: Store) -> None:
 
     group = StreamSettings().group
     former = await adopt_group(store.session("group"), group)
-    typer.echo(
-        f"the store is filled by consumer group {group} from now on" + (f", formerly {former}" if former else "")
-    )
+    typer.echo(f"consumer group {group} now fills the store" + (f" (previously {former})" if former else ""))
 
 
 if __name__ == "__main__":

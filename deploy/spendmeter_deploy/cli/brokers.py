@@ -1,44 +1,47 @@
-"""Which broker a command means: one that is named, the configured one, or a running embedded stack's."""
+"""Choose the broker of a command: `--bootstrap`, SPENDMETER_BOOTSTRAP, or the broker of a running embedded stack."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from spendmeter_deploy.cli.file_import import require_broker
 from spendmeter_deploy.embedded.folder import DataFolder
 from spendmeter_deploy.errors import StartError
 from spendmeter_deploy.settings import StackSettings
+from spendmeter_events.connection import KafkaConnection
 from spendmeter_stream.kafka.group_position import Stream, open_stream
 from spendmeter_stream.settings import StreamSettings
 
 
 def named_broker(bootstrap: str | None) -> StreamSettings | None:
-    """Settings of the broker in `bootstrap` or SPENDMETER_BOOTSTRAP; None where neither is given."""
+    """Return the settings for `bootstrap` or SPENDMETER_BOOTSTRAP, or None if neither is given."""
     settings = StreamSettings() if bootstrap is None else StreamSettings(bootstrap=bootstrap)
     return settings if "bootstrap" in settings.model_fields_set else None
 
 
 def any_broker(data_dir: Path | None, bootstrap: str | None) -> StreamSettings:
-    """The named broker, or that of the embedded stack which runs on `data_dir`.
+    """Return the settings for the named broker, or for the embedded stack that runs on `data_dir`.
 
-    :raises StartError: none is named, and no stack runs there.
+    :raises StartError: no broker is named and no stack runs on the folder.
     """
     named = named_broker(bootstrap)
     if named is not None and (data_dir is None or bootstrap is not None):
         return named
     folder = DataFolder(data_dir or StackSettings().data_dir)
-    return StreamSettings(bootstrap=folder.whereabouts().bootstrap)
+    return StreamSettings(bootstrap=folder.running_stack().bootstrap)
 
 
 @asynccontextmanager
-async def asking(settings: StreamSettings) -> AsyncIterator[None]:
-    """Turn a broker that does not answer into one line; a client by itself would wait for it for ever.
+async def broker_errors(settings: StreamSettings) -> AsyncIterator[None]:
+    """Check that the broker answers, and convert Kafka errors of the block to `StartError`.
 
-    :raises StartError: it does not answer, or ceases to.
+    Without the check a client would retry forever.
+
+    :raises StartError: the broker does not answer, or a request fails.
     """
     await require_broker(settings.connection())
     try:
@@ -49,9 +52,26 @@ async def asking(settings: StreamSettings) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def stream_or_none(settings: StreamSettings | None) -> AsyncIterator[Stream | None]:
-    """The stream that the worker's group reads from; None without a broker. Raises like `asking`."""
+    """Open the stream that the worker's group consumes; yield None without a broker. Raises like `broker_errors`."""
     if settings is None:
         yield None
         return
-    async with asking(settings), open_stream(settings) as stream:
+    async with broker_errors(settings), open_stream(settings) as stream:
         yield stream
+
+
+async def require_broker(connection: KafkaConnection) -> None:
+    """Check that a broker answers: a producer would retry forever.
+
+    :raises StartError: no broker answers within 5 seconds.
+    """
+    admin = AIOKafkaAdminClient(**connection.client_options(), request_timeout_ms=5000)
+    try:
+        await admin.start()
+    except (KafkaError, OSError) as error:
+        raise StartError(
+            f"cannot reach Kafka at {connection.bootstrap_servers} ({error}); check --bootstrap or SPENDMETER_BOOTSTRAP"
+        ) from error
+    finally:
+        with suppress(KafkaError, OSError):
+            await admin.close()

@@ -1,4 +1,4 @@
-"""`spendmeter dlq`: list, inspect and redrive dead letters."""
+"""`spendmeter dlq`: inspect and redrive dead letters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from spendmeter_deploy.cli.brokers import any_broker, asking
+from spendmeter_deploy.cli.brokers import any_broker, broker_errors
 from spendmeter_deploy.cli.running import refuse, run
 from spendmeter_deploy.errors import StartError
 from spendmeter_stream.dlq import (
@@ -29,13 +29,13 @@ from spendmeter_stream.dlq import (
 )
 from spendmeter_stream.settings import StreamSettings
 
-app = typer.Typer(help="List, inspect and redrive dead letters.", no_args_is_help=True)
+app = typer.Typer(help="Inspect and redrive dead letters.", no_args_is_help=True)
 
-Code = Annotated[str | None, typer.Option(help="Only this error code, such as invalid_field.")]
-Partition = Annotated[int | None, typer.Option(help="Only of this partition of the usage topic.", min=0)]
-Since = Annotated[str | None, typer.Option(help="Only dead-lettered since then; UTC unless it has an offset.")]
-Bootstrap = Annotated[str | None, typer.Option(help="HOST:PORT of the broker; else SPENDMETER_BOOTSTRAP.")]
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Find the embedded stack that runs on it.")]
+Code = Annotated[str | None, typer.Option(help="Only this error code, for example invalid_field.")]
+Partition = Annotated[int | None, typer.Option(help="Only this partition of the usage topic.", min=0)]
+Since = Annotated[str | None, typer.Option(help="Only dead letters since this time; UTC without an offset.")]
+Bootstrap = Annotated[str | None, typer.Option(help="Kafka broker, HOST:PORT. Default: SPENDMETER_BOOTSTRAP.")]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Data folder of a running embedded stack.")]
 
 
 @app.command("list")
@@ -43,24 +43,30 @@ def list_(
     code: Code = None,
     partition: Partition = None,
     since: Since = None,
-    limit: Annotated[int, typer.Option(help="Maximum number of dead letters, newest first.", min=1)] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    limit: Annotated[int, typer.Option(help="Number of newest dead letters to list.", min=1)] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
     bootstrap: Bootstrap = None,
     data_dir: DataDir = None,
 ) -> None:
-    """List dead letters, the newest last. Their content is not shown."""
-    chosen = Filter(code=code, partition=partition, since=_moment(since))
+    """List dead letters, newest last, without their content."""
+    chosen = Filter(code=code, partition=partition, since=_parse_since(since))
     found, total = run(_newest(any_broker_or_refuse(data_dir, bootstrap), chosen, limit))
     if as_json:
         for letter in found:
             typer.echo(json.dumps(_plain(letter), default=str))
         return
-    table = Table("offset", "dead-lettered", "code", "from", "attempts", "bytes", "reason")
-    for it in found:
-        came_from = f"{it.from_partition}@{it.from_offset}"
-        size = f"{len(it.value):,}" + ("+" if it.truncated else "")
+    table = Table("offset", "dead-lettered", "code", "source", "attempts", "bytes", "reason")
+    for letter in found:
+        source = f"{letter.from_partition}@{letter.from_offset}"
+        size = f"{len(letter.value):,}" + ("+" if letter.truncated else "")
         table.add_row(
-            str(it.offset), f"{it.at:%Y-%m-%d %H:%M:%S}", it.code, came_from, str(it.attempts), size, it.message
+            str(letter.offset),
+            f"{letter.at:%Y-%m-%d %H:%M:%S}",
+            letter.code,
+            source,
+            str(letter.attempts),
+            size,
+            letter.message,
         )
     Console().print(table)
     typer.echo(f"{total:,} dead letters match" + (f", the newest {len(found)} shown" if total > len(found) else ""))
@@ -68,15 +74,15 @@ def list_(
 
 @app.command("show")
 def show_(
-    offset: Annotated[int, typer.Argument(help="Of the dead-letter topic, as `list` shows it.", min=0)],
-    raw: Annotated[bool, typer.Option("--raw", help="Write the original bytes, and nothing else.")] = False,
+    offset: Annotated[int, typer.Argument(help="Offset in the dead-letter topic, as shown by `list`.", min=0)],
+    raw: Annotated[bool, typer.Option("--raw", help="Write only the original bytes to stdout.")] = False,
     bootstrap: Bootstrap = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Show one dead letter with its content, which may be anything that an emitter sent."""
+    """Show one dead letter with its content, which is untrusted input."""
     found, _ = run(_newest(any_broker_or_refuse(data_dir, bootstrap), Filter(offset=offset), 1))
     if not found:
-        raise refuse(f"there is no dead letter at offset {offset}; `spendmeter dlq list` shows those there are")
+        raise refuse(f"no dead letter at offset {offset}; run `spendmeter dlq list`")
     (letter,) = found
     if raw:
         sys.stdout.buffer.write(letter.value)
@@ -87,37 +93,37 @@ def show_(
 
 
 @app.command("redrive")
-@app.command("replay", hidden=True)
-def redrive_(
+@app.command("replay", hidden=True)  # its former name
+def redrive(
     code: Code = None,
     partition: Partition = None,
     since: Since = None,
     offset: Annotated[int | None, typer.Option(help="Only the dead letter at this offset.", min=0)] = None,
-    limit: Annotated[int | None, typer.Option(help="Maximum number of records, oldest first.", min=1)] = None,
+    limit: Annotated[int | None, typer.Option(help="Redrive at most this many, oldest first.", min=1)] = None,
     rate: Annotated[float, typer.Option(help="Maximum records per second.", min=0.1)] = 100.0,
     max_attempts: Annotated[
-        int, typer.Option(help="Skip records dead-lettered N times or more.", min=1)
+        int, typer.Option(help="Skip records dead-lettered this often or more.", min=1)
     ] = MAX_ATTEMPTS,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the records and send none.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the records without sending them.")] = False,
     bootstrap: Bootstrap = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Redrive dead letters to the usage topic. Events that are stored already are deduplicated."""
+    """Send dead letters to the usage topic again. Events that are already stored are not counted twice."""
     plan = RedrivePlan(
-        filter=Filter(code=code, partition=partition, since=_moment(since), offset=offset),
+        filter=Filter(code=code, partition=partition, since=_parse_since(since), offset=offset),
         limit=limit,
         per_second=rate,
         max_attempts=max_attempts,
         dry_run=dry_run,
     )
-    _print_outcome(run(_redrive(any_broker_or_refuse(data_dir, bootstrap), plan)), dry_run=dry_run)
+    _report(run(_redrive(any_broker_or_refuse(data_dir, bootstrap), plan)), dry_run=dry_run)
 
 
 async def _newest(settings: StreamSettings, chosen: Filter, limit: int) -> tuple[list[DeadLetter], int]:
-    """The last `limit` that match, and how many match."""
+    """Return the last `limit` matching dead letters and the number of all matching ones."""
     found: deque[DeadLetter] = deque(maxlen=limit)
     total = 0
-    async with asking(settings):
+    async with broker_errors(settings):
         async for letter in dead_letters(settings):
             if chosen.matches(letter):
                 found.append(letter)
@@ -126,13 +132,13 @@ async def _newest(settings: StreamSettings, chosen: Filter, limit: int) -> tuple
 
 
 async def _redrive(settings: StreamSettings, plan: RedrivePlan) -> RedriveOutcome:
-    async with asking(settings):
-        with _counting() as count:
+    async with broker_errors(settings):
+        with _progress() as count:
             return await redrive_dead_letters(settings, plan, progress=count)
 
 
 def any_broker_or_refuse(data_dir: Path | None, bootstrap: str | None) -> StreamSettings:
-    """The broker that is meant, or one line and exit code 2."""
+    """Return the settings of the chosen broker, or exit with code 2."""
     try:
         return any_broker(data_dir, bootstrap)
     except StartError as error:
@@ -140,26 +146,26 @@ def any_broker_or_refuse(data_dir: Path | None, bootstrap: str | None) -> Stream
 
 
 @contextmanager
-def _counting() -> Iterator[Any]:
+def _progress() -> Iterator[Any]:
     console = Console(stderr=True)
     with console.status("reading dead letters") as status:
         yield lambda sent: status.update(f"{sent:,} sent")
 
 
-def _print_outcome(outcome: RedriveOutcome, *, dry_run: bool) -> None:
+def _report(outcome: RedriveOutcome, *, dry_run: bool) -> None:
     codes = ", ".join(f"{code} {number:,}" for code, number in outcome.codes.most_common())
     typer.echo(f"{outcome.sent:,} {'would be sent' if dry_run else 'sent'}" + (f" ({codes})" if codes else ""))
-    for number, why in (
-        (outcome.exhausted, "were dead-lettered too often (raise --max-attempts to redrive them)"),
-        (outcome.truncated, "are truncated: only their emitter can send them again"),
-        (outcome.too_large, "were rejected by the usage topic as too large"),
+    for number, reason in (
+        (outcome.exhausted, "skipped: dead-lettered too often (raise --max-attempts to redrive them)"),
+        (outcome.truncated, "skipped: truncated when dead-lettered (only the emitter can send them again)"),
+        (outcome.too_large, "rejected by the broker: too large for the usage topic"),
     ):
         if number:
-            typer.echo(f"{number:,} {why}")
+            typer.echo(f"{number:,} {reason}")
 
 
 def _plain(letter: DeadLetter) -> dict[str, Any]:
-    """What a dead letter says of itself, without its content."""
+    """Return the metadata of a dead letter, without its content."""
     return {
         "offset": letter.offset,
         "dead_lettered_at": letter.at.isoformat(),
@@ -174,11 +180,11 @@ def _plain(letter: DeadLetter) -> dict[str, Any]:
     }
 
 
-def _moment(text: str | None) -> datetime | None:
+def _parse_since(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        since = datetime.fromisoformat(text)
     except ValueError:
-        raise refuse(f"--since: {text!r} is not a time such as 2026-11-20 or 2026-11-20T12:00:00Z") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        raise refuse(f"--since: invalid time {text!r}; expected 2026-11-20 or 2026-11-20T12:00:00Z") from None
+    return since if since.tzinfo else since.replace(tzinfo=UTC)

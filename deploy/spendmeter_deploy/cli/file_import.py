@@ -1,16 +1,13 @@
-"""`spendmeter replay`: a file of past calls through the real pipeline, once."""
+"""Publish the rows of a CSV or JSON lines file as usage events."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
-
+from spendmeter_deploy.cli.brokers import require_broker
 from spendmeter_deploy.errors import StartError
 from spendmeter_events import UsageProducer
 from spendmeter_events.connection import KafkaConnection
@@ -24,39 +21,39 @@ from spendmeter_events.importers import (
     read_rows,
 )
 
-_SHOWN = 20
+_MAX_REJECTIONS_SHOWN = 20
 
 
 @dataclass(slots=True)
-class ReplayReport:
-    """What became of a file's rows."""
+class ImportReport:
+    """Counts of published and rejected rows."""
 
     sent: int = 0
     rejected: int = 0
     first_rejections: list[Rejected] = field(default_factory=list)
-    """The first few, with their line numbers."""
+    """The first rejected lines, with line number and reason."""
 
     def reject(self, rejection: Rejected) -> None:
-        """Count a line that gives no event."""
+        """Count a rejected line, and keep it if it is among the first."""
         self.rejected += 1
-        if len(self.first_rejections) < _SHOWN:
+        if len(self.first_rejections) < _MAX_REJECTIONS_SHOWN:
             self.first_rejections.append(rejection)
 
 
-async def replay(
+async def import_file(
     file: Path,
     mapping: EventMapping,
     *,
     connection: KafkaConnection,
     timezone: str,
     progress: Callable[[int, int], None],
-) -> ReplayReport:
-    """Publish every row of `file`. The id of each derives from the row alone, so that a second replay adds nothing.
+) -> ImportReport:
+    """Publish every row of `file`. Event ids derive from the rows, so a second import adds nothing.
 
-    :param progress: called with bytes read and events sent.
-    :raises StartError: the file or the mapping cannot be used; the message says how to mend it.
+    :param progress: called with the bytes read and the events sent.
+    :raises StartError: no broker answers, or the file or the mapping is invalid.
     """
-    report = ReplayReport()
+    report = ImportReport()
     await require_broker(connection)
     try:
         rows = read_rows(file)
@@ -76,15 +73,3 @@ async def replay(
     except (OSError, InvalidMapping, UnreadableFile) as error:
         raise StartError(f"{file}: {error}") from error
     return report
-
-
-async def require_broker(connection: KafkaConnection) -> None:
-    """Raise `StartError` where no broker answers: a producer would wait for it for ever."""
-    admin = AIOKafkaAdminClient(**connection.client_options(), request_timeout_ms=5000)
-    try:
-        await admin.start()
-    except (KafkaError, OSError) as error:
-        raise StartError(f"no Kafka broker answers on {connection.bootstrap_servers}: {error}") from error
-    finally:
-        with suppress(KafkaError, OSError):
-            await admin.close()

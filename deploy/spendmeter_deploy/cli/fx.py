@@ -1,4 +1,4 @@
-"""`spendmeter fx`: the dated rates at which amounts are shown in other currencies."""
+"""`spendmeter fx`: dated exchange rates for showing amounts in other currencies."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from spendmeter_clickhouse.fx import FxFileError, FxRate, Imported, import_rates
 from spendmeter_deploy.cli.offline_store import offline_store
 from spendmeter_deploy.cli.running import run
 
-app = typer.Typer(help="Currency rates: import and list them.", no_args_is_help=True)
+app = typer.Typer(help="Import and list exchange rates.", no_args_is_help=True)
 
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="The folder of an embedded stack that is stopped.")]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Data folder of a stopped embedded stack.")]
 
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="CSV: date,currency,rate,source.", exists=True, dir_okay=False)],
+    file: Annotated[
+        Path, typer.Argument(help="CSV file with the columns date,currency,rate,source.", exists=True, dir_okay=False)
+    ],
     data_dir: DataDir = None,
 ) -> None:
-    """Store the rates of a file, all or, where any line is wrong, none. A second import changes nothing."""
+    """Import the rates of a file; one invalid line rejects the whole file. Importing it again changes nothing."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             rates = read_rates(lines)
@@ -36,10 +38,10 @@ def import_(
 
 @app.command("list")
 def list_(
-    currency: Annotated[str, typer.Option(help="Only this one, such as INR.")] = "",
+    currency: Annotated[str, typer.Option(help="Only this currency, for example INR.")] = "",
     data_dir: DataDir = None,
 ) -> None:
-    """Show the stored rates as the CSV that `import` reads."""
+    """Print the stored rates in the CSV format of `import`."""
     typer.echo("date,currency,rate,source")
     for rate in run(_list(currency, data_dir)):
         source = '"' + rate.source.replace('"', '""') + '"' if set(rate.source) & set(',"') else rate.source

@@ -1,4 +1,4 @@
-"""The words of `spendmeter replay`: its options, its progress bar and its report."""
+"""`spendmeter import`: options, progress bar and report."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from spendmeter_deploy.cli.file_import import ReplayReport, replay
+from spendmeter_deploy.cli.file_import import ImportReport, import_file
 from spendmeter_deploy.cli.running import refuse, run
 from spendmeter_deploy.embedded.folder import DataFolder
 from spendmeter_deploy.settings import StackSettings
@@ -18,33 +18,42 @@ from spendmeter_events.importers import EventMapping
 from spendmeter_stream.settings import KafkaSettings
 
 
-def replay_command(
-    file: Annotated[Path, typer.Argument(help="CSV or JSON lines, plain or gzip.", exists=True, dir_okay=False)],
-    column: Annotated[list[str] | None, typer.Option(help="field=Column of the file; repeat for each field.")] = None,
-    org: Annotated[str | None, typer.Option(help="Every row's org_id.")] = None,
-    provider: Annotated[str | None, typer.Option(help="Every row's provider.")] = None,
-    model: Annotated[str | None, typer.Option(help="Every row's model.")] = None,
-    feature: Annotated[str | None, typer.Option(help="Every row's feature.")] = None,
-    constant: Annotated[list[str] | None, typer.Option(help="field=value for every row; repeat.")] = None,
-    id_from: Annotated[
-        str | None, typer.Option("--id-from", metavar="COLUMN", help="The column that identifies each call.")
+def import_command(
+    file: Annotated[Path, typer.Argument(help="CSV or JSON lines file, plain or gzip.", exists=True, dir_okay=False)],
+    column: Annotated[
+        list[str] | None, typer.Option(help="Column of an event field, as field=Column; repeatable.")
     ] = None,
-    timezone: Annotated[str, typer.Option(help="The zone of times without offset.")] = "UTC",
-    data_dir: Annotated[Path | None, typer.Option("--data-dir", help="Find the stack that runs on it.")] = None,
-    bootstrap: Annotated[str | None, typer.Option(help="HOST:PORT of a broker instead.")] = None,
+    org: Annotated[str | None, typer.Option(help="org_id of every row.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Provider of every row.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model of every row.")] = None,
+    feature: Annotated[str | None, typer.Option(help="Feature of every row.")] = None,
+    constant: Annotated[
+        list[str] | None, typer.Option(help="Value of an event field in every row, as field=value; repeatable.")
+    ] = None,
+    id_from: Annotated[
+        str | None,
+        typer.Option("--id-from", metavar="COLUMN", help="Column that identifies a call, such as a request id."),
+    ] = None,
+    timezone: Annotated[str, typer.Option(help="Time zone of times without an offset.")] = "UTC",
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", help="Data folder of a running embedded stack.")
+    ] = None,
+    bootstrap: Annotated[
+        str | None, typer.Option(help="Kafka broker, HOST:PORT. Default: SPENDMETER_BOOTSTRAP.")
+    ] = None,
 ) -> None:
-    """Publish a file of past calls; what was published before, from this file or another, adds nothing."""
+    """Import past calls from a file. Importing the same calls again adds nothing."""
     given = {"org_id": org, "provider": provider, "model": model, "feature": feature}
     constants: dict[str, object] = {name: value for name, value in given.items() if value is not None}
     constants.update(_pairs("--constant", constant))
     mapping = EventMapping(columns=_pairs("--column", column), constants=constants, id_from=id_from)
     with _progress() as bar:
-        task = bar.add_task("replay", total=file.stat().st_size, events=0, rate=0.0)
-        report = run(_replay(file, mapping, timezone, data_dir, bootstrap, bar, task))
+        task = bar.add_task("import", total=file.stat().st_size, events=0, rate=0.0)
+        report = run(_import(file, mapping, timezone, data_dir, bootstrap, bar, task))
     _show(report)
 
 
-async def _replay(
+async def _import(
     file: Path,
     mapping: EventMapping,
     timezone: str,
@@ -52,13 +61,13 @@ async def _replay(
     bootstrap: str | None,
     bar: Progress,
     task: TaskID,
-) -> ReplayReport:
+) -> ImportReport:
     def progress(position: int, sent: int) -> None:
         elapsed = bar.tasks[task].elapsed or 1e-9
         bar.update(task, completed=position, events=sent, rate=sent / elapsed)
 
     connection = _connection(data_dir, bootstrap)
-    return await replay(file, mapping, connection=connection, timezone=timezone, progress=progress)
+    return await import_file(file, mapping, connection=connection, timezone=timezone, progress=progress)
 
 
 def _connection(data_dir: Path | None, bootstrap: str | None) -> KafkaConnection:
@@ -68,13 +77,13 @@ def _connection(data_dir: Path | None, bootstrap: str | None) -> KafkaConnection
     if data_dir is None and "bootstrap" in settings.model_fields_set:
         return settings.connection()
     folder = DataFolder(data_dir or StackSettings().data_dir)
-    return KafkaConnection(bootstrap_servers=folder.whereabouts().bootstrap)
+    return KafkaConnection(bootstrap_servers=folder.running_stack().bootstrap)
 
 
 def _pairs(option: str, given: list[str] | None) -> dict[str, str]:
     pairs = dict(text.partition("=")[::2] for text in given or [])
     if any(not name or not value for name, value in pairs.items()):
-        raise refuse(f"{option} takes field=value, such as {option} occurred_at=TIMESTAMP")
+        raise refuse(f"{option} expects field=value, for example {option} occurred_at=TIMESTAMP")
     return pairs
 
 
@@ -88,7 +97,7 @@ def _progress() -> Progress:
     )
 
 
-def _show(report: ReplayReport) -> None:
+def _show(report: ImportReport) -> None:
     typer.echo(f"{report.sent:,} events published, {report.rejected:,} lines rejected")
     for rejection in report.first_rejections:
         typer.echo(f"  line {rejection.line}: {rejection.reason}", err=True)

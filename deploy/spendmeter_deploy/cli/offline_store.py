@@ -1,4 +1,4 @@
-"""The store for a command that works on it alone: the configured one, or a stopped stack's folder."""
+"""Open the store of a maintenance command: the one in SPENDMETER_STORE_DSN, or a stopped embedded stack's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spendmeter_deploy.settings import StackSettings
 
 
 def embedded_folder(data_dir: Path | None) -> DataFolder | None:
-    """The folder of the embedded stack; None where SPENDMETER_STORE_DSN names another store."""
+    """Return the embedded stack's data folder, or None if SPENDMETER_STORE_DSN is set and `data_dir` is not."""
     if data_dir is None and "store_dsn" in StoreSettings().model_fields_set:
         return None
     return DataFolder(data_dir or StackSettings().data_dir)
@@ -21,9 +21,9 @@ def embedded_folder(data_dir: Path | None) -> DataFolder | None:
 
 @asynccontextmanager
 async def offline_store(data_dir: Path | None) -> AsyncIterator[Store]:
-    """Open the store. The embedded engine belongs to one process, so its folder is locked meanwhile.
+    """Open the store. Only one process can open the embedded engine, so its folder is locked until the block ends.
 
-    :raises StartError: the stack of that folder runs, or it has never run.
+    :raises StartError: a stack runs on the folder, or the folder has no store.
     """
     folder = embedded_folder(data_dir)
     if folder is None:
@@ -31,7 +31,7 @@ async def offline_store(data_dir: Path | None) -> AsyncIterator[Store]:
             yield store
         return
     if not folder.store.is_dir():
-        raise StartError(f"{folder.path} has no store: name another --data-dir, or set SPENDMETER_STORE_DSN")
+        raise StartError(f"no store in {folder.path}; choose another --data-dir, or set SPENDMETER_STORE_DSN")
     folder.acquire()
     try:
         with Store(StoreSettings(store_dsn=folder.store_dsn)) as store:

@@ -1,4 +1,4 @@
-"""`spendmeter prices`: check the price book, compare it with `genai-prices`, and seed it from there."""
+"""`spendmeter prices`: check the price book, compare it with `genai-prices`, and update its seed."""
 
 from __future__ import annotations
 
@@ -15,39 +15,43 @@ from spendmeter_stream.pricing import PriceBook, PriceBookError, packaged_direct
 if TYPE_CHECKING:
     from spendmeter_stream.pricing.seed.seeding import Import
 
-app = typer.Typer(help="The price book: check it, compare it, seed it.", no_args_is_help=True)
+app = typer.Typer(help="Check, compare and seed the price book.", no_args_is_help=True)
 
-Directory = Annotated[Path | None, typer.Option(help="The folder of price files; the packaged book by default.")]
-Providers = Annotated[list[str] | None, typer.Argument(help="The book's names; all that can be seeded by default.")]
+Directory = Annotated[Path | None, typer.Option(help="Folder of the price book. Default: the packaged book.")]
+Providers = Annotated[
+    list[str] | None, typer.Argument(help="Providers, by their names in the book. Default: all that can be seeded.")
+]
 
 
 @app.command()
 def check(
     directory: Directory = None,
-    stale_days: Annotated[int, typer.Option(help="Name providers with rows not verified for so long.")] = 365,
+    stale_days: Annotated[
+        int, typer.Option(help="Report providers with prices not verified for this many days.")
+    ] = 365,
 ) -> None:
-    """Compiles the book. Lists every fault with its file and line, and ends with 1 if there is any."""
+    """Compile the price book. Lists each error with file and line; exits with 1 on errors."""
     try:
         book = PriceBook.load(directory)
     except PriceBookError as error:
         for fault in error.faults:
             typer.echo(str(fault), err=True)
-        typer.echo(f"{len(error.faults)} faults", err=True)
+        typer.echo(f"{len(error.faults)} errors", err=True)
         raise typer.Exit(1) from None
     models = {(price.terms.provider, pattern) for price in book.prices for pattern in price.patterns}
     providers = {provider for provider, _ in models}
     rates = sum(len(price.rates) for price in book.prices)
-    typer.echo(f"book {book.version}: {rates} rates of {len(models)} models of {len(providers)} providers")
+    typer.echo(f"book {book.version}: {rates} rates, {len(models)} models, {len(providers)} providers")
     today = _today()
     terms = [price.terms for price in book.prices]
     old = Counter(each.provider for each in terms if (today - date.fromisoformat(each.verified_at)).days > stale_days)
     for provider, count in sorted(old.items()):
-        typer.echo(f"{provider}: {count} prices not verified for over {stale_days} days")
+        typer.echo(f"{provider}: {count} prices not verified for more than {stale_days} days")
 
 
 @app.command()
 def diff(providers: Providers = None, directory: Directory = None) -> None:
-    """Shows what `import` would change: `+` new, `~` changed, `-` no longer sold. Ends with 1 if anything."""
+    """Show the changes `import` would make: `+` new, `~` changed, `-` withdrawn. Exits with 1 on changes."""
     planned = [plan for plan in _plan(providers, directory, _today()) if plan.lines]
     for plan in planned:
         typer.echo(f"{plan.provider} ({plan.file.name})")
@@ -55,7 +59,7 @@ def diff(providers: Providers = None, directory: Directory = None) -> None:
             typer.echo(f"  {line}")
     if planned:
         raise typer.Exit(1)
-    typer.echo("the seed says what the package says")
+    typer.echo("the seed is up to date with genai-prices")
 
 
 @app.command("import")
@@ -64,22 +68,22 @@ def import_(
     directory: Directory = None,
     effective: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="When a price changed that the package does not date; today."),
+        typer.Option(formats=["%Y-%m-%d"], help="Effective date of undated price changes. Default: today."),
     ] = None,
 ) -> None:
-    """Continues the seed files from the installed `genai-prices`. A past price is never changed."""
+    """Update the seed files from the installed `genai-prices`. Past prices never change."""
     today = _today()
     for plan in _plan(providers, directory, effective.date() if effective else today):
         plan.file.parent.mkdir(parents=True, exist_ok=True)
         plan.file.write_text(plan.text, encoding="utf-8")
         typer.echo(f"{plan.provider}: {len(plan.lines)} changes")
         for model, reason in plan.skipped.items():
-            typer.echo(f"  left out: {model}: {reason}")
+            typer.echo(f"  skipped {model}: {reason}")
 
 
 def _plan(providers: list[str] | None, directory: Path | None, effective: date) -> list[Import]:
     if find_spec("genai_prices") is None:
-        typer.echo("this needs the package genai-prices: pip install 'spendmeter[prices]'", err=True)
+        typer.echo("spendmeter: genai-prices is not installed; run pip install 'spendmeter[prices]'", err=True)
         raise typer.Exit(2)
     from spendmeter_stream.pricing.seed.genai import SEEDED, data_date
     from spendmeter_stream.pricing.seed.seeding import plan_import
@@ -87,7 +91,7 @@ def _plan(providers: list[str] | None, directory: Path | None, effective: date) 
     known = sorted(SEEDED.values())
     for provider in providers or ():
         if provider not in known:
-            raise typer.BadParameter(f"{provider!r} cannot be seeded; these can: {', '.join(known)}")
+            raise typer.BadParameter(f"cannot seed {provider!r}; choose from: {', '.join(known)}")
     folder, checked = directory or packaged_directory(), data_date(_today())
     return [plan_import(folder, name, effective=effective, checked=checked) for name in providers or known]
 

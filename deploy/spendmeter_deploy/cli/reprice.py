@@ -1,4 +1,4 @@
-"""The words of `spendmeter reprice`: its window, its progress bars, the difference, and the question before it acts."""
+"""`spendmeter reprice`: options, progress bars, the table of differences and the confirmation."""
 
 from __future__ import annotations
 
@@ -24,25 +24,27 @@ from spendmeter_stream.reprice import Difference, Line, Selection, append_adjust
 from spendmeter_stream.reprice import Progress as Report
 from spendmeter_stream.settings import StreamSettings
 
-Names = Annotated[list[str] | None, typer.Option(help="Only this one; repeat for more.")]
+Names = Annotated[list[str] | None, typer.Option(help="Only this value; repeatable.")]
 
 
 def reprice_command(
-    start: Annotated[str, typer.Option("--from", help="A day or a time, in UTC unless it has an offset.")],
-    end: Annotated[str, typer.Option("--to", help="The window ends before this day or time.")],
+    start: Annotated[str, typer.Option("--from", help="Start of the window: a day or a time, UTC without an offset.")],
+    end: Annotated[str, typer.Option("--to", help="End of the window, exclusive.")],
     provider: Names = None,
     model: Names = None,
     org: Names = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the difference and change nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before appending.")] = False,
-    files_only: Annotated[bool, typer.Option("--files-only", help="Leave out the price rows on the broker.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the difference without appending adjustments.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Append without confirmation.")] = False,
+    files_only: Annotated[bool, typer.Option("--files-only", help="Ignore the price rows in Kafka.")] = False,
     data_dir: Annotated[
-        Path | None, typer.Option("--data-dir", help="The folder of an embedded stack that is stopped.")
+        Path | None, typer.Option("--data-dir", help="Data folder of a stopped embedded stack.")
     ] = None,
 ) -> None:
-    """Bring stored calls to the prices of the current book, by adjustments; nothing stored is rewritten."""
+    """Reprice stored calls with the current price book by appending adjustments. Stored rows stay unchanged."""
     names = {"providers": tuple(provider or ()), "models": tuple(model or ()), "orgs": tuple(org or ())}
-    run(_reprice(_moment(start), _moment(end), names, dry_run, yes, files_only, data_dir))
+    run(_reprice(_parse_time(start), _parse_time(end), names, dry_run, yes, files_only, data_dir))
 
 
 async def _reprice(
@@ -66,18 +68,21 @@ async def _reprice(
             if difference.total().changed and not yes:
                 typer.confirm("Append these adjustments?", abort=True)
             appended = await _append(session, selection, book)
-    typer.echo(f"{appended:,} adjustments appended; what is counted is now the price of book {book.version}")
+    typer.echo(f"{appended:,} adjustments appended; the window is priced with book {book.version}")
 
 
 async def _append(session: Session, selection: Selection, book: PriceBook) -> int:
-    # Even without a difference: a run that was killed may have left a block that is not in every rollup.
-    async with lease(session, selection, book.version) as held:
+    # Run without a difference too: a killed run may have left a block that is missing in some rollups.
+    async with lease(session, selection, book.version) as leased:
         with _progress("append") as report:
-            return await append_adjustments(held, book, progress=report)
+            return await append_adjustments(leased, book, progress=report)
 
 
 async def _current_book(data_dir: Path | None, *, files_only: bool) -> PriceBook:
-    """The book that workers price with: its files, and the rows on the broker, which an embedded one forgets."""
+    """Return the book that workers price with: its files and the price rows in Kafka.
+
+    The memory broker of a stopped embedded stack has lost its price rows, so only the files count there.
+    """
     settings = StreamSettings()
     watcher = PriceBookWatcher(directory=settings.prices_path)
     if files_only or embedded_folder(data_dir) is not None:
@@ -86,21 +91,24 @@ async def _current_book(data_dir: Path | None, *, files_only: bool) -> PriceBook
         rows = await read_price_rows(settings.client_options())
     except (KafkaError, OSError) as error:
         raise StartError(
-            f"the price rows cannot be read from {settings.bootstrap}: {error}; or use --files-only"
+            f"cannot read price rows from Kafka at {settings.bootstrap} ({error});"
+            " check SPENDMETER_BOOTSTRAP, or use --files-only"
         ) from error
     for key, value in rows.items():
         watcher.put(key, value)
         if watcher.fault is not None:
-            raise StartError(f"the price row {key!r} is faulty, and workers differ about it: {watcher.fault}")
+            raise StartError(
+                f"invalid price row {key!r}: {watcher.fault}; publish a corrected row, or use --files-only"
+            )
     return watcher.book
 
 
-def _moment(text: str) -> datetime:
+def _parse_time(text: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError:
-        raise refuse(f"{text!r} is not a day such as 2026-01-31, nor a time such as 2026-01-31T12:00:00Z") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        raise refuse(f"invalid time {text!r}; expected 2026-01-31 or 2026-01-31T12:00:00Z") from None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 @contextmanager
@@ -112,10 +120,10 @@ def _progress(verb: str) -> Iterator[Report]:
 
 
 def _show(difference: Difference, book: PriceBook) -> None:
-    table = Table(title=f"What book {book.version} says, in USD")
+    table = Table(title=f"Repricing with book {book.version}, USD")
     for name in ("provider", "model"):
         table.add_column(name)
-    for name in ("calls", "changed", "counted now", "new book", "difference"):
+    for name in ("calls", "changed", "stored", "repriced", "difference"):
         table.add_column(name, justify="right")
     table.add_column("status")
     lines = sorted(difference.lines.items(), key=lambda item: (-abs(item[1].delta), item[0]))
@@ -124,7 +132,7 @@ def _show(difference: Difference, book: PriceBook) -> None:
             table.add_row(provider, model, *_cells(line), end_section=False)
     unchanged = sum(not line.changed for _, line in lines)
     table.add_section()
-    table.add_row("all", f"and {unchanged} models without a change" if unchanged else "", *_cells(difference.total()))
+    table.add_row("all", f"and {unchanged} unchanged models" if unchanged else "", *_cells(difference.total()))
     Console().print(table)
 
 

@@ -1,4 +1,4 @@
-"""`spendmeter rollups`: repair what is derived from raw events."""
+"""`spendmeter rollups`: rebuild rollups, and record from which day on raw events are complete."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from spendmeter_clickhouse.watermark import EVERYTHING, raw_kept_from, set_raw_k
 from spendmeter_deploy.cli.brokers import named_broker, stream_or_none
 from spendmeter_deploy.cli.offline_store import embedded_folder, offline_store
 from spendmeter_deploy.cli.running import refuse, run
-from spendmeter_deploy.cli.verify import Bootstrap, DataDir, HoldSeconds, check, progress
+from spendmeter_deploy.cli.verify import BarrierSeconds, Bootstrap, DataDir, check, progress
 from spendmeter_deploy.cli.verify_tables import show
 from spendmeter_deploy.errors import StartError
 from spendmeter_stream.maintenance.rebuild import Rebuilt, rebuild
 from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.verify import Days
 
-app = typer.Typer(help="Repair rollups from raw events.", no_args_is_help=True)
+app = typer.Typer(help="Rebuild rollups from raw events.", no_args_is_help=True)
 
 
 @app.command("rebuild")
 def rebuild_(
-    month: Annotated[datetime, typer.Option(formats=["%Y-%m"], help="Which month, in UTC: YYYY-MM.")],
-    barrier_seconds: HoldSeconds = 60,
+    month: Annotated[datetime, typer.Option(formats=["%Y-%m"], help="UTC month, YYYY-MM.")],
+    barrier_seconds: BarrierSeconds = 60,
     no_ingest: Annotated[
-        bool, typer.Option("--no-ingest", help="No worker runs, and none will before this is done.")
+        bool, typer.Option("--no-ingest", help="Skip the ingest barrier. No worker may run until this command ends.")
     ] = False,
     shrink: Annotated[
-        bool, typer.Option("--shrink", help="Replace days even if raw events have fewer calls than the rollups.")
+        bool, typer.Option("--shrink", help="Allow days whose raw events have fewer calls than the rollups.")
     ] = False,
     bootstrap: Bootstrap = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Make a month of every rollup anew from raw events, while ingest goes on; then verify it."""
+    """Rebuild a month of every rollup from raw events during ingestion, then verify it."""
     day = month.date()
     alone = embedded_folder(data_dir) is not None or StoreSettings().embedded
     broker = None if alone or no_ingest else named_broker(bootstrap)
     done = run(_rebuild(day, broker, data_dir, barrier_seconds, alone=alone or no_ingest, shrink=shrink))
-    held = f"; workers waited {done.held_seconds:.1f} s at most" if broker else ""
-    typer.echo(f"{day:%Y-%m}: five rollups made anew from {done.events:,} raw events{held}")
-    days = Days(day, _last_of(day))
-    report = run(check(days, broker=broker, data_dir=data_dir, hold=True, barrier_seconds=barrier_seconds))
+    paused = f"; workers paused for up to {done.held_seconds:.1f} s" if broker else ""
+    typer.echo(f"{day:%Y-%m}: five rollups rebuilt from {done.events:,} raw events{paused}")
+    days = Days(day, _last_day_of(day))
+    report = run(check(days, broker=broker, data_dir=data_dir, barrier=True, barrier_seconds=barrier_seconds))
     show(report)
     raise typer.Exit(0 if report.clean else 1)
 
@@ -60,13 +60,13 @@ async def _rebuild(
 ) -> Rebuilt:
     if broker is None and not alone:
         raise StartError(
-            "name the broker (SPENDMETER_BOOTSTRAP or --bootstrap), so that ingest can be held for a moment;"
-            " or say --no-ingest if no worker runs"
+            "a rebuild needs Kafka for its ingest barrier: set SPENDMETER_BOOTSTRAP or --bootstrap,"
+            " or use --no-ingest if no worker runs"
         )
     async with stream_or_none(broker) as stream, offline_store(data_dir) as store:
-        with store.session("rebuild") as session, progress("rebuild", "events") as told:
+        with store.session("rebuild") as session, progress("rebuild", "events") as advance:
             return await rebuild(
-                session, month, stream=stream, barrier_seconds=barrier_seconds, shrink=shrink, progress=told
+                session, month, stream=stream, barrier_seconds=barrier_seconds, shrink=shrink, progress=advance
             )
 
 
@@ -74,16 +74,18 @@ async def _rebuild(
 def watermark(
     raw_from: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="The first UTC day of which raw events stay; set it before deleting."),
+        typer.Option(
+            formats=["%Y-%m-%d"], help="First UTC day with complete raw events. Set it before deleting older ones."
+        ),
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Show, or set, the first UTC day of which raw events are kept whole."""
+    """Show or set the first UTC day whose raw events are complete."""
     day = raw_from.date() if raw_from else None
     if day is not None and day > datetime.now(UTC).date():
-        raise refuse(f"--raw-from {day} is in the future: raw events of today are always needed")
+        raise refuse(f"--raw-from {day} is in the future; choose today or an earlier day")
     kept = run(_watermark(day, data_dir))
-    typer.echo("raw events are kept whole" if kept == EVERYTHING else f"raw events are kept whole from {kept} (UTC) on")
+    typer.echo("raw events are complete" if kept == EVERYTHING else f"raw events are complete from {kept} (UTC)")
 
 
 async def _watermark(day: date | None, data_dir: Path | None) -> date:
@@ -94,5 +96,5 @@ async def _watermark(day: date | None, data_dir: Path | None) -> date:
             return await raw_kept_from(session)
 
 
-def _last_of(month: date) -> date:
+def _last_day_of(month: date) -> date:
     return (month + timedelta(days=31)).replace(day=1) - timedelta(days=1)

@@ -1,4 +1,4 @@
-"""The words of `spendmeter verify`: its window, its progress, its tables, and an exit code that tells."""
+"""`spendmeter verify`: options, progress bar and exit code."""
 
 from __future__ import annotations
 
@@ -22,35 +22,38 @@ from spendmeter_deploy.cli.verify_tables import show
 from spendmeter_stream.dlq import count_dead_letters
 from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.verify import Days, Report, Surroundings, verify
-from spendmeter_stream.verify.run import Progress as Told
+from spendmeter_stream.verify.run import Progress as OnProgress
 
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="The folder of an embedded stack that is stopped.")]
-Bootstrap = Annotated[str | None, typer.Option(help="HOST:PORT of the broker; else SPENDMETER_BOOTSTRAP.")]
-HoldSeconds = Annotated[int, typer.Option(help="The most that workers wait, even if this process dies.", min=2)]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Data folder of a stopped embedded stack.")]
+Bootstrap = Annotated[str | None, typer.Option(help="Kafka broker, HOST:PORT. Default: SPENDMETER_BOOTSTRAP.")]
+BarrierSeconds = Annotated[
+    int, typer.Option(help="Maximum time that workers are paused, even if this command is killed.", min=2)
+]
 
 
 def verify_command(
     first: Annotated[
         datetime | None,
-        typer.Option("--from", formats=["%Y-%m-%d"], help="The first UTC day; else the first there is."),
+        typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC day. Default: the first stored day."),
     ] = None,
     last: Annotated[
-        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="The last UTC day; else the last there is.")
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last UTC day. Default: the last stored day.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
-    hold: Annotated[
-        bool, typer.Option("--hold/--no-hold", help="Let workers wait while a difference is looked at a second time.")
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    barrier: Annotated[
+        bool,
+        typer.Option("--barrier/--no-barrier", help="Pause workers while differing days are compared again."),
     ] = True,
-    barrier_seconds: HoldSeconds = 60,
+    barrier_seconds: BarrierSeconds = 60,
     bootstrap: Bootstrap = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Compare every rollup with raw events; exits 1 on any difference, 2 where it cannot look."""
+    """Compare every rollup with the raw events. Exits with 1 on a difference, 2 if it cannot compare."""
     days = Days(first.date() if first else Days().first, last.date() if last else Days().last)
     if days.first > days.last:
         raise refuse("--from is after --to")
     broker = named_broker(bootstrap) if embedded_folder(data_dir) is None else None
-    report = run(check(days, broker=broker, data_dir=data_dir, hold=hold, barrier_seconds=barrier_seconds))
+    report = run(check(days, broker=broker, data_dir=data_dir, barrier=barrier, barrier_seconds=barrier_seconds))
     if as_json:
         typer.echo(json.dumps(report.as_json(), default=str, indent=2))
     else:
@@ -59,29 +62,29 @@ def verify_command(
 
 
 async def check(
-    days: Days, *, broker: StreamSettings | None, data_dir: Path | None, hold: bool, barrier_seconds: int
+    days: Days, *, broker: StreamSettings | None, data_dir: Path | None, barrier: bool, barrier_seconds: int
 ) -> Report:
-    """Open what is needed and verify.
+    """Connect to store and broker, and compare.
 
-    :raises StartError: the store or the broker cannot be used.
+    :raises StartError: the store or the broker cannot be reached.
     """
     alone = embedded_folder(data_dir) is not None or StoreSettings().embedded
     async with stream_or_none(broker) as stream, offline_store(data_dir) as store:
         around = Surroundings(
             stream=stream,
             moving=not alone,
-            may_hold=hold,
+            may_hold=barrier,
             barrier_seconds=barrier_seconds,
             dead_letters=partial(count_dead_letters, broker) if broker else None,
         )
-        with store.session("verify") as session, progress("compare", "days") as told:
-            return await verify(session, days, around=around, progress=told)
+        with store.session("verify") as session, progress("compare", "days") as advance:
+            return await verify(session, days, around=around, progress=advance)
 
 
 @contextmanager
-def progress(verb: str, of_what: str) -> Iterator[Told]:
-    """A bar on the error stream that is told what is done, and of how much."""
-    columns = (TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(of_what))
+def progress(verb: str, unit: str) -> Iterator[OnProgress]:
+    """Show a progress bar on stderr; yield the function that updates it with (done, total)."""
+    columns = (TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(verb, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,4 +1,4 @@
-"""A report of `verify` as tables."""
+"""Print the report of `verify` as tables."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from rich.table import Table
 from spendmeter_stream.verify import Report
 from spendmeter_stream.verify.measures import ROLLUPS
 
-_SHOWN = 40
+_MAX_ROWS = 40
 
 
 def show(report: Report) -> None:
-    """Print the verdict on each rollup, then what is wrong, then what is on its way."""
+    """Print the result for each rollup, then differences and duplicates, then open chunks and dead letters."""
     console = Console()
-    span = f"{report.first} … {report.last}" if report.days else "nothing stored"
+    span = f"{report.first} … {report.last}" if report.days else "no rows"
     console.print(f"{report.events:,} raw events, {report.days} days with rows ({span})")
     if report.uncompared:
         console.print(
             f"{len(report.uncompared):,} days before {report.raw_kept_from} ({report.uncompared[0]} … "
-            f"{report.uncompared[-1]}) are not compared: their raw events were deleted"
+            f"{report.uncompared[-1]}) not compared: their raw events were deleted"
         )
     console.print(_verdicts(report))
     _show_differences(report, console)
@@ -28,12 +28,12 @@ def show(report: Report) -> None:
 
 
 def _verdicts(report: Report) -> Table:
-    table = Table("check", "over", "result")
+    table = Table("table", "compared", "result")
     differing = {difference.table for difference in report.differences}
     for rollup in ROLLUPS:
         verdict = "[red]differs[/]" if rollup.table in differing else "equal"
         table.add_row(rollup.table, f"{len(rollup.measures)} measures by day and org", verdict)
-    verdict = f"[red]{report.duplicate_ids:,} stored more than once[/]" if report.duplicate_ids else "each stored once"
+    verdict = f"[red]{report.duplicate_ids:,} duplicates[/]" if report.duplicate_ids else "unique"
     table.add_row("usage_events", "event_id", verdict)
     return table
 
@@ -42,32 +42,35 @@ def _show_differences(report: Report, console: Console) -> None:
     if not report.differences:
         return
     table = Table("day", "org", "table", "measure", "raw events", "rollup", title="Differences")
-    for it in report.differences[:_SHOWN]:
-        table.add_row(str(it.day), it.org, it.table, it.measure, it.raw or "no such org", it.rollup or "no such org")
+    for found in report.differences[:_MAX_ROWS]:
+        raw, rollup = found.raw or "org missing", found.rollup or "org missing"
+        table.add_row(str(found.day), found.org, found.table, found.measure, raw, rollup)
     console.print(table)
-    if (more := len(report.differences) - _SHOWN) > 0:
-        console.print(f"and {more:,} more: --json lists up to 50 orgs of each day and table")
+    if (more := len(report.differences) - _MAX_ROWS) > 0:
+        console.print(f"and {more:,} more; --json lists up to 50 orgs per day and table")
     if not report.settled:
-        console.print("Ingest kept changing these days, so a chunk on its way may show as a difference: look again,")
-        console.print("or name the broker (SPENDMETER_BOOTSTRAP), so that workers can be asked to wait for a moment.")
-    console.print("`spendmeter rollups rebuild --month YYYY-MM` makes a month of rollups anew from raw events.")
+        console.print(
+            "These days changed during the comparison, so a chunk in flight may appear as a difference. Run again,"
+        )
+        console.print("or set SPENDMETER_BOOTSTRAP, so that an ingest barrier can pause the workers.")
+    console.print("Run `spendmeter rollups rebuild --month YYYY-MM` to rebuild a month of rollups from raw events.")
 
 
 def _show_duplicates(report: Report, console: Console) -> None:
     if not report.duplicates:
         return
-    table = Table("day", "org", "event_id", "copies", title="Stored more than once")
-    for it in report.duplicates[:_SHOWN]:
-        table.add_row(str(it.day), it.org, str(it.event_id), str(it.copies))
+    table = Table("day", "org", "event_id", "copies", title="Duplicates")
+    for found in report.duplicates[:_MAX_ROWS]:
+        table.add_row(str(found.day), found.org, str(found.event_id), str(found.copies))
     console.print(table)
 
 
 def _show_surroundings(report: Report, console: Console) -> None:
-    judged = "open chunks" if report.offsets_known else "last chunk of each partition (no broker named, so none judged)"
-    chunks = ", ".join(f"{chunk} since {chunk.written_at:%H:%M:%S}" for chunk in report.open_chunks[:_SHOWN])
-    console.print(f"{judged}: {chunks or 'none'}")
+    label = "open chunks" if report.offsets_known else "last chunk of each partition (no broker: may be complete)"
+    chunks = ", ".join(f"{chunk} since {chunk.written_at:%H:%M:%S}" for chunk in report.open_chunks[:_MAX_ROWS])
+    console.print(f"{label}: {chunks or 'none'}")
     if report.dead_letters is None:
-        console.print("dead letters: not counted (no broker named)")
+        console.print("dead letters: not counted (no broker)")
         return
     codes = ", ".join(f"{code} {number:,}" for code, number in report.dead_letters.by_code.items())
     console.print(f"dead letters: {report.dead_letters.total:,}" + (f" ({codes})" if codes else ""))

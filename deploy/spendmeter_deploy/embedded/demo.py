@@ -1,4 +1,4 @@
-"""`spendmeter demo`: believable traffic through the real broker and worker, a summary, and the boards' answers."""
+"""`spendmeter demo`: demo traffic through the embedded broker and worker, a summary, and the query service."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from spendmeter_deploy.embedded.broker import die_with_parent
 from spendmeter_deploy.embedded.demo_summary import show_summary
-from spendmeter_deploy.embedded.greeting import introduce
+from spendmeter_deploy.embedded.greeting import greet
 from spendmeter_deploy.embedded.stack import EmbeddedStack, embedded_stack
 from spendmeter_deploy.ending import current_ending
 from spendmeter_deploy.errors import StartError
@@ -29,7 +29,7 @@ from spendmeter_events.traffic import directory
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What traffic to make, and whether to go on serving it."""
+    """Options of `spendmeter demo`."""
 
     days: int
     seed: int
@@ -38,7 +38,7 @@ class DemoOptions:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """A stretch of demo traffic. The same seed and hours make the same events, ids included."""
+    """A range of demo traffic. The same seed and hours generate the same events with the same ids."""
 
     seed: int
     days: float
@@ -46,7 +46,7 @@ class Traffic:
 
 
 async def run_demo(settings: StackSettings, options: DemoOptions) -> None:
-    """Seed the data folder up to this hour, show the summary, and serve until told to stop."""
+    """Seed the data folder up to the current hour, print the summary, and serve until a signal."""
     console = Console()
     async with embedded_stack(settings) as stack:
         note = stack.folder.path / "demo.json"
@@ -55,12 +55,12 @@ async def run_demo(settings: StackSettings, options: DemoOptions) -> None:
         await show_summary(stack, console)
         if options.exit:
             return
-        introduce(stack, console)
-        await current_ending().told()
+        greet(stack, console)
+        await current_ending().stop_requested()
 
 
 def _missing(note: Path, options: DemoOptions) -> Traffic:
-    """What this folder lacks: everything, or the hours since it was seeded last."""
+    """Return the traffic to emit: everything, or the hours since the folder was last seeded."""
     end = _this_hour()
     days = float(options.days)
     try:
@@ -68,21 +68,21 @@ def _missing(note: Path, options: DemoOptions) -> Traffic:
         if seeded["seed"] == options.seed:
             days = min(days, (end - datetime.fromisoformat(seeded["end"])) / timedelta(days=1))
     except (OSError, ValueError, KeyError):
-        # Never seeded, or interrupted: emitting again adds only what is not stored yet.
+        # Never seeded, or interrupted. Emitting again adds only events that are not stored.
         pass
     return Traffic(options.seed, days, end)
 
 
 async def _seed(stack: EmbeddedStack, traffic: Traffic, console: Console) -> None:
-    """Emit the traffic from a process of its own, as services do, and wait until the worker has stored it."""
+    """Emit the traffic from a separate process, and wait until the worker has stored it."""
     if traffic.days <= 0:
-        console.print(f"{stack.folder.path} is seeded up to this hour.", style="dim")
+        console.print(f"{stack.folder.path} is already seeded up to this hour.", style="dim")
         return
-    await _introduce_everyone(stack, traffic.seed)
-    async with _merged_afterwards(stack):
+    await _publish_directory(stack, traffic.seed)
+    async with _merges_stopped(stack):
         sent, started = await _emit(stack, traffic, console)
         if not await stack.caught_up(timeout=600):
-            raise StartError("the worker did not catch up with the traffic in 10 minutes; see the log above")
+            raise StartError("the worker did not catch up within 10 minutes; see the log above")
     seconds = time.monotonic() - started
     console.print(
         f"{sent:,} events of {traffic.days:.4g} days emitted, priced and stored in {seconds:.1f} s"
@@ -91,10 +91,10 @@ async def _seed(stack: EmbeddedStack, traffic: Traffic, console: Console) -> Non
 
 
 @contextlib.asynccontextmanager
-async def _merged_afterwards(stack: EmbeddedStack) -> AsyncIterator[None]:
-    """Let the store merge parts when the load is over, as is usual for a bulk load: once, and not again and again.
+async def _merges_stopped(stack: EmbeddedStack) -> AsyncIterator[None]:
+    """Stop merges during the bulk load, so that parts are merged once, after it.
 
-    The demo makes some twenty parts a month and table; ClickHouse slows inserts down at a thousand.
+    The demo creates about twenty parts per month and table; ClickHouse delays inserts at a thousand.
     """
     with stack.store.session("merges") as session:
         await session.command("SYSTEM STOP MERGES")
@@ -104,8 +104,8 @@ async def _merged_afterwards(stack: EmbeddedStack) -> AsyncIterator[None]:
             await session.command("SYSTEM START MERGES")
 
 
-async def _introduce_everyone(stack: EmbeddedStack, seed: int) -> None:
-    """Publish the directory, and wait until the worker knows it: events are stamped with roles and classes."""
+async def _publish_directory(stack: EmbeddedStack, seed: int) -> None:
+    """Publish orgs and users, and wait until the worker has read them: it enriches events with roles and classes."""
     entries = directory(seed)
     async with DirectoryPublisher(connection=KafkaConnection(bootstrap_servers=stack.broker.bootstrap)) as publisher:
         await publisher.publish(*entries)
@@ -115,19 +115,19 @@ async def _introduce_everyone(stack: EmbeddedStack, seed: int) -> None:
 
 
 async def _emit(stack: EmbeddedStack, traffic: Traffic, console: Console) -> tuple[int, float]:
-    """How many events were sent, and when the first one was (monotonic seconds)."""
+    """Return the number of events sent, and when the first one was sent (monotonic seconds)."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "spendmeter_deploy.embedded.emit_demo"),
         *(stack.broker.bootstrap, str(traffic.seed), repr(traffic.days), traffic.end.isoformat()),
         stdout=asyncio.subprocess.PIPE,
-        # A Ctrl-C in the terminal is for us, who end it.
+        # Ctrl-C must reach only this process, which ends the child.
         start_new_session=True,
         preexec_fn=die_with_parent if sys.platform == "linux" else None,
     )
     current_ending().at_abort(process.kill)
     if process.stdout is None:
-        raise RuntimeError("the emitter was started without its pipe")
+        raise RuntimeError("the emitter has no stdout pipe")
     sent, started = 0, 0.0
     try:
         with _progress(console) as bar:
@@ -137,7 +137,7 @@ async def _emit(stack: EmbeddedStack, traffic: Traffic, console: Console) -> tup
                 started = started or time.monotonic()
                 bar.update(task, sent=sent)
         if await process.wait() != 0:
-            raise StartError("the demo's emitter failed; its words are above")
+            raise StartError("the demo's emitter failed; its output is above")
     finally:
         if process.returncode is None:
             process.kill()

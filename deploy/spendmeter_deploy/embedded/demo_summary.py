@@ -1,4 +1,4 @@
-"""The demo's closing table, asked of the query service as any client would."""
+"""Print the demo's summary from the answers of the query service."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ROWS = 5
 async def show_summary(stack: EmbeddedStack, console: Console) -> None:
     """Print the last 90 days: totals, and the costliest schools, features and models.
 
-    The limits in the settings hold for these questions too, so one that is refused is shown as such.
+    The query limits of the settings apply here too; a rejected query prints its status instead.
     """
     async with aiohttp.ClientSession(
         base_url=stack.url, headers={"Authorization": f"Bearer {stack.key}"}, raise_for_status=True
@@ -28,7 +28,7 @@ async def show_summary(stack: EmbeddedStack, console: Console) -> None:
             for dimension, title in _BREAKDOWNS:
                 console.print(_costliest(title, await _get(client, f"breakdown/{dimension}")))
         except aiohttp.ClientResponseError as error:
-            console.print(f"No summary: the query service answered {error.status} {error.message}.", style="yellow")
+            console.print(f"No summary: the query service returned {error.status} {error.message}.", style="yellow")
 
 
 async def _get(client: aiohttp.ClientSession, view: str) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def _totals(summary: dict[str, Any]) -> Table:
     table.add_column(justify="right")
     rows = (
         ("estimated cost", _usd(totals["cost"])),
-        ("  of it chargeable (without BYOK)", _usd(totals["chargeable_cost"])),
+        ("  chargeable (without BYOK)", _usd(totals["chargeable_cost"])),
         ("requests", f"{totals['requests']:,}"),
         ("success rate", f"{totals['success_rate']:.2%}"),
         ("tokens", f"{totals['total_tokens']:,}"),
@@ -52,7 +52,7 @@ def _totals(summary: dict[str, Any]) -> Table:
         ("  served from cache", f"{totals['cached_tokens']:,}"),
         ("users, providers, models", f"{totals['users']}, {totals['providers']}, {totals['models']}"),
         ("latency p50 / p95 / p99", " / ".join(f"{totals[f'p{p}_latency_ms']:,.0f} ms" for p in (50, 95, 99))),
-        ("without a price", f"{totals['unpriced_requests'] + totals['partial_requests']:,}"),
+        ("unpriced or partially priced", f"{totals['unpriced_requests'] + totals['partial_requests']:,}"),
         ("newest event", str(summary["freshness"]["newest_event_at"])),
     )
     for name, value in rows:

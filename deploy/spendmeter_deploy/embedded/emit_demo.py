@@ -1,6 +1,6 @@
-"""The demo's emitter, a process of its own: `python -m spendmeter_deploy.embedded.emit_demo BOOTSTRAP SEED DAYS END`.
+"""The demo's emitter process: `python -m spendmeter_deploy.embedded.emit_demo BOOTSTRAP SEED DAYS END`.
 
-It prints how many events it has sent, a number a line, and ends when the broker has acknowledged them all.
+Print the number of events sent, one number per line; exit when the broker has acknowledged all of them.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _REPORT_EVERY: Final = 2000
 
 
 async def emit(connection: KafkaConnection, *, seed: int, days: float, end: datetime) -> int:
-    """Publish the traffic; returns how many events were sent."""
+    """Publish the traffic; return the number of events."""
     sent = 0
     async with UsageProducer(connection=connection) as producer:
-        print(0, flush=True)  # noqa: T201 - the demo's clock starts here, after this process has loaded
+        print(0, flush=True)  # noqa: T201 - the demo's clock starts now, not at the fork
         for key, value in generate(seed=seed, days=days, end=end):
             await producer.put_encoded(key, value)
             sent += 1
@@ -35,9 +35,9 @@ async def emit(connection: KafkaConnection, *, seed: int, days: float, end: date
 
 
 def main() -> None:
-    """Read the four arguments and emit."""
+    """Parse the arguments and emit."""
     bootstrap, seed, days, end = sys.argv[1:]
-    # Thousands of records wait at any time, none in a cycle: looking for cycles took a fifth of this process's time.
+    # Thousands of buffered records, none in a reference cycle: garbage collection took 20 % of the run time.
     gc.disable()
     connection = KafkaConnection(bootstrap_servers=bootstrap)
     asyncio.run(emit(connection, seed=int(seed), days=float(days), end=datetime.fromisoformat(end)))

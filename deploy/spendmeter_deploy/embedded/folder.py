@@ -1,4 +1,4 @@
-"""The data folder: one stack at a time, and a note of where it can be reached."""
+"""The data folder of an embedded stack: its lock, its files, and the addresses of the running stack."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from spendmeter_deploy.errors import StartError
 
 
 @dataclass(frozen=True, slots=True)
-class Whereabouts:
-    """How to reach a running stack."""
+class StackAddress:
+    """Process id and addresses of a running stack."""
 
     pid: int
     bootstrap: str
@@ -23,7 +23,7 @@ class Whereabouts:
 
 
 class DataFolder:
-    """Locked by the stack that runs on it; the lock ends with the process, however it ends."""
+    """A folder locked by the stack that runs on it. The kernel releases the lock when the process ends."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -31,29 +31,31 @@ class DataFolder:
 
     @property
     def store(self) -> Path:
-        """The embedded ClickHouse engine's folder."""
+        """Folder of the embedded ClickHouse engine."""
         return self.path / "store"
 
     @property
     def store_dsn(self) -> str:
-        """The DSN of `store`, whatever characters its path has."""
+        """DSN of `store`, percent-encoded."""
         return f"chdb://{quote(str(self.store))}"
 
     @property
     def broker_log(self) -> Path:
-        """What the broker process prints."""
+        """Log file of the broker process."""
         return self.path / "broker.log"
 
     def acquire(self) -> None:
-        """Make the folder if need be and lock it.
+        """Create the folder if it does not exist, and lock it.
 
-        :raises StartError: another stack runs on it, or it cannot be written.
+        :raises StartError: another stack runs on it, or it is not writable.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = (self.path / "lock").open("a+")
         except OSError as error:
-            raise StartError(f"the data folder {self.path} cannot be used: {error.strerror}") from error
+            raise StartError(
+                f"cannot use the data folder {self.path}: {error.strerror}. Choose another --data-dir"
+            ) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -61,32 +63,32 @@ class DataFolder:
             raise StartError(
                 f"the data folder {self.path} is in use by another Spendmeter: stop it, or choose another --data-dir"
             ) from error
-        # A stack that was killed could not take its note away.
+        # A killed stack leaves its note behind.
         self._note.unlink(missing_ok=True)
 
     def announce(self, bootstrap: str, url: str) -> None:
-        """Note where the stack can be reached, for commands given the same folder."""
-        note = Whereabouts(pid=os.getpid(), bootstrap=bootstrap, url=url)
+        """Write the addresses of the stack, for commands that are given the same folder."""
+        note = StackAddress(pid=os.getpid(), bootstrap=bootstrap, url=url)
         self._note.write_text(json.dumps(asdict(note)))
 
     def release(self) -> None:
-        """Unlock the folder and take the note away."""
+        """Remove the note and unlock the folder."""
         self._note.unlink(missing_ok=True)
         if self._lock is not None:
             self._lock.close()
 
-    def whereabouts(self) -> Whereabouts:
-        """Where the stack that runs on this folder can be reached.
+    def running_stack(self) -> StackAddress:
+        """Return the addresses of the stack that runs on this folder.
 
-        :raises StartError: none runs.
+        :raises StartError: no stack runs on it.
         """
         try:
-            note = Whereabouts(**json.loads(self._note.read_text()))
+            note = StackAddress(**json.loads(self._note.read_text()))
             os.kill(note.pid, 0)
         except (OSError, ValueError, TypeError) as error:
             raise StartError(
                 f"no Spendmeter runs on {self.path}: start one with `spendmeter up --data-dir {self.path}`,"
-                " or name a broker with --bootstrap HOST:PORT"
+                " or choose a broker with --bootstrap HOST:PORT"
             ) from error
         return note
 

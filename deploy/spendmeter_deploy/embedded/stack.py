@@ -1,4 +1,4 @@
-"""The embedded stack: broker, store, worker and query service, one process tree on one data folder."""
+"""The embedded stack: broker, store, worker and query service in one process tree, on one data folder."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from spendmeter_stream.worker import Worker, create_worker
 
 @dataclass(frozen=True, slots=True)
 class AdminKey:
-    """The key that sees everything, and whether it was made for this run."""
+    """The admin key of the query service."""
 
     value: str
-    made: bool
+    generated: bool
 
 
 class EmbeddedStack:
-    """A running stack: where it can be reached, and what of it a command may ask."""
+    """A running stack: its parts, addresses and admin key."""
 
     def __init__(
         self, *, folder: DataFolder, broker: TansuBroker, store: Store, worker: Worker, url: str, key: AdminKey
@@ -47,15 +47,15 @@ class EmbeddedStack:
         self.worker = worker
         self.url = url
         self.key = key.value
-        self.made_key = key.made
-        """Whether the key was made for this run, because no setting names one."""
+        self.key_generated = key.generated
+        """Whether the key was generated for this run because SPENDMETER_ADMIN_KEY is empty."""
         self.announced = False
-        """Whether anybody can know of it, and so have sent it an event."""
+        """Whether the addresses were published, so that clients may have sent events."""
         self.failure = ""
-        """Why it ends by itself."""
+        """Reason of an unexpected stop."""
 
     async def caught_up(self, *, timeout: float) -> bool:
-        """Wait until all that the broker has is stored; False if that takes longer than `timeout` seconds."""
+        """Wait until everything in the broker is stored. Return False after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while not self.worker.ingest.caught_up():
             if time.monotonic() > deadline:
@@ -66,9 +66,9 @@ class EmbeddedStack:
 
 @contextlib.asynccontextmanager
 async def embedded_stack(settings: StackSettings) -> AsyncIterator[EmbeddedStack]:
-    """Start everything, in order; stop everything in the opposite order, the broker last.
+    """Start all parts in order; stop them in reverse order, the broker last.
 
-    :raises StartError: one line that says what stands in the way.
+    :raises StartError: a part cannot start.
     """
     async with contextlib.AsyncExitStack() as stack:
         folder = DataFolder(settings.data_dir)
@@ -87,19 +87,19 @@ async def embedded_stack(settings: StackSettings) -> AsyncIterator[EmbeddedStack
         await migrate(store)
         stream = StreamSettings(
             bootstrap=broker.bootstrap,
-            # Offsets of a memory broker mean nothing after it: each start is a new life of the topic.
+            # The memory broker reuses offsets, so each start is a new topic epoch.
             topic_id=uuid.uuid4().hex,
             rebalance_timeout_ms=2000,
-            # Tansu answers a join after half of this, and two groups are joined one after the other at each start.
+            # Tansu answers a join after half of this timeout, and each start joins two groups in sequence.
             session_timeout_ms=5000,
         )
         await ensure_topics(stream.client_options(), usage_partitions=stream.usage_partitions)
-        # The folder is locked, so no other group can be at work: whatever its name was, its offsets are gone.
+        # The folder is locked, so no other group is running; the offsets of an earlier one are gone.
         with store.session("group") as session:
             await adopt_group(session, stream.group)
         worker = create_worker(settings=stream, store=store, web=False)
         service = ServiceSettings()
-        key = AdminKey(service.admin_key or secrets.token_urlsafe(32), made=not service.admin_key)
+        key = AdminKey(service.admin_key or secrets.token_urlsafe(32), generated=not service.admin_key)
         service = service.model_copy(update={"admin_key": key.value})
         running = EmbeddedStack(folder=folder, broker=broker, store=store, worker=worker, url=url_of(listener), key=key)
         stack.push_async_callback(

@@ -1,4 +1,4 @@
-"""How the embedded stack ends: by a signal, or because a part ended that it cannot do without."""
+"""Stop the embedded stack: on a signal, or when one of its parts stops unexpectedly."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from spendmeter_stream.stopping import stop_worker
 if TYPE_CHECKING:
     from spendmeter_deploy.embedded.stack import EmbeddedStack
 
-_LOOK_SECONDS: Final = 0.05
+_POLL_SECONDS: Final = 0.05
 _WITHOUT_BROKER_SECONDS: Final = 3.0
-"""The worker's stop without a broker: no chunk can be closed, so there is nothing to be patient for."""
-_LOST: Final = "events that it had acknowledged and the worker had not stored are lost"
+"""Time limit of the worker's stop without a broker: no chunk can be completed."""
+_LOST: Final = "events that it acknowledged and the worker had not stored are lost"
 
 
 @contextlib.asynccontextmanager
 async def watched(stack: EmbeddedStack, serving: asyncio.Task[None]) -> AsyncIterator[None]:
-    """Cancel the block when broker, worker or query service ends by itself.
+    """Cancel the block when broker, worker or query service stops unexpectedly.
 
-    :raises StartError: one of them ended; the message says which.
+    :raises StartError: one of them stopped; the message names it.
     """
     owner = asyncio.current_task()
     if owner is None:
-        raise RuntimeError("a stack is watched by the task that runs it")
+        raise RuntimeError("watched() must run in the task that runs the stack")
 
     async def watch() -> None:
         stack.failure = await _first_end(stack, serving)
@@ -48,15 +48,15 @@ async def watched(stack: EmbeddedStack, serving: asyncio.Task[None]) -> AsyncIte
 
 
 async def stop_stack(stack: EmbeddedStack, *, drain_seconds: float, seconds: float) -> None:
-    """Store what the broker has and the worker has not, as the broker forgets it; then stop the worker."""
+    """Drain the memory broker, whose backlog would be lost; then stop the worker."""
     ending = current_ending()
     ending.begin()
     if stack.failure:
         seconds = min(seconds, _WITHOUT_BROKER_SECONDS)
     elif stack.announced and not await _drain(stack, seconds=drain_seconds, patience=seconds / 2):
         ending.leave_undone(
-            f"the broker stops before all events were stored: {_LOST}."
-            " Raise SPENDMETER_DRAIN_SECONDS if the worker was only slow"
+            f"the broker stops before all events are stored: {_LOST}."
+            " Raise SPENDMETER_DRAIN_SECONDS if the worker needs more time"
         )
         seconds /= 2
     for left in await stop_worker(stack.worker, seconds=seconds):
@@ -64,18 +64,18 @@ async def stop_stack(stack: EmbeddedStack, *, drain_seconds: float, seconds: flo
 
 
 async def _drain(stack: EmbeddedStack, *, seconds: float, patience: float) -> bool:
-    """Wait until all is stored; False after `seconds`, or when nothing was stored for `patience` seconds."""
+    """Wait until everything is stored. Return False after `seconds`, or after `patience` seconds without progress."""
     ingest, since_ms = stack.worker.ingest, int(time.time() * 1000)
-    started = moved = time.monotonic()
+    started = progressed = time.monotonic()
     position = ingest.position()
     while not ingest.caught_up(since_ms=since_ms):
         now = time.monotonic()
         if ingest.position() != position:
-            position, moved = ingest.position(), now
-            current_ending().progressed()
-        if now - started > seconds or now - moved > patience:
+            position, progressed = ingest.position(), now
+            current_ending().restart_clock()
+        if now - started > seconds or now - progressed > patience:
             return False
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)
     return True
 
 
@@ -87,11 +87,11 @@ async def _first_end(stack: EmbeddedStack, serving: asyncio.Task[None]) -> str:
         if broker.done():
             code = broker.result()
             how = f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
-            return f"the broker {how}; {_LOST}. See {stack.folder.broker_log}, then start again"
+            return f"the broker {how}; {_LOST}. See {stack.folder.broker_log}, then restart"
         if worker.done():
-            return f"the worker crashed: {worker.result()}. The log has the reason; start again"
+            return f"the worker crashed: {worker.result()}. Check the log, then restart"
         error = None if serving.cancelled() else serving.exception()
-        return f"the query service ended by itself: {error or 'no error'}. Start again"
+        return f"the query service stopped unexpectedly: {error or 'no error'}. Check the log, then restart"
     finally:
         for task in (broker, worker):
             task.cancel()

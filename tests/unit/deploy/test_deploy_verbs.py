@@ -16,9 +16,9 @@ VERBS = [
     "demo",
     "dlq",
     "fx",
+    "import",
     "migrate",
     "prices",
-    "replay",
     "reprice",
     "rollups",
     "serve",
@@ -29,7 +29,13 @@ VERBS = [
 
 
 def test_the_verbs() -> None:
-    assert sorted(get_command(cli.app).commands) == VERBS  # type: ignore[attr-defined]
+    commands = get_command(cli.app).commands  # type: ignore[attr-defined]
+    assert sorted(name for name, command in commands.items() if not command.hidden) == VERBS
+
+
+def test_replay_is_a_hidden_alias_of_import() -> None:
+    commands = get_command(cli.app).commands  # type: ignore[attr-defined]
+    assert commands["replay"].callback.__wrapped__ is commands["import"].callback.__wrapped__
 
 
 def test_a_package_without_the_repository_says_where_the_benchmarks_are(

@@ -32,7 +32,7 @@ def test_check_names_stale_providers(folder: Path) -> None:
     result = run(commands.app, ["check", "--directory", str(folder), "--stale-days", "0"])
 
     assert "groq: " in result.stdout
-    assert "not verified for over 0 days" in result.stdout
+    assert "not verified for more than 0 days" in result.stdout
 
 
 def test_check_lists_every_fault_and_fails(folder: Path) -> None:
@@ -42,13 +42,13 @@ def test_check_lists_every_fault_and_fails(folder: Path) -> None:
 
     assert result.exit_code == 1
     assert "groq.toml:2: unknown key 'aliasses'; did you mean 'aliases'?" in result.stderr
-    assert "2 faults" in result.stderr
+    assert "2 errors" in result.stderr
 
 
 def test_diff_says_when_there_is_none() -> None:
     result = run(commands.app, ["diff", "groq", "cohere"])
 
-    assert (result.exit_code, result.stdout) == (0, "the seed says what the package says\n")
+    assert (result.exit_code, result.stdout) == (0, "the seed is up to date with genai-prices\n")
 
 
 def test_diff_shows_what_import_then_does(folder: Path) -> None:
@@ -74,7 +74,7 @@ def test_import_reports_what_it_leaves_out(tmp_path: Path) -> None:
     result = run(commands.app, ["import", "perplexity", "--directory", str(tmp_path)])
 
     assert result.exit_code == 0
-    assert "left out: sonar: requests_kcount has no unit here" in result.stdout
+    assert "skipped sonar: requests_kcount has no unit here" in result.stdout
     assert (tmp_path / "seed" / "perplexity.toml").is_file()
 
 
@@ -82,7 +82,7 @@ def test_an_unknown_provider_is_refused() -> None:
     result = run(commands.app, ["import", "grok"])
 
     assert result.exit_code == 2
-    assert "cannot be seeded" in result.stderr
+    assert "cannot seed" in result.stderr
 
 
 def test_without_the_package_the_command_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

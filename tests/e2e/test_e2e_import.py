@@ -20,10 +20,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
         yield stack
 
 
-def replay(stack: RunningStack, file: Path) -> str:
+def import_file(stack: RunningStack, file: Path) -> str:
     options = [option for column in COLUMNS for option in ("--column", column)]
     constants = ("--org", "azure", "--provider", "openai", "--model", "gpt-4o", "--feature", "chat")
-    done = spendmeter("replay", file, *constants, *options, "--data-dir", stack.folder)
+    done = spendmeter("import", file, *constants, *options, "--data-dir", stack.folder)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -31,7 +31,7 @@ def replay(stack: RunningStack, file: Path) -> str:
 @pytest.mark.data
 @pytest.mark.skipif(not AZURE.exists(), reason="the real trace is not in ../shared/data")
 def test_a_real_trace_costs_what_it_cost_once(stack: RunningStack) -> None:
-    assert "19,366 events published, 0 lines rejected" in replay(stack, AZURE)
+    assert "19,366 events published, 0 lines rejected" in import_file(stack, AZURE)
     wait_until(lambda: stack.totals()["requests"] == 19_366)
     first = stack.totals()
     assert (first["input_tokens"], first["output_tokens"]) == (22_361_870, 4_088_665)
@@ -39,7 +39,7 @@ def test_a_real_trace_costs_what_it_cost_once(stack: RunningStack) -> None:
 
     # Again: every event is known, and every figure stays.
     published = stack.metric(DUPLICATES)
-    replay(stack, AZURE)
+    import_file(stack, AZURE)
     wait_until(lambda: stack.metric(DUPLICATES) == published + 19_366)
     assert stack.totals() == first
 

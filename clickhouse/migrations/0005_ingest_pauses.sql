@@ -15,7 +15,7 @@ ORDER BY (barrier_id, happened)
 TTL toDateTime(at) + INTERVAL 30 DAY;
 
 -- The owner of a partition waits with this chunk: its intent is written, nothing of it was ever sent.
-CREATE TABLE IF NOT EXISTS paused_chunks
+CREATE TABLE IF NOT EXISTS ingest_paused_chunks
 (
     barrier_id UUID,
     topic_id LowCardinality(String),

@@ -6,7 +6,7 @@ ALTER TABLE ingest_chunks MODIFY COLUMN written_at DateTime64(3, 'UTC') DEFAULT 
 
 -- A chunk whose rows are in raw events, and perhaps not in every rollup: 'raised' by its owner before it is closed,
 -- 'settled' when the rollups of its days have been compared with raw events, and made anew where they differed.
-CREATE TABLE IF NOT EXISTS suspect_blocks
+CREATE TABLE IF NOT EXISTS ingest_suspect_blocks
 (
     suspect_id UUID,
     happened Enum8('raised' = 1, 'settled' = 2),

@@ -28,7 +28,7 @@ GROUP BY topic_id, topic_partition;
 
 -- Barriers that are not over: 1 for each that was asked, -1 when it ends. A merge removes what adds up to 0. The pause of
 -- id 0 counts all that were ever asked.
-CREATE TABLE IF NOT EXISTS ingest_open_pauses
+CREATE TABLE IF NOT EXISTS ingest_open_barriers
 (
     barrier_id UUID,
     balance Int64,
@@ -37,22 +37,22 @@ CREATE TABLE IF NOT EXISTS ingest_open_pauses
 ENGINE = SummingMergeTree(balance)
 ORDER BY barrier_id;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS ingest_open_pauses_view TO ingest_open_pauses AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS ingest_open_barriers_view TO ingest_open_barriers AS
 SELECT change.1 AS barrier_id, change.2 AS balance, deadline
 FROM ingest_barriers AS pause
 ARRAY JOIN if(happened = 'asked',
     [(pause.barrier_id, toInt64(1)), (toUUID('00000000-0000-0000-0000-000000000000'), toInt64(1))],
     [(pause.barrier_id, toInt64(-1))]) AS change;
 
-INSERT INTO ingest_open_pauses
+INSERT INTO ingest_open_barriers
 SELECT barrier_id, 1, max(deadline)
 FROM ingest_barriers
-WHERE barrier_id NOT IN (SELECT barrier_id FROM ingest_open_pauses)
+WHERE barrier_id NOT IN (SELECT barrier_id FROM ingest_open_barriers)
 GROUP BY barrier_id
 HAVING countIf(happened = 'ended') = 0;
 
 -- Doubts that nobody has settled, counted in the same way.
-CREATE TABLE IF NOT EXISTS ingest_open_doubts
+CREATE TABLE IF NOT EXISTS ingest_open_suspects
 (
     suspect_id UUID,
     balance Int64,
@@ -61,14 +61,14 @@ CREATE TABLE IF NOT EXISTS ingest_open_doubts
 ENGINE = SummingMergeTree(balance)
 ORDER BY suspect_id;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS ingest_open_doubts_view TO ingest_open_doubts AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS ingest_open_suspects_view TO ingest_open_suspects AS
 SELECT suspect_id, if(happened = 'raised', toInt64(1), toInt64(-1)) AS balance, days
-FROM suspect_blocks;
+FROM ingest_suspect_blocks;
 
-INSERT INTO ingest_open_doubts
+INSERT INTO ingest_open_suspects
 SELECT suspect_id, 1, groupUniqArrayArray(days)
-FROM suspect_blocks
-WHERE suspect_id NOT IN (SELECT suspect_id FROM ingest_open_doubts)
+FROM ingest_suspect_blocks
+WHERE suspect_id NOT IN (SELECT suspect_id FROM ingest_open_suspects)
 GROUP BY suspect_id
 HAVING countIf(happened = 'settled') = 0;
 

@@ -18,14 +18,14 @@ ROLLUPS: Final = ("usage_15m", "usage_hourly", "usage_daily", "user_daily", "lat
 
 _UNRELEASED: Final = """
     SELECT barrier_id, sum(balance) AS open, max(deadline) < now64(3) AS late
-    FROM ingest_open_pauses
+    FROM ingest_open_barriers
     GROUP BY barrier_id
     HAVING open > 0"""
 _ALL: Final = UUID(int=0)
-"""Its balance in `ingest_open_pauses` is the number of barriers ever requested."""
+"""Its balance in `ingest_open_barriers` is the number of barriers ever requested."""
 _PAUSED: Final = """
     SELECT topic_partition, start_offset, generation
-    FROM paused_chunks
+    FROM ingest_paused_chunks
     WHERE barrier_id = {barrier:UUID} AND topic_id = {topic_id:String}"""
 _REQUEST: Final = """
     INSERT INTO ingest_barriers (barrier_id, happened, reason, deadline)
@@ -84,7 +84,7 @@ async def write_paused_chunk(
     """Record that no row of the chunk at `start` was sent, and that none will be while `barrier` is active."""
     row = (barrier, coordinates.topic_id, coordinates.partition, start, generation)
     columns = ["barrier_id", "topic_id", "topic_partition", "start_offset", "generation"]
-    await session.insert("paused_chunks", [row], columns)
+    await session.insert("ingest_paused_chunks", [row], columns)
 
 
 async def read_paused_chunks(session: Session, barrier: UUID, topic_id: str) -> set[PausedChunk]:

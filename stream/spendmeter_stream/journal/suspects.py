@@ -19,7 +19,7 @@ from spendmeter_stream.journal.intents import OffsetRange
 _COLUMNS: Final = ["suspect_id", "happened", "topic_id", "topic_partition", "start_offset", "end_offset", "days"]
 _OPEN: Final = """
     SELECT suspect_id, groupUniqArrayArray(days)
-    FROM ingest_open_doubts
+    FROM ingest_open_suspects
     GROUP BY suspect_id
     HAVING sum(balance) > 0"""
 
@@ -37,7 +37,7 @@ async def flag_suspect(
 ) -> None:
     """Write down that these UTC days of the block at `coordinates` must be compared."""
     where = (coordinates.topic_id, coordinates.partition, offsets.start, offsets.end)
-    await session.insert("suspect_blocks", [(uuid4(), "raised", *where, sorted(days))], _COLUMNS)
+    await session.insert("ingest_suspect_blocks", [(uuid4(), "raised", *where, sorted(days))], _COLUMNS)
 
 
 async def open_suspects(session: Session) -> list[SuspectBlock]:
@@ -48,4 +48,4 @@ async def open_suspects(session: Session) -> list[SuspectBlock]:
 async def close_suspects(session: Session, doubts: list[SuspectBlock]) -> None:
     """Write down that the rollups of their days agree with raw events."""
     rows: list[tuple[Any, ...]] = [(doubt.suspect_id, "settled", "", 0, 0, 0, []) for doubt in doubts]
-    await session.insert("suspect_blocks", rows, _COLUMNS)
+    await session.insert("ingest_suspect_blocks", rows, _COLUMNS)

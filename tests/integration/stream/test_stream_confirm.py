@@ -49,7 +49,7 @@ async def session(server: ClickHouseHttp) -> AsyncIterator[Session]:
         await migrate(store)
         session = store.session("test", size=2)
         await empty(session)
-        for table in ("suspect_blocks", "ingest_open_doubts"):
+        for table in ("ingest_suspect_blocks", "ingest_open_suspects"):
             await session.command(f"TRUNCATE TABLE {table}")
         yield session
 

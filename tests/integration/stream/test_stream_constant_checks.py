@@ -39,9 +39,9 @@ _LEDGERS: Final = (
     " SELECT reinterpretAsUUID(number + 1), 'asked', 'verify', now64(3) - 60 FROM numbers(250000)",
     "INSERT INTO ingest_barriers (barrier_id, happened, reason, deadline)"
     " SELECT reinterpretAsUUID(number + 1), 'ended', '', 0 FROM numbers(250000)",
-    "INSERT INTO suspect_blocks (suspect_id, happened, days)"
+    "INSERT INTO ingest_suspect_blocks (suspect_id, happened, days)"
     " SELECT reinterpretAsUUID(number + 1), 'raised', [toDate('2026-11-01')] FROM numbers(250000)",
-    "INSERT INTO suspect_blocks (suspect_id, happened)"
+    "INSERT INTO ingest_suspect_blocks (suspect_id, happened)"
     " SELECT reinterpretAsUUID(number + 1), 'settled' FROM numbers(250000)",
     "INSERT INTO reprice_blocks (run_id, block, happened, first_hour, last_hour)"
     " SELECT reinterpretAsUUID(intDiv(number, 1000) + 1), number % 1000, 'begun', now(), now() FROM numbers(500000)",
@@ -52,8 +52,8 @@ _LEDGERS: Final = (
     "INSERT INTO reprice_runs (run_id, happened, deadline)"
     " SELECT reinterpretAsUUID(number + 1), 'ended', now64(3) - 3600 FROM numbers(500)",
     # As background merges do all the time with the small inserts of real life.
-    "OPTIMIZE TABLE ingest_open_pauses FINAL",
-    "OPTIMIZE TABLE ingest_open_doubts FINAL",
+    "OPTIMIZE TABLE ingest_open_barriers FINAL",
+    "OPTIMIZE TABLE ingest_open_suspects FINAL",
     "OPTIMIZE TABLE reprice_open_blocks FINAL",
 )
 

@@ -35,7 +35,13 @@ async def session(clickhouse_http: ClickHouseHttp) -> AsyncIterator[Session]:
         await migrate(store)
         session = store.session("test", size=2)
         await empty(session)
-        for table in ("suspect_blocks", "ingest_open_doubts", "reprice_blocks", "reprice_open_blocks", "reprice_runs"):
+        for table in (
+            "ingest_suspect_blocks",
+            "ingest_open_suspects",
+            "reprice_blocks",
+            "reprice_open_blocks",
+            "reprice_runs",
+        ):
             await session.command(f"TRUNCATE TABLE {table}")
         yield session
 

@@ -27,7 +27,7 @@ LONG_AGO = datetime(1970, 1, 2, tzinfo=UTC)
 async def session(any_store: Store) -> AsyncIterator[Session]:
     with any_store.session("test", size=2) as session:
         await empty(session)
-        for table in ("suspect_blocks", "ingest_open_doubts", "ingest_surplus", "ingest_surplus_looks"):
+        for table in ("ingest_suspect_blocks", "ingest_open_suspects", "ingest_surplus", "ingest_surplus_looks"):
             await session.command(f"TRUNCATE TABLE {table}")
         yield session
 

@@ -35,8 +35,6 @@ def busiest_user(spec: Sums, pieces: Sequence[Piece]) -> Query:
     user = "requests > 0 AND user_id != {system_user:String}"
     sql = (
         f"SELECT countIf({user}) AS users, maxIf((requests, org_id, user_id), {user}) AS busiest\n"
-        f"FROM (\n{inner.sql}\n)\n"
-        # Each thread would aggregate the same users, and other queries of the request run in parallel.
-        "SETTINGS max_threads = 1"
+        f"FROM (\n{inner.sql}\n)"
     )
     return Query(sql, {**inner.parameters, "system_user": SYSTEM_USER})

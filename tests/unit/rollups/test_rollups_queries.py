@@ -140,8 +140,7 @@ SELECT rollup.org_id AS org_id, rollup.user_id AS user_id, sum(rollup.requests) 
 FROM user_daily AS rollup
 WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC'))
 GROUP BY org_id, user_id
-)
-SETTINGS max_threads = 1\
+)\
 """)
 
 

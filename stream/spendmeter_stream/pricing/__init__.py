@@ -1,4 +1,4 @@
-"""Prices: a dated book of reviewed rows, compiled to cards, and exact integer costs for whole chunks."""
+"""Price events: a dated book of reviewed rows, compiled to cards, and exact integer costs for whole chunks."""
 
 from spendmeter_stream.pricing.book.price_book import PriceBook, packaged_directory
 from spendmeter_stream.pricing.book.rows import Fault, Place, PriceBookError

@@ -1,6 +1,6 @@
-"""Prices in force: the book's files and the rows of a compacted topic, followed by every worker on its own.
+"""Follow the book's files and the compacted topic of price rows.
 
-A consumer without a group reads every partition from the beginning, because each worker needs all rows.
+Each worker needs all rows, so its consumer has no group and reads every partition from the beginning.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from spendmeter_stream.runtime.background import BackgroundTasks
 log = logging.getLogger(__name__)
 
 Rows = dict[str, bytes | None]
-"""The newest value of each key; None takes the row back."""
+"""Newest value of each key; None removes the row."""
 _Records = dict[str, ConsumerRecord]
-"""The newest record of each key."""
+"""Newest record of each key."""
 
 _POLL_MS: Final = 1000
 _RESTART_SECONDS: Final = 5.0
 
 
 class PriceFeed(mode.Service):
-    """Keeps a watcher's book up to date. Started before the ingest, it has all rows before an event is priced."""
+    """Keep the watcher's book up to date. It starts before ingestion, so that no event is priced without all rows."""
 
     mundane_level = "debug"
 
@@ -50,11 +50,11 @@ class PriceFeed(mode.Service):
         self._reported: PriceBookError | None = None
 
     async def on_start(self) -> None:
-        """Wait until all rows that the topic has now are in force: without them, events would get wrong prices."""
+        """Wait until all rows of the topic are in force. Without them events would get wrong prices."""
         await retry_forever("prices", self._read_from_the_beginning)
 
     async def on_stop(self) -> None:
-        """Leave the broker."""
+        """Close the consumer."""
         await self._close()
 
     @mode.Service.task
@@ -64,13 +64,13 @@ class PriceFeed(mode.Service):
     async def _follow_topic(self) -> None:
         while not self.should_stop:
             try:
-                await self._once()
+                await self._poll_once()
             except OUTAGES as error:
-                log.warning("the topic of prices cannot be read, %s stays in force: %s", self._version, error)
+                log.warning("cannot read the price topic, book %s stays in force; retrying: %s", self._version, error)
                 await self.sleep(_RESTART_SECONDS)
                 await retry_forever("prices", self._read_from_the_beginning)
 
-    async def _once(self) -> None:
+    async def _poll_once(self) -> None:
         if self._consumer is not None:
             await self._apply(_newest(await self._consumer.getmany(timeout_ms=_POLL_MS)))
         self._report(await asyncio.to_thread(self._watcher.poll), "its files")
@@ -78,24 +78,26 @@ class PriceFeed(mode.Service):
     async def _read_from_the_beginning(self) -> None:
         await self._close()
         self._consumer = await open_consumer(self._client_options)
-        await self._apply(await _records_until_now(self._consumer))
+        await self._apply(await _records_until_end(self._consumer))
 
     async def _apply(self, records: _Records) -> None:
         for key, record in records.items():
-            # Compiling a book takes most of a second, which the event loop cannot spare.
+            # Compiling a book takes most of a second and would block the event loop.
             changed = await asyncio.to_thread(self._watcher.put, key, record.value)
             cause = f"the row at {record.partition}:{record.offset}"
             if not changed and self._watcher.fault is not None:
-                skip(record, "refused", "the price book does not take it")
+                skip(record, "refused", "rejected by the price book")
             self._report(changed, cause)
 
     def _report(self, changed: bool, cause: str) -> None:
         metrics.show_price_book(self._watcher.book.verified_at)
         if changed:
-            log.info("price book %s is in force, by %s", self._version, cause)
+            log.info("price book %s is in force, changed by %s", self._version, cause)
         elif self._watcher.fault not in (None, self._reported):
             self._reported = self._watcher.fault
-            log.error("a change of %s was refused, %s stays in force: %s", cause, self._version, self._watcher.fault)
+            log.error(
+                "change of %s rejected, price book %s stays in force: %s", cause, self._version, self._watcher.fault
+            )
 
     async def _close(self) -> None:
         if self._consumer is not None:
@@ -108,27 +110,29 @@ class PriceFeed(mode.Service):
 
 
 async def read_price_rows(client_options: dict[str, Any]) -> Rows:
-    """Every row that the topic has now, for a command that prices as the workers do.
+    """Return every row of the topic, for commands that price like the workers.
 
     :raises KafkaError: no broker answers, or it has no such topic.
     """
     consumer = await open_consumer(client_options)
     try:
-        return {key: record.value for key, record in (await _records_until_now(consumer)).items()}
+        return {key: record.value for key, record in (await _records_until_end(consumer)).items()}
     finally:
         await consumer.stop()
 
 
 async def open_consumer(client_options: dict[str, Any]) -> AIOKafkaConsumer:
-    """A started consumer at the beginning of every partition. Raises `KafkaError`."""
-    # The reset is for a log whose first records are gone already.
+    """Return a started consumer at the beginning of every partition. Raises `KafkaError`."""
+    # The reset applies when the first records of the log are deleted already.
     consumer = open_reader(client_options=client_options, group_id=None, auto_offset_reset="earliest")
     try:
         await consumer.start()
         await consumer._client.force_metadata_update()
         partitions = consumer.partitions_for_topic(PRICES)
         if not partitions:
-            raise UnknownTopicOrPartitionError(f"there is no topic {PRICES}: `spendmeter worker` makes it")
+            raise UnknownTopicOrPartitionError(
+                f"topic {PRICES} does not exist; start `spendmeter worker`, which creates it"
+            )
         assigned = [TopicPartition(PRICES, number) for number in sorted(partitions)]
         consumer.assign(assigned)
         for partition in assigned:
@@ -139,16 +143,16 @@ async def open_consumer(client_options: dict[str, Any]) -> AIOKafkaConsumer:
     return consumer
 
 
-async def _records_until_now(consumer: AIOKafkaConsumer) -> _Records:
-    """Read until the end that the broker names. Raises `KafkaError`."""
+async def _records_until_end(consumer: AIOKafkaConsumer) -> _Records:
+    """Read to the end offsets that the broker reports. Raises `KafkaError`."""
     records: _Records = {}
-    while not await _at_the_end(consumer):
+    while not await _at_end(consumer):
         records |= _newest(await consumer.getmany(timeout_ms=_POLL_MS))
     return records
 
 
 def _newest(batches: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> _Records:
-    """The newest record of each key. One without a key, or whose value is no JSON object, is skipped."""
+    """Return the newest record of each key. Records without a key or a JSON object are skipped."""
     records: _Records = {}
     for record in (record for found in batches.values() for record in found):
         if record.key is None:
@@ -164,13 +168,13 @@ def _fault(value: bytes | None) -> Exception | str | None:
     if value is None:
         return None
     try:
-        return None if isinstance(json.loads(value), dict) else "no JSON object"
+        return None if isinstance(json.loads(value), dict) else "not a JSON object"
     except Exception as error:
-        # Beside ValueError: RecursionError, of 10,000 brackets.
+        # Besides ValueError: RecursionError, from 10,000 nested brackets.
         return error
 
 
-async def _at_the_end(consumer: AIOKafkaConsumer) -> bool:
+async def _at_end(consumer: AIOKafkaConsumer) -> bool:
     for partition in consumer.assignment():
         end = readable_end(consumer, partition)
         if end is None or await consumer.position(partition) < end:

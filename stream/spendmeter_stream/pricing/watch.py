@@ -1,4 +1,4 @@
-"""A price book that follows its files and its topic, so that a new price needs no restart."""
+"""Reload the price book when its files or its topic change, without a restart."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ _Signature = tuple[tuple[str, int, int], ...]
 
 
 class PriceBookWatcher:
-    """Holds the book in force. `poll` and `put` replace it whole; a faulty change leaves the old one.
+    """The price book in force. `poll` and `put` replace it as a whole; an invalid change leaves the old one.
 
-    Rows are dated, so events still in flight keep the price in force when they occurred.
-    Not thread-safe: one task polls and puts, while others may read `book`.
+    Rows are dated, so events in flight keep the price in force when they occurred.
+    Not thread-safe: one task calls `poll` and `put`; others may read `book`.
     """
 
     def __init__(self, *, directory: Path | None = None) -> None:
-        """Raises `PriceBookError` if the files cannot be used: a worker must not start without prices."""
+        """Load the files. Raises `PriceBookError` if they are invalid: a worker must not start without prices."""
         self._directory = directory or packaged_directory()
         self._signature = _signature(self._directory)
         self._files = PriceBook.load(self._directory)
         self._rows: dict[str, Mapping[str, Any]] = {}
         self.book = self._files
         self.fault: PriceBookError | None = None
-        """Why the last change was refused; None when the book is as asked."""
+        """Reason why the last change was rejected; None after a successful change."""
 
     def poll(self) -> bool:
-        """Reads the files again if one changed. True when another book is in force now."""
+        """Reload the files if one changed. Return True if another book is in force."""
         signature = _signature(self._directory)
         if signature == self._signature:
             return False
@@ -44,17 +44,17 @@ class PriceBookWatcher:
         return self._replace(files, self._rows)
 
     def put(self, key: str, value: bytes | None) -> bool:
-        """Takes one record of a compacted topic: the newest row of its key, as JSON, or None to take it back.
+        """Apply one record of the topic: the newest row of its key as JSON, or None to remove the row.
 
-        True when another book is in force now.
+        Return True if another book is in force.
         """
         return self.put_all({key: value})
 
     def put_all(self, records: Mapping[str, bytes | None]) -> bool:
-        """Takes many records, compiling once. If together they are faulty, each is tried, and the faulty refused."""
+        """Apply many records with one compilation. If that fails, apply each alone and reject the invalid ones."""
         given = {key: _row(value) for key, value in records.items() if value is not None}
-        kept = {key: row for key, row in self._rows.items() if key not in records}
-        changed = self._replace(self._files, {**kept, **given})
+        unchanged = {key: row for key, row in self._rows.items() if key not in records}
+        changed = self._replace(self._files, {**unchanged, **given})
         if self.fault is None or len(records) == 1:
             return changed
         before = self.book.version
@@ -72,7 +72,7 @@ class PriceBookWatcher:
             self.fault = error
             return False
         except Exception as error:
-            # A row may hold anything that JSON can: what no check foresaw is refused like what one did.
+            # A row may be any JSON value: an exception that no check anticipated rejects the row as well.
             self.fault = PriceBookError([Fault(Place("rows", 1), f"the row raises {type(error).__name__}")])
             return False
         changed = book.version != self.book.version
@@ -81,7 +81,7 @@ class PriceBookWatcher:
 
 
 def _row(value: bytes) -> Mapping[str, Any]:
-    """The row of a record; a row without anything, which no book takes, for what is not one."""
+    """Return the row of a record; an empty row, which every book rejects, if it is not a JSON object."""
     try:
         row = json.loads(value)
     except (ValueError, RecursionError):
@@ -90,7 +90,7 @@ def _row(value: bytes) -> Mapping[str, Any]:
 
 
 def _signature(directory: Path) -> _Signature:
-    """Name, change time and size of every price file: cheap to take, and different after any edit."""
+    """Return name, modification time and size of every price file, to detect edits cheaply."""
     found = []
     for file in sorted(directory.rglob("*.toml")):
         status = file.stat()

@@ -74,7 +74,7 @@ def test_import_reports_what_it_leaves_out(tmp_path: Path) -> None:
     result = run(commands.app, ["import", "perplexity", "--directory", str(tmp_path)])
 
     assert result.exit_code == 0
-    assert "skipped sonar: requests_kcount has no unit here" in result.stdout
+    assert "skipped sonar: requests_kcount has no unit in events" in result.stdout
     assert (tmp_path / "seed" / "perplexity.toml").is_file()
 
 

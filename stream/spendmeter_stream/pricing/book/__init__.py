@@ -1,1 +1,1 @@
-"""The price book: documents become rows, rows become an index of price cards."""
+"""The price book: parse documents to rows, and index rows as price cards."""

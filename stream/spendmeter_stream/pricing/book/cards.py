@@ -1,4 +1,4 @@
-"""Price cards: what one call pays for each unit, and the tables of integers that price a chunk at once."""
+"""Price cards: the rate of each unit for one call, and integer tables that price a whole chunk at once."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Bool = npt.NDArray[np.bool_]
 _MINUTE_MS: Final = 60_000
 _DAY_MS: Final = 86_400_000
 _MAX_TERM: Final = 2**60
-"""Below this a term of a fraction fits int64, and so does twice a remainder of dividing by it."""
+"""Numerators and denominators below this fit int64, and so does twice a remainder of the division."""
 
 SAVING_UNITS: Final = ("cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """What one unit costs on a card, in pico-dollars for one (one millisecond for audio)."""
+    """The rate of one unit on a card, in pico-dollars for one (one millisecond for audio)."""
 
     pico: Fraction
     charging: Charging = PLAIN
@@ -34,7 +34,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """All rates in force for one call. A unit without a rate is absent: it is unpriced, not free."""
+    """All rates in force for one call. An absent unit is unpriced, not free."""
 
     rates: tuple[tuple[str, Rate], ...] = ()
     free: bool = False
@@ -44,8 +44,9 @@ class Card:
         return bool(self.rates)
 
     def savings(self) -> Mapping[str, Fraction]:
-        """What one token in each cache bucket saves against the input rate; negative for a write premium."""
+        """Return the saving per token of each cache bucket against the input rate; negative for a write premium."""
         rates = dict(self.rates)
+        # Without an input rate a saving is unknown, which is not the same as zero.
         base = rates.get("input_tokens")
         if base is None:
             return {}
@@ -57,17 +58,20 @@ UNKNOWN_INDEX: Final = 0
 
 
 class CardTable:
-    """Cards numbered as first needed. Equal cards share a number, so the table is as small as the book."""
+    """Cards numbered in the order of first use. Equal cards share a number, so the table stays as small as the book."""
 
     def __init__(self) -> None:
         self._numbers: dict[Card, int] = {}
+        # UNKNOWN first: UNKNOWN_INDEX and NO_CARD rely on number 0.
         self.add(UNKNOWN)
         self._arrays = CardArrays.of([UNKNOWN])
 
     def add(self, card: Card) -> int:
+        # Cached timelines keep these numbers, so a card must never get another one.
         return self._numbers.setdefault(card, len(self._numbers))
 
     def arrays(self) -> CardArrays:
+        # Rebuild only after cards were added: a rebuild visits every card, and most chunks add none.
         if self._arrays.size < len(self._numbers):
             self._arrays = CardArrays.of(list(self._numbers))
         return self._arrays
@@ -75,20 +79,21 @@ class CardTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fractions:
-    """A table of fractions, `[row, card]`: as int64 pairs where those are enough, and exactly."""
+    """A table of fractions, `[row, card]`: as int64 pairs where they fit, and exactly."""
 
     numerator: Int64
     denominator: Int64
     exact_numerator: npt.NDArray[Any]
     exact_denominator: npt.NDArray[Any]
-    """The same as Python integers."""
+    """The same fractions as Python integers."""
     present: Bool
     wide: Bool
-    """By card: some fraction is too long for int64, and stands there as 0. Odd rates times odd factors get so."""
+    """By card: some fraction does not fit int64 and is 0 in `numerator`. A product of odd rates and factors can be."""
 
     @classmethod
     def of(cls, columns: list[Mapping[str, Fraction]], rows: tuple[str, ...]) -> Fractions:
         shape = (len(rows), len(columns))
+        # Python integers first: int64 would overflow before `wide` is known.
         numerator, denominator = np.zeros(shape, object), np.ones(shape, object)
         present = np.zeros(shape, np.bool_)
         for card, column in enumerate(columns):
@@ -96,6 +101,7 @@ class Fractions:
                 at = rows.index(name), card
                 numerator[at], denominator[at], present[at] = value.numerator, value.denominator, True
         wide: Bool = np.asarray(np.maximum(np.abs(numerator), denominator) >= _MAX_TERM, np.bool_)
+        # A wide fraction becomes 0/1 so that the cast is defined; arithmetic takes its card the exact way.
         return cls(
             numerator=np.where(wide, 0, numerator).astype(np.int64),
             denominator=np.where(wide, 1, denominator).astype(np.int64),
@@ -108,19 +114,19 @@ class Fractions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardArrays:
-    """The cards as columns, in pico-dollars for one unit."""
+    """Cards as columns, in pico-dollars per unit."""
 
     size: int
     rates: Fractions
-    """By unit."""
+    """Row: unit."""
     savings: Fractions
-    """By cached unit: what one token saves against the input rate."""
+    """Row: cache unit. Saving of one token against the input rate."""
     minimum: Int64
     step: Int64
     unless: Int64
-    """Bits of the units that replace this one."""
+    """Bit set of the units that replace this one."""
     plain: Bool
-    """By unit: no card has a minimum, a step or a replacement, so counts are billed as they are."""
+    """By unit: no card has a minimum, step or replacement, so counts are billed unchanged."""
     known: Bool
     free: Bool
 
@@ -131,6 +137,7 @@ class CardArrays:
         for index, card in enumerate(cards):
             for unit, rate in card.rates:
                 at = UNIT_INDEX[unit], index
+                # A step of 0 means none; 1 bills the same and avoids a division by zero.
                 minimum[at], step[at] = rate.charging.minimum, max(rate.charging.step, 1)
                 unless[at] = unit_bits(rate.charging.unless)
         return cls(
@@ -152,25 +159,28 @@ def unit_bits(units: frozenset[str]) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Epoch:
-    """A span of time in which the book does not change. Its card depends on hour and prompt length."""
+    """A span of time in which the book does not change. The card depends on the daily window and the prompt length."""
 
     windows: tuple[Window, ...]
     contexts: Int64
-    """The prompt lengths, ascending, from which another card applies."""
+    """Prompt lengths, ascending, from which another card applies."""
     cards: Int64
     """Card numbers, `[bits of the open windows, number of contexts reached]`."""
 
     def pick(self, occurred_at_ms: Int64, context: Int64) -> Int64:
+        # side="right": a threshold is inclusive, so a prompt of exactly that length reaches it.
         level = np.searchsorted(self.contexts, context, side="right")
-        opened = np.zeros(len(occurred_at_ms), np.int64)
+        open_bits = np.zeros(len(occurred_at_ms), np.int64)
+        # The bit order must match `_open_windows` in resolve.py, which laid the rows of `cards` out.
         for bit, window in enumerate(self.windows):
-            opened |= is_open(window, occurred_at_ms).astype(np.int64) << bit
-        return self.cards[opened, level]
+            open_bits |= is_open(window, occurred_at_ms).astype(np.int64) << bit
+        return self.cards[open_bits, level]
 
 
 def is_open(window: Window, occurred_at_ms: Int64) -> Bool:
-    """Whether each moment falls into the daily window. 1970-01-01 was a Thursday."""
+    """Return whether each time falls into the daily window."""
     minute = occurred_at_ms % _DAY_MS // _MINUTE_MS
+    # 1970-01-01 was a Thursday, weekday 3.
     weekday = (occurred_at_ms // _DAY_MS + 3) % 7
     on_day = np.isin(weekday, list(window.weekdays))
     return on_day & (window.start_minute <= minute) & (minute < window.end_minute)
@@ -178,21 +188,23 @@ def is_open(window: Window, occurred_at_ms: Int64) -> Bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """Every card of one (provider, model, tier, region, org, qualifiers), by time."""
+    """All cards of one (provider, model, tier, region, org, qualifiers), by time."""
 
     starts: Int64
-    """Where each epoch starts, in Unix milliseconds, ascending; the first is the beginning of time."""
+    """Start of each epoch in Unix milliseconds, ascending; the first is `BEGINNING`."""
     epochs: tuple[Epoch, ...]
     constant: int | None = field(default=None)
-    """The card number, when it is the same at any time and prompt length."""
+    """The card number, if it is the same at any time and prompt length."""
 
     def pick(self, occurred_at_ms: Int64, context: Int64) -> Int64:
-        """Card numbers for calls at these times, with these prompt lengths in tokens."""
+        """Return card numbers for calls at these times (Unix ms) with these prompt lengths (tokens)."""
+        # The first start precedes every event, so the index is never -1.
         at = np.searchsorted(self.starts, occurred_at_ms, side="right") - 1
         picked = np.empty(len(at), np.int64)
+        # The events of a chunk fall into few epochs, so loop over these and stay vectorised within each.
         for number in np.unique(at):
-            here = at == number
-            picked[here] = self.epochs[number].pick(occurred_at_ms[here], context[here])
+            rows = at == number
+            picked[rows] = self.epochs[number].pick(occurred_at_ms[rows], context[rows])
         return picked
 
 

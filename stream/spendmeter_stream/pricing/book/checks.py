@@ -1,4 +1,4 @@
-"""What is wrong between rows: overlaps, gaps, names used twice. Faults name both lines."""
+"""Check rows against each other: overlaps, gaps, duplicate names. A fault names both lines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spendmeter_stream.pricing.book.rows import Fault, Multiplier, Price, Provid
 
 
 def check(parsed: Parsed, known: list[Provider]) -> Iterator[Fault]:
-    """Every fault between what was parsed, and with the names of providers already `known`, sound by themselves."""
+    """Yield every fault between the parsed rows, and between them and the valid providers `known` already."""
     yield from _names([*known, *parsed.providers])
     yield from _misspelt(parsed.providers, {provider.name for provider in known})
     yield from _spans(parsed)
@@ -36,7 +36,7 @@ def _names(providers: list[Provider]) -> Iterator[Fault]:
 
 
 def _misspelt(providers: list[Provider], known: set[str]) -> Iterator[Fault]:
-    """A row on top for a provider that no file has may be meant; one that is nearly such a name is not."""
+    """Reject a provider that no file has if its name resembles a known one. Other new providers are allowed."""
     for provider in providers:
         near = get_close_matches(provider.name, known, n=1, cutoff=0.8) if provider.name not in known else []
         if near:
@@ -44,7 +44,7 @@ def _misspelt(providers: list[Provider], known: set[str]) -> Iterator[Fault]:
 
 
 class _Claim(NamedTuple):
-    """What prices answer about: a unit's rate, or a factor, of one model pattern."""
+    """One value of the book: a unit's rate, or a factor, of one model pattern."""
 
     what: str
     pattern: str
@@ -58,7 +58,7 @@ _Claims: TypeAlias = "dict[_Claim, list[tuple[Terms, Window | None]]]"
 
 
 def _spans(parsed: Parsed) -> Iterator[Fault]:
-    """Of the prices that answer the same question exactly one holds at any time from the first on."""
+    """Check that exactly one price of each claim applies at any time from the first on."""
     shared: dict[tuple[object, ...], list[Price]] = defaultdict(list)
     for price in parsed.prices:
         for pattern in price.patterns:
@@ -118,10 +118,10 @@ def _spans_of(claim: _Claim, members: list[Terms]) -> Iterator[Fault]:
 
 
 def _crossed(claim: _Claim, members: list[tuple[Terms, Window]]) -> Iterator[Fault]:
-    """Different daily windows that are open at once, in the same days and years."""
+    """Yield different daily windows that are open at the same time of the same period."""
     for (first, early), (second, late) in combinations(members, 2):
         together = first.starts < second.ends and second.starts < first.ends
-        if early != late and together and early.meets(late):
+        if early != late and together and early.overlaps(late):
             yield Fault(second.place, f"overlap: {claim} has a daily window open at the same time, from {first.place}")
 
 

@@ -1,6 +1,6 @@
-"""Reading price files: TOML with the line of every block and key, so that a fault can name its place.
+"""Read price files: TOML with the line of every block and key, so that a fault can name its place.
 
-`tomli` keeps no positions. A block header and a key each begin a line, so the lines are found beside it.
+`tomli` keeps no positions. Block headers and keys begin a line, so a line scan finds them.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _TABLE: Final = re.compile(r"\s*\[\s*[\w-]+\.([\w-]+)\s*\]")
 _KEY: Final = re.compile(r"\s*([\w-]+)\s*=")
 
 SEED_FOLDER: Final = "seed"
-"""Rows that `spendmeter prices import` wrote. Hand-checked rows, beside this folder, replace them."""
+"""Folder of the rows written by `spendmeter prices import`. Reviewed files beside it replace them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """One table of a file: its values, and the lines they stand on."""
+    """One table of a file: its values and their lines."""
 
     data: Mapping[str, Any]
     file: str
@@ -39,7 +39,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """One price file, or rows given as data. `layer` 0 is the seed, 1 the reviewed files, 2 data on top."""
+    """One price file, or rows given as data. `layer`: 0 seed, 1 reviewed files, 2 data."""
 
     head: Block
     prices: tuple[Block, ...]
@@ -48,13 +48,13 @@ class Document:
 
 
 def read_documents(directory: Path) -> tuple[list[Document], list[Fault]]:
-    """Every `*.toml` of the directory and its seed folder, in name order. No file at all is a fault."""
+    """Read every `*.toml` of the directory and its seed folder, in name order. No file is a fault."""
     documents: list[Document] = []
     faults: list[Fault] = []
     files = [(file, 0) for file in sorted((directory / SEED_FOLDER).glob("*.toml"))]
     files += [(file, 1) for file in sorted(directory.glob("*.toml"))]
     if not files:
-        faults.append(Fault(Place(str(directory), 1), "no price file (*.toml) here"))
+        faults.append(Fault(Place(str(directory), 1), "no price file (*.toml) in this directory"))
     for file, layer in files:
         name = file.relative_to(directory).as_posix()
         try:
@@ -65,7 +65,7 @@ def read_documents(directory: Path) -> tuple[list[Document], list[Fault]]:
 
 
 class DocumentError(ValueError):
-    """A construct that TOML allows and a price file does not."""
+    """A TOML construct that price files do not allow."""
 
 
 def _line_of(error: Exception) -> int:
@@ -74,9 +74,13 @@ def _line_of(error: Exception) -> int:
 
 
 def parse_document(text: str, name: str, layer: int) -> Document:
-    """Raises `tomli.TOMLDecodeError`, or `DocumentError` for multi-line strings (they hide the lines)."""
+    """Parse one price file.
+
+    :raises tomli.TOMLDecodeError: invalid TOML.
+    :raises DocumentError: a construct that is not allowed, such as a multi-line string, which would hide lines.
+    """
     if '"""' in text or "'''" in text:
-        raise DocumentError("multi-line strings are not used in price files")
+        raise DocumentError("multi-line strings are not allowed in price files")
     data = tomli.loads(text, parse_float=Decimal)
     head_lines, blocks = _lines(text)
     prices, multipliers = data.pop("price", []), data.pop("multiplier", [])
@@ -100,7 +104,7 @@ def _is_tables(value: object) -> bool:
 def _blocks(
     tables: list[Any], defaults: dict[str, Any], name: str, positions: list[tuple[int, dict[str, int]]]
 ) -> tuple[Block, ...]:
-    # An inline array (`price = [...]`) has no headers; its tables then stand at line 1.
+    # An inline array (`price = [...]`) has no headers; its tables get line 1.
     padded = positions + [(1, {})] * (len(tables) - len(positions))
     return tuple(
         Block(data={**defaults, **table}, file=name, line=line, lines=lines)
@@ -122,7 +126,7 @@ def _lines(text: str) -> tuple[dict[str, int], dict[str, list[tuple[int, dict[st
 
 
 def document_of_rows(rows: Iterable[Mapping[str, Any]], *, layer: int, name: str = "rows") -> list[Document]:
-    """Rows given as data: each a `[[price]]` (with a `factor`, a `[[multiplier]]`) block plus `provider`."""
+    """Return documents of rows: `[[price]]` or (with `factor`) `[[multiplier]]` blocks plus `provider`."""
     documents = []
     for number, row in enumerate(rows, start=1):
         data = {key: value for key, value in row.items() if key != "provider"}

@@ -1,4 +1,4 @@
-"""Typed values out of one block, with every fault noted instead of raised."""
+"""Read typed values from a block, and collect faults instead of raising."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from spendmeter_stream.pricing.book.documents import Block
 from spendmeter_stream.pricing.book.rows import BEGINNING, Fault
 
 _TOO_MUCH: Final = 10**9
-"""No unit costs a billion dollars, and none below that can overflow the store's 38 digits."""
+"""Upper bound of a rate, USD. Rates below it cannot overflow the store's 38 digits."""
 
 
 class BlockReader:
-    """Reads the keys of a block. A wrong value is noted in `faults`, and a harmless one stands in."""
+    """Read the keys of a block. An invalid value adds a fault and reads as an empty or zero default."""
 
     def __init__(self, *, block: Block, faults: list[Fault]) -> None:
         self.block = block
@@ -43,7 +43,8 @@ class BlockReader:
     def text(self, key: str, default: str | None = None) -> str:
         value = self.block.data.get(key, default)
         if not isinstance(value, str) or (default is None and not value.strip()):
-            self.fault(key, f"{key!r} must be a text" if key in self.block.data else f"{key!r} is missing")
+            required = "a non-empty string" if default is None else "a string"
+            self.fault(key, f"{key!r} must be {required}" if key in self.block.data else f"{key!r} is missing")
             return ""
         return value
 
@@ -52,12 +53,12 @@ class BlockReader:
         if not values and not required and values == []:
             return ()
         if not isinstance(values, list) or not all(isinstance(value, str) and value for value in values):
-            self.fault(key, f"{key!r} must be a list of texts")
+            self.fault(key, f"{key!r} must be a list of strings")
             return ()
         if required and not values:
-            self.fault(key, f"{key!r} must name at least one")
+            self.fault(key, f"{key!r} must not be empty")
         if len(set(values)) < len(values):
-            self.fault(key, f"{key!r} names one twice")
+            self.fault(key, f"{key!r} has a duplicate")
         return tuple(values)
 
     def table(self, key: str) -> Mapping[str, Any]:
@@ -68,7 +69,7 @@ class BlockReader:
         return value
 
     def number(self, key: str, value: object) -> Fraction:
-        """A non-negative exact number: TOML's own, or a text, since JSON would lose digits. Never a float."""
+        """Return an exact non-negative number from a TOML number or a string; JSON numbers would lose digits."""
         exact = _fraction(value) if isinstance(value, Decimal | str | int) else None
         if exact is None or isinstance(value, bool):
             self.fault(key, f"{value} is not a decimal number from 0 to a billion")
@@ -88,18 +89,18 @@ class BlockReader:
             self.fault(key, f"{key!r} must be true or false")
         return value is True
 
-    def moment(self, key: str, default: int | None = None) -> int:
-        """Unix milliseconds of a timestamp with a zone; a bare day is refused, since it names no instant."""
+    def timestamp(self, key: str, default: int | None = None) -> int:
+        """Return the Unix milliseconds of a timestamp with a zone. A date without a time is invalid."""
         value = self.block.data.get(key)
         if value is None and default is not None:
             return default
         if value == "beginning" and key == "from":
             return BEGINNING
-        moment = _datetime(value)
-        if moment is None or moment.tzinfo is None:
+        parsed = _datetime(value)
+        if parsed is None or parsed.tzinfo is None:
             self.fault(key, f"{key!r} must be a timestamp with a zone such as 2026-01-31T00:00:00Z, not {value}")
             return 0
-        return round(moment.timestamp() * 1000)
+        return round(parsed.timestamp() * 1000)
 
     def day(self, key: str) -> str:
         value = self.block.data.get(key)
@@ -111,17 +112,17 @@ class BlockReader:
 
     def minute(self, key: str, value: object) -> int:
         try:
-            moment = time.fromisoformat(value) if isinstance(value, str) else value
+            parsed = time.fromisoformat(value) if isinstance(value, str) else value
         except ValueError:
-            moment = None
-        if not isinstance(moment, time):
+            parsed = None
+        if not isinstance(parsed, time):
             self.fault(key, f"{value!r} is not a time of day such as 01:00")
             return 0
-        return moment.hour * 60 + moment.minute
+        return parsed.hour * 60 + parsed.minute
 
 
 def hint(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?`, or nothing when no known word is near."""
+    """Return `; did you mean 'x'?`, or an empty string if no known word is close."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean {near[0]!r}?" if near else ""
 

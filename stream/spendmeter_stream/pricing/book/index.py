@@ -1,4 +1,4 @@
-"""The rows of a book by provider, by whom they are for, and by model pattern."""
+"""Index the rows of a book by provider, org and model pattern."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from spendmeter_stream.pricing.book.rows import Multiplier, Price, PriceRow, Pro
 
 
 class CallKind(NamedTuple):
-    """What decides a call's rates, besides its time and its prompt length. All as the event spells them."""
+    """Everything that decides a call's rates except time and prompt length, spelled as in the event."""
 
     provider: str
     model: str
@@ -23,7 +23,7 @@ class CallKind(NamedTuple):
 
 
 class Index:
-    """Finds the rows and factors that can hold for one kind of call."""
+    """Find the rows and multipliers that can apply to a kind of call."""
 
     def __init__(self, *, providers: Mapping[str, Provider]) -> None:
         self._providers = providers
@@ -45,11 +45,11 @@ class Index:
         return index
 
     def provider(self, name: str) -> str | None:
-        """The book's own name for a provider as an event spells it, or None."""
+        """Return the book's name for a provider as an event spells it, or None."""
         return self._names.get(provider_key(name))
 
     def candidates(self, provider: str, kind: CallKind) -> Candidates:
-        """The rows and multipliers that can hold for this kind of call at some time."""
+        """Return the rows and multipliers that can apply to this kind of call at any time."""
         header = self._providers[provider]
         names = spellings(kind.model, {*header.strip, *self._gateway_prefixes})
         prices = self._prices_of(provider, "", names) or self._resold_prices(header, names)
@@ -58,31 +58,31 @@ class Index:
         tier, region = _tier(header, kind.tier), kind.region.strip().lower()
         multipliers = self._multipliers_of(provider, kind.org, names)
         return Candidates(
-            rows=[PriceRow(each, rate) for each in prices if _reaches(each.terms, tier, region) for rate in each.rates],
-            multipliers=[each for each in multipliers if _reaches(each.terms, tier, region)],
+            rows=[PriceRow(each, rate) for each in prices if _applies(each.terms, tier, region) for rate in each.rates],
+            multipliers=[each for each in multipliers if _applies(each.terms, tier, region)],
             qualifiers=kind.qualifiers,
         )
 
     def _prices_of(self, provider: str, org: str, names: list[str]) -> list[Price]:
-        """The prices of the nearest pattern, from every layer that has it.
+        """Return the prices of the nearest pattern, from every layer that has it.
 
-        One pattern for all layers: a hand-checked `gpt-4o` must not replace the seed's `gpt-4o-2024-05-13`.
+        The pattern is chosen across layers: a hand-checked `gpt-4o` must not replace the seed's `gpt-4o-2024-05-13`.
         """
         patterns = self._prices.get((provider, org))
         return patterns.nearest(names) if patterns else []
 
     def _resold_prices(self, header: Provider, names: list[str]) -> list[Price]:
-        """Only the maker's standard list price carries over: its tiers and regions are its own."""
+        """Return the maker's standard list prices. Its tiers and regions do not carry over to a reseller."""
         for maker in header.resells:
             if prices := self._prices_of(maker, "", names):
                 return [each for each in prices if "standard" in each.terms.tiers and not each.terms.regions]
         return []
 
     def _multipliers_of(self, provider: str, org: str, names: list[str]) -> list[Multiplier]:
-        """Of each kind (a region's, an org's) those with the nearest pattern: they do not pile up."""
+        """Return the multipliers of the nearest pattern, for each kind (region's, org's). They do not compound."""
         kinds = self._multipliers.get(provider, {})
-        mine = [patterns for (owner, _), patterns in kinds.items() if owner in ("", org)]
-        return [each for patterns in mine for each in patterns.nearest(names)]
+        own = [patterns for (owner, _), patterns in kinds.items() if owner in ("", org)]
+        return [each for patterns in own for each in patterns.nearest(names)]
 
 
 def _tier(header: Provider, tier: str) -> str:
@@ -90,12 +90,12 @@ def _tier(header: Provider, tier: str) -> str:
     return header.tier_aliases.get(name, name)
 
 
-def _reaches(terms: Terms, tier: str, region: str) -> bool:
+def _applies(terms: Terms, tier: str, region: str) -> bool:
     return tier in terms.tiers and (not terms.regions or region in terms.regions)
 
 
 def merged(providers: Iterable[Provider]) -> dict[str, Provider]:
-    """One header for each provider, though its seed and its reviewed file both have one."""
+    """Merge the headers of each provider: its seed and its reviewed file both have one."""
     found: dict[str, Provider] = {}
     for provider in providers:
         other = found.get(provider.name, provider)

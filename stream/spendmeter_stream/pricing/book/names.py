@@ -1,4 +1,4 @@
-"""Finding the rows of a model: names differ in case, prefix and date stamp between providers and gateways."""
+"""Match model names, which differ in case, prefix and date stamp between providers and gateways."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _RESOURCE: Final = re.compile(r"^(?:arn:[^/]*/|(?:projects/[^/]+/locations/[^/]+
 
 
 def provider_key(name: str) -> str:
-    """One spelling for a provider's name: lower case, and `-` for blank, `_` and `.`."""
+    """Normalise a provider's name: lower case, and `-` for blank, `_` and `.`."""
     return re.sub(r"[\s_.]+", "-", name.strip().lower())
 
 
 def spellings(model: str, prefixes: Collection[str]) -> list[str]:
-    """The names that `model` may stand under, nearest first: as given, without prefixes, without its date.
+    """Return the names to look `model` up by, nearest first: as given, without prefixes, without its date.
 
-    `prefixes` are the provider's own and the names of providers as aggregators write them (`openai/`).
+    :param prefixes: the provider's own, and provider names as gateways write them (`openai/`).
     """
     names = [model.strip().lower()]
     bare = _RESOURCE.sub("", names[0])
@@ -35,7 +35,7 @@ def spellings(model: str, prefixes: Collection[str]) -> list[str]:
 
 
 class Patterns(Generic[_T]):
-    """Values by model pattern: an exact name, or the beginning of one (`gpt-4o-mini-tts*`)."""
+    """Values by model pattern: an exact name or a prefix (`gpt-4o-mini-tts*`)."""
 
     def __init__(self) -> None:
         self._exact: dict[str, list[_T]] = {}
@@ -47,12 +47,12 @@ class Patterns(Generic[_T]):
             kind.setdefault(name, []).append(value)
 
     def nearest(self, names: list[str]) -> list[_T]:
-        """The values of the exact name, else of the longest prefix; of the nearest spelling that has any."""
+        """Return the values of the nearest spelling with an exact match, else of the longest matching prefix."""
         for name in names:
             if name in self._exact:
                 return self._exact[name]
         for name in names:
-            fitting = [prefix for prefix in self._prefixes if name.startswith(prefix)]
-            if fitting:
-                return self._prefixes[max(fitting, key=len)]
+            matching = [prefix for prefix in self._prefixes if name.startswith(prefix)]
+            if matching:
+                return self._prefixes[max(matching, key=len)]
         return []

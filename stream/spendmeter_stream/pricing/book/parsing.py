@@ -1,4 +1,4 @@
-"""From documents to rows: each rate of each model pattern is one dated row; each mistake is a fault."""
+"""Parse documents to rows: one dated row per rate and model pattern. Errors are collected as faults."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ _PRICE_KEYS: Final = frozenset(
 _MULTIPLIER_KEYS: Final = (*_SHARED_KEYS, "factor", "units")
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 CHARACTER_COUNTS: Final = ("raw", "without_whitespace", "ssml_included", "markup_excluded")
-"""How a provider counts the characters it bills: see docs/pricing.md."""
+"""Ways in which providers count billed characters; see docs/pricing.md."""
 
 
 @dataclass(slots=True)
 class Parsed:
-    """What the documents say, and what is wrong with them."""
+    """Rows and faults of the documents."""
 
     providers: list[Provider] = field(default_factory=list)
     prices: list[Price] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Parsed:
     faults: list[Fault] = field(default_factory=list)
 
     def on_top_of(self, below: Parsed) -> Parsed:
-        """Both, as one."""
+        """Return the union of both."""
         return Parsed(
             providers=[*below.providers, *self.providers],
             prices=[*below.prices, *self.prices],
@@ -61,7 +61,7 @@ class Parsed:
 
 
 def parse(documents: list[Document]) -> Parsed:
-    """Every provider, row and multiplier of the documents. Faults are collected, never raised."""
+    """Return every provider, price and multiplier of the documents. Faults are collected, never raised."""
     parsed = Parsed()
     for document in documents:
         provider = _provider(document.head, parsed)
@@ -93,7 +93,7 @@ def _provider(head: Block, parsed: Parsed) -> str:
 
 
 def _terms(reader: BlockReader, provider: str, layer: int, tiers: tuple[str, ...]) -> Terms:
-    starts, ends = reader.moment("from"), reader.moment("to", FOREVER)
+    starts, ends = reader.timestamp("from"), reader.timestamp("to", FOREVER)
     if ends <= starts:
         reader.fault("to", "'to' must be later than 'from'")
     named = reader.texts("tiers") or tiers
@@ -164,10 +164,10 @@ def _window(reader: BlockReader) -> Window | None:
         reader.one_of("daily", key, ("from", "to", "days"), "key")
     start, end = reader.minute("daily", daily.get("from")), reader.minute("daily", daily.get("to"))
     if start >= end:
-        reader.fault("daily", "a daily window ends later on the same UTC day; write two prices to cross midnight")
+        reader.fault("daily", "a daily window must end later on the same UTC day; write two prices to cross midnight")
     days = daily.get("days", list(_DAYS))
     if not isinstance(days, list):
-        reader.fault("daily", "'days' must be a list of texts")
+        reader.fault("daily", "'days' must be a list of strings")
         days = []
     for day in days:
         reader.one_of("daily", str(day), _DAYS, "day")
@@ -183,6 +183,6 @@ def _multiplier(block: Block, provider: str, document: Document, faults: list[Fa
         reader.one_of("units", unit, (*UNITS, "tokens"), "unit")
     named = {member for unit in units for member in (TOKEN_UNITS if unit == "tokens" else (unit,))}
     if not terms.regions and not terms.org:
-        reader.fault("", "a multiplier is for some regions or for one org")
+        reader.fault("", "a multiplier needs regions or an org")
     factor = reader.number("factor", block.data.get("factor"))
     return Multiplier(terms=terms, patterns=_models(reader), factor=factor, units=frozenset(named or UNITS))

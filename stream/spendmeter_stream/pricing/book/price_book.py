@@ -1,4 +1,4 @@
-"""The price book: loaded whole, checked whole, then asked for the cards of each kind of call."""
+"""The price book: loaded and checked as a whole, then queried for the cards of each kind of call."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from spendmeter_stream.pricing.book.rows import PriceBookError
 
 _ROWS_LAYER: Final = 2
 _CACHED_KEYS: Final = 65_536
-"""Model names come from outside: a flood of new ones empties the cache instead of filling the memory."""
+"""Bound on cached kinds of call. Model names are user input: a flood of new ones clears the cache, not the memory."""
 
 
 class PriceBook:
-    """Prices of every known provider and model. Immutable; a new book replaces it whole.
+    """Prices of every known provider and model. Immutable; a new book replaces it as a whole.
 
-    Build one with `PriceBook.load()`; the constructor takes documents already read.
+    Use `PriceBook.load()`; the constructor takes parsed documents.
     """
 
     def __init__(self, *, documents: list[Document], below: PriceBook | None = None) -> None:
-        """`below` is a book without rows on top, whose files need not be read and checked again.
+        """Build a book from documents, on top of the checked files of `below`.
 
-        Raises `PriceBookError` with every fault of the documents.
+        :raises PriceBookError: lists every fault of the documents.
         """
         parsed = parse(documents)
         faults = [*parsed.faults, *check(parsed, below._parsed.providers if below else [])]
@@ -45,7 +45,7 @@ class PriceBook:
         self.prices: Final = tuple(self._parsed.prices)
         self.cards: Final = CardTable()
         self.verified_at: Final = max((price.terms.verified_at for price in self.prices), default="")
-        """The newest day (ISO 8601) on which somebody compared a price with its source."""
+        """Newest day (ISO 8601) on which a price was compared with its source."""
         terms = [price.terms for price in self.prices] + [each.terms for each in self._parsed.multipliers]
         self.orgs: Final = frozenset(each.org for each in terms) - {""}
         self._index = Index.of(self._parsed)
@@ -54,9 +54,9 @@ class PriceBook:
 
     @classmethod
     def load(cls, directory: Path | None = None) -> Self:
-        """The book of a directory of `*.toml` files; without one, the book that ships with this package.
+        """Load the `*.toml` files of a directory, by default the packaged book.
 
-        Raises `PriceBookError`, which lists every fault with its file and line.
+        :raises PriceBookError: lists every fault with its file and line.
         """
         documents, faults = read_documents(directory or packaged_directory())
         if faults:
@@ -64,17 +64,17 @@ class PriceBook:
         return cls(documents=documents)
 
     def with_rows(self, rows: Iterable[Mapping[str, Any]]) -> PriceBook:
-        """A book with these rows, and no others, on top of this one's files.
+        """Return a book with exactly these rows on top of this book's files.
 
-        Each is shaped like a `[[price]]` or `[[multiplier]]` block, plus its `provider`.
+        A row is a `[[price]]` or `[[multiplier]]` block plus its `provider`. It replaces the files' rates of its
+        units, models and tiers while it is in force.
 
-        A row replaces the book's own rates for its units, models and tiers while it is in force.
-        Raises `PriceBookError`; the place of a fault is `rows:N`, counted from 1.
+        :raises PriceBookError: the place of a fault is `rows:N`, counted from 1.
         """
         return PriceBook(documents=document_of_rows(rows, layer=_ROWS_LAYER), below=self._files)
 
     def timeline(self, kind: CallKind) -> Timeline:
-        """The cards of one kind of call by time; an unknown provider or model has the unknown card."""
+        """Return the cards of one kind of call by time. An unknown provider or model has the unknown card."""
         found = self._timelines.get(kind)
         if found is not None:
             return found
@@ -86,7 +86,7 @@ class PriceBook:
         return found
 
     def provider_name(self, name: str) -> str | None:
-        """The book's own name for a provider as an event spells it, or None."""
+        """Return the book's name for a provider as an event spells it, or None."""
         return self._index.provider(name)
 
     def _resolve(self, kind: CallKind) -> Timeline:
@@ -98,14 +98,14 @@ class PriceBook:
 
 
 def packaged_directory() -> Path:
-    """`stream/prices` in a checkout, `spendmeter_stream/prices` in the wheel."""
+    """Return `stream/prices` in a checkout, `spendmeter_stream/prices` in the wheel."""
     package = Path(str(files("spendmeter_stream")))
     inside, beside = package / "prices", package.parent / "prices"
     return inside if inside.is_dir() else beside
 
 
 def _content_hash(documents: list[Document], below: str) -> str:
-    # Over the values, not the bytes: a comment or a blank line changes no price and so no version.
+    # Hash values, not bytes: a comment or a blank line changes no price and must not change the version.
     content = [
         [
             document.layer,

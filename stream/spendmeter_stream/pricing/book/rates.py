@@ -1,4 +1,4 @@
-"""The rates of one price block: which units it prices, at how much for how many."""
+"""Parse the rates of a price block."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spendmeter_stream.pricing.book.rows import UnitRate, pico_rate
 from spendmeter_stream.pricing.book.units import DENOMINATORS, QUALIFIED_UNITS, QUALIFIERS, UNITS
 
 TOOLS: Final = "tools_per_thousand"
-"""What a thousand calls of each tool cost: a row of `tool_calls` for each, chosen by the tag `tool`."""
+"""USD per thousand calls of each tool. Each becomes a rate of `tool_calls`, selected by the tag `tool`."""
 
 RATE_KEYS: Final = (*DENOMINATORS, TOOLS, "when", "currency", "usd", "free")
 
@@ -19,7 +19,7 @@ _FREE: Final = tuple(UnitRate(unit, Fraction(0), ()) for unit in UNITS)
 
 
 def rates_of(reader: BlockReader) -> tuple[bool, tuple[UnitRate, ...]]:
-    """Whether the block is free, and its rates. A free block prices every unit at 0."""
+    """Return whether the block is free, and its rates. A free block prices every unit at 0."""
     if reader.flag("free"):
         for key in (*DENOMINATORS, TOOLS):
             if key in reader.block.data:
@@ -30,7 +30,7 @@ def rates_of(reader: BlockReader) -> tuple[bool, tuple[UnitRate, ...]]:
     if not rates:
         reader.fault("", f"a price needs a rate in one of {', '.join((*DENOMINATORS, TOOLS))}, or free = true")
     elif not any(rate.pico for rate in rates):
-        reader.fault("", "every rate is 0: say free = true, or give the rate")
+        reader.fault("", "every rate is 0: set free = true, or give a rate")
     return False, rates
 
 
@@ -66,12 +66,12 @@ def _when(reader: BlockReader) -> tuple[tuple[str, str], ...]:
         if isinstance(value, str):
             pairs.append((tag, value.lower()))
         else:
-            reader.fault("when", f"the value of {tag!r} must be a text")
+            reader.fault("when", f"the value of {tag!r} must be a string")
     return tuple(sorted(pairs))
 
 
 def _exchange(reader: BlockReader) -> Fraction | int:
-    """Dollars for one unit of the block's currency: the ledger is in USD."""
+    """Return the dollars for one unit of the block's currency."""
     currency = reader.text("currency", "USD")
     if currency == "USD":
         return 1

@@ -1,4 +1,4 @@
-"""From the rows that can hold for a call to its cards by time, daily window and prompt length."""
+"""Resolve price rows to cards by time, daily window and prompt length."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spendmeter_stream.pricing.book.rows import BEGINNING, FOREVER, Charging, Mu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
-    """Rows of one model, tier and region, at any time, with the factors on them and the call's own tags."""
+    """Rows of one model, tier and region, at any time, with their multipliers and the call's tags."""
 
     rows: list[PriceRow]
     multipliers: list[Multiplier]
@@ -22,53 +22,60 @@ class Candidates:
 
 
 def timeline_of(candidates: Candidates, table: CardTable) -> Timeline:
-    """The cards of these rows, numbered in `table`. Outside every row's time the card is the unknown one."""
+    """Return the cards of these rows by time, numbered in `table`. Times that no row covers have the unknown card."""
     rows = [row for row in candidates.rows if _qualifies(row, candidates)]
     dated = [row.price.terms for row in rows] + [each.terms for each in candidates.multipliers]
-    moments = {moment for terms in dated for moment in (terms.starts, terms.ends)}
-    starts = sorted({BEGINNING, *moments} - {FOREVER})
+    # Multipliers split epochs too: a surcharge that starts in the middle of a rate's time changes the card.
+    boundaries = {boundary for terms in dated for boundary in (terms.starts, terms.ends)}
+    starts = sorted({BEGINNING, *boundaries} - {FOREVER})
     epochs = tuple(_epoch(_at(start, candidates, rows), table) for start in starts)
+    # One card at all times is the common case; price_chunk then skips the lookup by time.
     numbers = np.concatenate([epoch.cards.ravel() for epoch in epochs])
     constant = int(numbers[0]) if (numbers == numbers[0]).all() else None
     return Timeline(starts=np.array(starts, np.int64), epochs=epochs, constant=constant)
 
 
 def _qualifies(row: PriceRow, candidates: Candidates) -> bool:
-    """Whether a call's tags choose this row among its unit's rows.
+    """Return whether the call's tags select this row among the rows of its unit.
 
-    Tags are compared only for the keys that some row of the unit asks for. All of them must be equal, so a
-    size that the book does not know finds no rate, while a call that names none finds the row without `when`.
+    Only tag keys that some row of the unit mentions are compared, and all must be equal. An unknown image size
+    therefore finds no rate, and a call without tags finds the row without `when`.
     """
-    asked = {tag for other in candidates.rows if other.rate.unit == row.rate.unit for tag, _ in other.rate.when}
-    return row.rate.when == tuple(pair for pair in candidates.qualifiers if pair[0] in asked)
+    # Keys of other units are ignored: an image's size must not hide the rate of a tool call.
+    relevant = {tag for other in candidates.rows if other.rate.unit == row.rate.unit for tag, _ in other.rate.when}
+    return row.rate.when == tuple(pair for pair in candidates.qualifiers if pair[0] in relevant)
 
 
-def _at(moment: int, candidates: Candidates, rows: list[PriceRow]) -> Candidates:
+def _at(time_ms: int, candidates: Candidates, rows: list[PriceRow]) -> Candidates:
     return Candidates(
-        rows=[row for row in rows if row.price.terms.holds_at(moment)],
-        multipliers=[each for each in candidates.multipliers if each.terms.holds_at(moment)],
+        rows=[row for row in rows if row.price.terms.applies_at(time_ms)],
+        multipliers=[each for each in candidates.multipliers if each.terms.applies_at(time_ms)],
         qualifiers=candidates.qualifiers,
     )
 
 
 def _epoch(now: Candidates, table: CardTable) -> Epoch:
     windows = tuple(dict.fromkeys(row.price.window for row in now.rows if row.price.window is not None))
+    # 0 is not a threshold: every prompt reaches it, and searchsorted would count it as a level.
     contexts = sorted({row.price.min_context for row in now.rows} - {0})
+    # One row per combination of open windows; daily windows of a model are few, so 2**n stays small.
     cards = [
-        [table.add(_card(now, _opened(windows, bits), context)) for context in (0, *contexts)]
+        [table.add(_card(now, _open_windows(windows, bits), context)) for context in (0, *contexts)]
         for bits in range(1 << len(windows))
     ]
     return Epoch(windows=windows, contexts=np.array(contexts, np.int64), cards=np.array(cards, np.int64))
 
 
-def _opened(windows: tuple[Window, ...], bits: int) -> set[Window | None]:
+def _open_windows(windows: tuple[Window, ...], bits: int) -> set[Window | None]:
+    # None stands for rows without a daily window: they apply at any hour.
     return {None, *(window for bit, window in enumerate(windows) if bits >> bit & 1)}
 
 
-def _card(now: Candidates, opened: set[Window | None], context: int) -> Card:
+def _card(now: Candidates, open_windows: set[Window | None], context: int) -> Card:
     best: dict[str, PriceRow] = {}
+    # Each unit keeps its own best row: a long-prompt row for input must not drop the output rate.
     for row in now.rows:
-        if row.price.window in opened and row.price.min_context <= context:
+        if row.price.window in open_windows and row.price.min_context <= context:
             other = best.get(row.rate.unit)
             if other is None or _rank(row.price) > _rank(other.price):
                 best[row.rate.unit] = row
@@ -77,15 +84,16 @@ def _card(now: Candidates, opened: set[Window | None], context: int) -> Card:
     rates = tuple(
         (
             unit,
-            Rate(pico=row.rate.pico * _factor(row, now.multipliers), charging=_counted(row)),
+            Rate(pico=row.rate.pico * _factor(row, now.multipliers), charging=_charging_as_counted(row)),
         )
         for unit, row in sorted(best.items())
     )
+    # Free only if every rate is: a paid row over a free model must not be reported as free.
     return Card(rates=rates, free=all(row.price.free for row in best.values()))
 
 
-def _counted(row: PriceRow) -> Charging:
-    """Minimum and step as events count them: audio travels in milliseconds."""
+def _charging_as_counted(row: PriceRow) -> Charging:
+    """Return minimum and step in the unit that events count: milliseconds for audio."""
     charging = row.price.charging
     if row.rate.unit != "audio_seconds":
         return charging
@@ -93,17 +101,19 @@ def _counted(row: PriceRow) -> Charging:
 
 
 def _rank(price: Price) -> tuple[bool, int, bool, bool, int]:
-    """Which of two prices in force holds: a negotiated one, the higher layer, then the more special one."""
+    """Return the sort key of prices in force: negotiated first, then the higher layer, then the more specific."""
     terms = price.terms
     return bool(terms.org), terms.layer, bool(terms.regions), price.window is not None, price.min_context
 
 
 def _factor(row: PriceRow, multipliers: list[Multiplier]) -> Fraction:
-    """Region surcharges are for rates that name no region, and a negotiated rate is final."""
+    """Return the product of the multipliers on a rate. A negotiated rate has none."""
     if row.price.terms.org:
         return Fraction(1)
+    # Sorted by layer, so a multiplier of a higher layer replaces the one below instead of compounding.
     highest: dict[tuple[str, bool], Multiplier] = {}
     for each in sorted(multipliers, key=lambda multiplier: multiplier.terms.layer):
+        # A rate that names its region includes the region's surcharge already.
         regional_twice = bool(each.terms.regions) and bool(row.price.terms.regions)
         if row.rate.unit in each.units and not regional_twice:
             highest[each.terms.org, bool(each.terms.regions)] = each

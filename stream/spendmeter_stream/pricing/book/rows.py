@@ -17,7 +17,7 @@ FOREVER: Final = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a row was written."""
+    """File and line of a row."""
 
     file: str
     line: int
@@ -28,7 +28,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong with the book, and where."""
+    """One fault of the book and its place."""
 
     place: Place
     message: str
@@ -38,7 +38,7 @@ class Fault:
 
 
 class PriceBookError(ValueError):
-    """The book cannot be used. `faults` lists everything that is wrong with it, in file and line order."""
+    """The price book is invalid. `faults` lists every fault in file and line order."""
 
     def __init__(self, faults: list[Fault]) -> None:
         self.faults = tuple(sorted(set(faults), key=lambda fault: (fault.place.file, fault.place.line, fault.message)))
@@ -47,74 +47,74 @@ class PriceBookError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A daily span in UTC, `[start, end)` in minutes of the day, on the weekdays given (Monday is 0)."""
+    """A daily window in UTC, `[start, end)` in minutes of the day, on some weekdays (Monday is 0)."""
 
     start_minute: int
     end_minute: int
     weekdays: frozenset[int]
 
-    def meets(self, other: Window) -> bool:
-        """Whether both are open at some minute of some weekday."""
+    def overlaps(self, other: Window) -> bool:
+        """Return whether both are open at some minute of some weekday."""
         same_minute = self.start_minute < other.end_minute and other.start_minute < self.end_minute
         return same_minute and not self.weekdays.isdisjoint(other.weekdays)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """For whom and when a block of the book holds. Times are Unix milliseconds, `[starts, ends)`."""
+    """Scope and period of a block. Times are Unix milliseconds, `[starts, ends)`."""
 
     provider: str
     starts: int
     ends: int
     tiers: tuple[str, ...]
     regions: tuple[str, ...]
-    """Empty: every region."""
+    """Empty for every region."""
     org: str
-    """Empty: everyone. Else the one org that negotiated this."""
+    """Empty for list prices; else the org with this negotiated price."""
     source: str
     verified_at: str
     note: str
     layer: int
-    """A row of a higher layer replaces the rows below it for its unit, while it is in force."""
+    """A row of a higher layer replaces lower rows of its unit while it is in force."""
     place: Place
 
-    def holds_at(self, moment: int) -> bool:
-        return self.starts <= moment < self.ends
+    def applies_at(self, time_ms: int) -> bool:
+        return self.starts <= time_ms < self.ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charging:
-    """How counts become billed counts, in the unit's own measure (seconds for audio)."""
+    """Billing of counts, in the unit's own measure (seconds for audio)."""
 
     minimum: int = 0
-    """The least that is billed for a call that used any."""
+    """Minimum billed for a call that used the unit."""
     step: int = 0
-    """Counts are rounded up to a multiple of this; 0 bills them as they are."""
+    """Counts are rounded up to a multiple of this; 0 bills them unchanged."""
     unless: frozenset[str] = frozenset()
-    """Units that replace this one: where they are counted too, this unit is not charged."""
+    """Units that replace this one: if the call counts them too, this unit is not charged."""
 
 
 PLAIN: Final = Charging()
 
 
 class UnitRate(NamedTuple):
-    """What one unit costs, for calls with exactly these tags among those that the unit's rates ask for."""
+    """Rate of one unit, for calls with exactly these tags among the tag keys that the unit's rates mention."""
 
     unit: str
     pico: Fraction
-    """Pico-dollars for one unit (one millisecond for audio)."""
+    """Pico-dollars per unit (per millisecond for audio)."""
     when: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """One block of the book: the dated rates of some units, for some model patterns."""
+    """One `[[price]]` block: dated rates of some units for some model patterns."""
 
     terms: Terms
     patterns: tuple[str, ...]
     rates: tuple[UnitRate, ...]
     min_context: int
-    """The smallest prompt, in tokens, that these rates apply to."""
+    """Minimum prompt length, in tokens, for these rates."""
     window: Window | None
     charging: Charging
     characters_counted: str
@@ -130,7 +130,7 @@ class PriceRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Multiplier:
-    """A factor on list prices: a region's surcharge, or an org's discount."""
+    """A factor on list prices: a region's surcharge or an org's discount."""
 
     terms: Terms
     patterns: tuple[str, ...]
@@ -140,12 +140,12 @@ class Multiplier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """How one provider is called, and how it names things."""
+    """Names of a provider, and its naming rules."""
 
     name: str
     aliases: tuple[str, ...] = ()
     resells: tuple[str, ...] = ()
-    """Providers whose standard list prices hold here for a model that has no row of its own."""
+    """Providers whose standard list prices apply to models without a row of their own."""
     strip: tuple[str, ...] = ()
     """Prefixes of model names that do not change the price."""
     tier_aliases: Mapping[str, str]
@@ -153,6 +153,6 @@ class Provider:
 
 
 def pico_rate(rate: Fraction, per: int, unit: str) -> Fraction:
-    """Pico-dollars for one counted unit, exactly, from `rate` USD for `per` units."""
+    """Return the exact pico-dollars per counted unit from `rate` USD per `per` units."""
     scale = per * 1_000 if unit == "audio_seconds" else per
     return Fraction(rate.numerator * PICO, rate.denominator * scale)

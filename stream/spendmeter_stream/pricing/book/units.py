@@ -1,6 +1,6 @@
-"""What can be counted and priced, in the words of the event contract.
+"""Units that are counted and priced, named as in the event contract.
 
-A unit is a disjoint bucket of `UsageEvent`: no token is in two of them, so a cost is a plain sum over units.
+A unit is a disjoint bucket of `UsageEvent`: no token is in two units, so a cost is a plain sum over units.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ UNIT_INDEX: Final = {unit: index for index, unit in enumerate(UNITS)}
 TOKEN_UNITS: Final = UNITS[:7]
 
 COUNT_COLUMNS: Final = tuple("audio_milliseconds" if unit == "audio_seconds" else unit for unit in UNITS)
-"""The column of a chunk that counts each unit. Audio travels in whole milliseconds, to stay an integer."""
+"""The chunk column of each unit. Audio is counted in whole milliseconds, to stay an integer."""
 
 CONTEXT_UNITS: Final = (
     "input_tokens",
@@ -33,7 +33,7 @@ CONTEXT_UNITS: Final = (
     "cache_write_1h_tokens",
     "input_audio_tokens",
 )
-"""What a provider means by prompt length when it reprices long requests: all input, cached or not."""
+"""Units of the prompt length that context thresholds refer to: all input, cached or not."""
 
 COMPONENTS: Final = {
     "input_cost": ("input_tokens",),
@@ -43,7 +43,7 @@ COMPONENTS: Final = {
     "audio_cost": ("input_audio_tokens", "output_audio_tokens"),
     "unit_cost": ("characters", "audio_seconds", "images", "tool_calls"),
 }
-"""The cost columns of the store and the units each one adds up. `cost` is the sum of all six."""
+"""Cost columns of the store and their units. `cost` is the sum of all six."""
 
 DENOMINATORS: Final = {
     "per_million": 1_000_000,
@@ -52,19 +52,19 @@ DENOMINATORS: Final = {
     "per_minute": 60,
     "per_hour": 3_600,
 }
-"""The rate tables of a price block: how many units a rate buys. The last two are for audio seconds only."""
+"""Rate tables of a price block and the number of units per rate. The last two are for audio seconds only."""
 
 PICO: Final = 10**12
-"""Pico-dollars in a dollar: the scale of the store's Decimal(38, 12)."""
+"""Pico-dollars per dollar: the scale of the store's Decimal(38, 12)."""
 
 TIERS: Final = ("standard", "batch", "flex", "priority", "fast", "free")
 """Service tiers as served, in canonical spelling."""
 
 QUALIFIERS: Final = ("image_quality", "image_size", "tool")
-"""Event tags that choose between rates of one unit, sorted."""
+"""Event tags that select between rates of one unit, sorted."""
 
 QUALIFIED_UNITS: Final = ("images", "tool_calls")
-"""The units whose rate such a tag may choose."""
+"""Units whose rate a tag may select."""
 
 USAGE_TAG: Final = "usage"
-"""The tag of an event whose counts are known to be incomplete: it is priced `partial` at best."""
+"""Tag of an event with incomplete counts: its status is `partial` at best."""

@@ -1,7 +1,7 @@
-"""Numpy columns as Arrow columns; money without going through text or `Decimal`.
+"""Convert numpy columns to Arrow; money without a detour through text or `Decimal`.
 
-Columns are made from buffers: `pa.array` and `pa.scalar` import pandas where it is installed, which takes
-longer than loading the whole price book.
+Columns are built from buffers: `pa.array` and `pa.scalar` import pandas if it is installed, which takes longer
+than loading the whole price book.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _LOW: Final = 2**64 - 1
 
 
 def money(words: Words) -> Column:
-    """`decimal128(38, 12)` dollars from the 128-bit words of pico-dollars."""
+    """Return `decimal128(38, 12)` dollars from the 128-bit words of pico-dollars."""
     return _column(MONEY, words)
 
 
 def words_of(pico: npt.NDArray[Any]) -> Words:
-    """Pico-dollars, as int64 or as Python integers, in Arrow's layout: `[row, (low, high)]`, two's complement."""
+    """Return pico-dollars (int64 or Python integers) in Arrow's layout: `[row, (low, high)]`, two's complement."""
     words = np.empty((len(pico), 2), np.uint64)
     if pico.dtype == np.int64:
         words[:, 0] = pico.view(np.uint64)
@@ -38,17 +38,17 @@ def words_of(pico: npt.NDArray[Any]) -> Words:
 
 
 def counter(flags: npt.NDArray[np.bool_]) -> Column:
-    """The store's Int8 counters: 1 where the flag is set."""
+    """Return an Int8 column: 1 where the flag is set."""
     return _column(pa.int8(), flags.view(np.int8))
 
 
 def chosen_texts(texts: Sequence[str], which: npt.NDArray[np.int64]) -> Column:
-    """`texts[which]`, one text a row."""
+    """Return `texts[which]`, one text per row."""
     return _texts(texts).take(_column(pa.int64(), which))
 
 
 def chosen_lists(lists: Sequence[Sequence[str]], which: npt.NDArray[np.int64]) -> Column:
-    """`lists[which]`, one list of texts a row."""
+    """Return `lists[which]`, one list of texts per row."""
     offsets = np.cumsum([0, *map(len, lists)], dtype=np.int32)
     values = _texts([text for texts in lists for text in texts])
     layout = [None, pa.py_buffer(offsets.tobytes())]

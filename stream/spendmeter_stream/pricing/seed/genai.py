@@ -1,14 +1,14 @@
-"""What the PyPI package `genai-prices` says, as dated prices of this book: the seed, and the other side of `diff`.
+"""Convert the prices of the PyPI package `genai-prices` (MIT) to dated prices of this book, for seed and `diff`.
 
-Its prices are plain data under MIT licence. Units that `UsageEvent` does not count (image, video and cached
-audio tokens, pages, fees per request) cannot be taken over; what they would distort is left out and reported.
+Units that `UsageEvent` does not count (image, video and cached audio tokens, pages, fees per request) have no
+equivalent. Rates that would be wrong without them are left out and reported.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, time
 from decimal import Decimal
 from typing import Any, Final
@@ -39,7 +39,7 @@ SEEDED: Final = {
     "x-ai": "xai",
     "zai": "zai",
 }
-"""The package's name of each provider whose prices are taken over, and the book's own."""
+"""The package's name of each seeded provider, and the book's name."""
 
 _RATES: Final = {
     "input_mtok": ("per_million", "input_tokens"),
@@ -63,9 +63,9 @@ _WITHHOLDS: Final = {
     "output_citation_mtok": "output_tokens",
     "requests_kcount": "everything",
 }
-"""Prices that cannot be told from an event, and the unit whose rate alone would then be wrong."""
+"""Prices without a unit in events, and the unit whose rate would be wrong without them."""
 _TOLERATED: Final = ("cache_audio_read_mtok", "cache_image_read_mtok", "input_image_mtok", "input_video_mtok")
-"""Prices for tokens that stand in `input_tokens` or `cache_read_tokens`, where the text rate is the best guess."""
+"""Prices of tokens counted in `input_tokens` or `cache_read_tokens`; the text rate is the best approximation."""
 
 _TIERS: Final = {
     ("processing", "batch"): "batch",
@@ -82,7 +82,7 @@ Rates = tuple[tuple[str, str, Decimal], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """What distinguishes the prices of one model that hold at the same time."""
+    """Key of a price series: models, tier, region, context threshold and daily window."""
 
     models: tuple[str, ...]
     tier: str = "standard"
@@ -93,36 +93,36 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dated:
-    """The rates of a series from a day (None: from the beginning) until another, midnight UTC."""
+    """Rates of a series from one day (None: from the beginning) to another, midnight UTC."""
 
     starts: date | None
     ends: date | None
     rates: Rates
-    """Empty: the model is free."""
+    """Empty if the model is free."""
     source: str = field(default="", compare=False)
-    """Where a price came from that the package no longer confirms; empty for one that it does."""
+    """Source of a price that the package no longer has; empty for one that it has."""
     verified_at: date | None = field(default=None, compare=False)
 
 
 @dataclass(slots=True)
 class Seed:
-    """The prices of one provider, and what could not be taken over."""
+    """The prices of one provider, and the models or prices that were skipped."""
 
     provider: str
     prices: dict[Series, list[Dated]] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
-    """Model, and why it or a part of its prices was left out."""
+    """Model to the reason why it or a part of its prices was skipped."""
 
 
 def read_seed(provider: str) -> Seed:
-    """Everything the installed package knows about one of `SEEDED`'s providers, by the book's name."""
-    theirs = next(name for name, ours in SEEDED.items() if ours == provider)
-    found = next(each for each in get_snapshot().providers if each.id == theirs)
+    """Return all prices of the installed package for one provider of `SEEDED`, by the book's name."""
+    package_id = next(name for name, ours in SEEDED.items() if ours == provider)
+    found = next(each for each in get_snapshot().providers if each.id == package_id)
     seed = Seed(provider=provider)
     taken: set[str] = set()
     for model in found.models:
         unknown: list[str] = []
-        # Their first match wins; ours is the exact name, so a name belongs to the first model that has it.
+        # The package takes the first match, the book the exact name, so a name belongs to the first model that has it.
         names = tuple(name for name in dict.fromkeys(names_of(model.match, unknown)) if name not in taken)
         taken.update(names)
         if unknown:
@@ -130,12 +130,12 @@ def read_seed(provider: str) -> Seed:
         if names and (_timeline(model.prices)[-1][1] != types.ModelPrice() or _is_free(model, names)):
             _add_model(seed, model, names)
         elif names:
-            seed.skipped[model.id] = "no price, and nothing says that it is free"
+            seed.skipped[model.id] = "no price, and not marked as free"
     return seed
 
 
 def data_date(today: date) -> date:
-    """The newest day, until today, that the package's own notes mention: it carries no date of its own."""
+    """Return the newest day up to `today` in the package's notes; the package itself has no date."""
     notes = (str(text) for each in get_snapshot().providers for text in _notes(each))
     days = {date.fromisoformat(day) for note in notes for day in _DAY.findall(note)}
     return max(day for day in days if day <= today)
@@ -149,7 +149,7 @@ _DAY: Final = re.compile(r"\b20\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])\b"
 
 
 def _is_free(model: types.ModelInfo, names: tuple[str, ...]) -> bool:
-    """An empty price means free or unknown; only the first is a price."""
+    """Return whether an empty price means free rather than unknown."""
     return names[0].endswith(":free") or "free of charge" in (model.price_comments or "").lower()
 
 
@@ -169,7 +169,7 @@ def _add_model(seed: Seed, model: types.ModelInfo, names: tuple[str, ...]) -> No
 
 
 def _selected(when: Mapping[str, str]) -> tuple[str, str]:
-    """The tier and the region that a variant is for; both empty for one that the book cannot select."""
+    """Return the tier and the region of a variant; both empty if the book cannot select it."""
     pairs = list(when.items())
     tiers = [_TIERS[pair] for pair in pairs if pair in _TIERS]
     regions = [_REGIONS[pair] for pair in pairs if pair in _REGIONS]
@@ -185,7 +185,7 @@ def _plain(price: types.ModelPrice) -> Prices:
 
 
 def _timeline(prices: Any) -> list[tuple[date | None, types.ModelPrice]]:
-    """Dated prices, oldest first. The first one holds since the beginning: the package knows no older."""
+    """Return dated prices, oldest first. The first one applies from the beginning: the package has no older one."""
     if isinstance(prices, types.ModelPrice):
         return [(None, prices)]
     dated = [(_start(each.constraint), each.prices) for each in prices if not _is_daily(each.constraint)]
@@ -210,18 +210,18 @@ def _windows(prices: Any) -> list[tuple[tuple[time, time], types.ModelPrice]]:
     ]
 
 
-def _utc(moment: time) -> time:
-    """The package's times of day are UTC, some with a zone and some without."""
-    return moment.replace(tzinfo=None)
+def _utc(at: time) -> time:
+    """Drop the zone: the package's times of day are UTC, some aware and some naive."""
+    return at.replace(tzinfo=None)
 
 
 def _variant(
     model: types.ModelInfo, standard: list[tuple[date | None, types.ModelPrice]], tier: str, region: str
 ) -> list[tuple[date | None, Prices]]:
-    """A tier's whole price list by time: its own rates, and the standard one for units it does not mention.
+    """Return a tier's complete price lists by time: its own rates, and the standard rates of other units.
 
-    The package dates a tier by when it was checked. Its oldest rates are taken to hold as far back as the standard
-    price has not changed since; what the tier cost before that is not known, and stays without a price.
+    The package dates tier rates by when they were checked. The oldest are applied back to the last change of the
+    standard price before that day; earlier tier prices are unknown and stay unpriced.
     """
     variants = sorted(
         (each for each in model.price_variants or () if _selected(each.when) == (tier, region)),
@@ -229,14 +229,14 @@ def _variant(
     )
     checked = _day(_start(variants[0].constraint))
     first = max((start for start, _ in standard if _day(start) <= checked), key=_day)
-    moments = {first, *(start for start, _ in standard if _day(start) > checked)}
-    moments |= {_start(each.constraint) for each in variants[1:]}
+    starts = {first, *(start for start, _ in standard if _day(start) > checked)}
+    starts |= {_start(each.constraint) for each in variants[1:]}
     found: list[tuple[date | None, Prices]] = []
-    for moment in sorted(moments, key=_day):
-        base = [price for start, price in standard if _day(start) <= _day(moment)][-1]
-        own = [each for each in variants[1:] if _day(_start(each.constraint)) <= _day(moment)]
+    for begin in sorted(starts, key=_day):
+        base = [price for start, price in standard if _day(start) <= _day(begin)][-1]
+        own = [each for each in variants[1:] if _day(_start(each.constraint)) <= _day(begin)]
         override = own[-1] if own else variants[0]
-        found.append((moment, {**_plain(base), **_plain(override.prices)}))
+        found.append((begin, {**_plain(base), **_plain(override.prices)}))
     return found
 
 
@@ -245,23 +245,19 @@ def _day(start: date | None) -> date:
 
 
 def _add(seed: Seed, series: Series, starts: date | None, prices: Prices, model: str) -> None:
-    """One dated price list, as one series for each context threshold."""
+    """Add a dated price list as one series per context threshold."""
     withheld = {_WITHHOLDS[key] for key in prices if key in _WITHHOLDS}
     for key in prices:
         if key not in _RATES and key not in _TOLERATED:
-            seed.skipped[model] = f"{key} has no unit here" + (f"; without {', '.join(withheld)}" if withheld else "")
+            seed.skipped[model] = f"{key} has no unit in events" + (
+                f"; without {', '.join(withheld)}" if withheld else ""
+            )
     thresholds = {tier.start for value in prices.values() for tier in _tiers(value)}
     for threshold in (0, *sorted(thresholds)):
         rates = _rates(prices, threshold, withheld)
         if rates or not prices:
-            here = Series(
-                models=series.models,
-                tier=series.tier,
-                region=series.region,
-                context_over=threshold,
-                window=series.window,
-            )
-            _append(seed.prices.setdefault(here, []), starts, rates)
+            at_threshold = replace(series, context_over=threshold)
+            _append(seed.prices.setdefault(at_threshold, []), starts, rates)
     _close_absent(seed, series, thresholds, starts)
 
 
@@ -291,7 +287,7 @@ def _append(series: list[Dated], starts: date | None, rates: Rates) -> None:
 
 
 def _close_absent(seed: Seed, series: Series, thresholds: set[int], starts: date | None) -> None:
-    """A price list without a threshold that the one before it had ends that threshold's rates."""
+    """End the rates of thresholds that the new price list no longer has."""
     for other, dated in seed.prices.items():
         same = (other.models, other.tier, other.region, other.window) == (
             series.models,

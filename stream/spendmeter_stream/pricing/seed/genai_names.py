@@ -1,4 +1,4 @@
-"""The model names that a matching rule of `genai-prices` stands for."""
+"""Expand matching rules of `genai-prices` to model names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DATED_NAME: Final = re.compile(r"\^([\w.\\/-]+?)(?:-|\[-@\])\\d(?:\{8\}|\{4\}-\
 
 
 def names_of(match: Any, unknown: list[str]) -> Iterator[str]:
-    """The model names and prefixes of a matching rule. Our own spelling rules cover what precedes a name."""
+    """Yield the model names and prefixes of a matching rule. The book's spelling rules handle name prefixes."""
     if isinstance(match, types.ClauseOr):
         for clause in match.or_:
             yield from names_of(clause, unknown)
@@ -25,10 +25,10 @@ def names_of(match: Any, unknown: list[str]) -> Iterator[str]:
     elif isinstance(match, types.ClauseEndsWith):
         yield match.ends_with.lower()
     elif isinstance(match, types.ClauseRegex) and (dated := _DATED_NAME.fullmatch(match.regex)):
-        # A dated snapshot of the name that is listed beside it: the book finds those by itself.
+        # A dated snapshot of a listed name: the book's spelling rules match those.
         yield dated[1].replace("\\", "")
     elif isinstance(match, types.ClauseAnd):
-        # In the package this is always a prefix less some exceptions, which have rows of their own.
+        # In the package this is always a prefix minus exceptions, which have rows of their own.
         yield from names_of(match.and_[0], unknown)
     else:
         unknown.append(match.regex)

@@ -1,6 +1,6 @@
-"""Seed files: written from `genai-prices`, continued at the next import, never rewritten.
+"""Write seed files from `genai-prices`. The next import continues a file and never rewrites past prices.
 
-A price that changed ends on a day and the new one begins there, so that an import never moves a past figure.
+A changed price ends on the day on which the new one begins, so an import never changes a past figure.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TABLES: Final = (*DENOMINATORS, TOOLS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Import:
-    """What an import would write for one provider, and why."""
+    """Planned import of one provider: the file's text and the changes in it."""
 
     provider: str
     file: Path
@@ -35,7 +35,7 @@ class Import:
 
 
 def plan_import(directory: Path, provider: str, *, effective: date, checked: date) -> Import:
-    """The seed file of one provider, continued from the one in `directory`. Writes nothing."""
+    """Return the seed file of one provider, continued from the one in `directory`. Writes nothing."""
     seed = read_seed(provider)
     file = directory / SEED_FOLDER / f"{provider}.toml"
     old = read_seed_file(file.read_text("utf-8")) if file.exists() else {}
@@ -52,17 +52,17 @@ def plan_import(directory: Path, provider: str, *, effective: date, checked: dat
 
 @dataclass(slots=True)
 class Change:
-    """What an import does to one provider's seed."""
+    """Changes of an import to one provider's seed."""
 
     prices: Prices = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
-    """`+` new, `~` changed, `-` no longer sold; one line each, for a reviewer."""
+    """One line per change for reviewers: `+` new, `~` changed, `-` no longer sold."""
 
 
 def continued(old: Prices, new: Prices, effective: date) -> Change:
-    """The old seed, continued by what the package says now.
+    """Continue the old seed with the package's current prices.
 
-    Where the package does not tell when a price changed, it did at `effective`, midnight UTC.
+    A price change without a date in the package starts at `effective`, midnight UTC.
     """
     change = Change()
     known = {name for series in new for name in series.models}
@@ -86,13 +86,13 @@ def continued(old: Prices, new: Prices, effective: date) -> Change:
 
 
 def _confirmed(prices: list[Dated], now: list[Dated]) -> list[Dated]:
-    """Prices that the package still has are its own again; the others keep their older source."""
+    """Attribute prices that the package still has to it; others keep their older source."""
     rates = [dated.rates for dated in now]
     return [replace(each, source="", verified_at=None) if each.rates in rates else each for each in prices]
 
 
 def _same_series(series: Series, old: Iterable[Series]) -> Series | None:
-    """The old series for the same models: a name may have been added since."""
+    """Return the old series that shares a model; names may have been added since."""
     for other in old:
         shares = not set(series.models).isdisjoint(other.models)
         if shares and replace(other, models=series.models) == series:
@@ -107,8 +107,8 @@ def _continue(series: Series, old: list[Dated], new: list[Dated], effective: dat
     if last.ends is None and now.ends is not None and last.rates == now.rates:
         lines.append(f"- {_title(series)}: {_money(last.rates)} until {now.ends}")
         return [*old[:-1], replace(last, ends=now.ends)]
-    told = now.starts is not None and now.starts > (last.starts or date.min)
-    starts = now.starts if told else effective
+    dated = now.starts is not None and now.starts > (last.starts or date.min)
+    starts = now.starts if dated else effective
     lines.append(f"~ {_title(series)}: {_money(last.rates)} -> {_money(now.rates)} from {starts}")
     return [*old[:-1], replace(last, ends=last.ends or starts), replace(now, starts=starts)]
 
@@ -125,7 +125,7 @@ def _money(rates: Rates) -> str:
 
 
 def read_seed_file(text: str) -> Prices:
-    """The prices of a seed file that an earlier import wrote."""
+    """Return the prices of a seed file written by an earlier import."""
     prices: Prices = {}
     for block in parse_document(text, "seed", 0).prices:
         data = block.data
@@ -158,7 +158,7 @@ def _rates(data: Mapping[str, Any]) -> Rates:
 
 
 def seed_file(provider: str, prices: Prices, *, package: str, checked: date) -> str:
-    """The text of a seed file. `checked` is the day of the package's data, and every row's `verified_at`."""
+    """Return the text of a seed file. `checked` is the day of the package's data and every row's `verified_at`."""
     head = (
         f"# Written by `spendmeter prices import` from {package}. Not for editing: rows beside this folder,\n"
         f'# in ../{provider}.toml, replace these. Prices with from = "beginning" have no known start.\n'

@@ -1,4 +1,4 @@
-"""The spend guard: sees runaway spend within the minute, and tells of it. docs/alerts.md."""
+"""The spend guard: detect runaway spend within a minute and send alerts. See docs/alerts.md."""
 
 from spendmeter_stream.guard.service import SpendGuard
 

@@ -1,4 +1,4 @@
-"""The guard's service in the worker: where this worker leads, look, tell, and look again."""
+"""The guard service of the worker: on the leader, read spend and send alerts at an interval."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from spendmeter_stream.guard import metrics
 from spendmeter_stream.guard.evaluate.findings import find
 from spendmeter_stream.guard.evaluate.thresholds import load_thresholds
 from spendmeter_stream.guard.notify.alert_topic import AlertTopic
-from spendmeter_stream.guard.notify.alerts import Memory
+from spendmeter_stream.guard.notify.alerts import AlertHistory
 from spendmeter_stream.guard.notify.webhook import Webhook
 from spendmeter_stream.guard.read.reader import Reader
 from spendmeter_stream.retry import OUTAGES
@@ -26,13 +26,12 @@ from spendmeter_stream.settings import StreamSettings
 
 log = logging.getLogger(__name__)
 
-_REST: Final = 4.0
-"""A run of so long is followed by a rest at least as many times as long: the guard never takes more than a fifth of
-one of the store's processors, however much there is to read."""
+_IDLE_FACTOR: Final = 4.0
+"""Minimum idle time after a run, in run durations: the guard uses at most a fifth of one processor of the store."""
 
 
 class SpendGuard(mode.Service):
-    """Runs on the leader only. Nothing waits for it: session, producer and tasks are its own, and it never raises."""
+    """Run the spend guard on the leader. It has its own session, producer and tasks, and never raises."""
 
     mundane_level = "debug"
 
@@ -54,24 +53,24 @@ class SpendGuard(mode.Service):
         self._clock = clock
         self._reader = Reader(session=session, floor=self._thresholds.user.floor_usd)
         self._topic = AlertTopic(client_options=settings.client_options())
-        self._shown = metrics.Shown()
-        self._memory: Memory | None = None
+        self._exported = metrics.ExportedRows()
+        self._history: AlertHistory | None = None
         url, secret = settings.alert_webhook_url, settings.alert_webhook_secret
         self._webhook = Webhook(url=url, secret=secret) if url else None
 
     async def on_stop(self) -> None:
-        """Leave the broker. Alerts that the webhook did not take are in the topic."""
-        self.hide()
+        """Close the producer. Alerts that the webhook did not deliver remain in the topic."""
+        self.reset()
         await self._topic.close()
 
     @mode.Service.task
     async def _watch(self) -> None:
         while not self.should_stop:
             started = time.monotonic()
-            # A fault of ours must not end the worker, whose first duty is to count.
-            await self._background.once("guard", self._turn_or_outage)
+            # An error of the guard must not stop the worker, which ingests.
+            await self._background.once("guard", self._run_or_log_outage)
             took = time.monotonic() - started
-            await self.sleep(max(self._interval - took, _REST * took))
+            await self.sleep(max(self._interval - took, _IDLE_FACTOR * took))
 
     @mode.Service.task
     async def _deliver(self) -> None:
@@ -83,43 +82,43 @@ class SpendGuard(mode.Service):
         finally:
             delivering.cancel()
 
-    async def _turn_or_outage(self) -> None:
+    async def _run_or_log_outage(self) -> None:
         try:
-            await self._turn()
+            await self._run_if_leading()
         except OUTAGES as error:
-            log.warning("the spend guard could not run: %s", error)
+            log.warning("spend guard run failed, retrying at the next interval: %s", error)
 
-    async def _turn(self) -> None:
+    async def _run_if_leading(self) -> None:
         if self._leads():
             with metrics.RUN_SECONDS.time():
                 await self.run_once()
-        elif self._memory is not None:
-            # Another worker leads now: what we say would grow old.
-            self.hide()
+        elif self._history is not None:
+            # Another worker leads now: our rows would become stale.
+            self.reset()
 
     async def run_once(self) -> list[SpendAlert]:
-        """One look at the store; returns what was told. Raises one of `OUTAGES` where store or broker are away."""
+        """Read spend once, send pending alerts and return them. Raises one of `OUTAGES` if store or broker are down."""
         reading = await self._reader.read(self._clock())
         findings = find(reading, thresholds=self._thresholds)
-        self._shown.show(reading, thresholds=self._thresholds, findings=findings)
-        if self._memory is None:
-            memory = Memory()
-            memory.remember(await self._topic.newest())
-            self._memory = memory
-        alerts = self._memory.due(findings, at=reading.at)
+        self._exported.replace(reading, thresholds=self._thresholds, findings=findings)
+        if self._history is None:
+            history = AlertHistory()
+            history.record(await self._topic.newest())
+            self._history = history
+        alerts = self._history.pending(findings, at=reading.at)
         if alerts:
             await self._topic.publish(alerts)
-            self._memory.remember(alerts)
-            self._tell(alerts)
+            self._history.record(alerts)
+            self._send(alerts)
         metrics.LAST_RUN.set(time.time())
         return alerts
 
-    def hide(self) -> None:
-        """Forget what was told, and take back what `/metrics` shows."""
-        self._memory = None
-        self._shown.hide()
+    def reset(self) -> None:
+        """Drop the alert history and the exported rows."""
+        self._history = None
+        self._exported.clear()
 
-    def _tell(self, alerts: list[SpendAlert]) -> None:
+    def _send(self, alerts: list[SpendAlert]) -> None:
         for alert in alerts:
             metrics.ALERTS.labels(alert.kind, alert.scope).inc()
             log.warning("%s %s: %s", alert.severity, alert.kind, alert.summary)

@@ -1,4 +1,4 @@
-"""What the guard knows at one moment, as plain data. Money is USD."""
+"""The guard's data at one time, as plain values. Money is USD."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Window = Literal["15m", "1h", "6h", "month_to_date"]
 
 
 class Key(NamedTuple):
-    """Whose spend: an org's (`name` repeats it), a user's, a feature's in an org, or with `org_id` empty in all."""
+    """A spender: an org (`name` repeats it), a user, a feature of an org, or (no `org_id`) a feature over all orgs."""
 
     scope: BudgetScope
     org_id: str
@@ -23,65 +23,65 @@ class Key(NamedTuple):
 
 
 TOTAL = Key("org", "", "")
-"""All spend there is."""
+"""Spend of the whole platform."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """What a key spent in the windows that end now."""
+    """Spend of a key in the windows that end now."""
 
     quarter: Decimal = Decimal(0)
     hour: Decimal = Decimal(0)
     six_hours: Decimal = Decimal(0)
     month: Decimal = Decimal(0)
-    """Since the calendar month began by the clock of the key's org (UTC where it has none)."""
+    """Since the start of the calendar month in the time zone of the key's org, by default UTC."""
 
     def windows(self) -> dict[Window, Decimal]:
-        """The same by the windows' names."""
+        """Return the spend by window name."""
         return {"15m": self.quarter, "1h": self.hour, "6h": self.six_hours, "month_to_date": self.month}
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What is usual for a key."""
+    """Usual spend of a key."""
 
     same_hours: tuple[float, ...]
-    """Spend in the same hour of the last 14 days, newest first; 0 where there was none."""
+    """Spend in the same hour of the last 14 days, newest first; 0 for none."""
     busy: float
-    """An hour of its busiest, or of the org's around it; see `queries.BUSY_HOURS`."""
+    """Spend of a busy hour of the key or of its org; see `queries.BUSY_HOURS`."""
     history_days: int = 28
-    """Days with spend, of the last 28, of the org around it, or of the platform for what belongs to no org."""
+    """Days with spend, of the last 28, of the key's org; of the platform for a key without org."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Everything a decision depends on."""
+    """All inputs of an evaluation."""
 
     at: datetime
     spend: Mapping[Key, Spend]
     baselines: Mapping[Key, Baseline] = field(default_factory=dict)
-    """Of every org and feature, and of users who spend enough to be looked at."""
+    """Of every org and feature, and of users with significant spend."""
     budgets: Sequence[Budget] = ()
     rates: Mapping[str, Decimal] = field(default_factory=dict)
-    """Currency → units of it for one USD, in force at `at`."""
+    """Currency → units per USD, in force at `at`."""
     zones: Mapping[str, ZoneInfo] = field(default_factory=dict)
-    """Org → its clock; an org that is missing lives by UTC."""
+    """Org → time zone; UTC if missing."""
 
     def month(self, key: Key) -> tuple[datetime, datetime]:
-        """The calendar month around `at` for `key`: its start, and the start of the next, UTC."""
+        """Return the start of the calendar month of `at` for `key`, and the start of the next, UTC."""
         return calendar_month(self.at, self.zones.get(key.org_id, ZoneInfo("UTC")))
 
     def spend_of(self, key: Key) -> Spend:
-        """What `key` spent; zeros where it spent nothing."""
+        """Return the spend of `key`, by default zero."""
         return self.spend.get(key, Spend())
 
 
 def key_of(budget: Budget) -> Key:
-    """Whose spend a budget is about."""
+    """Return the key of a budget."""
     name = {"org": budget.org_id, "user": budget.user_id, "feature": budget.feature}[budget.scope]
     return Key(budget.scope, budget.org_id, name)
 
 
-def utc(moment: datetime) -> datetime:
-    """`moment` by the UTC clock."""
-    return moment.astimezone(UTC)
+def utc(at: datetime) -> datetime:
+    """Return `at` in UTC."""
+    return at.astimezone(UTC)

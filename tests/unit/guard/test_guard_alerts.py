@@ -1,4 +1,4 @@
-"""Alerts: what they say, and how often they are told."""
+"""Alerts: their content, and how often they are sent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from spendmeter_events.alert import BudgetLine, SpendAlert
 from spendmeter_stream.guard.evaluate.burn import burn_pairs
 from spendmeter_stream.guard.evaluate.findings import Finding, find
 from spendmeter_stream.guard.evaluate.thresholds import default_thresholds
-from spendmeter_stream.guard.notify.alerts import REPEAT, Memory, to_alert
+from spendmeter_stream.guard.notify.alerts import REPEAT, AlertHistory, to_alert
 from tests.support.spend import ACME, ANN, NOW, budget, reading, spend, usual
 
 PAGE = Path(__file__).parents[3] / "docs" / "alerts.md"
@@ -24,58 +24,58 @@ NEARLY = Finding(kind="budget", severity="warning", key=ACME, window="month_to_d
 USED = Finding(kind="budget", severity="critical", key=ACME, window="month_to_date", spend=Decimal(101), limit=100.0)
 
 
-def told(memory: Memory, finding: Finding, *, minutes: float) -> SpendAlert | None:
-    """What is told so many minutes after `NOW`, and remember it."""
-    alerts = memory.due([finding], at=NOW + minutes * MINUTE)
-    memory.remember(alerts)
+def send(history: AlertHistory, finding: Finding, *, minutes: float) -> SpendAlert | None:
+    """Return the alert sent so many minutes after `NOW`, and record it."""
+    alerts = history.pending([finding], at=NOW + minutes * MINUTE)
+    history.record(alerts)
     return alerts[0] if alerts else None
 
 
-def test_what_stays_true_is_told_once_an_hour_and_knows_since_when() -> None:
-    memory = Memory()
-    times = [minute for minute in range(0, 181, 5) if told(memory, SPIKE, minutes=minute)]
+def test_a_lasting_alert_repeats_hourly_and_keeps_since() -> None:
+    history = AlertHistory()
+    times = [minute for minute in range(0, 181, 5) if send(history, SPIKE, minutes=minute)]
     assert times == [0, 60, 120, 180]
-    again = told(memory, SPIKE, minutes=240)
+    again = send(history, SPIKE, minutes=240)
     assert again is not None
     assert (again.since, again.at) == (NOW, NOW + 240 * MINUTE)
 
 
-def test_what_was_over_is_told_at_once_and_as_new() -> None:
-    memory = Memory()
-    assert told(memory, SPIKE, minutes=0)
-    late = told(memory, SPIKE, minutes=300)
+def test_a_resolved_alert_is_sent_at_once_as_new() -> None:
+    history = AlertHistory()
+    assert send(history, SPIKE, minutes=0)
+    late = send(history, SPIKE, minutes=300)
     assert late is not None
     assert late.since == late.at
 
 
-def test_what_could_not_be_told_is_due_again() -> None:
-    memory = Memory()
-    assert memory.due([SPIKE], at=NOW)
-    assert memory.due([SPIKE], at=NOW + MINUTE)
+def test_an_alert_that_was_not_sent_stays_pending() -> None:
+    history = AlertHistory()
+    assert history.pending([SPIKE], at=NOW)
+    assert history.pending([SPIKE], at=NOW + MINUTE)
 
 
-def test_what_gets_worse_is_told_at_once_and_what_gets_better_is_not() -> None:
-    memory = Memory()
-    assert told(memory, NEARLY, minutes=0)
-    assert told(memory, USED, minutes=1)
-    assert told(memory, NEARLY, minutes=2) is None
+def test_a_worse_alert_is_sent_at_once_and_a_better_one_is_not() -> None:
+    history = AlertHistory()
+    assert send(history, NEARLY, minutes=0)
+    assert send(history, USED, minutes=1)
+    assert send(history, NEARLY, minutes=2) is None
 
 
-def test_a_used_up_budget_is_told_once_a_day() -> None:
-    memory = Memory()
-    times = [hour for hour in range(72) if told(memory, USED, minutes=60 * hour)]
+def test_a_used_up_budget_is_sent_once_a_day() -> None:
+    history = AlertHistory()
+    times = [hour for hour in range(72) if send(history, USED, minutes=60 * hour)]
     assert times == [0, 24, 48]
     assert REPEAT["budget"] == timedelta(days=1)
 
 
-def test_the_next_leader_reads_what_was_told_and_goes_on() -> None:
+def test_the_next_leader_restores_the_history_from_the_topic() -> None:
     """Given the records of the topic, when another worker leads, then it repeats nothing and keeps `since`."""
-    first, second = Memory(), Memory()
+    first, second = AlertHistory(), AlertHistory()
     record = to_alert(SPIKE, at=NOW, since=NOW - 60 * MINUTE).to_json()
-    first.remember([SpendAlert.model_validate_json(record)])
-    assert told(first, SPIKE, minutes=59) is None
-    assert told(second, SPIKE, minutes=59) is not None
-    alert = told(first, SPIKE, minutes=60)
+    first.record([SpendAlert.model_validate_json(record)])
+    assert send(first, SPIKE, minutes=59) is None
+    assert send(second, SPIKE, minutes=59) is not None
+    alert = send(first, SPIKE, minutes=60)
     assert alert is not None
     assert alert.since == NOW - 60 * MINUTE
 
@@ -110,7 +110,7 @@ def test_an_alert_about_a_budget_names_it() -> None:
         [budget(ACME, 8000, "INR", number=7)],
         rates={"INR": Decimal(80)},
     )
-    alerts = Memory().due(find(at, thresholds=default_thresholds()), at=NOW)
+    alerts = AlertHistory().pending(find(at, thresholds=default_thresholds()), at=NOW)
     assert [(alert.kind, alert.summary) for alert in alerts] == [
         ("spike", "org acme spent 30.00 USD in an hour in which 1.00 USD are usual"),
         ("burn", "org acme burns its budget 216.0 times too fast over 1h"),

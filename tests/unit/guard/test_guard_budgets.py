@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spendmeter_stream.guard.evaluate.burn import judge_budgets
+from spendmeter_stream.guard.evaluate.burn import evaluate_budgets
 from spendmeter_stream.guard.evaluate.findings import Finding, find
 from spendmeter_stream.guard.evaluate.thresholds import default_thresholds
 from spendmeter_stream.guard.values import Baseline, Key, Reading, Spend
@@ -22,7 +22,7 @@ def found(reading: Reading) -> list[tuple[str, str, Key]]:
 
 
 def test_use_and_burn_of_a_month_of_720_hours() -> None:
-    (state,), unknown = judge_budgets(reading({ACME: spend(1, 2, 6, 50)}, budgets=[budget(ACME, 200)]))
+    (state,), unknown = evaluate_budgets(reading({ACME: spend(1, 2, 6, 50)}, budgets=[budget(ACME, 200)]))
     assert not unknown
     assert (state.usd, state.spent, state.used) == (Decimal(200), Decimal(50), 0.25)
     # A quarter's even share is 200 / 2880, an hour's 200 / 720.
@@ -31,20 +31,20 @@ def test_use_and_burn_of_a_month_of_720_hours() -> None:
 
 def test_an_amount_in_rupees_is_judged_at_the_rate_in_force() -> None:
     rates = {"INR": Decimal(80)}
-    (state,), _ = judge_budgets(reading({ACME: spend(month=5)}, budgets=[budget(ACME, 800, "INR")], rates=rates))
+    (state,), _ = evaluate_budgets(reading({ACME: spend(month=5)}, budgets=[budget(ACME, 800, "INR")], rates=rates))
     assert (state.usd, state.used) == (Decimal(10), 0.5)
 
 
 def test_a_budget_without_a_rate_is_named_and_stops_no_other() -> None:
     budgets = [budget(ACME, 800, "INR"), budget(ANN, 1, number=2)]
-    states, unknown = judge_budgets(reading({ANN: spend(month=2)}, budgets=budgets))
+    states, unknown = evaluate_budgets(reading({ANN: spend(month=2)}, budgets=budgets))
     assert [state.key for state in states] == [ANN]
     assert unknown == [budgets[0]]
 
 
 def test_of_several_budgets_of_a_key_the_smallest_counts() -> None:
     budgets = [budget(ACME, 90, number=1), budget(ACME, 30, number=2), budget(ACME, 60, number=3)]
-    (state,), _ = judge_budgets(reading({}, budgets=budgets))
+    (state,), _ = evaluate_budgets(reading({}, budgets=budgets))
     assert state.usd == 30
 
 
@@ -53,7 +53,7 @@ def test_the_month_is_the_orgs_own() -> None:
     at = datetime(2026, 10, 31, 20, tzinfo=UTC)
     zones = {"acme": ZoneInfo("Asia/Kolkata")}
     spent = {ACME: spend(hour=1), CHAT_OF_ALL: spend(hour=1)}
-    states, _ = judge_budgets(
+    states, _ = evaluate_budgets(
         reading(spent, budgets=[budget(ACME, 720), budget(CHAT_OF_ALL, 744, number=2)], at=at, zones=zones)
     )
     assert [state.burn["1h"] for state in states] == pytest.approx([1.0, 1.0])

@@ -14,10 +14,10 @@ from tests.support.spend import ACME, ANN, CHAT, CHAT_OF_ALL, budget, reading, s
 
 
 @pytest.fixture
-def shown() -> Iterator[metrics.Shown]:
-    shown = metrics.Shown()
+def shown() -> Iterator[metrics.ExportedRows]:
+    shown = metrics.ExportedRows()
     yield shown
-    shown.hide()
+    shown.clear()
 
 
 def value(name: str, key: Key, **more: str) -> float | None:
@@ -28,13 +28,13 @@ def rows(name: str) -> int:
     return sum(len(metric.samples) for metric in REGISTRY.collect() if metric.name == name)
 
 
-def test_every_figure_has_its_row(shown: metrics.Shown) -> None:
+def test_every_figure_has_its_row(shown: metrics.ExportedRows) -> None:
     at = reading(
         {ACME: spend(1, 2, 6, 50), ANN: spend(hour=1.5), TOTAL: spend(2, 4, 8, 70)},
         {ACME: usual(0.5, busy=1.0), ANN: usual(0.0, busy=1.0)},
         [budget(ACME, 200)],
     )
-    shown.show(at, thresholds=default_thresholds())
+    shown.replace(at, thresholds=default_thresholds())
     windows = {
         window: value("spendmeter_spend_usd", ACME, window=window) for window in ("15m", "1h", "6h", "month_to_date")
     }
@@ -47,18 +47,18 @@ def test_every_figure_has_its_row(shown: metrics.Shown) -> None:
     assert value("spendmeter_spend_usd", Key("org", "", "other"), window="month_to_date") == 20
 
 
-def test_what_alerts_is_a_row_with_its_severity(shown: metrics.Shown) -> None:
+def test_what_alerts_is_a_row_with_its_severity(shown: metrics.ExportedRows) -> None:
     spent = {ACME: spend(hour=30, month=96), ANN: spend(hour=20), TOTAL: spend(hour=30)}
     new = {ANN: Baseline((), 0.0, history_days=0), ACME: usual(0.5, busy=1.0)}
     at = reading(spent, new, [budget(ACME, 100)])
-    shown.show(at, thresholds=default_thresholds())
+    shown.replace(at, thresholds=default_thresholds())
     for key, kind, severity, figure in (
         (ACME, "spike", "critical", 6 * 29.5 / 3),
         (ANN, "spike", "warning", 60),
         (ACME, "budget", "warning", 0.96),
     ):
         assert value("spendmeter_spend_finding", key, kind=kind, severity=severity) == pytest.approx(figure)
-    shown.show(reading({}), thresholds=default_thresholds())
+    shown.replace(reading({}), thresholds=default_thresholds())
     assert rows("spendmeter_spend_finding") == 0
 
 
@@ -73,8 +73,8 @@ def many(number: int) -> Reading:
     return reading(spent, dict.fromkeys(keys, usual(1.0)), [budget(key, 50) for key in keys])
 
 
-def test_the_number_of_rows_is_bounded(shown: metrics.Shown) -> None:
-    shown.show(many(5000), thresholds=default_thresholds())
+def test_the_number_of_rows_is_bounded(shown: metrics.ExportedRows) -> None:
+    shown.replace(many(5000), thresholds=default_thresholds())
     most = 3 * (metrics.MOST_BUDGETS + 2 * metrics.MOST_SPENDERS + 1)
     assert rows("spendmeter_spend_usd") <= most * 4
     assert rows("spendmeter_spend_finding") <= 2 * metrics.MOST_FINDINGS
@@ -82,28 +82,28 @@ def test_the_number_of_rows_is_bounded(shown: metrics.Shown) -> None:
         assert 0 < rows(name) <= most
 
 
-def test_who_spends_most_this_hour_is_shown_however_little_it_was_this_month(shown: metrics.Shown) -> None:
+def test_who_spends_most_this_hour_is_shown_however_little_it_was_this_month(shown: metrics.ExportedRows) -> None:
     crowd = many(500)
     thief = Key("user", "o1", "thief")
-    shown.show(reading({**crowd.spend, thief: spend(hour=90, month=90)}), thresholds=default_thresholds())
+    shown.replace(reading({**crowd.spend, thief: spend(hour=90, month=90)}), thresholds=default_thresholds())
     assert value("spendmeter_spend_usd", thief, window="1h") == 90
 
 
-def test_rows_that_are_no_more_go_and_a_worker_that_leads_no_more_shows_none(shown: metrics.Shown) -> None:
-    shown.show(reading({ACME: spend(1), CHAT: spend(1)}, budgets=[budget(ACME, 5)]), thresholds=default_thresholds())
-    shown.show(reading({CHAT: spend(2)}, budgets=[budget(CHAT, 5, "XXX")]), thresholds=default_thresholds())
+def test_rows_that_are_no_more_go_and_a_worker_that_leads_no_more_shows_none(shown: metrics.ExportedRows) -> None:
+    shown.replace(reading({ACME: spend(1), CHAT: spend(1)}, budgets=[budget(ACME, 5)]), thresholds=default_thresholds())
+    shown.replace(reading({CHAT: spend(2)}, budgets=[budget(CHAT, 5, "XXX")]), thresholds=default_thresholds())
     assert value("spendmeter_spend_usd", ACME, window="1h") is None
     assert value("spendmeter_spend_usd", CHAT, window="1h") == 2
     assert rows("spendmeter_budget_usd") == 0
     assert REGISTRY.get_sample_value("spendmeter_budgets_unevaluated") == 1
-    shown.hide()
+    shown.clear()
     assert rows("spendmeter_spend_usd") == 0
     assert REGISTRY.get_sample_value("spendmeter_budgets_unevaluated") == 0
 
 
-def test_a_feature_called_other_is_part_of_the_rest(shown: metrics.Shown) -> None:
+def test_a_feature_called_other_is_part_of_the_rest(shown: metrics.ExportedRows) -> None:
     named = Key("feature", "", "other")
-    shown.show(
+    shown.replace(
         reading({named: spend(3), CHAT_OF_ALL: spend(1), TOTAL: spend(5)}, budgets=[budget(named, 9)]),
         thresholds=default_thresholds(),
     )

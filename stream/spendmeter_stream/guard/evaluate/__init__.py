@@ -1,1 +1,1 @@
-"""Decide which spend is unusual or over budget. Pure."""
+"""Evaluate spend against budgets and usual spend. Pure."""

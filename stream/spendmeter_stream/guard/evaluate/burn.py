@@ -1,4 +1,4 @@
-"""Budgets against spend: how much of the month's is used, and how fast. Pure."""
+"""Evaluate budgets: the used share of the month, and the burn rate. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HOURS: Final[Mapping[Window, float]] = {"15m": 0.25, "1h": 1.0, "6h": 6.0}
 
 @dataclass(frozen=True, slots=True)
 class BurnPair:
-    """A burn is an alert where both windows are above `ratio`: the short one ends it soon after the spend does."""
+    """Two windows that must both exceed `ratio`. The short one resolves the alert soon after the spend stops."""
 
     long: Window
     short: Window
@@ -26,42 +26,42 @@ class BurnPair:
 
 
 def burn_pairs(limits: ScopeThresholds) -> tuple[BurnPair, ...]:
-    """What is too fast for a budget with these `limits`, the worst first."""
+    """Return the burn pairs of `limits`, most severe first."""
     return BurnPair("1h", "15m", limits.burn_fast, "critical"), BurnPair("6h", "1h", limits.burn_slow, "warning")
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetState:
-    """One budget and what became of it by now."""
+    """State of one budget."""
 
     budget: Budget
     key: Key
     usd: Decimal
-    """The month's amount, in USD at the rate in force."""
+    """Amount of the month, in USD at the rate in force."""
     spent: Decimal
-    """USD of the month to date."""
+    """Spend of the month to date, USD."""
     used: float
     """spent ÷ usd."""
     burn: Mapping[Window, float]
-    """Spend of the window ÷ the even share of it; 1 uses the budget up exactly at the month's end."""
+    """Spend of the window ÷ the budget's even share of it; 1 uses up the budget exactly at the end of the month."""
 
 
-def judge_budgets(reading: Reading) -> tuple[list[BudgetState], list[Budget]]:
-    """The state of every budget, and the budgets that cannot be judged: their currency has no rate.
+def evaluate_budgets(reading: Reading) -> tuple[list[BudgetState], list[Budget]]:
+    """Return the state of every budget, and the unevaluated budgets, whose currency has no rate.
 
-    Of several budgets about the same key the smallest counts.
+    The smallest of several budgets of one key counts.
     """
     states: dict[Key, BudgetState] = {}
-    unknown: list[Budget] = []
+    unevaluated: list[Budget] = []
     for budget in reading.budgets:
         rate = Decimal(1) if budget.currency == "USD" else reading.rates.get(budget.currency)
         if rate is None:
-            unknown.append(budget)
+            unevaluated.append(budget)
         elif budget.amount > 0:
             state = _state(reading, budget, budget.amount / rate)
             if state.key not in states or state.usd < states[state.key].usd:
                 states[state.key] = state
-    return list(states.values()), unknown
+    return list(states.values()), unevaluated
 
 
 def _state(reading: Reading, budget: Budget, usd: Decimal) -> BudgetState:

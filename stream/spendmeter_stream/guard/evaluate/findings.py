@@ -1,7 +1,7 @@
-"""What in a reading deserves an alert, worst first. Pure: the same reading gives the same findings.
+"""Find spend that raises an alert, most severe first. Pure: the same reading gives the same findings.
 
-Everything that alerts comes from here: the topic, the webhook, and through `spendmeter_spend_finding` the rules of
-Prometheus and Grafana, which have no formula and no threshold of their own.
+All alerts derive from these findings: topic, webhook and, through `spendmeter_spend_finding`, the rules of Prometheus
+and Grafana, which have no formula or threshold of their own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from spendmeter_events.alert import AlertKind, AlertSeverity
-from spendmeter_stream.guard.evaluate.burn import BudgetState, burn_pairs, judge_budgets
+from spendmeter_stream.guard.evaluate.burn import BudgetState, burn_pairs, evaluate_budgets
 from spendmeter_stream.guard.evaluate.spike import expected, score, threshold
 from spendmeter_stream.guard.evaluate.thresholds import ScopeThresholds, Thresholds
 from spendmeter_stream.guard.values import TOTAL, Key, Reading, Window
@@ -19,7 +19,7 @@ from spendmeter_stream.guard.values import TOTAL, Key, Reading, Window
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One alert about one key. Amounts are USD."""
+    """One condition of one key that raises an alert. Amounts are USD."""
 
     kind: AlertKind
     severity: AlertSeverity
@@ -34,15 +34,15 @@ class Finding:
 
     @property
     def value(self) -> float:
-        """How far the limit was passed: a spike's score, a burn's ratio, the used share of a budget."""
+        """Score of a spike, ratio of a burn, or used share of a budget."""
         if self.kind == "budget":
             return self.budget.used if self.budget else 0.0
         return (self.score if self.kind == "spike" else self.burn) or 0.0
 
 
 def find(reading: Reading, *, thresholds: Thresholds) -> list[Finding]:
-    """Everything that is wrong at `reading.at`, at most one finding for each kind and key."""
-    states, _ = judge_budgets(reading)
+    """Return the findings at `reading.at`, at most one per kind and key."""
+    states, _ = evaluate_budgets(reading)
     return [
         *_spikes(reading, thresholds),
         *_burns(states, reading, thresholds),
@@ -51,14 +51,14 @@ def find(reading: Reading, *, thresholds: Thresholds) -> list[Finding]:
 
 
 def spike_scores(reading: Reading, *, thresholds: Thresholds) -> dict[Key, float]:
-    """The score of every key that has a baseline."""
+    """Return the score of every key with a baseline."""
     return {key: _score(key, reading, thresholds, _floor(key, reading, thresholds)) for key in reading.baselines}
 
 
 def _floor(key: Key, reading: Reading, thresholds: Thresholds) -> float:
-    """USD above the usual below which nothing is a spike: a sum, or a share of what the platform spends in the hour.
+    """Return the USD above the usual below which nothing is a spike: an amount, or a share of the platform's hour.
 
-    The share lets a platform of any size, and one without any past, work without an alert for each of its users.
+    The share prevents alerts for every user of a large platform, or of one without history.
     """
     limits = thresholds.of(key.scope)
     return max(limits.floor_usd, limits.floor_share * float(reading.spend_of(TOTAL).hour))
@@ -74,12 +74,12 @@ def _spikes(reading: Reading, thresholds: Thresholds) -> Iterator[Finding]:
     high = {key: value for key, value in scores.items() if value > thresholds.of(key.scope).spike_score}
     in_an_org = {key.name for key in high if key.scope == "feature" and key.org_id}
     for key, value in high.items():
-        # Over all orgs it is the same feature's spike once more.
+        # The feature over all orgs would repeat the alert of the feature in one org.
         if key.scope != "feature" or key.org_id or key.name not in in_an_org:
             baseline, limits = reading.baselines[key], thresholds.of(key.scope)
             yield Finding(
                 kind="spike",
-                # Without a past nobody knows what is usual: that wakes nobody.
+                # Without history nothing is usual yet, so the spike only warns.
                 severity="critical" if baseline.history_days >= limits.history_days else "warning",
                 key=key,
                 window="1h",
@@ -111,7 +111,7 @@ def _burns(states: Sequence[BudgetState], reading: Reading, thresholds: Threshol
 
 
 def _unusual(key: Key, reading: Reading, thresholds: Thresholds, limits: ScopeThresholds) -> bool:
-    """A budget is somebody's own amount: a large platform around it must not hide that it burns."""
+    """Return whether the score exceeds `burn_score`, without the platform's share, which would hide small budgets."""
     return key in reading.baselines and _score(key, reading, thresholds, limits.floor_usd) > limits.burn_score
 
 
@@ -132,7 +132,7 @@ def _budgets(states: Sequence[BudgetState], thresholds: Thresholds) -> Iterator[
 
 
 def by_severity(findings: Sequence[Finding]) -> Mapping[AlertSeverity, list[Finding]]:
-    """The findings of each severity, those that spend most first."""
+    """Return the findings of each severity, largest spend first."""
     ordered = sorted(findings, key=lambda finding: finding.spend, reverse=True)
     return {
         "critical": [finding for finding in ordered if finding.severity == "critical"],

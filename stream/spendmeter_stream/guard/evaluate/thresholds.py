@@ -1,4 +1,4 @@
-"""What the guard treats as too much, by scope: read from a file, `thresholds.toml` beside this module by default."""
+"""Load the guard's thresholds by scope, by default from the packaged `thresholds.toml`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _PACKAGED: Final = Path(__file__).parent / "thresholds.toml"
 
 
 class ThresholdsError(StreamError):
-    """The file of thresholds cannot be used; the message names every fault."""
+    """The thresholds file is invalid; the message lists every fault."""
 
 
 class ScopeThresholds(BaseModel):
-    """The figures of one scope; `thresholds.toml` explains each."""
+    """Thresholds of one scope; `thresholds.toml` describes each."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,7 +41,7 @@ class ScopeThresholds(BaseModel):
 
 
 class Thresholds(BaseModel):
-    """The figures of every scope."""
+    """Thresholds of every scope."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,7 +50,7 @@ class Thresholds(BaseModel):
     user: ScopeThresholds
 
     def of(self, scope: BudgetScope) -> ScopeThresholds:
-        """The figures of `scope`."""
+        """Return the thresholds of `scope`."""
         found: ScopeThresholds = getattr(self, scope)
         return found
 
@@ -58,7 +58,7 @@ class Thresholds(BaseModel):
 def load_thresholds(path: Path | None = None) -> Thresholds:
     """Read `path`, or the packaged file.
 
-    :raises ThresholdsError: the file cannot be read, or a figure is missing, unknown or out of range.
+    :raises ThresholdsError: the file cannot be read, or a threshold is missing, unknown or out of range.
     """
     try:
         return Thresholds(**tomllib.loads((path or _PACKAGED).read_text(encoding="utf-8")))
@@ -72,5 +72,5 @@ def load_thresholds(path: Path | None = None) -> Thresholds:
 
 @cache
 def default_thresholds() -> Thresholds:
-    """The packaged figures."""
+    """Return the packaged thresholds."""
     return load_thresholds()

@@ -1,1 +1,1 @@
-"""Send alerts once: topic, webhook, and the history of what was sent."""
+"""Send each alert once: topic, webhook, and the history of sent alerts."""

@@ -1,4 +1,4 @@
-"""The topic of alerts: written by the leader, and read by the next one to know what was told."""
+"""The alert topic: written by the leader, and read by the next leader to restore the alert history."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from spendmeter_events.topics import ALERTS
 from spendmeter_stream.kafka.batches import open_reader, readable_end
 from spendmeter_stream.poison import fault_of, skip
 
-_REMEMBERED: Final = 5000
-"""Records, from the end: more than a bad day has."""
+_HISTORY_RECORDS: Final = 5000
+"""Records read from the end: more than a bad day has."""
 _POLL_MS: Final = 1000
 
 
 class AlertTopic:
-    """A producer that starts when it is needed, so that a broker that is away does not hold a worker's start."""
+    """Publish and read alerts. The producer starts at first use, so an unreachable broker delays no worker start."""
 
     def __init__(self, *, client_options: dict[str, Any]) -> None:
         self._options = client_options
         self._producer: AIOKafkaProducer | None = None
 
     async def publish(self, alerts: Sequence[SpendAlert]) -> None:
-        """Returns when the broker has them all. Raises `KafkaError`; to publish again is harmless."""
+        """Publish `alerts` and await every acknowledgement. Raises `KafkaError`; a retry is harmless."""
         if self._producer is None:
             producer = AIOKafkaProducer(**self._options, acks="all")
             await producer.start()
@@ -35,13 +35,13 @@ class AlertTopic:
             await self._producer.send_and_wait(ALERTS, alert.to_json(), key=alert.record_key, partition=0)
 
     async def close(self) -> None:
-        """Leave the broker."""
+        """Close the producer."""
         if self._producer is not None:
             await self._producer.stop()
             self._producer = None
 
     async def newest(self) -> list[SpendAlert]:
-        """The last alerts that were told, in order. Raises `KafkaError`."""
+        """Return the newest sent alerts in order. Raises `KafkaError`."""
         partition = TopicPartition(ALERTS, 0)
         consumer = open_reader(client_options=self._options, group_id=None, auto_offset_reset="earliest")
         await consumer.start()
@@ -61,9 +61,9 @@ async def _read(consumer: AIOKafkaConsumer, partition: TopicPartition) -> list[S
         end = readable_end(consumer, partition)
         if end is None:
             continue
-        if not moved and end > _REMEMBERED:
+        if not moved and end > _HISTORY_RECORDS:
             moved = True
-            consumer.seek(partition, end - _REMEMBERED)
+            consumer.seek(partition, end - _HISTORY_RECORDS)
             continue
         found += [alert for record in batch.get(partition, []) if (alert := _parse(record))]
         if await consumer.position(partition) >= end:

@@ -1,4 +1,4 @@
-"""Findings into alerts, each at most once in so long. Pure, but for the memory."""
+"""Turn findings into alerts and rate-limit their repeats. Pure except for `AlertHistory`."""
 
 from __future__ import annotations
 
@@ -16,56 +16,56 @@ from spendmeter_stream.guard.values import Key
 REPEAT: Final[Mapping[AlertKind, timedelta]] = {
     "spike": timedelta(hours=1),
     "burn": timedelta(hours=1),
-    # A budget that is used up stays so until the month ends.
+    # A used-up budget stays used up until the month ends.
     "budget": timedelta(days=1),
 }
 _GAP: Final = timedelta(minutes=30)
-"""So long after its repeat was due, an alert that was not told again is over, and the next one is new."""
+"""Time after a pending repeat from which an alert is resolved, and the next one is new."""
 _MICRO: Final = Decimal("0.000001")
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _Sent:
     at: datetime
     since: datetime
     severity: AlertSeverity
 
 
-class Memory:
-    """What was told already. It is filled from the topic, so that the next leader goes on where the last one ended."""
+class AlertHistory:
+    """Sent alerts. A new leader fills it from the topic, so that it repeats nothing."""
 
     def __init__(self) -> None:
-        self._told: dict[str, _Told] = {}
+        self._sent: dict[str, _Sent] = {}
 
-    def remember(self, alerts: Iterable[SpendAlert]) -> None:
-        """`alerts` were told, in this order."""
+    def record(self, alerts: Iterable[SpendAlert]) -> None:
+        """Record sent alerts, in order."""
         for alert in alerts:
-            self._told[alert.fingerprint] = _Told(alert.at, alert.since, alert.severity)
+            self._sent[alert.fingerprint] = _Sent(alert.at, alert.since, alert.severity)
 
-    def due(self, findings: Sequence[Finding], *, at: datetime) -> list[SpendAlert]:
-        """The alerts to tell now: new ones, worse ones, and those whose last word is long enough ago.
+    def pending(self, findings: Sequence[Finding], *, at: datetime) -> list[SpendAlert]:
+        """Return the alerts to send now: new ones, worse ones, and repeats after `REPEAT`.
 
-        Asking changes nothing: what could not be told is due again.
+        The call records nothing: an alert that could not be sent stays pending.
         """
-        self._forget(at)
+        self._expire(at)
         return [alert for finding in findings if (alert := self._alert(finding, at))]
 
     def _alert(self, finding: Finding, at: datetime) -> SpendAlert | None:
         key = finding.key
-        told = self._told.get(fingerprint(finding.kind, key.scope, key.org_id, key.name))
-        worse = told is not None and (told.severity, finding.severity) == ("warning", "critical")
-        if told is not None and not worse and at - told.at < REPEAT[finding.kind]:
+        sent = self._sent.get(fingerprint(finding.kind, key.scope, key.org_id, key.name))
+        worse = sent is not None and (sent.severity, finding.severity) == ("warning", "critical")
+        if sent is not None and not worse and at - sent.at < REPEAT[finding.kind]:
             return None
-        lasting = told is not None and at - told.at < REPEAT[finding.kind] + _GAP
-        return to_alert(finding, at=at, since=told.since if told is not None and lasting else at)
+        ongoing = sent is not None and at - sent.at < REPEAT[finding.kind] + _GAP
+        return to_alert(finding, at=at, since=sent.since if sent is not None and ongoing else at)
 
-    def _forget(self, at: datetime) -> None:
+    def _expire(self, at: datetime) -> None:
         limit = at - max(REPEAT.values()) - _GAP
-        self._told = {key: told for key, told in self._told.items() if told.at >= limit}
+        self._sent = {key: sent for key, sent in self._sent.items() if sent.at >= limit}
 
 
 def to_alert(finding: Finding, *, at: datetime, since: datetime) -> SpendAlert:
-    """The record that tells of `finding`."""
+    """Return the alert record of `finding`."""
     key = finding.key
     name = fingerprint(finding.kind, key.scope, key.org_id, key.name)
     return SpendAlert(
@@ -90,19 +90,19 @@ def to_alert(finding: Finding, *, at: datetime, since: datetime) -> SpendAlert:
 
 
 def summary(finding: Finding) -> str:
-    """One line for people."""
-    who = describe(finding.key)
+    """Return a one-line summary for people."""
+    spender = describe(finding.key)
     if finding.kind == "spike":
         usual = finding.expected or 0.0
-        return f"{who} spent {finding.spend:.2f} USD in an hour in which {usual:.2f} USD are usual"
+        return f"{spender} spent {finding.spend:.2f} USD in an hour in which {usual:.2f} USD are usual"
     if finding.kind == "burn":
-        return f"{who} burns its budget {finding.burn or 0:.1f} times too fast over {finding.window}"
+        return f"{spender} burns its budget {finding.burn or 0:.1f} times too fast over {finding.window}"
     used = finding.budget.used if finding.budget else 0.0
-    return f"{who} has used {used:.0%} of this month's budget"
+    return f"{spender} has used {used:.0%} of this month's budget"
 
 
 def describe(key: Key) -> str:
-    """`key` in words."""
+    """Return `key` as text for people."""
     if key.scope == "org" or not key.org_id:
         return f"{key.scope} {key.name}"
     return f"{key.scope} {key.name} of {key.org_id}"

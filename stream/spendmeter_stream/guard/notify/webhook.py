@@ -1,6 +1,6 @@
-"""Alerts to an HTTP endpoint: signed, retried, and out of everybody's way. docs/alerts.md shows how to check one.
+"""Post alerts to an HTTP endpoint: signed, retried, in the background. docs/alerts.md shows how to verify one.
 
-Alerts wait in a bounded queue; a dead endpoint costs the oldest of them, and never a moment of anything else.
+Alerts wait in a bounded queue. If the endpoint is down, the oldest are dropped, and nothing else is delayed.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ _TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 
 
 class RefusedError(Exception):
-    """The endpoint answered, and not with success."""
+    """The endpoint answered with a status other than 2xx."""
 
 
 def sign(body: bytes, *, secret: str, timestamp: int) -> str:
-    """The signature header: `t=<Unix seconds>,v1=<hex HMAC-SHA256 of "<t>.<body>">`.
+    """Return the signature header: `t=<Unix seconds>,v1=<hex HMAC-SHA256 of "<t>.<body>">`.
 
-    The time is signed too, so that a caught request cannot be sent again later.
+    The timestamp is signed as well, so that a captured request cannot be replayed later.
     """
     digest = hmac.new(secret.encode(), b"%d." % timestamp + body, hashlib.sha256).hexdigest()
     return f"t={timestamp},v1={digest}"
 
 
 class Webhook:
-    """Posts alerts in order, one at a time."""
+    """Post alerts in order, one at a time."""
 
     def __init__(self, *, url: str, secret: str, pause: float = 1.0) -> None:
-        """`pause`: seconds, at most, before the second attempt; they double from one attempt to the next."""
+        """:param pause: maximum seconds before the second attempt; doubles with each attempt."""
         self._url = url
         self._secret = secret
         self._pause = pause
@@ -54,7 +54,7 @@ class Webhook:
         self._more = asyncio.Event()
 
     def put(self, alerts: Iterable[SpendAlert]) -> None:
-        """Deliver `alerts` when their turn comes."""
+        """Queue `alerts` for delivery."""
         for alert in alerts:
             if len(self._waiting) >= _WAITING:
                 self._waiting.popleft()
@@ -84,8 +84,10 @@ class Webhook:
         try:
             await retrying(once)
         except Exception as error:
-            # Whatever it is, the next alert deserves its own attempts. The URL may carry a token: it is not logged.
-            log.warning("alert %s was not delivered: %s %s", alert.alert_id, type(error).__name__, _said(error))
+            # Any error: the next alert gets its own attempts. The URL may contain a token, so it is not logged.
+            log.warning(
+                "alert %s not delivered to the webhook: %s %s", alert.alert_id, type(error).__name__, _detail(error)
+            )
             metrics.WEBHOOKS.labels("failed").inc()
         else:
             metrics.WEBHOOKS.labels("delivered").inc()
@@ -95,11 +97,11 @@ class Webhook:
         headers = {"Content-Type": "application/json", ALERT_ID: str(alert.alert_id)}
         if self._secret:
             headers[SIGNATURE] = sign(body, secret=self._secret, timestamp=int(time.time()))
-        # A redirect could lead anywhere, with the alert and its signature.
+        # A redirect could send the alert and its signature to another host.
         async with client.post(self._url, data=body, headers=headers, allow_redirects=False) as answer:
             if not 200 <= answer.status < 300:
                 raise RefusedError(f"status {answer.status}")
 
 
-def _said(error: Exception) -> str:
+def _detail(error: Exception) -> str:
     return str(error) if isinstance(error, RefusedError) else ""

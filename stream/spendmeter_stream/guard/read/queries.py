@@ -1,6 +1,6 @@
-"""The guard's statements, in `sql/`: USD without calls on an org's own keys, every value bound.
+"""The guard's SQL, in `sql/`: USD without calls on an org's own keys, every value bound.
 
-Nothing after `now` counts, so that the past can be judged as it was. Rows begin with a scope ('org', 'user',
+Events after `now` do not count, so that past times can be evaluated. Rows begin with a scope ('org', 'user',
 'feature', 'all'), an org and a name.
 """
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final
 
 SAME_HOURS: Final = 14
-"""Days that tell what is usual at an hour."""
+"""Days that define the usual spend of an hour."""
 BUSY_DAYS: Final = 28
-"""Whole days that tell what is busy: longer than any holiday, which would make the first day after it look mad."""
+"""Whole days that define a busy hour: longer than any holiday, after which a normal day would look like a spike."""
 BUSY_RANK: Final = 3
-"""The third busiest hour is the measure, so that one incident, or two, do not raise it."""
+"""The third busiest hour counts, so that one or two incidents do not raise it."""
 
 _FOLDER: Final = Path(__file__).parent / "sql"
 

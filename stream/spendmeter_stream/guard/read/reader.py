@@ -1,4 +1,4 @@
-"""Reads what the guard needs from the store, as of a moment. What is usual is kept for a quarter of an hour."""
+"""Read the guard's inputs from the store as of a time. Baselines are cached for a quarter of an hour."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Hours = dict[Key, list[float]]
 
 
 class Reader:
-    """One session with the store, and the baselines of this quarter of an hour."""
+    """Read spend, budgets and rates; cache the baselines of the current quarter of an hour."""
 
     def __init__(self, *, session: Session, floor: float) -> None:
         self._session = session
@@ -33,7 +33,7 @@ class Reader:
         self._users: dict[Key, Baseline] = {}
 
     async def read(self, now: datetime) -> Reading:
-        """Everything a decision at `now` depends on. Raises `StoreError`."""
+        """Return all inputs of an evaluation at `now`. Raises `StoreError`."""
         now = now.astimezone(UTC)
         budgets = await list_budgets(self._session)
         zones = await org_zones(self._session)
@@ -51,14 +51,14 @@ class Reader:
     async def _baselines(self, now: datetime, spend: Mapping[Key, Spend]) -> dict[Key, Baseline]:
         await self._refresh(now)
         keys = {key for key in spend if key.scope != "user" and key != TOTAL} | self._hours.keys()
-        found = {key: Baseline(self._same_hours(key), self._busy_of_key(key), self._days_around(key)) for key in keys}
-        # Below half the floor no score of a person matters, and there are many people.
+        found = {key: Baseline(self._same_hours(key), self._busy_of_key(key), self._org_days(key)) for key in keys}
+        # Users are many, and below half the floor no user's score can raise an alert.
         users = [key for key, spent in spend.items() if key.scope == "user" and float(spent.hour) * 2 > self._floor]
-        await self._look_at_users([key for key in users if key not in self._users], now)
+        await self._read_users([key for key in users if key not in self._users], now)
         return found | {key: self._users[key] for key in users}
 
     async def _refresh(self, now: datetime) -> None:
-        """Once a quarter what is usual and what is busy; no longer, for the past may be imported at any time."""
+        """Refresh the baselines once a quarter of an hour, not less often: past events may be imported at any time."""
         quarter = quarter_end(now)
         if self._hours_of == quarter:
             return
@@ -70,7 +70,7 @@ class Reader:
         self._hours, self._users = _by_day(hours.result_rows), {}
         self._hours_of = quarter
 
-    async def _look_at_users(self, users: Sequence[Key], now: datetime) -> None:
+    async def _read_users(self, users: Sequence[Key], now: datetime) -> None:
         if not users:
             return
         quarter = quarter_end(now)
@@ -83,26 +83,26 @@ class Reader:
         for key in users:
             own = float(busy[key][0]) if key in busy else 0.0
             same = tuple(found.get(key, [0.0] * queries.SAME_HOURS))
-            self._users[key] = Baseline(same, max(own, self._busy_of_key(key)), self._days_around(key))
+            self._users[key] = Baseline(same, max(own, self._busy_of_key(key)), self._org_days(key))
 
     def _same_hours(self, key: Key) -> tuple[float, ...]:
         return tuple(self._hours.get(key, [0.0] * queries.SAME_HOURS))
 
-    def _days_around(self, key: Key) -> int:
-        """How many days the org of `key` has a past of; the platform, for a feature of no org."""
+    def _org_days(self, key: Key) -> int:
+        """Return the days with spend of the key's org; of the platform for a key without org."""
         return self._days.get(Key("org", key.org_id, key.org_id) if key.org_id else TOTAL, 0)
 
     def _busy_of_key(self, key: Key) -> float:
-        """The key's own, or its surroundings' if that is more; the platform's for an org that has no past."""
-        everyone = self._busy.get(TOTAL, 0.0)
+        """Return the larger busy hour of the key and its org; the platform's if the org has no history."""
+        platform = self._busy.get(TOTAL, 0.0)
         if not key.org_id:
-            return max(self._busy.get(key, 0.0), everyone)
+            return max(self._busy.get(key, 0.0), platform)
         org = self._busy.get(Key("org", key.org_id, key.org_id), 0.0)
-        return max(self._busy.get(key, 0.0), org or everyone)
+        return max(self._busy.get(key, 0.0), org or platform)
 
 
 def _by_day(rows: Iterable[Sequence[Any]]) -> Hours:
-    """Rows of (scope, org_id, name, days ago, USD) → key → USD by days ago, from 1 on."""
+    """Map rows of (scope, org_id, name, days ago, USD) to key → USD by days ago, from 1 on."""
     found: Hours = {}
     for scope, org_id, name, days_ago, cost in rows:
         hours = found.setdefault(to_key(scope, org_id, name), [0.0] * queries.SAME_HOURS)
@@ -115,7 +115,7 @@ def _end(quarter: datetime) -> int:
 
 
 def _hours(quarter: datetime) -> list[datetime]:
-    """The whole hours that the hour before `quarter` touches on each of the days before: the sorting key."""
+    """Return the whole hours (the sorting key) that overlap the hour before `quarter`, on each previous day."""
     top = quarter.replace(minute=0)
-    touched = [top - timedelta(hours=1)] + ([top] if quarter.minute else [])
-    return [hour - timedelta(days=day) for day in range(1, queries.SAME_HOURS + 1) for hour in touched]
+    overlapping = [top - timedelta(hours=1)] + ([top] if quarter.minute else [])
+    return [hour - timedelta(days=day) for day in range(1, queries.SAME_HOURS + 1) for hour in overlapping]

@@ -1,7 +1,7 @@
-"""What everybody spent in the windows that end now. What is over is read once a quarter of an hour, the rest each time.
+"""Read the spend of the windows that end now. Closed parts are cached for a quarter of an hour.
 
-So one look reads an hour or two of raw events, and not six, nor the month. What arrives more than an hour late counts
-from the next quarter on.
+A run therefore reads one or two hours of raw events instead of six hours or a month. Events that arrive more than an
+hour late count from the next quarter on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from spendmeter_stream.guard.read.rows import QUARTER, quarter_end, rows_by_key
 from spendmeter_stream.guard.values import Key, Spend
 
 _MOST: Final = 2000
-"""Rows of one scope that are read beyond those with a budget. Whoever is left out spends less than all of them."""
+"""Maximum rows per scope besides those with a budget, by spend."""
 _HOUR: Final = timedelta(hours=1)
 _NOTHING: Final = (Decimal(0),) * 4
 _UTC: Final = ZoneInfo("UTC")
@@ -28,12 +28,12 @@ _UTC: Final = ZoneInfo("UTC")
 
 @dataclass(frozen=True, slots=True)
 class _Edges:
-    """What is over: the part of the six hours, and the part of the month, that no `now` of this quarter ends."""
+    """Edges of the closed parts of the six hours and of the month, the same for every `now` of a quarter."""
 
-    known_from: datetime
-    known_to: datetime
+    closed_from: datetime
+    closed_to: datetime
     current: datetime
-    """The month is known until here. No month begins later, so what follows is of every org's current month."""
+    """End of the closed part of the month. No month begins later, so later spend is in every org's current month."""
 
     @classmethod
     def of(cls, now: datetime, months: Iterable[datetime]) -> _Edges:
@@ -43,64 +43,64 @@ class _Edges:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """Spend between the edges, and for which question it was read."""
+class _Closed:
+    """Spend of the closed parts, and the cache key it was read for."""
 
-    question: tuple[Any, ...]
+    cache_key: tuple[Any, ...]
     hours: Mapping[Key, tuple[Any, ...]]
     months: Mapping[Key, tuple[Any, ...]]
 
 
 class Spending:
-    """One session with the store, and what is over as of this quarter of an hour."""
+    """Read spend, and cache the closed parts of this quarter of an hour."""
 
     def __init__(self, *, session: Session) -> None:
         self._session = session
-        self._known: _Known | None = None
+        self._closed: _Closed | None = None
 
     async def read(
         self, now: datetime, *, budgets: Sequence[Budget], zones: Mapping[str, ZoneInfo]
     ) -> dict[Key, Spend]:
-        """The spend of every key that has any; `now` is UTC. Raises `StoreError`."""
+        """Return the spend of every key with spend; `now` is UTC. Raises `StoreError`."""
         starts = {zone.key: calendar_month(now, zone)[0] for zone in {*zones.values(), _UTC}}
         edges = _Edges.of(now, starts.values())
         most = _MOST + len(budgets)
-        # A budget or a zone that is new or changed may ask for other rows: it does not wait for the next quarter.
-        question = (edges, zones, [budget.budget_id for budget in budgets])
-        if self._known is None or self._known.question != question:
-            self._known = await self._over(question, edges, {**_months(starts, edges.current), "most": most})
+        # New or changed budgets and zones change the rows to read: apply them at once, not in the next quarter.
+        cache_key = (edges, zones, [budget.budget_id for budget in budgets])
+        if self._closed is None or self._closed.cache_key != cache_key:
+            self._closed = await self._read_closed(cache_key, edges, {**_months(starts, edges.current), "most": most})
         windows = {
             "six_hours": now - 6 * _HOUR,
-            "known_from": edges.known_from,
-            "known_to": edges.known_to,
+            "closed_from": edges.closed_from,
+            "closed_to": edges.closed_to,
             "hour": now - _HOUR,
             "quarter": now - QUARTER,
             "current": edges.current,
             "now": now,
         }
         recent = await rows_by_key(self._session, queries.RECENT, {**windows, "most": most})
-        keys = recent.keys() | self._known.hours.keys() | self._known.months.keys()
-        return {key: _spend(key, self._known, recent) for key in keys}
+        keys = recent.keys() | self._closed.hours.keys() | self._closed.months.keys()
+        return {key: _spend(key, self._closed, recent) for key in keys}
 
-    async def _over(self, question: tuple[Any, ...], edges: _Edges, months: Mapping[str, Any]) -> _Known:
-        never = dict.fromkeys(("hour", "quarter", "current", "now"), edges.known_to)
-        # The same statement as for what is not over, with nothing that is known already.
-        span = {"six_hours": edges.known_from, **dict.fromkeys(("known_from", "known_to"), edges.known_from)}
+    async def _read_closed(self, cache_key: tuple[Any, ...], edges: _Edges, months: Mapping[str, Any]) -> _Closed:
+        never = dict.fromkeys(("hour", "quarter", "current", "now"), edges.closed_to)
+        # The same query as for the open part, with an empty closed part.
+        span = {"six_hours": edges.closed_from, **dict.fromkeys(("closed_from", "closed_to"), edges.closed_from)}
         hours = await rows_by_key(self._session, queries.RECENT, {**never, **span, "most": months["most"]})
         orgs = await rows_by_key(self._session, queries.MONTH, months)
         users = await rows_by_key(self._session, queries.MONTH_OF_USERS, months)
-        return _Known(question, hours, {**orgs, **users})
+        return _Closed(cache_key, hours, {**orgs, **users})
 
 
-def _spend(key: Key, known: _Known, recent: Mapping[Key, tuple[Any, ...]]) -> Spend:
+def _spend(key: Key, closed: _Closed, recent: Mapping[Key, tuple[Any, ...]]) -> Spend:
     quarter, hour, six_hours, current = recent.get(key, _NOTHING)
-    over = known.hours.get(key, _NOTHING)[2]
-    return Spend(quarter, hour, over + six_hours, known.months.get(key, _NOTHING)[0] + current)
+    closed_hours = closed.hours.get(key, _NOTHING)[2]
+    return Spend(quarter, hour, closed_hours + six_hours, closed.months.get(key, _NOTHING)[0] + current)
 
 
 def _months(starts: Mapping[str, datetime], until: datetime) -> dict[str, Any]:
-    """When the current month began by each zone, and the UTC days until `until` that no daily rollup can answer for."""
-    edges = sorted({datetime.combine(moment.date(), time.min, UTC) for moment in (*starts.values(), until)})
+    """Return the current month's start by zone, and the UTC days up to `until` that daily rollups cannot answer."""
+    edges = sorted({datetime.combine(start.date(), time.min, UTC) for start in (*starts.values(), until)})
     return {
         "zones": list(starts),
         "starts": list(starts.values()),

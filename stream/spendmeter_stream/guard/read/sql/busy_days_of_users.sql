@@ -1,4 +1,4 @@
--- The same for some people, by days: no rollup keeps their hours, and people spend in few of them.
+-- Busy days of some users: no rollup has their hours, and users spend in few hours of a day.
 SELECT
     'user' AS scope,
     org_id,

@@ -1,5 +1,5 @@
--- The hour (by the UTC clock) of rank `rank` among the dearest of the `days` whole UTC days before `today`, and on how
--- many of these days there was spend.
+-- The UTC hour with the `rank`-highest spend in the `days` whole UTC days before `today`, and the number of these days
+-- with spend.
 SELECT
     scope,
     org_id,

@@ -1,6 +1,6 @@
--- Spend of the calendar month until `current` (a quarter's edge): by the clock of each org, and by UTC over all orgs. A
--- month begins in the middle of a UTC day: whole days come from the daily rollup, the days of `edges` (where a month
--- begins, and today) from quarters.
+-- Spend of the calendar month until `current` (a quarter's edge): in the time zone of each org, and in UTC over all orgs.
+-- A month may begin within a UTC day: whole days come from the daily rollup, the days of `edges` (starts of a month, and
+-- today) from quarters.
 SELECT
     multiIf(grouping(org_id) = 0 AND grouping(feature) = 0, 'feature', grouping(org_id) = 0, 'org',
         grouping(feature) = 0, 'feature', 'all') AS scope,

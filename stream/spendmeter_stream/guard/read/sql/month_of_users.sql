@@ -1,4 +1,5 @@
--- The same for people: whole days from their daily rollup, the days of `edges` (as hours, the sorting key) from events.
+-- Spend of the calendar month by user: whole days from the daily rollup, the days of `edges` (as hours, the sorting key)
+-- from events.
 SELECT
     'user' AS scope,
     org_id,

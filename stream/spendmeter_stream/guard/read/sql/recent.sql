@@ -1,6 +1,6 @@
--- Spend of the last 15 minutes, hour and six hours, and since `current`, without what lies from `known_from` up to
--- `known_to`: the reader has that already. Raw events, because a person has no rollup below a day: the sorting key finds the
--- hours. Up to `most` rows of a scope: users with a budget first, then by spend.
+-- Spend of the last 15 minutes, hour and six hours, and since `current`, without [`closed_from`, `closed_to`), which the
+-- reader has cached. Raw events, because users have no rollup below a day; the sorting key finds the hours. Up to `most`
+-- rows per scope: users with a budget first, then by spend.
 SELECT
     multiIf(grouping(user_id) = 0, 'user', grouping(feature) = 0, 'feature', grouping(org_id) = 0, 'org', 'all') AS scope,
     org_id,
@@ -11,7 +11,7 @@ SELECT
     sumIf(event.cost, event.occurred_at >= {current:DateTime64(3, 'UTC')}) AS current_cost
 FROM usage_events AS event
 WHERE event.occurred_at >= {six_hours:DateTime64(3, 'UTC')}
-    AND (event.occurred_at < {known_from:DateTime64(3, 'UTC')} OR event.occurred_at >= {known_to:DateTime64(3, 'UTC')})
+    AND (event.occurred_at < {closed_from:DateTime64(3, 'UTC')} OR event.occurred_at >= {closed_to:DateTime64(3, 'UTC')})
     AND event.occurred_at < {now:DateTime64(3, 'UTC')}
     AND event.key_source = 'platform'
 GROUP BY GROUPING SETS ((org_id), (org_id, user_id), (org_id, feature), (feature), ())

@@ -1,4 +1,5 @@
--- The same for some people, from raw events; `hours` are the whole hours that it touches, for the sorting key.
+-- Spend of some users in the same hour of previous days, from raw events; `hours` are the overlapping whole hours, for the
+-- sorting key.
 SELECT
     'user' AS scope,
     org_id,

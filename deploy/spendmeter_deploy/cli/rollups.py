@@ -41,7 +41,7 @@ def rebuild_(
     alone = embedded_folder(data_dir) is not None or StoreSettings().embedded
     broker = None if alone or no_ingest else named_broker(bootstrap)
     done = run(_rebuild(day, broker, data_dir, barrier_seconds, alone=alone or no_ingest, shrink=shrink))
-    paused = f"; workers paused for up to {done.held_seconds:.1f} s" if broker else ""
+    paused = f"; workers paused for up to {done.paused_seconds:.1f} s" if broker else ""
     typer.echo(f"{day:%Y-%m}: five rollups rebuilt from {done.events:,} raw events{paused}")
     days = Days(day, _last_day_of(day))
     report = run(check(days, broker=broker, data_dir=data_dir, barrier=True, barrier_seconds=barrier_seconds))

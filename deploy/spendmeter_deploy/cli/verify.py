@@ -73,7 +73,7 @@ async def check(
         around = Surroundings(
             stream=stream,
             moving=not alone,
-            may_hold=barrier,
+            use_barrier=barrier,
             barrier_seconds=barrier_seconds,
             dead_letters=partial(count_dead_letters, broker) if broker else None,
         )

@@ -1,12 +1,12 @@
-"""Rebuilds a month of every rollup from raw events, while ingest goes on. docs/verify.md argues why nothing is lost.
+"""Rebuild a month of every rollup from raw events during ingestion. docs/verify.md explains why nothing is lost.
 
-1. The month's settled events pass each rollup's own view SELECT into a shadow table, some days at a time. Settled are
-   events below the group's committed offsets: nothing can be added to those.
-2. A second, shorter round takes what was settled meanwhile.
-3. Ingest is held: nothing is in flight. The rest of the month's events goes into the shadows, and their totals must
-   equal those of raw events.
-4. Each rollup's month is replaced by its shadow's, one atomic step a table. A replacement leaves the table's memory of
-   insert tokens alone, so that a chunk that is sent again is still skipped. Ingest goes on.
+1. Insert the month's committed events into a shadow table per rollup, with the SELECT of the rollup's view, some days
+   at a time. Events below the group's committed offsets are final.
+2. Insert the events that were committed in the meantime.
+3. Request an ingest barrier, so that nothing is in flight. Insert the rest of the month's events, and check that the
+   totals of each shadow equal those of raw events.
+4. Replace each rollup's month by its shadow's, one atomic step per table, and release the barrier. REPLACE PARTITION
+   keeps the table's deduplication tokens, so a retried chunk is still skipped.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ Offsets = Mapping[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rebuilt:
-    """What a rebuild did."""
+    """Result of a rebuild."""
 
     month: date
     events: int
-    """Raw events of the month when it began."""
-    held_seconds: float
-    """How long workers waited, at most; 0 where nothing had to be held."""
+    """Raw events of the month at the start."""
+    paused_seconds: float
+    """Upper bound of the time that workers paused; 0 without a barrier."""
 
 
 async def rebuild(
@@ -58,48 +58,48 @@ async def rebuild(
     suspects: Collection[date] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Rebuilt:
-    """Make `month` of every rollup anew from raw events.
+    """Rebuild `month` of every rollup from raw events.
 
     :param month: any day of it.
-    :param stream: what fills the store meanwhile; None where nothing can, because the caller has the store to itself.
-    :param barrier_seconds: the most that workers wait, even if this process is killed.
-    :param shrink: replace a rollup even by one that has fewer requests on some day.
-    :param suspects: days that may have fewer, because their rollups are known to differ from raw events.
-    :param progress: called with events read so far, and of the month.
-    :raises RebuildError: raw events have nothing of the month, do not reach back to its start, do not add up, or have
-        fewer requests than a rollup; or a repricing is half done. Nothing was changed.
-    :raises BarrierError: a chunk stays open, or the hold was too short; a rollup not yet replaced is as it was.
+    :param stream: the consumer group that fills the store; None if the caller has exclusive access to the store.
+    :param barrier_seconds: maximum duration of the barrier, even if this process is killed.
+    :param shrink: replace a rollup even if it loses requests on some day.
+    :param suspects: days that may lose requests, because their rollups are known to differ from raw events.
+    :param progress: called with the number of events read and the total of the month.
+    :raises RebuildError: raw events of the month are missing or incomplete, the totals differ, a rollup would lose
+        requests, or a repricing was interrupted. Nothing was changed.
+    :raises BarrierError: a chunk stays open, or the barrier expired. Rollups not yet replaced are unchanged.
     """
-    await _ensure_active(session, month)
+    await _ensure_raw_kept(session, month)
     days = await _days_of(session, month)
-    pause = uuid4()
-    async with shadow_tables(session, pause) as shadows:
+    barrier_id = uuid4()
+    async with shadow_tables(session, barrier_id) as shadows:
         work = _Work(session=session, shadows=shadows, month=month, stream=stream, shrink=shrink, suspects=suspects)
         settled = await work.gather_settled(days, progress)
         if stream is None:
             await work.swap()
-            held = 0.0
+            elapsed = 0.0
         else:
             settled = await work.gather_settled_since(settled)
             started = time.monotonic()
             async with ingest_barrier(
-                session, stream, reason="rebuild", seconds=barrier_seconds, barrier_id=pause
-            ) as hold:
+                session, stream, reason="rebuild", seconds=barrier_seconds, barrier_id=barrier_id
+            ) as barrier:
                 try:
                     await work.gather_rest(settled)
                     await work.swap()
                 except StoreError:
-                    # A pause that ran out takes the shadows away: then that is the reason.
-                    await hold.ensure_active()
+                    # Workers drop the shadow tables of an expired barrier: report the expiry, not the missing table.
+                    await barrier.ensure_active()
                     raise
-            held = time.monotonic() - started
-    return Rebuilt(month=month.replace(day=1), events=sum(days.values()), held_seconds=held)
+            elapsed = time.monotonic() - started
+    return Rebuilt(month=month.replace(day=1), events=sum(days.values()), paused_seconds=elapsed)
 
 
-async def _ensure_active(session: Session, month: date) -> None:
+async def _ensure_raw_kept(session: Session, month: date) -> None:
     kept = await raw_kept_from(session)
     if month.replace(day=1) < kept:
-        raise RebuildError(f"raw events from before {kept} were deleted, so {month:%Y-%m} cannot be rebuilt from them")
+        raise RebuildError(f"raw events before {kept} were deleted, so {month:%Y-%m} cannot be rebuilt")
 
 
 async def _days_of(session: Session, month: date) -> dict[date, int]:
@@ -108,13 +108,13 @@ async def _days_of(session: Session, month: date) -> dict[date, int]:
     days = await days_with_rows(session, Days(first, last))
     days = {day: events for day, events in days.items() if events}
     if not days:
-        raise RebuildError(f"there are no raw events of {month:%Y-%m}: its rollups stay as they are")
+        raise RebuildError(f"there are no raw events of {month:%Y-%m}: rollups unchanged")
     return days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
-    """The shadows of one month on their way."""
+    """Fill and swap the shadow tables of one month."""
 
     session: Session
     shadows: Sequence[Shadow]
@@ -125,11 +125,11 @@ class _Work:
 
     @property
     def partition(self) -> int:
-        """YYYYMM, the name of the month's partition."""
+        """The month's partition, YYYYMM."""
         return self.month.year * 100 + self.month.month
 
     async def gather_settled(self, days: Mapping[date, int], progress: Callable[[int, int], None] | None) -> Offsets:
-        """Round 1, by days; returns below which offsets everything was gathered. Without a stream, all is settled."""
+        """Round 1, by days. Return the offsets below which all events were gathered; empty without a stream."""
         settled = await self.stream.committed() if self.stream else {}
         where = f"{_DAYS} AND {_SETTLED}" if self.stream else _DAYS
         done, total = 0, sum(days.values())
@@ -141,24 +141,24 @@ class _Work:
         return settled
 
     async def gather_settled_since(self, before: Offsets) -> Offsets:
-        """Round 2: what was settled since, whole."""
+        """Round 2: gather the events committed since."""
         settled = await self.stream.committed() if self.stream else {}
         await self._gather(f"{_MONTH} AND {_SETTLED} AND NOT {_SETTLED_BEFORE}", settled=settled, before=before)
         return settled
 
     async def gather_rest(self, settled: Offsets) -> None:
-        """Round 3, while ingest is held: everything else."""
+        """Round 3, within the barrier: gather all other events."""
         await self._gather(f"{_MONTH} AND NOT {_SETTLED}", settled=settled)
 
     async def swap(self) -> None:
-        """Replace every rollup's month, once every shadow adds up."""
+        """Check the totals of every shadow, then replace the month of every rollup."""
         if await open_blocks(self.session):
             raise RebuildError(
-                "a repricing was interrupted, and will send again what we would count now: run `spendmeter reprice`"
-                " once more, then rebuild"
+                "a repricing was interrupted, and its retry would count rows twice: run `spendmeter reprice` again,"
+                " then rebuild"
             )
-        # Once more, for raw events may have been deleted since it began.
-        await _ensure_active(self.session, self.month)
+        # Check again: raw events may have been deleted since the start.
+        await _ensure_raw_kept(self.session, self.month)
         for shadow in self.shadows:
             await shadow.check(self.session, self.partition)
             if not self.shrink:
@@ -175,5 +175,5 @@ class _Work:
 
 
 def _as_map(offsets: Offsets) -> str:
-    """As ClickHouse writes a map; the client would send its keys as JSON, which are text."""
+    """Format a ClickHouse map; the client would send JSON, whose keys are strings."""
     return "{" + ", ".join(f"{partition:d}: {offset:d}" for partition, offset in offsets.items()) + "}"

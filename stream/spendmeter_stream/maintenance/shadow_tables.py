@@ -1,4 +1,4 @@
-"""Shadow tables: what each rollup's month shall be, gathered beside the live one and put in its place in one step."""
+"""Shadow tables: the rebuilt month of each rollup, filled beside the live table and swapped in atomically."""
 
 # ruff: noqa: S608 - names come from this module and from the store's own schema; values are bound
 
@@ -17,7 +17,7 @@ from spendmeter_stream.barrier.requests import ROLLUPS, shadow_of
 from spendmeter_stream.errors import RebuildError
 
 _FILL_SETTINGS: Final = {
-    # A block that happens to equal an earlier one is not a repetition of it.
+    # A block that equals an earlier one is not a retry.
     "insert_deduplicate": 0,
     "max_memory_usage": 4 * 2**30,
     "max_bytes_before_external_group_by": 2**30,
@@ -48,7 +48,7 @@ _COUNTED: Final = {
     **dict.fromkeys(ROLLUPS, "sum(requests), sum(cost)"),
     "latency_daily": "countIf(latency_ms IS NOT NULL)",
 }
-"""Totals of a shadow, and of the raw events of its month: equal, or nothing is replaced."""
+"""Totals of a shadow and of the month's raw events. They must be equal, or nothing is replaced."""
 _SMALLER: Final = """
     SELECT day, sum(now) AS has, sum(gathered) AS would_have
     FROM (
@@ -65,7 +65,7 @@ _REQUESTS: Final = {**dict.fromkeys(ROLLUPS, "requests"), "latency_daily": "late
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Rows of `usage_events`: a condition, and the values that it binds."""
+    """Rows of `usage_events`: a condition and its parameters."""
 
     where: str
     parameters: Mapping[str, Any]
@@ -73,7 +73,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
-    """One rollup's shadow table, and the SELECT of its view."""
+    """The shadow table of one rollup, and the SELECT of the rollup's view."""
 
     rollup: str
     table: str
@@ -81,7 +81,7 @@ class Shadow:
     view: str
 
     async def fill(self, session: Session, selection: Selection) -> None:
-        """Add the events of `selection`, as the rollup's own view sees them."""
+        """Insert the events of `selection` with the SELECT of the rollup's view."""
         source = f"FROM (SELECT * FROM usage_events WHERE {selection.where}) AS event"
         select = _SOURCE.sub(lambda _: source, self.view)
         sql = f"INSERT INTO {self.table} ({self.columns}) SELECT {self.columns} FROM ({select})"
@@ -89,18 +89,18 @@ class Shadow:
         await session.run(lambda client: client.command(sql, parameters=parameters, settings=dict(_FILL_SETTINGS)))
 
     async def check(self, session: Session, month: int) -> None:
-        """Raise `RebuildError` unless the totals of `month` (YYYYMM) are those of raw events."""
+        """Raise `RebuildError` unless the totals of `month` (YYYYMM) equal those of raw events."""
         gathered = await session.query(f"SELECT {_ADDED[self.rollup]} FROM {self.table}")
         where = "toYYYYMM(occurred_at) = {month:UInt32}"
         raw = await session.query(f"SELECT {_COUNTED[self.rollup]} FROM usage_events WHERE {where}", {"month": month})
         if gathered.result_rows != raw.result_rows:
             raise RebuildError(
-                f"{self.rollup} gathered {gathered.result_rows[0]} of raw events' {raw.result_rows[0]}: has another"
-                " writer added events, or has the group been moved back? Nothing was replaced; try again"
+                f"{self.rollup} gathered {gathered.result_rows[0]}, raw events have {raw.result_rows[0]}: another"
+                " writer added events, or group offsets were reset. Nothing was replaced; try again"
             )
 
     async def ensure_not_smaller(self, session: Session, month: int, *, suspects: Collection[date]) -> None:
-        """Raise `RebuildError` if a day of `month` (YYYYMM), but for `suspects`, has more calls than in the shadow."""
+        """Raise `RebuildError` if a day of `month` (YYYYMM), except `suspects`, has more calls than its shadow."""
         sql = _SMALLER.format(measure=_REQUESTS[self.rollup], rollup=self.rollup, shadow=self.table)
         rows = (await session.query(sql, {"month": month})).result_rows
         smaller = [row for row in rows if row[0] not in suspects]
@@ -108,31 +108,31 @@ class Shadow:
             day, has, would_have = smaller[0]
             raise RebuildError(
                 f"{self.rollup} would shrink on {len(smaller)} days, first on {day} from {has:,} calls to"
-                f" {would_have:,}: were raw events deleted? Nothing was replaced; --shrink rebuilds it all the same"
+                f" {would_have:,}; raw events may be deleted. Nothing was replaced; --shrink overrides this check"
             )
 
     async def take_over(self, session: Session, month: int) -> None:
-        """Put the shadow's `month` in the place of the rollup's, in one step. Fails once the shadow is dropped."""
-        # Newer stores ask twice before they replace a month by nothing; here that means calls without any latency.
-        knows = (await session.query(_ALLOWS_EMPTY)).result_rows[0][0]
-        settings = {"allow_replace_partition_from_empty_source": 1} if knows else {}
+        """Replace the rollup's `month` by the shadow's atomically. Fails if the shadow was dropped."""
+        # Newer servers reject an empty source by default; here it is a month of calls without latencies.
+        has_setting = (await session.query(_ALLOWS_EMPTY)).result_rows[0][0]
+        settings = {"allow_replace_partition_from_empty_source": 1} if has_setting else {}
         sql = f"ALTER TABLE {self.rollup} REPLACE PARTITION {month:d} FROM {self.table}"
         await session.run(lambda client: client.command(sql, settings=settings))
 
 
 @asynccontextmanager
-async def shadow_tables(session: Session, pause: UUID) -> AsyncIterator[list[Shadow]]:
-    """An empty shadow for each rollup, dropped at the end; and an end to those that a killed rebuild left a day ago."""
+async def shadow_tables(session: Session, barrier_id: UUID) -> AsyncIterator[list[Shadow]]:
+    """Create an empty shadow per rollup and drop them at the end. Drop shadows of killed rebuilds after a day."""
     for (stale,) in (await session.query(_STALE)).result_rows:
         await session.command(f"DROP TABLE IF EXISTS {stale} SYNC")
     views = {str(name): str(select) for name, select in (await session.query(_VIEWS)).result_rows}
     columns = {str(table): ", ".join(names) for table, names in (await session.query(_COLUMNS)).result_rows}
     shadows = [
-        Shadow(rollup, shadow_of(rollup, pause), columns[rollup], _select_of(rollup, views)) for rollup in ROLLUPS
+        Shadow(rollup, shadow_of(rollup, barrier_id), columns[rollup], _select_of(rollup, views)) for rollup in ROLLUPS
     ]
     settings = "non_replicated_deduplication_window = 0"
     if (await session.query(_ON_INSERT)).result_rows[0][0]:
-        # A month put in place may never be merged again, and it is merges that give the others their projections.
+        # A replaced month may never be merged again, and merges build the projections of other parts.
         settings += ", materialize_projections_on_insert = 1"
     try:
         for shadow in shadows:
@@ -147,5 +147,7 @@ async def shadow_tables(session: Session, pause: UUID) -> AsyncIterator[list[Sha
 def _select_of(rollup: str, views: Mapping[str, str]) -> str:
     select = views.get(f"{rollup}_view", "")
     if len(_SOURCE.findall(select)) != 1:
-        raise RebuildError(f"the view of {rollup} does not read `FROM usage_events AS event`: is this schema ours?")
+        raise RebuildError(
+            f"the view of {rollup} does not read `FROM usage_events AS event`. Check that the schema is Spendmeter's"
+        )
     return select

@@ -1,9 +1,9 @@
-"""Copies of a call in more than one partition: found once a day by the leader, removed from raw events, and reconciled.
+"""Remove copies of a call in more than one partition, once a day on the leader.
 
-Deduplication relies on an id's partition: the copies of an event meet in it. Producers with different partitioners, or
-without keys, break that, and the second copy is counted. The copy that came first stays. The others are recorded in
-`ingest_surplus` and deleted; their days become suspect, so that the leader rebuilds their months. docs/exactly-once.md
-says why they are deleted and not negated.
+Deduplication requires all copies of an event in one partition. Producers with different partitioners or without keys
+break that, and the second copy is counted. The first copy is kept. The others are recorded in `ingest_surplus` and
+deleted, and their days are flagged suspect, so that the leader reconciles them. docs/exactly-once.md explains why they
+are deleted and not negated.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from spendmeter_stream.verify.queries import BOUNDED
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY: Final = timedelta(days=1)
-_SETTLED_AFTER: Final = timedelta(hours=1)
-"""Younger rows may belong to a chunk that is still to be recovered."""
+CHECK_INTERVAL: Final = timedelta(days=1)
+_MIN_AGE: Final = timedelta(hours=1)
+"""Newer rows may belong to a chunk that is not recovered yet."""
 _MARGIN: Final = timedelta(days=1)
-"""How long a row may take from `ingested_at`, by its worker's clock, until it is in the store."""
+"""Maximum delay between `ingested_at` (worker's clock) and the insert into the store."""
 _BEGINNING: Final = datetime(1970, 1, 2, tzinfo=UTC)
 _ROWS_AT_ONCE: Final = 500
 _NO_OFFSETS: Final = OffsetRange(0, 0)
@@ -40,7 +40,7 @@ _HOURS: Final = """
     FROM usage_events
     WHERE kind = 'usage' AND ingested_at >= {since:DateTime64(3)} AND ingested_at < {until:DateTime64(3)}
     ORDER BY hour"""
-# Copies are stamped an hour apart at most, so any two lie in one hour or in two that follow each other.
+# Timestamps of copies differ by at most an hour, so any two are in the same or in consecutive hours.
 _COPIES: Final = """
     SELECT event_id, org_id, occurred_at, topic_id, topic_partition, topic_offset, ingested_at
     FROM usage_events
@@ -61,7 +61,7 @@ _DELETE: Final = """
         AND toStartOfHour(occurred_at) BETWEEN {first:DateTime} AND {last:DateTime}
         AND has({ids:Array(UUID)}, event_id)
         AND has(
-            arrayZip({incarnations:Array(String)}, {partitions:Array(UInt32)}, {offsets:Array(UInt64)}),
+            arrayZip({topic_ids:Array(String)}, {partitions:Array(UInt32)}, {offsets:Array(UInt64)}),
             (toString(topic_id), topic_partition, topic_offset)
         )"""
 _COLUMNS: Final = [
@@ -94,17 +94,17 @@ class Copy:
 
 
 async def remove_surplus_when_due(session: Session) -> int:
-    """`remove_surplus` once a day, by the store's clock; returns how many rows were removed."""
-    since, now, ago = await _last_look(session)
-    if ago is not None and ago < LOOK_EVERY:
+    """Run `remove_surplus` once a day by the store's clock. Return the number of removed rows."""
+    since, now, ago = await _last_check(session)
+    if ago is not None and ago < CHECK_INTERVAL:
         return 0
-    return await remove_surplus(session, since=since, until=now - _SETTLED_AFTER)
+    return await remove_surplus(session, since=since, until=now - _MIN_AGE)
 
 
 async def remove_surplus(session: Session, *, since: datetime, until: datetime) -> int:
-    """Remove copies of calls that were ingested in [since, until); returns how many.
+    """Remove copies of calls ingested in [since, until). Return the number of removed rows.
 
-    :raises StoreError: the store failed; call it again, nothing is lost or removed twice.
+    :raises StoreError: the store failed; a retry loses nothing and removes nothing twice.
     """
     removed = 0
     for first in await _windows(session, since, until):
@@ -116,24 +116,24 @@ async def remove_surplus(session: Session, *, since: datetime, until: datetime) 
     await session.insert("ingest_surplus_looks", [(until,)], ["until"])
     if removed:
         log.warning(
-            "%d copies of calls in other partitions were removed: do all producers use one partitioner?", removed
+            "removed %d copies of calls in other partitions; check that all producers use the same partitioner", removed
         )
     return removed
 
 
 def surplus_of(copies: Sequence[Copy]) -> Iterator[tuple[Copy, Copy]]:
-    """Each row that is too many, and the row that stays: of each id the first one.
+    """Yield each surplus row with the row that is kept, the first of its id.
 
-    :param copies: by `event_id`, and then in the order in which they came.
+    :param copies: ordered by `event_id`, then by arrival.
     """
     for _, group in groupby(copies, key=lambda copy: copy.event_id):
         kept, *others = group
-        # Rows that share their coordinates cannot be told apart; `spendmeter verify` names them.
+        # Rows with equal coordinates are indistinguishable; `spendmeter verify` reports them.
         yield from ((copy, kept) for copy in others if copy.place != kept.place)
 
 
 async def _remove(session: Session, surplus: Sequence[tuple[Copy, Copy]]) -> None:
-    """In this order: what a crash leaves undone is found and done by the next look."""
+    """Record, flag, delete, in this order: the next check completes the work after a crash."""
     copies = [copy for copy, _ in surplus]
     rows: list[tuple[Any, ...]] = [
         (copy.event_id, copy.org_id, copy.occurred_at, *copy.place, copy.ingested_at, *kept.place)
@@ -143,28 +143,28 @@ async def _remove(session: Session, surplus: Sequence[tuple[Copy, Copy]]) -> Non
     days = {copy.occurred_at.date() for copy in copies}
     await flag_suspect(session, Coordinates("surplus", 0), _NO_OFFSETS, days=days)
     parameters = {
-        # Floored here: the store would do it in its own time zone, which may be half an hour off.
+        # Round down here: the store would use its own time zone, which may have a half-hour offset.
         "first": min(copy.hour for copy in copies),
         "last": max(copy.hour for copy in copies),
         "ids": [copy.event_id for copy in copies],
-        "incarnations": [copy.topic_id for copy in copies],
+        "topic_ids": [copy.topic_id for copy in copies],
         "partitions": [copy.partition for copy in copies],
         "offsets": [copy.offset for copy in copies],
     }
     settings = {"lightweight_deletes_sync": 2}
     await session.run(lambda client: client.command(_DELETE, parameters=parameters, settings=settings))
-    # A doubt raised before may have been settled before the rows were gone.
+    # Flag again: the first flag may have been reconciled before the rows were deleted.
     await flag_suspect(session, Coordinates("surplus", 0), _NO_OFFSETS, days=days)
     metrics.SURPLUS_REMOVED.inc(len(copies))
 
 
 async def _windows(session: Session, since: datetime, until: datetime) -> list[datetime]:
-    """The first hours of the pairs of hours that can have a copy of a row ingested in [since, until)."""
+    """Return the first hour of each pair of hours that can contain a copy of a row ingested in [since, until)."""
     rows = (await session.query(_HOURS, {"since": since, "until": until})).result_rows
-    return sorted({moment for (hour,) in rows for moment in (hour - timedelta(hours=1), hour)})
+    return sorted({first for (hour,) in rows for first in (hour - timedelta(hours=1), hour)})
 
 
-async def _last_look(session: Session) -> tuple[datetime, datetime, timedelta | None]:
-    """From when on to look, the store's clock, and how long ago the last look was; None before the first."""
-    until, at, now, looks = (await session.query(_LAST)).result_rows[0]
-    return (until - _MARGIN, now, now - at) if looks else (_BEGINNING, now, None)
+async def _last_check(session: Session) -> tuple[datetime, datetime, timedelta | None]:
+    """Return the start of the next check, the store's clock, and the time since the last check, if any."""
+    until, at, now, checks = (await session.query(_LAST)).result_rows[0]
+    return (until - _MARGIN, now, now - at) if checks else (_BEGINNING, now, None)

@@ -1,4 +1,4 @@
-"""Repricing: what stored calls would cost with another book, and adjustment rows that make up the difference."""
+"""Reprice stored calls with the current book, and append adjustment rows for the difference."""
 
 from spendmeter_stream.errors import RepriceError
 from spendmeter_stream.reprice.difference import Difference, Line

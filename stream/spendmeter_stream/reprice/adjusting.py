@@ -1,4 +1,4 @@
-"""From what is counted to what the book says: one adjustment for each call that differs. Pure."""
+"""Create one adjustment for each call whose price in the book differs from the counted amount. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PRICED_BY: Final = ("provider", "model", "org_id", "service_tier", "region")
 
 @dataclass(frozen=True, slots=True)
 class Repriced:
-    """Calls as they are counted, the columns that the book gives them, and which of them differ."""
+    """Calls with counted amounts, the columns priced with the book, and which calls differ."""
 
     counted: pa.Table
     now: Mapping[str, Any]
@@ -31,13 +31,13 @@ class Repriced:
 
 
 def reprice(counted: pa.Table, book: PriceBook) -> Repriced:
-    """Price calls, as `reading.read_piece` gives them, with the rates of `book` in force when each occurred."""
+    """Price calls from `reading.read_piece` with the rates of `book` in force when each occurred."""
     columns: dict[str, Any] = {name: values(counted, name) for name in _PRICED_BY}
     for name in (*COUNTS, "audio_milliseconds", "occurred_at_ms"):
         columns[name] = counted[name].to_numpy().astype(np.int64)
     columns["tags"] = [dict(pairs) for pairs in values(counted, "tags")]
     now = price_chunk(book, columns)
-    # Another version alone changes nothing: a book gets one whenever any price of it changes.
+    # A new version alone is no difference: any price change in the book creates one.
     differs = np.zeros(counted.num_rows, np.bool_)
     for name in (*COSTS, *COUNTERS, "pricing_status"):
         new = now[name].cast(counted.schema.field(name).type)
@@ -48,12 +48,14 @@ def reprice(counted: pa.Table, book: PriceBook) -> Repriced:
 
 
 def adjustments(repriced: Repriced, *, at: datetime, origin: str, block: int) -> pa.Table:
-    """The rows of `usage_events` that bring each differing call to the book's price; none for the others.
+    """Return the rows of `usage_events` that bring each differing call to the book's price.
 
-    An id derives from the call's id, how often it was adjusted before, and both versions: the same step gives the
-    same id, and going back to an earlier book gives another.
+    An id derives from the call's id, its number of earlier adjustments and both versions: the same step gives the same
+    id, and a return to an earlier book a different one.
 
-    :param at: when it is repriced. :param origin: stored as `topic_id`, :param block: as `topic_partition`.
+    :param at: time of the repricing.
+    :param origin: stored as `topic_id`.
+    :param block: stored as `topic_partition`.
     """
     counted = repriced.counted.filter(repriced.differs)
     now = {name: column.filter(repriced.differs) for name, column in repriced.now.items()}
@@ -88,7 +90,7 @@ def _ids(counted: pa.Table, versions: list[str]) -> list[bytes]:
 
 
 def _difference(new: Any, old: Any) -> Any:
-    # The difference of two 38-digit decimals may have 39 digits to Arrow, which only the wider type holds.
+    # Arrow types the difference of two 38-digit decimals with 39 digits, which needs the wider type.
     return pc.subtract(new.cast(_WIDE), old.cast(_WIDE)).cast(USD)
 
 

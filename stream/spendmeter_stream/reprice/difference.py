@@ -1,4 +1,4 @@
-"""What a repricing would change, by provider and model. Pure."""
+"""Difference of a repricing, by provider and model. Pure."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _EXACT = Context(prec=80)
 
 @dataclass(slots=True)
 class Line:
-    """One provider's model. Amounts are USD over all its calls, those that stay as they are included."""
+    """Difference of one model of a provider. Amounts are USD over all its calls, changed or not."""
 
     events: int = 0
     changed: int = 0
     old: Decimal = Decimal(0)
     new: Decimal = Decimal(0)
     statuses: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """(old, new) pricing status, where they differ, and of how many calls."""
+    """(old, new) pricing status, if they differ → number of calls."""
 
     @property
     def delta(self) -> Decimal:
-        """What the adjustments of this line add up to."""
+        """Return the sum of the adjustments."""
         return _EXACT.subtract(self.new, self.old)
 
 
@@ -36,7 +36,7 @@ class Difference:
     lines: dict[tuple[str, str], Line] = field(default_factory=dict)
 
     def add(self, repriced: Repriced) -> None:
-        """Count a piece in."""
+        """Add a repriced piece."""
         counted, now = repriced.counted, repriced.now
         columns = (
             zip(values(counted, "provider"), values(counted, "model"), strict=True),
@@ -55,7 +55,7 @@ class Difference:
                 line.statuses[statuses] += 1
 
     def total(self) -> Line:
-        """All lines in one."""
+        """Return the sum of all lines."""
         total = Line()
         for line in self.lines.values():
             total.events += line.events

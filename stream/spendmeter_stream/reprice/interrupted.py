@@ -1,4 +1,4 @@
-"""What is left of a block that a run began and did not end."""
+"""Recover blocks of interrupted runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spendmeter_clickhouse import Session
 from spendmeter_stream.journal.repricing import Block
 from spendmeter_stream.reprice.reading import COSTS, COUNTERS, DIMENSIONS, values
 
-_REMEMBERED_BLOCKS: Final = 5_000
+_SAFE_BLOCKS: Final = 5_000
 """Half of the tables' deduplication window."""
 
 _COLUMNS: Final = (
@@ -26,7 +26,7 @@ _LANDED: Final = f"""
       AND toStartOfHour(occurred_at) BETWEEN {{first:DateTime}} AND {{last:DateTime}}
     ORDER BY topic_offset"""  # noqa: S608 - names of our own columns
 
-# Each block, of the worker's or ours, has its own `ingested_at` and makes one part in each month that it touches.
+# Each block, of a worker or a repricing, has its own `ingested_at` and creates one part per month.
 _BLOCKS_SINCE: Final = """
     SELECT uniqExact(topic_id, topic_partition, ingested_at, toYYYYMM(occurred_at))
     FROM usage_events
@@ -34,7 +34,7 @@ _BLOCKS_SINCE: Final = """
 
 
 async def landed_rows(session: Session, block: Block) -> pa.Table:
-    """The rows of `block` that are in raw events, in their order, ready to be sent again. Raises `StoreError`."""
+    """Return the landed rows of `block` in order, ready for a retry. Raises `StoreError`."""
     parameters = {
         "origin": block.origin,
         "block": block.number,
@@ -49,10 +49,10 @@ async def landed_rows(session: Session, block: Block) -> pa.Table:
     return table
 
 
-async def surely_remembered(session: Session, begun_at: datetime) -> bool:
-    """Whether ClickHouse must still know the token of a block: it forgets after 10,000 others.
+async def token_is_kept(session: Session, begun_at: datetime) -> bool:
+    """Return whether ClickHouse certainly keeps the block's deduplication token; it drops it after 10,000 others.
 
-    A block that is sent again under a forgotten token would be counted twice, so where it is not sure it means no.
+    A retry under a dropped token would be counted twice, so the answer is False in case of uncertainty.
     """
     answer = await session.query(_BLOCKS_SINCE, {"since": begun_at})
-    return bool(answer.result_rows[0][0] < _REMEMBERED_BLOCKS)
+    return bool(answer.result_rows[0][0] < _SAFE_BLOCKS)

@@ -1,4 +1,4 @@
-"""The lease of a repricing: one run appends adjustments at a time. The store's clock alone judges time."""
+"""Lease of a repricing: one run at a time appends adjustments. All times are in the store's clock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spendmeter_stream.journal.repricing import OVER, open_blocks
 from spendmeter_stream.reprice.selection import Selection
 
 LEASE_SECONDS: Final = 120
-"""Longer than the longest insert (the store's timeout is 60 s), so that a run that lives never loses its lease."""
+"""Longer than the longest insert (the store's timeout is 60 s), so that a running process keeps its lease."""
 
 _ASK: Final = """
     INSERT INTO reprice_runs (run_id, happened, selection, price_version, deadline)
@@ -30,7 +30,7 @@ _RUNS: Final = """
 
 @dataclass(slots=True, kw_only=True)
 class Lease:
-    """The right to append adjustments, for a while."""
+    """The right to append adjustments until a deadline."""
 
     session: Session
     selection: Selection
@@ -39,9 +39,9 @@ class Lease:
     run_id: UUID = field(default_factory=uuid4)
 
     async def renew(self) -> None:
-        """Take the lease for `seconds` from now.
+        """Extend the lease to `seconds` from now.
 
-        :raises RepriceError: we were late, and another run has taken our place.
+        :raises RepriceError: the lease expired and another run took over.
         """
         await self.session.command(
             _ASK,
@@ -53,21 +53,23 @@ class Lease:
             },
         )
         if (await self.session.query(OVER, {"runs": [self.run_id]})).result_rows:
-            raise RepriceError("the store was silent for so long that another repricing took over: run it again")
+            raise RepriceError(
+                "the lease expired while the store did not answer, and another repricing took over: run it again"
+            )
 
     async def ensure_alone(self) -> None:
-        """Raise `RepriceError` while another run has a lease; take over from those that died."""
+        """Raise `RepriceError` if another run has a lease. End expired leases."""
         for run_id, until, over, late in (await self.session.query(_RUNS)).result_rows:
             if run_id == self.run_id or over:
                 continue
             if not late:
                 raise RepriceError(
-                    f"another repricing runs, or was killed: wait for it, or until {until:%H:%M:%S} UTC, and try again"
+                    f"another repricing is running or was killed: try again after it, or after {until:%H:%M:%S} UTC"
                 )
             await self.session.command(_END, {"run": str(run_id)})
 
-    async def give_up(self) -> None:
-        """Let others begin at once; not while a block of ours may be on its way, which they would look for in vain."""
+    async def release(self) -> None:
+        """End the lease, unless a block may be in flight: the next run would not find its rows yet."""
         if not any(block.run_id == self.run_id for block, _ in await open_blocks(self.session)):
             await self.session.command(_END, {"run": str(self.run_id)})
 
@@ -76,18 +78,18 @@ class Lease:
 async def lease(
     session: Session, selection: Selection, price_version: str, *, seconds: int = LEASE_SECONDS
 ) -> AsyncIterator[Lease]:
-    """Be the only repricing for as long as the block lasts.
+    """Hold the lease within the context.
 
-    :param seconds: how long others wait for us after we die; more than an insert takes.
-    :raises RepriceError: another one runs.
+    :param seconds: duration of a lease, which blocks other runs after a crash; longer than an insert.
+    :raises RepriceError: another repricing is running.
     """
-    held = Lease(session=session, selection=selection, price_version=price_version, seconds=seconds)
-    # Asked before it is looked for: of two that begin together at least one sees the other.
-    await held.renew()
+    acquired = Lease(session=session, selection=selection, price_version=price_version, seconds=seconds)
+    # Write before reading: of two runs that start together, at least one sees the other.
+    await acquired.renew()
     try:
-        await held.ensure_alone()
-        yield held
+        await acquired.ensure_alone()
+        yield acquired
     finally:
-        # Where the store is gone, the lease simply runs out; what stopped us is the error to show.
+        # If the store is down, the lease expires by itself, and the original error is the one to raise.
         with suppress(StoreError):
-            await held.give_up()
+            await acquired.release()

@@ -1,4 +1,4 @@
-"""What the store has: how many calls in which hour, and a piece of them with what is counted for each so far."""
+"""Read stored calls: their number per hour, and pieces of them with the amounts counted so far."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COSTS: Final = (
     "input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "audio_cost", "unit_cost", "cost",
     "cache_savings",
 )  # fmt: skip
-"""What an adjustment carries a difference of: the six components, their sum, and the savings."""
+"""Columns whose difference an adjustment has: the six components, their sum, and the savings."""
 COUNTERS: Final = ("partial_requests", "unpriced_requests", "cache_unpriced_requests")
 COUNTS: Final = (
     "input_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "output_tokens",
@@ -25,7 +25,7 @@ DIMENSIONS: Final = (
     "configuration_id", "conversation_id", "request_id", "service", "provider", "model", "key_source",
     "service_tier", "region", "status", "error_type", "streamed", "tags",
 )  # fmt: skip
-"""What an adjustment takes over from its call, so that it falls into the same row of every rollup."""
+"""Columns that an adjustment copies from its call, so that it falls into the same row of every rollup."""
 
 _SELECTED: Final = """occurred_at >= {start:DateTime64(3)} AND occurred_at < {end:DateTime64(3)}
       AND (empty({providers:Array(String)}) OR has({providers:Array(String)}, provider))
@@ -80,15 +80,15 @@ _PIECE: Final = f"""
 
 
 async def read_hours(session: Session, selection: Selection) -> list[tuple[datetime, int]]:
-    """Each UTC hour with selected calls, in order, and how many. Raises `StoreError`."""
+    """Return each UTC hour with selected calls, in order, and their number. Raises `StoreError`."""
     answer = await session.query(_HOURS, selection.parameters())
     return [(hour, events) for hour, events in answer.result_rows]
 
 
 async def read_piece(session: Session, selection: Selection, piece: Piece) -> pa.Table:
-    """One row a call, in the order of the table: its dimensions and counts, and what is counted for it now.
+    """Return one row per call, in table order: dimensions, counts, and current amounts including adjustments.
 
-    Costs are USD, decimal128(38, 12); `adjustments` is how many rows have adjusted it. Raises `StoreError`.
+    Costs are USD, decimal128(38, 12); `adjustments` is the number of earlier adjustments. Raises `StoreError`.
     """
     parameters: dict[str, Any] = {
         **selection.parameters(),
@@ -102,6 +102,6 @@ async def read_piece(session: Session, selection: Selection, piece: Piece) -> pa
 
 
 def values(table: pa.Table, name: str) -> list[Any]:
-    """A column as Python values."""
+    """Return a column as Python values."""
     found: list[Any] = table[name].to_pylist()
     return found

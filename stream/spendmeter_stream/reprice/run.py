@@ -1,4 +1,4 @@
-"""One repricing: compare, then append. docs/repricing.md argues why it can be killed at any point and run again."""
+"""Run a repricing: compare, then append. docs/repricing.md explains why a killed run can be repeated."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from spendmeter_stream.journal.suspects import flag_suspect
 from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.reprice.adjusting import Repriced, adjustments, reprice
 from spendmeter_stream.reprice.difference import Difference
-from spendmeter_stream.reprice.interrupted import landed_rows, surely_remembered
+from spendmeter_stream.reprice.interrupted import landed_rows, token_is_kept
 from spendmeter_stream.reprice.lease import Lease
 from spendmeter_stream.reprice.reading import read_hours, read_piece
 from spendmeter_stream.reprice.selection import Selection, pieces_of
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""Called with how many calls were looked at, and how many there are."""
+"""Called with the number of processed calls and the total."""
 
 PIECE_EVENTS: Final = 20_000
 _EXACTLY_ONCE: Final = {"async_insert": 0, "deduplicate_blocks_in_dependent_materialized_views": 1}
 _NO_OFFSETS: Final = OffsetRange(0, 0)
-_PAUSE_SECONDS: Final = 0.5
+_POLL_SECONDS: Final = 0.5
 
 
 async def compare(
@@ -41,7 +41,7 @@ async def compare(
     progress: Progress | None = None,
     size: int = PIECE_EVENTS,
 ) -> Difference:
-    """What `append_adjustments` would append now, by provider and model. Changes nothing. Raises `StoreError`."""
+    """Return what `append_adjustments` would append, by provider and model. Read-only. Raises `StoreError`."""
     difference = Difference()
     async for _, repriced in _pieces(session, selection, book, progress=progress, size=size):
         difference.add(repriced)
@@ -56,14 +56,14 @@ async def append_adjustments(
     size: int = PIECE_EVENTS,
     reached: Callable[[str], None] | None = None,
 ) -> int:
-    """Bring every selected call to the price of `book`; returns how many rows were appended.
+    """Bring every selected call to the price of `book`. Return the number of appended rows.
 
-    What is at that price already gets no row, so a run after a killed one appends what is missing.
+    Calls at that price already get no row, so a run after a killed one appends only the missing rows.
 
-    :param reached: called with `begun:N`, `inserted:N` and `ended:N`. Tests kill the process there.
+    :param reached: called with `begun:N`, `inserted:N` and `ended:N`, where tests kill the process.
     :raises RepriceError: the lease is lost.
     """
-    # In this order: a block that is half in the rollups would be taken for done by what follows.
+    # First complete interrupted blocks: rows that landed in raw events only would be treated as repriced below.
     await complete_interrupted(lease.session)
     appended = 0
     async for block_number, repriced in _pieces(lease.session, lease.selection, book, progress=progress, size=size):
@@ -72,15 +72,15 @@ async def append_adjustments(
 
 
 async def complete_interrupted(session: Session) -> int:
-    """Complete the blocks that earlier runs began and did not end; returns how many. Only the lease holder may."""
+    """Complete the blocks of interrupted runs. Return their number. Requires the lease."""
     opened = await open_blocks(session)
     for block, begun_at in opened:
         rows = await landed_rows(session, block)
-        # A block is in raw whole or not at all: without rows its calls are simply repriced anew.
-        if rows.num_rows and await surely_remembered(session, begun_at):
+        # A block lands in raw events as a whole or not at all: without rows, its calls are repriced below.
+        if rows.num_rows and await token_is_kept(session, begun_at):
             await _insert(session, rows, block)
-        # But a store that was killed meanwhile may know the token and lack the rows, in raw or in any rollup, and may
-        # have what we send again for sent: the leading worker compares, when we are done.
+        # After a ClickHouse crash a token may exist without its rows, in raw events or a rollup, and the retry is then
+        # skipped. Flag the days, so that the leader reconciles them after the repricing.
         await flag_suspect(session, Coordinates(block.origin, block.number), _NO_OFFSETS, days=block.days())
         await end_block(session, block)
     return len(opened)
@@ -104,11 +104,11 @@ async def _append(lease: Lease, number: int, repriced: Repriced, reached: Callab
     rows = adjustments(repriced, at=datetime.now(UTC), origin=origin, block=number)
     if not rows.num_rows:
         return 0
-    moments: Any = pc.min_max(rows["occurred_at"]).as_py()
-    block = Block(lease.run_id, number, _hour(moments["min"]), _hour(moments["max"]))
+    span: Any = pc.min_max(rows["occurred_at"]).as_py()
+    block = Block(lease.run_id, number, _hour(span["min"]), _hour(span["max"]))
     await begin_block(lease.session, block)
     reached(f"begun:{number}")
-    await _wait_for_pauses(lease)
+    await _wait_for_barriers(lease)
     await _insert(lease.session, rows, block)
     reached(f"inserted:{number}")
     await end_block(lease.session, block)
@@ -116,11 +116,11 @@ async def _append(lease: Lease, number: int, repriced: Repriced, reached: Callab
     return rows.num_rows
 
 
-async def _wait_for_pauses(lease: Lease) -> None:
-    """Return when no command replaces rollups, with a fresh lease, which such a command looks at in its turn."""
+async def _wait_for_barriers(lease: Lease) -> None:
+    """Wait until no ingest barrier is active, and renew the lease, which commands check after requesting a barrier."""
     await lease.renew()
     while (await read_barriers(lease.session)).active:
-        await asyncio.sleep(_PAUSE_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)
         await lease.renew()
 
 
@@ -129,5 +129,5 @@ async def _insert(session: Session, rows: pa.Table, block: Block) -> None:
     await session.insert_arrow("usage_events", rows, settings=settings)
 
 
-def _hour(moment: datetime) -> datetime:
-    return moment.replace(minute=0, second=0, microsecond=0)
+def _hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)

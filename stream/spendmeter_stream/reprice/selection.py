@@ -1,4 +1,4 @@
-"""Which calls are repriced, and how they are cut into pieces that fit in memory. Pure."""
+"""Select the calls to reprice, and split them into pieces that fit in memory. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spendmeter_stream.errors import RepriceError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Calls that occurred in [start, end), UTC. An empty tuple of names means all of them."""
+    """Calls that occurred in [start, end), UTC. An empty tuple selects all names."""
 
     start: datetime
     end: datetime
@@ -23,12 +23,12 @@ class Selection:
 
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None:
-            raise RepriceError("a window's ends are moments in UTC")
+            raise RepriceError("start and end of the window need a time zone")
         if self.start >= self.end:
-            raise RepriceError("the window must end after it begins")
+            raise RepriceError("the window must end after its start")
 
     def parameters(self) -> dict[str, Any]:
-        """The bound values of the queries in `reading`."""
+        """Return the parameters of the queries in `reading`."""
         return {
             "start": self.start,
             "end": self.end,
@@ -38,14 +38,14 @@ class Selection:
         }
 
     def describe(self) -> str:
-        """As JSON, for the audit trail."""
+        """Return the selection as JSON, for the audit trail."""
         values = {**self.parameters(), "start": self.start.isoformat(), "end": self.end.isoformat()}
         return json.dumps(values, sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """The calls of some whole hours of one UTC month, or of one hour those whose id's hash falls into `slice`."""
+    """Calls of whole hours of one UTC month, or the calls of one hour whose id hash falls into `slice`."""
 
     first_hour: datetime
     last_hour: datetime
@@ -55,9 +55,9 @@ class Piece:
 
 
 def pieces_of(hours: Iterable[tuple[datetime, int]], *, size: int) -> Iterator[Piece]:
-    """Cut the hours, given in order with their number of calls, into pieces of about `size` calls.
+    """Split hours, in order with their number of calls, into pieces of about `size` calls.
 
-    A piece never spans two months: ClickHouse takes the rows of one monthly partition all or not at all.
+    A piece never spans two months: an insert into ClickHouse is atomic only within one monthly partition.
     """
     gathered: list[tuple[datetime, int]] = []
     for hour, events in hours:
@@ -77,7 +77,7 @@ def _fits(gathered: list[tuple[datetime, int]], hour: datetime, events: int, siz
 
 def _cut(gathered: list[tuple[datetime, int]], size: int) -> Iterator[Piece]:
     events = sum(count for _, count in gathered)
-    # Only a single hour can hold more than `size`: its calls are told apart by a hash of their ids.
+    # Only a single hour can have more than `size` calls; slice it by a hash of the ids.
     slices = -(-events // size)
     for number in range(slices):
         share = events * (number + 1) // slices - events * number // slices

@@ -1,4 +1,4 @@
-"""Proves that rollups equal raw events, or names where they do not."""
+"""Compare rollups with raw events and report every difference."""
 
 from spendmeter_stream.dlq.letters import DeadLetterCounts
 from spendmeter_stream.verify.compare import Days

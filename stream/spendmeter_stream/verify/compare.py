@@ -1,4 +1,4 @@
-"""Raw events against rollups, day by day, inside the store."""
+"""Compare raw events with rollups by day, inside the store."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from spendmeter_stream.verify.report import DayResult, Duplicate, day_results
 
 _COMPARE: Final = queries.compare_days()
 _EVENTS_AT_ONCE: Final = 2_000_000
-"""Events of one statement. Small enough for memory; large enough that analysing the statement does not matter."""
+"""Events per query: bounded memory, and enough work to make the query's analysis time negligible."""
 _DAYS_AT_ONCE: Final = 31
 _IDS_IN_A_SLICE: Final = 4_000_000
-"""About 64 bytes of the store's memory each, while they are counted."""
+"""Each id takes about 64 bytes of the store's memory during the count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """UTC days, both ends included."""
+    """UTC days, both ends inclusive."""
 
     first: date = date(1970, 1, 1)
     last: date = date(2149, 6, 6)
 
     def parameters(self) -> dict[str, date]:
-        """As the statements bind them."""
+        """Return the query parameters."""
         return {"first": self.first, "last": self.last}
 
 
 async def days_with_rows(session: Session, days: Days) -> dict[date, int]:
-    """Those of `days` that raw events or any rollup have rows of, in order, each with the number of its events."""
+    """Return the days with rows in raw events or any rollup, in order, with their number of events."""
     rows = await session.query(queries.DAYS, days.parameters(), settings=queries.BOUNDED)
     found: Counter[date] = Counter()
     for day, events in rows.result_rows:
@@ -42,7 +42,7 @@ async def days_with_rows(session: Session, days: Days) -> dict[date, int]:
 
 
 def batches(days: Mapping[date, int], *, events_at_once: int = _EVENTS_AT_ONCE) -> Iterator[list[date]]:
-    """Consecutive days of about so many events in one statement, a larger day alone. At most 31 days.
+    """Yield consecutive days of at most `events_at_once` events and 31 days; a larger day is alone.
 
     :param days: day → events, in order.
     """
@@ -59,7 +59,7 @@ def batches(days: Mapping[date, int], *, events_at_once: int = _EVENTS_AT_ONCE) 
 
 
 async def compare_days(session: Session, days: Sequence[date]) -> list[DayResult]:
-    """Every measure of every rollup against the events of each of `days`: the days that differ."""
+    """Compare every measure of every rollup with the events of `days`. Return the days that differ."""
     parameters = {"days": list(days), "first": min(days), "last": max(days)}
     rows = await session.query(_COMPARE, parameters, settings=queries.BOUNDED)
     return day_results(rows.result_rows)
@@ -68,7 +68,10 @@ async def compare_days(session: Session, days: Sequence[date]) -> list[DayResult
 async def compare(
     session: Session, days: Mapping[date, int], *, progress: Callable[[int], None] | None = None
 ) -> list[DayResult]:
-    """The days of `days` (day → events) that differ; `progress` is told how many are done."""
+    """Return the days of `days` (day → events) that differ.
+
+    :param progress: called with the number of compared days.
+    """
     differing: list[DayResult] = []
     done = 0
     for batch in batches(days):
@@ -80,9 +83,9 @@ async def compare(
 
 
 async def find_duplicates(session: Session, days: Days, *, events: int) -> tuple[int, list[Duplicate]]:
-    """How many ids raw events of `days` hold more than once, and the first of them.
+    """Return the number of ids stored more than once in `days`, and the first of them.
 
-    :param events: rows of `days`; they decide into how many slices the ids are cut.
+    :param events: rows of `days`, which determine the number of slices.
     """
     slices = events // _IDS_IN_A_SLICE + 1
     total, ids = 0, []

@@ -1,6 +1,6 @@
-"""What each rollup must say of each event, stated a second time.
+"""Define the measures and keys of each rollup a second time, independently of its view.
 
-Nothing here is taken from the views of `clickhouse/migrations/0003_rollups.sql`: a fault in a view must show.
+Nothing here derives from the views of `clickhouse/migrations/`, so that a fault in a view shows as a difference.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _DERIVED: Final = {
     "ttft_sum": "toUInt64(ifNull(event.ttft_ms, 0))",
     "ttft_requests": "toUInt64(event.ttft_ms IS NOT NULL)",
 }
-"""What one event adds to a measure that is not a column of its own."""
+"""Expressions of one event for measures that are not columns of `usage_events`."""
 
 SUMS: Final = (
     *_COUNTS, *_SIGNED, *_DECIMALS, "provider_cost_requests", "errors", "latency_sum", "latency_requests", "ttft_sum",
@@ -35,8 +35,8 @@ SUMS: Final = (
 )  # fmt: skip
 EXTREMES: Final = {"first_seen": "min", "last_seen": "max"}
 PLACEMENT: Final = "by_key"
-"""All sums of a table once more, each weighed with a hash of its row's key: equal totals under wrong keys differ here.
-A key is every dimension and the bucket, so an hour's cost in the wrong hour or model shows."""
+"""A measure of all sums, weighted with a hash of the row's key (every dimension and the bucket). It differs if totals
+are equal but filed under wrong keys, such as a cost in the wrong hour or model."""
 
 _CALL: Final = (
     "role", "feature", "action", "agent_id", "task_id", "configuration_id", "service", "provider", "model",
@@ -49,7 +49,7 @@ _LATENCY_BIN: Final = "toUInt16(floor(16 * log2(1 + ifNull(event.latency_ms, 0))
 
 @dataclass(frozen=True, slots=True)
 class Rollup:
-    """A table: the UTC start of an event's bucket, the columns of its key, and its measures."""
+    """A rollup table: the expression of an event's bucket (UTC), the key columns and the measures."""
 
     table: str
     bucket: str
@@ -59,7 +59,7 @@ class Rollup:
 
     @property
     def measures(self) -> tuple[str, ...]:
-        """Names in the order of the values that the queries give."""
+        """Return the measure names in the order of the query results."""
         return (*self.sums, *self.extremes, PLACEMENT)
 
 
@@ -79,23 +79,23 @@ ROLLUPS: Final = (
 
 
 def of_event(measure: str) -> str:
-    """What one row of `usage_events` adds to the sum `measure`."""
+    """Return the expression of one row of `usage_events` for the sum `measure`."""
     return _DERIVED.get(measure, f"event.{measure}")
 
 
 def raw_key(rollup: Rollup) -> str:
-    """The hash of the key under which `rollup` must count an event."""
+    """Return the hash of the key under which `rollup` must count an event."""
     columns = (_LATENCY_BIN if column == "latency_bin" else f"event.{column}" for column in rollup.key)
     return _hash(rollup.bucket, columns)
 
 
 def rolled_key(rollup: Rollup) -> str:
-    """The hash of the key under which `rollup` does count a row."""
+    """Return the hash of the key of a row of `rollup`."""
     return _hash("rolled.bucket", (f"rolled.{column}" for column in rollup.key))
 
 
 def weight(values: dict[str, str]) -> str:
-    """One number modulo 2^64 of one row's sums: a multiple of each by an odd factor of its own.
+    """Return an expression that combines one row's sums modulo 2^64, each multiplied by its own odd factor.
 
     :param values: measure → expression for one row.
     """
@@ -109,10 +109,10 @@ def _hash(bucket: str, columns: Iterable[str]) -> str:
 
 
 def _as_integer(measure: str, value: str) -> str:
-    # A decimal's own bytes are its integer of 1e-12 (or 1e-3); sums of integers modulo 2^64 add up.
+    # The bytes of a decimal are an integer of 1e-12 (or 1e-3), and sums modulo 2^64 are additive.
     return f"reinterpretAsUInt64({value})" if measure in _DECIMALS else f"toUInt64({value})"
 
 
 def _factor(index: int) -> int:
-    """An odd number below 2^64 that no other index shares (steps of the golden ratio)."""
+    """Return an odd number below 2^64, unique per index (multiples of the golden ratio)."""
     return ((index + 1) * 0x9E3779B97F4A7C15 | 1) % 2**64

@@ -1,6 +1,6 @@
-"""The SQL of `verify`. A statement reads a few days, or a slice of the ids, so memory does not grow with the store.
+"""SQL of `verify`. A query reads a few days or a slice of the ids, so memory does not grow with the store.
 
-Names of tables and columns come from `measures.py`; values are bound.
+Table and column names come from `measures.py`; values are bound.
 """
 
 # ruff: noqa: S608
@@ -21,12 +21,12 @@ from spendmeter_stream.verify.measures import (
 )
 
 BOUNDED: Final = {"max_memory_usage": 2 * 2**30}
-"""Each statement's memory, in bytes: past it the check fails instead of the server."""
+"""Memory limit of each query, in bytes: beyond it the check fails, not the server."""
 
 MAX_LISTED: Final = 1000
-"""Ids listed of one statement; all are counted."""
+"""Ids listed per query; all are counted."""
 _ORGS_LISTED: Final = 50
-"""Orgs listed of one day and rollup; all are counted."""
+"""Orgs listed per day and rollup; all are counted."""
 
 _RAW_DAYS: Final = """toStartOfHour(event.occurred_at) >= {first:Date}
 AND toStartOfHour(event.occurred_at) < {last:Date} + 1
@@ -35,7 +35,7 @@ _ROLLED_DAYS: Final = """rolled.bucket >= {first:Date}
 AND rolled.bucket < {last:Date} + 1
 AND toDate(rolled.bucket) IN {days:Array(Date)}"""
 _NO_LATENCIES: Final = "name = 'latency_daily' AND arrayAll(text -> text = '0', arrayConcat(raw, rolled))"
-"""Calls without a latency are in no histogram, so an org of such calls alone is missing there."""
+"""Calls without a latency are in no histogram, so an org with only such calls has no row there."""
 
 DAYS: Final = "\nUNION ALL\n".join(
     [
@@ -48,7 +48,7 @@ DAYS: Final = "\nUNION ALL\n".join(
         ),
     ]
 )
-"""Every UTC day that any table has rows of, with the rows that raw events have of it."""
+"""UTC days with rows in any table, and their number of raw events."""
 
 REPEATED_IDS: Final = f"""
 SELECT event_id, count() OVER () AS total
@@ -63,7 +63,7 @@ FROM
 )
 ORDER BY event_id
 LIMIT {MAX_LISTED}"""
-"""Ids stored more than once. An id always falls into the same slice."""
+"""Ids stored more than once. All copies of an id are in the same slice."""
 
 REPEATED_EVENTS: Final = """
 SELECT toDate(min(occurred_at)) AS day, any(org_id) AS org, event_id, count() AS copies
@@ -74,10 +74,10 @@ ORDER BY day, org, event_id"""
 
 
 def compare_days() -> str:
-    """One row for each UTC day of {days}, rollup and org whose values differ from those of the day's events.
+    """Return SQL with one row per UTC day of {days}, rollup and org whose values differ from the day's events.
 
-    Columns: day, rollup, org_id, values by raw events, values by the rollup (text, in the order of `Rollup.measures`;
-    empty where that side knows no such org), and how many such rows the day has.
+    Columns: day, rollup, org_id, values of raw events, values of the rollup (text, in the order of `Rollup.measures`;
+    empty if that side lacks the org), and the number of such rows of the day.
     """
     sides = "\nUNION ALL".join([_raw_side(), *(_rolled_side(rollup) for rollup in ROLLUPS)])
     return f"""
@@ -96,7 +96,7 @@ LIMIT {_ORGS_LISTED} BY day, name"""
 
 
 def _raw_side() -> str:
-    """Each org's events of each day, once for each rollup: one pass over them serves all."""
+    """Return SQL of the raw side: one pass over the events computes the values of every rollup."""
     sums = {measure: of_event(measure) for measure in SUMS}
     totals = _texts([*_sums(sums), *(f"{function}(event.occurred_at)" for function in EXTREMES.values())])
     sides = ",\n".join(f"('{rollup.table}', {_raw_texts(rollup)})" for rollup in ROLLUPS)

@@ -1,4 +1,4 @@
-"""What a check found, as plain data."""
+"""Result of a check, as plain data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MEASURES: Final = {rollup.table: rollup.measures for rollup in ROLLUPS}
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One measure of one org and UTC day, by raw events and by a rollup. None: that side has no such org or day."""
+    """One measure of one org and UTC day in raw events and in a rollup; None if that side lacks the org or day."""
 
     day: date
     org: str
@@ -30,7 +30,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """An id that raw events hold `copies` times."""
+    """An id stored `copies` times in raw events."""
 
     day: date
     org: str
@@ -40,7 +40,7 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class DayResult:
-    """One day's comparison: how many (rollup, org) pairs differ, and the measures of the first of them."""
+    """Comparison of one day: the number of (rollup, org) pairs that differ, and the measures of the first of them."""
 
     day: date
     differing: int
@@ -49,40 +49,40 @@ class DayResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Everything `verify` says. `clean` is what its exit code tells."""
+    """Result of `verify`. `clean` determines its exit code."""
 
     first: date | None
     last: date | None
     days: int
     events: int
     raw_kept_from: date | None = None
-    """The watermark; None where no raw events were deleted."""
+    """The watermark; None if no raw events were deleted."""
     uncompared: Sequence[date] = ()
-    """Days before the watermark: rollups have them, raw events no longer do."""
+    """Days before the watermark: in rollups, but no longer in raw events."""
     results: Sequence[DayResult]
-    """The days that differ, and no others."""
+    """Only the days that differ."""
     duplicate_ids: int
     duplicates: Sequence[Duplicate]
     open_chunks: Sequence[BegunChunk]
     offsets_known: bool
-    """Whether `open_chunks` were judged by the group's offsets; else they are the newest of each partition."""
+    """Whether `open_chunks` were filtered by the group's offsets; else they are the newest of each partition."""
     dead_letters: DeadLetterCounts | None
-    """None where no broker was asked."""
+    """None without a broker."""
     settled: bool
-    """False where days kept changing while they were compared, so that a difference may be a chunk on its way."""
+    """False if days changed during the comparison, so that a difference may be a chunk in flight."""
 
     @property
     def clean(self) -> bool:
-        """Whether raw events and rollups agree and no id is stored twice."""
+        """Return whether raw events and rollups agree and no id is stored twice."""
         return not self.results and not self.duplicate_ids
 
     @property
     def differences(self) -> list[Difference]:
-        """The differences that are listed, in the order of days."""
+        """Return the listed differences, by day."""
         return [difference for result in self.results for difference in result.differences]
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values, ready to be written as JSON."""
+        """Return plain values for JSON."""
         return {
             "clean": self.clean,
             "settled": self.settled,
@@ -103,10 +103,10 @@ class Report:
 
 
 def day_results(rows: Iterable[Sequence[Any]]) -> list[DayResult]:
-    """The answer to `queries.compare_days`, by day."""
+    """Group the rows of `queries.compare_days` by day."""
     results = []
-    for day, of_day in groupby(rows, key=lambda row: row[0]):
-        listed = list(of_day)
+    for day, group in groupby(rows, key=lambda row: row[0]):
+        listed = list(group)
         differences = [
             difference
             for _, table, org, raw, rolled, _ in listed
@@ -123,6 +123,6 @@ def _differences(day: date, org: str, table: str, raw: Sequence[str], rolled: Se
     return [
         Difference(day, org, table, measure, left, right)
         for measure, left, right in pairs
-        # A side without the org says nothing of it; where the other says 0, both mean the same.
+        # A side without the org equals 0 on the other side.
         if left != right and (left or "0") != (right or "0")
     ]

@@ -1,4 +1,4 @@
-"""The whole check: rollups against raw events, ids stored twice, open chunks, dead letters."""
+"""Run the check: rollups against raw events, duplicate ids, open chunks, dead letters."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from spendmeter_stream.verify.report import DayResult, Report
 
 log = logging.getLogger(__name__)
 
-_LOOKS: Final = 3
-_PAUSE_SECONDS: Final = 2.0
+_REPEATS: Final = 3
+_REPEAT_SECONDS: Final = 2.0
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What is known of the world around the store."""
+    """Environment of the store during a check."""
 
     stream: Stream | None = None
-    """What fills the store; None where no broker is known."""
+    """Consumer group that fills the store; None without a broker."""
     moving: bool = True
-    """False where nothing can be inserted meanwhile, because the caller has the store to itself."""
+    """False if nothing can be inserted during the check: the caller has exclusive access to the store."""
     dead_letters: Callable[[], Awaitable[DeadLetterCounts]] | None = None
-    may_hold: bool = True
-    """Whether workers may be asked to wait, so that a difference is told from a chunk on its way."""
+    use_barrier: bool = True
+    """Whether an ingest barrier may be requested, to distinguish a difference from a chunk in flight."""
     barrier_seconds: int = 60
-    """The most that they wait for one statement."""
+    """Maximum duration of the barrier for one query."""
 
 
 async def verify(
@@ -49,16 +49,16 @@ async def verify(
     around: Surroundings,
     progress: Progress | None = None,
 ) -> Report:
-    """Check everything that was stored of `days`. Days before the watermark are counted, and not compared.
+    """Check all stored rows of `days`. Days before the watermark are counted but not compared.
 
-    :param progress: called with days compared and days to compare.
+    :param progress: called with the number of compared days and the total.
     """
     kept = await raw_kept_from(session)
     stored = await days_with_rows(session, days)
     rows = {day: events for day, events in stored.items() if day >= kept}
     events = sum(rows.values())
     found = await compare(session, rows, progress=progress and _of_total(progress, len(rows)))
-    found, settled = await _settled(session, found, rows, around)
+    found, settled = await _confirm(session, found, rows, around)
     duplicate_ids, duplicates = await find_duplicates(session, days, events=sum(stored.values()))
     return Report(
         first=min(rows, default=None),
@@ -78,60 +78,60 @@ async def verify(
 
 
 async def differing_days(session: Session, rows: Mapping[date, int], around: Surroundings) -> tuple[list[date], bool]:
-    """Days on which a rollup differs from raw events, and whether that is certain.
+    """Return the days on which a rollup differs from raw events, and whether the result is certain.
 
-    :param rows: day → events, of the days to compare.
+    :param rows: day → events of the days to compare.
     """
-    found, settled = await _settled(session, await compare(session, rows), rows, around)
+    found, settled = await _confirm(session, await compare(session, rows), rows, around)
     return [result.day for result in found], settled
 
 
-async def look_again(
+async def compare_again(
     session: Session, found: Sequence[DayResult], rows: Mapping[date, int]
 ) -> tuple[list[DayResult], bool]:
-    """Compare days that differ again, until they agree, or differ twice in the same way.
+    """Repeat the comparison of days that differ until they agree, or two results are equal.
 
-    An insert reaches raw events before it reaches the rollups, so a difference may be a chunk on its way.
-    Returns what still differs, and whether it stood still.
+    An insert reaches raw events before the rollups, so a difference may be a chunk in flight. Return the remaining
+    differences, and whether the result is stable.
 
     :param rows: day → events, at least of the days of `found`.
     """
     differing = list(found)
-    for _ in range(_LOOKS):
+    for _ in range(_REPEATS):
         if not differing:
             break
-        await asyncio.sleep(_PAUSE_SECONDS)
+        await asyncio.sleep(_REPEAT_SECONDS)
         before, differing = differing, await compare(session, _of_days(rows, differing))
         if differing == before:
             return differing, True
     return differing, not differing
 
 
-async def _settled(
+async def _confirm(
     session: Session, found: list[DayResult], rows: Mapping[date, int], around: Surroundings
 ) -> tuple[list[DayResult], bool]:
-    """What of `found` is a difference, and whether that is certain."""
+    """Return the confirmed differences of `found`, and whether the result is certain."""
     if not found or not around.moving:
         return found, True
-    if around.stream is None or not around.may_hold:
-        return await look_again(session, found, rows)
+    if around.stream is None or not around.use_barrier:
+        return await compare_again(session, found, rows)
     try:
-        return await _compare_held(session, around.stream, _of_days(rows, found), around), True
+        return await _compare_in_barrier(session, around.stream, _of_days(rows, found), around), True
     except BarrierError as error:
-        log.warning("the ingest could not be held, so a chunk on its way may show as a difference: %s", error)
-        found, _ = await look_again(session, found, rows)
+        log.warning("ingest barrier failed, so a chunk in flight may show as a difference: %s", error)
+        found, _ = await compare_again(session, found, rows)
         return found, not found
 
 
-async def _compare_held(
+async def _compare_in_barrier(
     session: Session, stream: Stream, days: Mapping[date, int], around: Surroundings
 ) -> list[DayResult]:
-    """Compare `days` in moments without inserts, one statement a hold."""
+    """Compare `days` without concurrent inserts, one barrier per query."""
     found: list[DayResult] = []
     for batch in batches(days):
-        async with ingest_barrier(session, stream, reason="verify", seconds=around.barrier_seconds) as hold:
+        async with ingest_barrier(session, stream, reason="verify", seconds=around.barrier_seconds) as barrier:
             found += await compare_days(session, batch)
-            await hold.ensure_active()
+            await barrier.ensure_active()
     return found
 
 

@@ -1,4 +1,4 @@
-"""Totals of whole days, by raw events and by each rollup, from projections: a few rows a part, not a day's events."""
+"""Totals of whole days in raw events and each rollup, read from projections: a few rows per part, not all events."""
 
 # ruff: noqa: S608 - names of our own tables; values are bound
 
@@ -25,7 +25,7 @@ WHERE toDate(bucket) BETWEEN {{first:Date}} AND {{last:Date}}
 GROUP BY day"""
 
 
-# As the projections `by_day` and `totals` state it: any other expression would read every row.
+# Must match the expressions of the projections `by_day` and `totals`: any other expression reads every row.
 TOTALS: Final = f"""
 SELECT toDate(occurred_at) AS day, '{_RAW}' AS source, count(), sum(requests), sum(cost), sum(cityHash64(event_id))
 FROM usage_events
@@ -36,32 +36,32 @@ UNION ALL""" + "\nUNION ALL".join(_of_rollup(rollup) for rollup in ROLLUPS)
 
 @dataclass(slots=True)
 class DayTotals:
-    """One UTC day: its raw events, and what each source adds up to."""
+    """One UTC day: its number of raw events, and the totals of each source."""
 
     events: int = 0
     sums: dict[str, tuple[Any, ...]] = field(default_factory=dict)
-    """Source → requests, cost (latencies, 0 of `latency_daily`) and, of raw events, a hash of all ids."""
+    """Source → requests, cost (for `latency_daily`: latencies, 0) and, for raw events, a hash of all ids."""
 
     def add(self, source: str, events: int, sums: tuple[Any, ...]) -> None:
-        """Take the sums of one source."""
+        """Add the sums of one source."""
         self.events += events
         self.sums[source] = sums
 
     @property
     def text(self) -> str:
-        """All of it: the same where nothing changed."""
+        """Return all totals as text, to detect changes."""
         sources = sorted(self.sums.items())
         return "; ".join([f"events {self.events}", *(f"{name} {' '.join(map(str, sums))}" for name, sums in sources)])
 
     @property
     def agree(self) -> bool:
-        """Whether every rollup of all calls adds up to the requests and the cost of raw events."""
+        """Return whether requests and cost of every rollup of all calls equal those of raw events."""
         raw = self.sums.get(_RAW, (0, 0))[:2]
         return all(self.sums.get(it.table, (0, 0))[:2] == raw for it in ROLLUPS if "requests" in it.sums)
 
 
 async def day_totals(session: Session, days: Sequence[date]) -> dict[date, DayTotals]:
-    """The totals of those of `days` that any table has rows of, in order. Raises `StoreError`."""
+    """Return the totals of the days with rows in any table, in order. Raises `StoreError`."""
     parameters = {"first": min(days), "last": max(days)}
     rows = await session.query(TOTALS, parameters, settings=BOUNDED)
     return _by_day(rows.result_rows, frozenset(days))

@@ -137,7 +137,7 @@ def test_a_killed_run_is_finished_by_the_next(data: Path, point: str) -> None:
 def test_what_cannot_be_done_is_said_in_one_line(tmp_path: Path) -> None:
     for arguments, message in (
         (("--from", "soon", "--to", "2026-12-01"), "invalid time 'soon'"),
-        (("--from", "2026-12-01", "--to", "2026-12-01"), "the window must end after it begins"),
+        (("--from", "2026-12-01", "--to", "2026-12-01"), "the window must end after its start"),
         (WINDOW, "no store in"),
     ):
         refused = run_verb(VERB, *arguments, "--data-dir", tmp_path)

@@ -108,8 +108,8 @@ class OidcTokens:
         )
 
     def _credential(self, claims: dict[str, Any]) -> Credential:
-        given = claims.get(self._scope_claim, "")
-        scopes = given.split() if isinstance(given, str) else given if isinstance(given, list) else []
+        claim = claims.get(self._scope_claim, "")
+        scopes = claim.split() if isinstance(claim, str) else claim if isinstance(claim, list) else []
         org = claims.get(self._org_claim)
         return Credential(
             f"oidc:{claims['sub']}",

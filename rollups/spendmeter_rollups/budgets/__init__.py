@@ -1,1 +1,1 @@
-"""Monthly budgets and currency rates."""
+"""Monthly budgets and exchange rates."""

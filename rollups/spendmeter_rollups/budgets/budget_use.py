@@ -1,11 +1,11 @@
-"""How much of each budget is used, and when it will be used up (features row 17).
+"""Use of each budget, and the forecast day on which it is exhausted (features row 17).
 
-A budget is about the calendar month of its org's time zone, whatever window a board shows, and counts chargeable
-cost: what an org pays for on a key of its own is not the platform's money.
+A budget covers the calendar month in its org's time zone, independent of the request's window, and counts chargeable
+cost: calls on an org's own keys (BYOK) are excluded.
 
-The forecast continues the straight line of `projection` through the complete days of the last 30: the budget is
-exhausted on the first day on which what is spent, plus the line's values up to that day, reaches the amount. None
-is named beyond the month's end, because the next month begins at zero.
+The forecast extends the linear fit of `projection` over the complete days of the last 30. The budget is exhausted on
+the first day on which the spend so far plus the fitted values up to that day reaches the amount. No day after the
+month's end is returned, because the next month starts at zero.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from spendmeter_clickhouse.budgets import Budget, calendar_month
-from spendmeter_rollups.forecast.trend import Day, complete_days, continued, days_left
+from spendmeter_rollups.forecast.trend import Day, complete_days, days_left, extend_trend
 from spendmeter_rollups.query import sums as queries
 from spendmeter_rollups.query.reader import Reader
 from spendmeter_rollups.query.scope import Scope
@@ -32,7 +32,7 @@ _UTC: Final = ZoneInfo("UTC")
 
 @dataclass(frozen=True, slots=True)
 class BudgetUse:
-    """What was spent of a budget in `month` (USD), and the forecast; None where there are too few days for one."""
+    """Spend of a budget in `month` (USD), and the forecast; None if there are too few days for one."""
 
     month: Window
     zone: ZoneInfo
@@ -44,9 +44,9 @@ class BudgetUse:
 async def budget_uses(
     reader: Reader, scope: Scope, pairs: Sequence[tuple[Budget, Decimal | None]], zones: Mapping[str, ZoneInfo]
 ) -> list[BudgetUse]:
-    """The use of each budget, in order. `pairs` are budgets with their amounts in USD, None where no rate is known.
+    """Return the use of each budget, in order. `pairs` are budgets and their amounts in USD; None without a rate.
 
-    One query for all budgets of the same kind and zone.
+    Runs one query for all budgets of the same scope and time zone.
     """
     groups: dict[tuple[tuple[str, ...], str], list[Budget]] = {}
     for budget, _ in pairs:
@@ -73,15 +73,15 @@ def _key(budget: Budget) -> Key:
 async def _daily(
     reader: Reader, scope: Scope, zone: ZoneInfo, columns: tuple[str, ...], budgets: Iterable[Budget]
 ) -> dict[Key, dict[date, Day]]:
-    """Key of a budget → its days since the month began, and the 30 days before today in any case."""
+    """Return the days of each budget, by its key: those of this month and the 30 days before today."""
     keys = [_key(budget) for budget in budgets]
-    filters = {column: tuple(sorted({key[at] for key in keys})) for at, column in enumerate(columns)}
+    filters = {column: tuple(sorted({key[index] for key in keys})) for index, column in enumerate(columns)}
     window = _window(scope.now, zone)
-    about = replace(scope, window=window, zone=zone, filters=filters)
+    narrowed = replace(scope, window=window, zone=zone, filters=filters)
     edges = bucket_edges(window, "day", zone)
-    spec = about.sums(columns, ("requests", "chargeable_cost"), edges=edges[:-1])
+    spec = narrowed.sums(columns, ("requests", "chargeable_cost"), edges=edges[:-1])
     found: dict[Key, dict[date, Day]] = {}
-    for row in await reader.rows(queries.sums(spec, about.pieces(spec, end=edges[-1]))):
+    for row in await reader.rows(queries.sums(spec, narrowed.pieces(spec, end=edges[-1]))):
         day = datetime.fromtimestamp(row["bucket"] / 1000, zone).date()
         found.setdefault(key_of(row, columns), {})[day] = Day(day, row["chargeable_cost"], row["requests"])
     return found
@@ -90,7 +90,7 @@ async def _daily(
 def _window(now: datetime, zone: ZoneInfo) -> Window:
     month, _ = calendar_month(now, zone)
     trend = start_of_day(local_date(now, zone) - _TREND, zone)
-    # At the very instant of midnight there is nothing yet to add up, and a window cannot be empty.
+    # Exactly at midnight the month is empty, but a window cannot be.
     return Window(min(month, trend), max(now, month + timedelta(milliseconds=1)))
 
 
@@ -102,7 +102,7 @@ def _use(now: datetime, zone: ZoneInfo, days: Mapping[date, Day], amount: Decima
     window = Window(start_of_day(local_date(now, zone) - _TREND, zone), now)
     recent = {day: used for day, used in days.items() if start_of_day(day, zone) >= window.start}
     left = days_left(now, zone, month.end)
-    found = continued(complete_days(recent, window=window, zone=zone, now=now), left, spent=spent)
+    found = extend_trend(complete_days(recent, window=window, zone=zone, now=now), left, spent=spent)
     ahead = [(day, cost) for (day, _), cost in zip(left, found.days, strict=True)] if found else []
     return BudgetUse(
         month=month,
@@ -114,7 +114,7 @@ def _use(now: datetime, zone: ZoneInfo, days: Mapping[date, Day], amount: Decima
 
 
 def exhausted_on(days: Sequence[Day], ahead: Sequence[tuple[date, float]], amount: Decimal) -> date | None:
-    """The first day of `days` (so far), then of `ahead` (fitted), by whose end `amount` is spent; None for none."""
+    """Return the first day of `days` (spent) or `ahead` (fitted) by whose end `amount` is spent, or None."""
     spent = Decimal(0)
     for day in days:
         spent += day.cost

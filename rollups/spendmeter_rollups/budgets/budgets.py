@@ -1,4 +1,4 @@
-"""Monthly budgets: how they are defined, and how much of each is used (features row 17)."""
+"""Monthly budgets: definition and use (features row 17)."""
 
 from __future__ import annotations
 
@@ -31,16 +31,18 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"
 
 
 class Limit(BaseModel):
-    """What may be spent in a calendar month."""
+    """Amount and currency of a monthly budget."""
 
     model_config = ConfigDict(extra="forbid")
 
     amount: Decimal = Field(gt=0, max_digits=24, decimal_places=12, examples=["25000"])
-    currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$", description="one with a known rate", examples=["INR"])
+    currency: str = Field(
+        default="USD", pattern=r"^[A-Z]{3}$", description="ISO 4217 code with a known rate", examples=["INR"]
+    )
 
 
 class OrgBudget(Limit):
-    """A budget for all of an org."""
+    """A budget for an org."""
 
     scope: Literal["org"]
     org_id: Name
@@ -55,7 +57,7 @@ class UserBudget(Limit):
 
 
 class FeatureBudget(Limit):
-    """A budget for a feature, of one org or, without `org_id`, of all together."""
+    """A budget for a feature of one org or, without `org_id`, of all orgs."""
 
     scope: Literal["feature"]
     org_id: Value = ""
@@ -66,7 +68,7 @@ BudgetBody = Annotated[OrgBudget | UserBudget | FeatureBudget, Field(discriminat
 
 
 class BudgetsParams(BaseModel):
-    """Which budgets. Without filters, all that the credential may see."""
+    """Filters of budgets. Default: all that the credential may see."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -98,33 +100,35 @@ class BudgetAnswer(BaseModel):
     user_id: str
     feature: str
     amount: Money
-    currency: CurrencyAnswer | None = Field(description="the rate of today; null where none is known any more")
+    currency: CurrencyAnswer | None = Field(description="today's rate; null if there is none")
     month: MonthAnswer
     spent: Money | None = Field(
-        description="this month until now, without calls on the org's own keys (BYOK); null for whoever may not see it"
+        description="month to date, without calls on the org's own keys (BYOK); null without read access to the org"
     )
-    used_share: float | None = Field(description="spent / amount; above 1 where it is exceeded")
-    projected: Money | None = Field(description="at the month's end; null under 7 days with usage in the last 30")
+    used_share: float | None = Field(description="spent / amount; above 1 if exceeded")
+    projected: Money | None = Field(
+        description="at the month's end; null with fewer than 7 days of usage in the last 30"
+    )
     exhausted_on: date | None = Field(
-        description="the day on which it was used up or, by the trend, will be; null where it lasts, or none can tell"
+        description="the day on which it was or is forecast to be exhausted; null if it lasts or without forecast"
     )
     updated_at: datetime
 
 
 class BudgetsAnswer(BaseModel):
-    """By scope, org, user and feature."""
+    """Budgets, by scope, org, user and feature."""
 
     budgets: list[BudgetAnswer]
-    has_more: bool = Field(description="there are budgets beyond offset + limit")
+    has_more: bool = Field(description="true if there are budgets beyond offset + limit")
     freshness: FreshnessAnswer
 
 
 async def budgets(
     reader: Reader, scope: Scope, *, params: BudgetsParams, visible: tuple[str, ...] | None
 ) -> BudgetsAnswer:
-    """The budgets that `params` ask for. Raises `Problem` (403) for an org that is not visible."""
-    asked = tuple(params.org) or None
-    orgs = asked if visible is None else only_visible(asked, visible)
+    """Return the budgets that match `params`. Raises `Problem` (403) for an org that is not visible."""
+    requested = tuple(params.org) or None
+    orgs = requested if visible is None else only_visible(requested, visible)
     wanted = (("scope", params.scope), ("user_id", params.user), ("feature", params.feature))
     found = [
         budget
@@ -140,14 +144,14 @@ async def budgets(
 
 
 async def one_budget(reader: Reader, scope: Scope, budget_id: UUID, *, visible: tuple[str, ...] | None) -> BudgetAnswer:
-    """Raises `Problem` (404) for a budget that is not there, or not for this caller."""
+    """Return one budget. Raises `Problem` (404) if it does not exist or is not visible to the caller."""
     (answer,) = await _answers(reader, scope, [await _find(reader, budget_id, visible)])
     return answer
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetContext:
-    """What defines a budget. `visible` are the orgs whose spend the caller may see; None is every one."""
+    """Context of a write to a budget. `visible` are the orgs whose spend the caller may see; None means all."""
 
     reader: Reader
     writer: Session
@@ -156,9 +160,9 @@ class BudgetContext:
 
 
 async def define_budget(context: BudgetContext, body: OrgBudget | UserBudget | FeatureBudget) -> BudgetAnswer:
-    """Raises `Problem`: 409 where the same thing has a budget already, 422 for a currency without a rate."""
+    """Create a budget. Raises `Problem`: 409 if it exists already, 422 for a currency without a rate."""
     budget = Budget(
-        # The same thing has the same id, so that two requests at once cannot give it two budgets.
+        # A deterministic id: two concurrent requests cannot create two budgets for the same subject.
         budget_id=uuid5(_NAMESPACE, "\n".join((body.scope, body.org_id, _user(body), _feature(body)))),
         scope=body.scope,
         org_id=body.org_id,
@@ -169,12 +173,14 @@ async def define_budget(context: BudgetContext, body: OrgBudget | UserBudget | F
         updated_at=context.scope.now,
     )
     if any(each.budget_id == budget.budget_id for each in await list_budgets(context.reader.session)):
-        raise conflict("scope", f"this {body.scope} has a budget: PUT /v1/budgets/{budget.budget_id} changes it")
+        raise conflict(
+            "scope", f"this {body.scope} already has a budget; change it with PUT /v1/budgets/{budget.budget_id}"
+        )
     return await _written(context, budget)
 
 
 async def change_budget(context: BudgetContext, budget_id: UUID, limit: Limit) -> BudgetAnswer:
-    """Raises `Problem`: 404 for a budget that is not there, 422 for a currency without a rate."""
+    """Change a budget. Raises `Problem`: 404 if it does not exist, 422 for a currency without a rate."""
     before = await _find(context.reader, budget_id, None)
     return await _written(
         context, replace(before, amount=limit.amount, currency=limit.currency, updated_at=context.scope.now)
@@ -182,7 +188,7 @@ async def change_budget(context: BudgetContext, budget_id: UUID, limit: Limit) -
 
 
 async def delete_stored_budget(reader: Reader, writer: Session, budget_id: UUID, *, now: datetime) -> None:
-    """Raises `Problem` (404) for a budget that is not there."""
+    """Delete a budget. Raises `Problem` (404) if it does not exist."""
     budget = await _find(reader, budget_id, None)
     await write_budget(writer, replace(budget, updated_at=now), deleted=True)
 
@@ -199,23 +205,23 @@ async def _find(reader: Reader, budget_id: UUID, visible: tuple[str, ...] | None
     for budget in await list_budgets(reader.session, orgs=visible):
         if budget.budget_id == budget_id:
             return budget
-    raise not_found("budget_id", "no such budget")
+    raise not_found("budget_id", "unknown budget")
 
 
 async def _written(context: BudgetContext, budget: Budget) -> BudgetAnswer:
     reader, scope = context.reader, context.scope
     if await rate_on(reader, budget.currency, local_date(scope.now, scope.zone)) is None:
-        raise invalid_parameter("currency", f"no rate for {budget.currency!r} yet: see PUT /v1/fx-rates")
+        raise invalid_parameter("currency", f"no rate for {budget.currency!r}: set one with PUT /v1/fx-rates")
     written = await write_budget(context.writer, budget)
-    # To define a budget is no right to see what is spent of it. One of all orgs shows what all of them spend.
+    # The right to define a budget does not include the right to see its spend. One of all orgs shows their total spend.
     if context.visible is not None and budget.org_id not in context.visible:
-        return await _unused(context, written)
+        return await _without_use(context, written)
     (answer,) = await _answers(reader, scope, [written])
     return answer
 
 
-async def _unused(context: BudgetContext, budget: Budget) -> BudgetAnswer:
-    """The budget as it was defined, without anything of its use."""
+async def _without_use(context: BudgetContext, budget: Budget) -> BudgetAnswer:
+    """Return the budget's definition without its use."""
     zones, rates = await asyncio.gather(
         org_zones(context.reader.session), _rates(context.reader, context.scope, [budget])
     )

@@ -1,4 +1,4 @@
-"""Dated currency rates: which one an answer uses, and how a new one is written (features row 22)."""
+"""Dated exchange rates: the rate of an answer, and new rates (features row 22)."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from spendmeter_rollups.query.windows import local_date
 
 
 class RateBody(BaseModel):
-    """One day's rate."""
+    """The rate of one day."""
 
     model_config = ConfigDict(extra="forbid")
 
     per_usd: Decimal = Field(
-        gt=0, max_digits=24, decimal_places=12, description="units of the currency for one USD", examples=["88.5"]
+        gt=0, max_digits=24, decimal_places=12, description="units of the currency per USD", examples=["88.5"]
     )
     source: str = Field(default="", max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$", examples=["ECB"])
 
 
 class RateAnswer(BaseModel):
-    """The rate as it is kept."""
+    """A stored rate."""
 
     currency: str
     rate_date: date
@@ -42,9 +42,9 @@ _CODE: Final = re.compile(r"^[A-Z]{3}$")
 
 
 async def find_rate(reader: Reader, currency: str, scope: Scope) -> Rate:
-    """The rate in force on the last day of the window, so that a past report never changes.
+    """Return the rate in force on the last day of the window, so that later rates do not change past reports.
 
-    Raises `Problem` for a currency without a rate by then.
+    Raises `Problem` for a currency without a rate on or before that day.
     """
     last_day = local_date(scope.window.end - timedelta(milliseconds=1), scope.zone)
     rate = await rate_on(reader, currency, last_day)
@@ -55,7 +55,7 @@ async def find_rate(reader: Reader, currency: str, scope: Scope) -> Rate:
 
 
 async def rate_on(reader: Reader, currency: str, day: date) -> Rate | None:
-    """The newest rate dated `day` or before; None where there is none."""
+    """Return the newest rate dated on or before `day`, or None."""
     if currency == USD:
         return Rate()
     rows = await reader.rows(rate_in_force(currency, day)) if _CODE.match(currency) else []
@@ -66,9 +66,9 @@ async def rate_on(reader: Reader, currency: str, day: date) -> Rate | None:
 
 
 async def write_rate(writer: Session, currency: str, rate_date: date, body: RateBody, *, now: datetime) -> RateAnswer:
-    """Keep a rate; the last one written for a day counts. Raises `Problem` for USD itself."""
+    """Store a rate; the last one written for a day applies. Raises `Problem` for USD."""
     if currency == USD:
-        raise invalid_parameter("currency", "one USD is one USD")
+        raise invalid_parameter("currency", "USD is the base currency and has no rate")
     row = (currency, rate_date, body.per_usd, body.source, now)
     await writer.insert("fx_rates", [row], ["currency", "rate_date", "per_usd", "source", "updated_at"])
     return RateAnswer(currency=currency, rate_date=rate_date, per_usd=body.per_usd, source=body.source)

@@ -1,1 +1,1 @@
-"""Answers about single calls: the log, the errors, a user's page."""
+"""Answers about single calls: the call log, the error report, a user's page."""

@@ -17,7 +17,7 @@ from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
 from spendmeter_rollups.query.windows import Granularity
 from spendmeter_rollups.views.answers import Answer, frame
-from spendmeter_rollups.views.series import granularity_of, series_edges
+from spendmeter_rollups.views.series import resolve_granularity, series_edges
 from spendmeter_rollups.views.timeseries import GranularityParams
 
 _MEASURES: Final = ("requests", "errors")
@@ -61,7 +61,7 @@ class ErrorsAnswer(Answer):
 
 async def errors(reader: Reader, scope: Scope, *, params: ErrorsParams) -> ErrorsAnswer:
     """Return the error report: rates from rollups, recent errors from the call log."""
-    granularity = granularity_of(scope, params.granularity)
+    granularity = resolve_granularity(scope, params.granularity)
     edges = series_edges(scope, granularity)
     failed = scope.narrowed(status=("error",))
     over_time, kinds, recent = await asyncio.gather(

@@ -1,4 +1,4 @@
-"""The log of calls, one row each, newest first, paged by key (features row 11)."""
+"""The call log, newest first, with keyset pagination (features row 11)."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from spendmeter_rollups.query.statement import milliseconds
 from spendmeter_rollups.views.answers import Answer, frame
 
 Cursor = tuple[int, UUID]
-"""When the last seen call was made, in Unix milliseconds, and its id."""
+"""Time (Unix milliseconds) and id of the last call of a page."""
 
-_WHO: Final = ("org_id", "user_id", "role", "class_name", "section")
-_WHAT: Final = (
+_CALLER: Final = ("org_id", "user_id", "role", "class_name", "section")
+_CALL: Final = (
     "feature",
     "action",
     "agent_id",
@@ -50,8 +50,8 @@ _OUTCOME: Final = (
 COLUMNS: Final = (
     "event_id",
     "occurred_at",
-    *_WHO,
-    *_WHAT,
+    *_CALLER,
+    *_CALL,
     *TOKENS,
     "reasoning_tokens",
     *UNITS,
@@ -61,20 +61,20 @@ COLUMNS: Final = (
 
 
 class LogParams(ScopeParams):
-    """Which calls."""
+    """Parameters of the call log and its export."""
 
     status: list[Literal["ok", "error", "cancelled"]] = Field([], max_length=3, description="any of these")
 
 
 class EventsParams(LogParams):
-    """A page of the log."""
+    """Parameters of a page of the call log."""
 
     page_size: Annotated[int, Field(ge=10, le=500)] = 50
-    cursor: Annotated[Value | None, Field(description="`next_cursor` of the page before")] = None
+    cursor: Annotated[Value | None, Field(description="`next_cursor` of the previous page")] = None
 
 
 class EventRow(BaseModel):
-    """One call. `cost` is what it was estimated at when it was made; later corrections are not in it."""
+    """One call. `cost` is the estimate at ingestion, without later repricing."""
 
     event_id: UUID
     occurred_at: datetime = Field(description="with the offset of `tz`")
@@ -117,17 +117,17 @@ class EventRow(BaseModel):
 
 
 class EventsAnswer(Answer):
-    """A page. Rows that arrive later never move or repeat the rows of pages already fetched."""
+    """A page of the call log. Calls stored later never shift or repeat rows of pages already fetched."""
 
     rows: list[EventRow]
-    next_cursor: str | None = Field(description="give it as `cursor` for the next page; null on the last")
+    next_cursor: str | None = Field(description="the `cursor` of the next page; null on the last page")
 
 
 async def events(reader: Reader, scope: Scope, *, params: EventsParams) -> EventsAnswer:
-    """Raises `Problem` for a cursor that is not one of ours."""
+    """Return a page of the call log. Raises `Problem` for an invalid cursor."""
     before = decode_cursor(params.cursor) if params.cursor else None
     scope = with_status(scope, params)
-    # One row more than the page tells whether there is a next one.
+    # Read one row more than the page to detect a next page.
     query = events_query(scope.window, scope.filters, columns=COLUMNS, before=before, limit=params.page_size + 1)
     rows = await reader.rows(query)
     page = rows[: params.page_size]
@@ -136,12 +136,12 @@ async def events(reader: Reader, scope: Scope, *, params: EventsParams) -> Event
 
 
 def with_status(scope: Scope, params: LogParams) -> Scope:
-    """Only the calls that ended as asked for."""
+    """Filter the scope by the requested statuses."""
     return scope.narrowed(status=tuple(params.status)) if params.status else scope
 
 
 def event_row(row: Row, scope: Scope) -> EventRow:
-    """A row of `COLUMNS` as the answer gives it."""
+    """Convert a row of `COLUMNS` to the answer's time zone and currency."""
     values: dict[str, Any] = {
         **row,
         "occurred_at": row["occurred_at"].astimezone(scope.zone),
@@ -151,22 +151,22 @@ def event_row(row: Row, scope: Scope) -> EventRow:
 
 
 def encode_cursor(row: Row) -> str:
-    """The place after `row`, opaque to the caller."""
+    """Encode the position after `row`; opaque to the caller."""
     text = f"{milliseconds(row['occurred_at'])}:{row['event_id']}"
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def decode_cursor(text: str) -> Cursor:
-    """The inverse of `encode_cursor`. Raises `Problem` for anything else."""
+    """Decode a cursor of `encode_cursor`. Raises `Problem` for any other text."""
     try:
         moment, _, event_id = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().partition(":")
         number = int(moment)
         if not 0 <= number < 2**43:
-            raise _no_cursor()
+            raise _invalid_cursor()
         return number, UUID(event_id)
     except (ValueError, binascii.Error):
-        raise _no_cursor() from None
+        raise _invalid_cursor() from None
 
 
-def _no_cursor() -> Problem:
-    return invalid_parameter("cursor", "is not a cursor", allowed=["next_cursor of an answer"])
+def _invalid_cursor() -> Problem:
+    return invalid_parameter("cursor", "invalid cursor", allowed=["next_cursor of an answer"])

@@ -1,4 +1,4 @@
-"""One user's page: who they are and what they used, all in the same window (features row 10)."""
+"""One user's page: identity and usage in one window (features row 10)."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from spendmeter_rollups.views.timeseries import Point, whole_series
 
 
 class UserParams(ScopeParams):
-    """How many recent calls."""
+    """Parameters of a user's page."""
 
     recent: Annotated[int, Field(ge=0, le=200)] = 10
 
 
 class Identity(BaseModel):
-    """As the directory knows the user today; null where it does not."""
+    """Current attributes from the directory; null if unknown."""
 
     org_id: str
     user_id: str
@@ -42,7 +42,7 @@ class Identity(BaseModel):
 
 
 class UserFeature(Measures):
-    """What the user did with one feature."""
+    """A user's usage of one feature."""
 
     feature: str
 
@@ -52,13 +52,13 @@ class UserAnswer(Answer):
 
     user: Identity
     totals: Measures
-    features: list[UserFeature] = Field(description="costliest first")
+    features: list[UserFeature] = Field(description="by cost, descending")
     daily: list[Point]
     recent: list[EventRow]
 
 
 async def user_page(reader: Reader, scope: Scope, *, user_id: str, params: UserParams) -> UserAnswer:
-    """Raises `Problem`: 404 for a user nobody knows, 422 where several orgs have one of that name."""
+    """Return a user's page. Raises `Problem`: 404 for an unknown user, 422 for a user id that several orgs have."""
     org_id = await _find_org(reader, scope, user_id)
     narrowed = scope.narrowed(org_id=(org_id,), user_id=(user_id,))
     (identity,), features, daily, recent = await asyncio.gather(
@@ -81,9 +81,9 @@ async def _find_org(reader: Reader, scope: Scope, user_id: str) -> str:
     rows = await reader.rows(lookups.orgs_of_user(user_id, scope.filters.get("org_id")))
     orgs = [row["org_id"] for row in rows]
     if not orgs:
-        raise not_found("user_id", "no such user")
+        raise not_found("user_id", "unknown user")
     if len(orgs) > 1:
-        raise invalid_parameter("org", "several orgs have a user of this name: give one", allowed=orgs)
+        raise invalid_parameter("org", "several orgs have a user with this id: specify one", allowed=orgs)
     return str(orgs[0])
 
 

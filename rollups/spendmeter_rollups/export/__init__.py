@@ -1,1 +1,1 @@
-"""CSV of every view."""
+"""CSV export of the call log, time series and breakdowns."""

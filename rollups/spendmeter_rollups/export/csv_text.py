@@ -1,4 +1,4 @@
-"""Rows of cells as CSV text that a spreadsheet shows and never runs (features row 21)."""
+"""CSV text in which spreadsheets do not execute formulas (features row 21)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from spendmeter_rollups.catalogue.money import plain
 
-# What begins a formula; the full-width and small forms are normalised to these by East Asian editions.
+# Characters that start a formula; East Asian editions normalise the full-width and small forms to these.
 _BEGINS: Final = "=+\\-@＝＋－＠﹦﹢﹣﹫⁼⁺⁻₌₊₋"  # noqa: RUF001 - these very characters
-# What a spreadsheet removes before it looks for a formula: quotes, spaces of any width, control and format characters.
+# Characters stripped before a formula is detected: quotes, spaces of any width, control and format characters.
 _SKIPPED: Final = "\"'`“”‘’\\s\x00-\x1f\x7f-\x9f\xad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"  # noqa: RUF001
-# A file can be opened with another separator than the one it was written with; a cell then ends where the text has it.
+# Separators: a file may be opened with another separator, which then splits a cell's text.
 _SEPARATES: Final = ";|\t\r\n\x0b\x0c\x1c-\x1f\x85\u2028\u2029；｜"  # noqa: RUF001
 
 _UNSAFE_START: Final = re.compile(f"[\t\r\n]|[{_SKIPPED}]*[{_BEGINS}]")
@@ -25,7 +25,7 @@ _MARKED: Final = re.compile(f"[{_SEPARATES}]")
 
 
 def csv_text(rows: Iterable[Sequence[Any]]) -> str:
-    """RFC 4180 text of `rows`. None is an empty cell, a moment is ISO 8601, an amount has all its digits."""
+    """Format `rows` as RFC 4180 text. None becomes an empty cell, a datetime ISO 8601, an amount all its digits."""
     text = io.StringIO()
     csv.writer(text).writerows([_cell(value) for value in row] for row in rows)
     return text.getvalue()
@@ -33,7 +33,7 @@ def csv_text(rows: Iterable[Sequence[Any]]) -> str:
 
 def _cell(value: Any) -> Any:
     if isinstance(value, str):
-        return _shown(value)
+        return _escape(value)
     if isinstance(value, Decimal):
         return plain(value)
     if isinstance(value, bool):
@@ -41,10 +41,10 @@ def _cell(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _shown(text: str) -> str:
-    """`text` with an apostrophe before each place at which a spreadsheet would run it (OWASP, CSV Injection).
+def _escape(text: str) -> str:
+    """Insert an apostrophe wherever a spreadsheet would start a formula (OWASP, CSV Injection).
 
-    Numbers below zero are no text, and stay numbers.
+    Negative numbers are not text and stay unchanged.
     """
     if _MARKED.search(text):
         text = _UNSAFE_INSIDE.sub("'", text)

@@ -21,7 +21,7 @@ from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
 from spendmeter_rollups.query.windows import Window, local_date
 from spendmeter_rollups.views.breakdown import BreakdownRow, all_rows
-from spendmeter_rollups.views.timeseries import Point, SeriesParams, find_group, timeseries
+from spendmeter_rollups.views.timeseries import Point, SeriesParams, find_group_dimension, timeseries
 
 PORTION: Final = 5_000
 """Calls read at a time."""
@@ -29,7 +29,7 @@ _REACH: Final = timedelta(hours=1)
 """How far back a portion of calls looks at first: further where that finds fewer than a portion."""
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _KEYS: Final = 1_000
-"""Rows of a breakdown read at a time: their keys go into the text of further queries."""
+"""Rows of a breakdown per query: their keys become parameters of further queries."""
 _RATE: Final = ("currency", "per_usd", "rate_date")
 _USER: Final = ("org_name", "role", "class_name", "section", "top_feature")
 _NESTED: Final = ("key", "user", "sparkline")
@@ -39,7 +39,7 @@ Rows = list[Sequence[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A view as rows of cells, a portion at a time."""
+    """A view as portions of rows."""
 
     view: str
     scope: Scope
@@ -48,19 +48,19 @@ class Export:
 
     @property
     def file_name(self) -> str:
-        """The view and its first and last day."""
+        """The view with its first and last day."""
         window, zone = self.scope.window, self.scope.zone
         last = local_date(window.end - timedelta(milliseconds=1), zone)
         return f"spendmeter-{self.view}-{local_date(window.start, zone)}-to-{last}.csv"
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """CSV text, the header with the first portion. Every row ends with the currency and its dated rate."""
+        """Yield CSV text. Every row ends with the currency and its dated rate."""
         rate = self.scope.rate
         ending = (rate.currency, rate.per_usd, rate.on)
         rows: Rows = [(*self.header, *_RATE)]
         async for portion in self.portions:
             rows += [(*row, *ending) for row in portion]
-            # Thousands of rows take long enough to hold up everyone else on the event loop.
+            # Formatting thousands of rows would block the event loop.
             yield (await asyncio.to_thread(csv_text, rows)).encode()
             rows = []
         if rows:
@@ -68,27 +68,27 @@ class Export:
 
 
 def export_events(reader: Reader, scope: Scope, *, params: LogParams) -> Export:
-    """The log, newest first."""
+    """Export the call log, newest first."""
     return Export("events", scope, COLUMNS, _events(reader, with_status(scope, params)))
 
 
 def export_breakdown(reader: Reader, scope: Scope, *, dimension: Dimension) -> Export:
-    """All values of a dimension, by key."""
+    """Export all values of a dimension, by key."""
     names = [name for name in BreakdownRow.model_fields if name not in _NESTED]
     header = (*dimension.columns, *(_USER if dimension.name == "user" else ()), *names)
     return Export(dimension.name, scope, header, _breakdown(reader, scope, dimension, names))
 
 
 def export_timeseries(reader: Reader, scope: Scope, *, params: SeriesParams) -> Export:
-    """A row per group and bucket; the key is empty, and `other` true, for all groups beyond the limit."""
-    dimension = find_group(params.group_by)
+    """Export one row per group and bucket; groups beyond the limit are one group with `other` true and an empty key."""
+    dimension = find_group_dimension(params.group_by)
     columns = dimension.columns if dimension else ()
     header = (*columns, *(("other",) if columns else ()), *Point.model_fields)
     return Export("timeseries", scope, header, _timeseries(reader, scope, params, columns))
 
 
 async def _events(reader: Reader, scope: Scope) -> AsyncIterator[Rows]:
-    # A limit alone lets the store open every part of the window for each portion, which took a hundred times as long.
+    # LIMIT alone makes ClickHouse open every part of the window for each portion, which took 100 times as long.
     left, before, reach = scope.window, None, _REACH
     while True:
         start = max(left.start, left.end - reach)

@@ -1,1 +1,1 @@
-"""Projection of the month's end."""
+"""Projection of spend to the month's end."""

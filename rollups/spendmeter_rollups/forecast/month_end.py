@@ -1,4 +1,4 @@
-"""What the current month will have cost at its end (features row 14). The formula is in `projection`."""
+"""Projected cost of the current month (features row 14). The formula is in `projection`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from spendmeter_clickhouse.budgets import calendar_month
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.forecast.projection import CONFIDENCE, MIN_POINTS, Forecast
-from spendmeter_rollups.forecast.trend import Day, complete_days, continued, days_left, used_points
+from spendmeter_rollups.forecast.trend import Day, complete_days, days_left, extend_trend, used_points
 from spendmeter_rollups.query import sums as queries
 from spendmeter_rollups.query.reader import Reader
 from spendmeter_rollups.query.scope import Scope
@@ -25,19 +25,19 @@ _TICK: Final = timedelta(milliseconds=1)
 
 
 class ProjectedDay(BaseModel):
-    """One day that is left: the dashed end of the trend line."""
+    """Fitted cost of a remaining day."""
 
     date: date
-    cost: Money = Field(description="for today, of the part of the day that is left")
+    cost: Money = Field(description="for today, of the remaining part of the day")
 
 
 class ProjectionAnswer(Answer):
-    """The month in which `as_of` lies, by the clock of `tz`. The window chooses the days the trend is fitted to."""
+    """Projection for the month of `as_of` in `tz`. The trend is fitted to the days of the window."""
 
     status: Literal["ok", "insufficient_data"]
     month: str = Field(examples=["2026-11"])
-    points: int = Field(description=f"complete days with usage; {MIN_POINTS} are needed")
-    spent: Money = Field(description="this month, until now")
+    points: int = Field(description=f"complete days with usage; at least {MIN_POINTS} are required")
+    spent: Money = Field(description="this month to date")
     projected: Money | None
     lower: Money | None
     upper: Money | None
@@ -46,7 +46,7 @@ class ProjectionAnswer(Answer):
 
 
 async def projection(reader: Reader, scope: Scope) -> ProjectionAnswer:
-    """Days cut in the scope's zone; today is not a point, for it is not over."""
+    """Project the month's cost. Days are local to the scope's time zone; today is incomplete and not a point."""
     start, end = calendar_month(scope.now, scope.zone)
     spent_days, days = await asyncio.gather(
         _daily(reader, replace(scope, window=Window(start, max(scope.now, start + _TICK)))),
@@ -55,7 +55,7 @@ async def projection(reader: Reader, scope: Scope) -> ProjectionAnswer:
     spent = sum((day.cost for day in spent_days.values()), Decimal(0))
     points = complete_days(days, window=scope.window, zone=scope.zone, now=scope.now)
     left = days_left(scope.now, scope.zone, end)
-    return _answer(scope, used_points(points), spent, continued(points, left, spent=spent), left)
+    return _answer(scope, used_points(points), spent, extend_trend(points, left, spent=spent), left)
 
 
 async def _daily(reader: Reader, scope: Scope) -> dict[date, Day]:
@@ -74,7 +74,7 @@ def _answer(
     left: Sequence[tuple[date, float]],
 ) -> ProjectionAnswer:
     def amount(value: float) -> Decimal:
-        # A forecast has no twelve meaningful decimals.
+        # Six decimals suffice for a forecast.
         return scope.rate.convert(Decimal(repr(round(value, 6))))
 
     days = zip(left, found.days, strict=True) if found else ()

@@ -1,4 +1,4 @@
-"""Days of spend: which are points of a trend, which are left of a month, and what the trend says of those."""
+"""Daily spend: the points of a trend, the remaining days of a month, and the forecast over them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DAY: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What one local day cost, in USD."""
+    """Cost of one local day, in USD."""
 
     date: date
     cost: Decimal
@@ -25,7 +25,7 @@ class Day:
 
 
 def complete_days(days: Mapping[date, Day], *, window: Window, zone: ZoneInfo, now: datetime) -> list[Day]:
-    """The days that lie whole in `window` and before today, without gaps, from the first with a request on."""
+    """Return the days entirely in `window` and before today, without gaps, from the first with a request on."""
     used = [day.date for day in days.values() if day.requests]
     if not used:
         return []
@@ -40,10 +40,10 @@ def complete_days(days: Mapping[date, Day], *, window: Window, zone: ZoneInfo, n
 
 
 def days_left(now: datetime, zone: ZoneInfo, end: datetime) -> list[tuple[date, float]]:
-    """Each day from today until `end` (a midnight of `zone`), and the share of it that is left."""
+    """Return each day from today until `end` (a midnight in `zone`), with its remaining share."""
     today = local_date(now, zone)
-    begin, over = start_of_day(today, zone), start_of_day(today + _DAY, zone)
-    left = [(today, (over - now) / (over - begin))]
+    start, stop = start_of_day(today, zone), start_of_day(today + _DAY, zone)
+    left = [(today, (stop - now) / (stop - start))]
     day = today + _DAY
     while start_of_day(day, zone) < end:
         left.append((day, 1.0))
@@ -52,12 +52,12 @@ def days_left(now: datetime, zone: ZoneInfo, end: datetime) -> list[tuple[date, 
 
 
 def used_points(points: Sequence[Day]) -> int:
-    """How many of the points have a request."""
+    """Return the number of points with a request."""
     return sum(1 for day in points if day.requests)
 
 
-def continued(points: Sequence[Day], left: Sequence[tuple[date, float]], *, spent: Decimal) -> Forecast | None:
-    """The trend of `points` over the days that are left; None under `MIN_POINTS` days with requests."""
+def extend_trend(points: Sequence[Day], left: Sequence[tuple[date, float]], *, spent: Decimal) -> Forecast | None:
+    """Extend the trend of `points` over the remaining days; None with fewer than `MIN_POINTS` days with requests."""
     if used_points(points) < MIN_POINTS:
         return None
     first = points[0].date

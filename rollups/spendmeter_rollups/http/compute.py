@@ -22,7 +22,7 @@ class ComputeThread:
         self._thread: threading.Thread | None = None
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run `work` on the other loop and return its result; cancellation is passed on."""
+        """Run `work` on the other loop and return its result; cancelling the call cancels it there."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._ensure_started()))
 
     def close(self) -> None:

@@ -1,1 +1,1 @@
-"""One answer each."""
+"""The views of usage: one answer per module."""

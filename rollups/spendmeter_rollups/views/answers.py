@@ -1,4 +1,4 @@
-"""What every answer says about itself, and the figures they share. Answers of one endpoint are beside it."""
+"""Models shared by all answers: window, currency, freshness and measures."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from spendmeter_rollups.query.scope import Scope
 
 
 class WindowAnswer(BaseModel):
-    """The window that was counted: [from, to)."""
+    """The window of the answer: [from, to)."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
-    preset: str = Field(description="as resolved: an unknown preset means 30d", examples=["30d"])
+    preset: str = Field(description="the resolved preset; an unknown one means 30d", examples=["30d"])
     from_: datetime = Field(alias="from", description="with the offset of `tz`")
-    to: datetime = Field(description="not included")
+    to: datetime = Field(description="exclusive")
     tz: str = Field(examples=["UTC"])
 
     @classmethod
     def of(cls, scope: Scope) -> Self:
-        """The window of `scope` in its zone."""
+        """Return the window of `scope` in its time zone."""
         return cls(
             preset=scope.preset,
             from_=scope.window.start.astimezone(scope.zone),
@@ -33,36 +33,36 @@ class WindowAnswer(BaseModel):
 
 
 class CurrencyAnswer(BaseModel):
-    """The currency of all amounts, and the dated rate they were converted at."""
+    """The currency of all amounts, and the dated exchange rate."""
 
     code: str = Field(examples=["USD"])
-    per_usd: str = Field(description="units of the currency for one USD", examples=["1"])
-    rate_date: date | None = Field(description="the day the rate is from; null for USD")
+    per_usd: str = Field(description="units of the currency per USD", examples=["1"])
+    rate_date: date | None = Field(description="the date of the rate; null for USD")
     rate_source: str | None = None
 
     @classmethod
     def of(cls, rate: Rate) -> Self:
-        """The rate as an answer names it."""
+        """Return `rate` as part of an answer."""
         return cls(code=rate.currency, per_usd=plain(rate.per_usd), rate_date=rate.on, rate_source=rate.source or None)
 
 
 class FreshnessAnswer(BaseModel):
-    """How far behind this answer may be."""
+    """How recent the data of this answer is."""
 
     as_of: datetime
-    newest_event_at: datetime | None = Field(description="when the newest counted call was made")
-    lag_seconds: float | None = Field(description="from the newest call to `as_of`; null without any call")
+    newest_event_at: datetime | None = Field(description="time of the newest call")
+    lag_seconds: float | None = Field(description="from the newest call to `as_of`; null without calls")
 
     @classmethod
     def of(cls, scope: Scope) -> Self:
-        """As far as the caller of `scope` may know."""
+        """Return the freshness of the data that the caller of `scope` may see."""
         newest = scope.span.newest
         lag = None if newest is None else max(0.0, round((scope.now - newest).total_seconds(), 3))
         return cls(as_of=scope.now, newest_event_at=newest, lag_seconds=lag)
 
 
 class Answer(BaseModel):
-    """The frame of every answer."""
+    """The fields common to all answers."""
 
     window: WindowAnswer
     currency: CurrencyAnswer
@@ -70,7 +70,7 @@ class Answer(BaseModel):
 
 
 def frame(scope: Scope) -> dict[str, BaseModel]:
-    """The fields of `Answer` for `scope`."""
+    """Return the fields of `Answer` for `scope`."""
     return {
         "window": WindowAnswer.of(scope),
         "currency": CurrencyAnswer.of(scope.rate),
@@ -79,12 +79,12 @@ def frame(scope: Scope) -> dict[str, BaseModel]:
 
 
 class Measures(BaseModel):
-    """The measures of a row or a total. Tokens are counts in disjoint buckets; amounts are exact decimals."""
+    """The measures of a row or a total. Token buckets are disjoint; amounts are exact decimals."""
 
     requests: int
     errors: int
     success_rate: float | None = Field(description="1 - errors / requests")
-    cost: Money = Field(description="list price of everything, BYOK included")
+    cost: Money = Field(description="list price of all calls, including BYOK")
     chargeable_cost: Money = Field(description="without calls on the org's own keys (BYOK)")
     total_tokens: int
     prompt_tokens: int = Field(description="uncached, cache read, cache write and audio input")
@@ -102,6 +102,6 @@ class Measures(BaseModel):
     images: int
     tool_calls: int
     avg_latency_ms: float | None
-    partial_requests: int = Field(description="calls that lack a price for some of their units")
-    unpriced_requests: int = Field(description="calls that lack a price altogether")
-    last_seen: datetime | None = Field(description="the newest call")
+    partial_requests: int = Field(description="calls with a price for some of their units only")
+    unpriced_requests: int = Field(description="calls without a price")
+    last_seen: datetime | None = Field(description="time of the newest call")

@@ -29,37 +29,37 @@ from spendmeter_rollups.views.row_details import key_of, row_details
 from spendmeter_rollups.views.user_table import keyed_users, ranked_users
 
 Ranking = tuple[list[Row], list[Row]]
-"""The totals of all rows, and the rows from the offset on: one more than is shown tells whether there are more."""
+"""The totals of all rows, and the rows from the offset on: up to limit + 1 rows, so that `has_more` is known."""
 
 COUNTS_USERS: Final = ("org", "role", "class", "section", "feature")
-"""Where the number of users says something, and one rollup has it."""
+"""Dimensions with a meaningful number of users, available from one rollup."""
 
 
 class BreakdownParams(ScopeParams):
-    """How many rows, ranked by what."""
+    """Parameters of a breakdown."""
 
     order_by: Annotated[Literal["cost", "requests", "errors", "total_tokens"], Field(description="largest first")] = (
         "cost"
     )
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
-    offset: Annotated[int, Field(ge=0, le=10_000, description="for more, see the export")] = 0
+    offset: Annotated[int, Field(ge=0, le=10_000, description="for more rows, use the export")] = 0
 
 
 class UserColumns(BaseModel):
-    """What a table of users shows besides. `null` where there is none, as for `system`."""
+    """Additional columns of a user; null if unknown, as for `system`."""
 
     org_name: str | None
     role: str | None
     class_name: str | None
     section: str | None
-    top_feature: str | None = Field(description="the one with most requests in the window")
+    top_feature: str | None = Field(description="the feature with most requests in the window")
 
 
 class BreakdownRow(Measures):
     """One value of the dimension."""
 
     key: dict[str, str] = Field(description="the columns that identify the row", examples=[{"feature": "chat"}])
-    share: float | None = Field(description="of the cost of the totals, 0 to 1")
+    share: float | None = Field(description="share of the total cost, 0 to 1")
     users: int | None = Field(
         default=None, description="distinct users; for orgs, roles, classes, sections and features"
     )
@@ -69,7 +69,7 @@ class BreakdownRow(Measures):
 
 
 class BreakdownAnswer(Answer):
-    """Rows, and the totals of all rows, those beyond `limit` included."""
+    """Rows, and the totals of all rows, including those beyond `limit`."""
 
     dimension: str
     rows: list[BreakdownRow]
@@ -78,15 +78,15 @@ class BreakdownAnswer(Answer):
 
 
 def find_dimension(name: str) -> Dimension:
-    """A dimension of the list. Raises `Problem` (404) for any other name."""
+    """Return a dimension by name. Raises `Problem` (404) for an unknown name."""
     dimension = DIMENSIONS.get(name)
     if dimension is None:
-        raise not_found("dimension", f"there is no dimension {name!r}", allowed=list(DIMENSIONS))
+        raise not_found("dimension", f"unknown dimension {name!r}", allowed=list(DIMENSIONS))
     return dimension
 
 
 async def breakdown(reader: Reader, scope: Scope, *, dimension: Dimension, params: BreakdownParams) -> BreakdownAnswer:
-    """Classes and sections count the usage of students only, in their totals too."""
+    """Return one page of a breakdown. Classes and sections, and their totals, count students only."""
     scope = students_of(scope, dimension)
     ranked = _ranked_users if dimension.name == "user" else _ranked
     (total, found), users = await asyncio.gather(
@@ -105,7 +105,7 @@ async def breakdown(reader: Reader, scope: Scope, *, dimension: Dimension, param
 async def all_rows(
     reader: Reader, scope: Scope, dimension: Dimension, *, portion: int
 ) -> AsyncIterator[list[BreakdownRow]]:
-    """Every row of the breakdown by key, at most `portion` at a time: for what is too long for one answer."""
+    """Yield every row of the breakdown by key, at most `portion` at a time, for exports."""
     scope = students_of(scope, dimension)
     spec = scope.sums((), ("cost",))
     total, users = await asyncio.gather(
@@ -122,7 +122,7 @@ async def all_rows(
 
 
 def students_of(scope: Scope, dimension: Dimension) -> Scope:
-    """The scope that a dimension is counted in: classes and sections are those of students."""
+    """Restrict the scope to students for the dimensions class and section."""
     return scope.narrowed(role=(STUDENT_ROLE,)) if dimension.name in STUDENT_DIMENSIONS else scope
 
 
@@ -167,7 +167,7 @@ async def _rows(
     users: dict[tuple[str, ...], int] | None,
     whole: Decimal,
 ) -> list[BreakdownRow]:
-    """Rows as the answer gives them. `whole` is the cost of all, in the scope's currency."""
+    """Build the rows of the answer. `whole` is the total cost in the scope's currency."""
     keys = [key_of(row, dimension.columns) for row in rows]
     details = await row_details(reader, scope, dimension, rows)
     return [

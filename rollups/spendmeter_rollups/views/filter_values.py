@@ -15,30 +15,32 @@ from spendmeter_rollups.views.answers import Answer, frame
 
 
 class ValuesParams(ScopeParams):
-    """What to look for."""
+    """Parameters of a search for filter values."""
 
-    q: Annotated[Value, Field(description="part of a value or name, in any case; empty lists the busiest")] = ""
+    q: Annotated[
+        Value, Field(description="part of a value or name, case-insensitive; empty returns those with most requests")
+    ] = ""
     limit: Annotated[int, Field(ge=1, le=500)] = 50
 
 
 class FilterValue(BaseModel):
-    """One value that was used in the window."""
+    """One value with usage in the window."""
 
     value: str
-    name: str | None = Field(description="of an org or a user, from the directory")
+    name: str | None = Field(description="name of an org or a user, from the directory")
     org_id: str | None = Field(default=None, description="for users, classes and sections")
     requests: int
 
 
 class ValuesAnswer(Answer):
-    """Most requests first."""
+    """Values, most requests first."""
 
     dimension: str
     values: list[FilterValue]
 
 
 async def values(reader: Reader, scope: Scope, *, dimension: Dimension, params: ValuesParams) -> ValuesAnswer:
-    """Other filters narrow the list, so that it offers only what gives a result."""
+    """Search values of a dimension. Other filters apply, so that every value listed has usage."""
     spec = scope.sums(dimension.columns, ("requests",))
     query = values_query(spec, scope.pieces(spec), search=params.q, limit=params.limit)
     rows = await reader.rows(query)

@@ -1,4 +1,4 @@
-"""When usage happens: seven weekdays by 24 hours of the caller's clock (features row 15)."""
+"""Usage by weekday and hour in the caller's time zone (features row 15)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_DAYS: Final = 5 * 366
 
 
 class Cell(BaseModel):
-    """One weekday and hour, over the whole window."""
+    """Usage of one weekday and hour over the whole window."""
 
     weekday: int = Field(ge=0, le=6, description="Sunday is 0")
     hour: int = Field(ge=0, le=23)
@@ -31,13 +31,13 @@ class Cell(BaseModel):
 
 
 class HeatmapAnswer(Answer):
-    """Cells with usage, by weekday and hour; the others are left out."""
+    """Cells with usage, by weekday and hour; empty cells are omitted."""
 
     cells: list[Cell]
 
 
 async def heatmap(reader: Reader, scope: Scope) -> HeatmapAnswer:
-    """Raises `Problem` for a window of more than `MAX_DAYS` days."""
+    """Return the heatmap of `scope`. Raises `Problem` for a window of more than `MAX_DAYS` days."""
     if scope.window.length.days > MAX_DAYS:
         raise invalid_parameter("from", f"a heatmap covers at most {MAX_DAYS} days")
     edges = bucket_edges(scope.window, "hour", scope.zone)
@@ -47,14 +47,14 @@ async def heatmap(reader: Reader, scope: Scope) -> HeatmapAnswer:
     for row in rows:
         local = datetime.fromtimestamp(row["bucket"] / 1000, UTC).astimezone(scope.zone)
         cells.setdefault((local.isoweekday() % 7, local.hour), []).append(row)
-    return HeatmapAnswer(**frame(scope), cells=[_cell(at, cells[at], scope) for at in sorted(cells)])
+    return HeatmapAnswer(**frame(scope), cells=[_cell(key, cells[key], scope) for key in sorted(cells)])
 
 
-def _cell(at: tuple[int, int], rows: list[Row], scope: Scope) -> Cell:
+def _cell(key: tuple[int, int], rows: list[Row], scope: Scope) -> Cell:
     found = aggregates(add(rows, POINT_MEASURES), scope.rate)
     return Cell(
-        weekday=at[0],
-        hour=at[1],
+        weekday=key[0],
+        hour=key[1],
         requests=found["requests"],
         cost=found["cost"],
         total_tokens=found["total_tokens"],

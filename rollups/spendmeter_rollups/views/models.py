@@ -1,4 +1,4 @@
-"""Models beside each other: cost by kind of token, and cost against latency (features row 9)."""
+"""Comparison of models: cost by kind of token, and cost against latency (features row 9)."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _MEASURES: Final = (*ROW_MEASURES, *COMPONENTS)
 
 
 class ModelsParams(ScopeParams):
-    """How many models, the costliest first."""
+    """Parameters of the comparison of models."""
 
     limit: Annotated[int, Field(ge=1, le=200)] = 10
 
 
 class ModelRow(Measures):
-    """One model. Bars: the three kinds of cost; scatter: `avg_latency_ms` against `cost`, sized by `requests`."""
+    """One model. Bar chart: the kinds of cost; scatter plot: `avg_latency_ms` against `cost`, sized by `requests`."""
 
     provider: str
     model: str
@@ -36,7 +36,7 @@ class ModelRow(Measures):
 
 
 class ModelsAnswer(Answer):
-    """The costliest models, and the totals of all."""
+    """The models with the highest cost, and the totals of all models."""
 
     rows: list[ModelRow]
     totals: Measures
@@ -44,7 +44,7 @@ class ModelsAnswer(Answer):
 
 
 async def models(reader: Reader, scope: Scope, *, params: ModelsParams) -> ModelsAnswer:
-    """The four kinds of cost of a row add up to its cost."""
+    """Return models by cost, descending. The four kinds of cost of a row add up to its cost."""
     spec = scope.sums(DIMENSIONS["model"].columns, _MEASURES)
     query = queries.ranked_sums(spec, scope.pieces(spec), order_by="cost", limit=params.limit + 1)
     rows = await reader.rows(query)

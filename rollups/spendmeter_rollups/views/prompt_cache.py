@@ -1,4 +1,4 @@
-"""What prompt caches saved (features row 13)."""
+"""Savings of prompt caches (features row 13)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
 from spendmeter_rollups.query.windows import Granularity
 from spendmeter_rollups.views.answers import Answer, frame
-from spendmeter_rollups.views.series import granularity_of, series_edges
+from spendmeter_rollups.views.series import resolve_granularity, series_edges
 from spendmeter_rollups.views.timeseries import GranularityParams
 
 _WRITES: Final = ("cache_write_5m_tokens", "cache_write_1h_tokens")
@@ -34,24 +34,24 @@ _MEASURES: Final = (
 
 
 class CacheMeasures(BaseModel):
-    """Null where no call read or wrote a cache."""
+    """Prompt cache measures; null if no call read or wrote a cache."""
 
     hit_rate: float | None = Field(description="cache reads / all input text tokens, 0 to 1")
     cache_read_tokens: int | None = Field(description="tokens served from caches")
     cache_write_tokens: int | None
     savings: Money | None = Field(
-        description="cache reads at the input price, less what they cost, less what writing cost above the input price"
+        description="cache reads at the input price, minus their cost, minus the surcharge of cache writes"
     )
 
 
 class CachePoint(CacheMeasures):
-    """One bucket."""
+    """Prompt cache measures of one bucket."""
 
     start: datetime
 
 
 class SkippedModel(BaseModel):
-    """A model whose savings are not in the sum, because a price is missing."""
+    """A model excluded from the savings because a price is missing."""
 
     provider: str
     model: str
@@ -59,7 +59,7 @@ class SkippedModel(BaseModel):
 
 
 class CacheAnswer(Answer):
-    """The window, and the same over time."""
+    """Prompt cache measures of the window and of each bucket."""
 
     totals: CacheMeasures
     skipped_models: list[SkippedModel]
@@ -68,14 +68,14 @@ class CacheAnswer(Answer):
 
 
 async def prompt_cache(reader: Reader, scope: Scope, *, params: GranularityParams) -> CacheAnswer:
-    """Savings can be negative: writes that were never read cost more than they saved."""
-    granularity = granularity_of(scope, params.granularity)
+    """Return the savings of prompt caches. They are negative if cache writes cost more than cache reads saved."""
+    granularity = resolve_granularity(scope, params.granularity)
     edges = series_edges(scope, granularity)
     models, buckets = await asyncio.gather(
         _rows(reader, scope, DIMENSIONS["model"].columns, ()), _rows(reader, scope, (), edges)
     )
     by_bucket = {row["bucket"]: row for row in buckets}
-    nothing = add((), _MEASURES)
+    empty = add((), _MEASURES)
     return CacheAnswer(
         **frame(scope),
         totals=CacheMeasures(**_measures(add(models, _MEASURES), scope)),
@@ -88,7 +88,7 @@ async def prompt_cache(reader: Reader, scope: Scope, *, params: GranularityParam
         points=[
             CachePoint(
                 start=edge.astimezone(scope.zone),
-                **_measures(by_bucket.get(milliseconds(edge), nothing), scope),
+                **_measures(by_bucket.get(milliseconds(edge), empty), scope),
             )
             for edge in edges[:-1]
         ],
@@ -101,12 +101,12 @@ async def _rows(reader: Reader, scope: Scope, columns: tuple[str, ...], edges: S
 
 
 def _measures(sums: dict[str, Any], scope: Scope) -> dict[str, float | int | Decimal | None]:
-    read, written = sums["cache_read_tokens"], sum(sums[name] for name in _WRITES)
-    if not read and not written:
+    read, write = sums["cache_read_tokens"], sum(sums[name] for name in _WRITES)
+    if not read and not write:
         return {"hit_rate": None, "cache_read_tokens": None, "cache_write_tokens": None, "savings": None}
     return {
-        "hit_rate": round(read / (sums["input_tokens"] + read + written), 6),
+        "hit_rate": round(read / (sums["input_tokens"] + read + write), 6),
         "cache_read_tokens": read,
-        "cache_write_tokens": written,
+        "cache_write_tokens": write,
         "savings": scope.rate.convert(sums["cache_savings"]),
     }

@@ -1,4 +1,4 @@
-"""What some breakdowns show beside the figures: names, a user's columns, an agent's sparkline."""
+"""Additional fields of breakdown rows: names, user columns, sparklines of agents."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from spendmeter_rollups.query import sums as queries
 from spendmeter_rollups.query.reader import Reader, Row
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
-from spendmeter_rollups.views.series import MAX_SPARKS, check_values, granularity_of, series_edges
+from spendmeter_rollups.views.series import MAX_SPARKS, check_values, resolve_granularity, series_edges
 
 Key = tuple[str, ...]
 
 
 def key_of(row: Row, columns: Sequence[str]) -> Key:
-    """The values of `columns` in `row`."""
+    """Return the values of `columns` in `row`."""
     return tuple(row[column] for column in columns)
 
 
 async def row_details(
     reader: Reader, scope: Scope, dimension: Dimension, rows: Sequence[Row]
 ) -> dict[Key, dict[str, Any]]:
-    """Key → more fields of its row. Reads only what the rows shown need."""
+    """Return the additional fields of `rows`, by key."""
     if not rows:
         return {}
     keys = [key_of(row, dimension.columns) for row in rows]
@@ -54,7 +54,7 @@ async def _users(reader: Reader, rows: Sequence[Row]) -> dict[Key, dict[str, Any
 async def _sparklines(
     reader: Reader, scope: Scope, dimension: Dimension, keys: Sequence[Key]
 ) -> dict[Key, dict[str, Any]]:
-    edges = series_edges(scope, granularity_of(scope, "auto"))
+    edges = series_edges(scope, resolve_granularity(scope, "auto"))
     check_values(len(keys), edges, limit=len(keys), most=MAX_SPARKS)
     spec = scope.sums(dimension.columns, ("cost",), edges=edges[:-1])
     rows = await reader.rows(queries.ranked_series(spec, scope.pieces(spec, end=edges[-1]), keys=keys))

@@ -1,4 +1,4 @@
-"""Bucket edges of a request's window, within limits."""
+"""Granularity and bucket edges of a series, within limits."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.windows import Granularity, auto_granularity, bucket_edges
 
 MAX_POINTS: Final = 10_000
-"""Of one series."""
+"""Maximum points of one series."""
 MAX_VALUES: Final = 20_000
-"""Points of all series of an answer together: about 4 MB and half a second of work."""
+"""Maximum points of all series of an answer: about 4 MB and 0.5 s of CPU time."""
 MAX_SPARKS: Final = 120_000
-"""Values of all sparklines of an answer together; each is one amount instead of ten figures."""
+"""Maximum values of all sparklines of an answer; each is one amount, where a point has ten fields."""
 _SHORTEST: Final[dict[Granularity, timedelta]] = {
     "hour": timedelta(hours=1),
     "day": timedelta(days=1),
@@ -24,16 +24,16 @@ _SHORTEST: Final[dict[Granularity, timedelta]] = {
 }
 
 
-def granularity_of(scope: Scope, asked: Granularity | str) -> Granularity:
-    """`asked`, or what "auto" means for the window."""
+def resolve_granularity(scope: Scope, requested: Granularity | str) -> Granularity:
+    """Return the requested granularity; "auto" depends on the length of the window."""
     for granularity in _SHORTEST:
-        if granularity == asked:
+        if granularity == requested:
             return granularity
     return auto_granularity(scope.window, scope.zone)
 
 
 def series_edges(scope: Scope, granularity: Granularity, *, most: int = MAX_POINTS) -> list[datetime]:
-    """Bucket edges of the window, n + 1 for n buckets. Raises `Problem` where there would be more than `most`."""
+    """Return the bucket edges of the window, n + 1 for n buckets. Raises `Problem` above `most` buckets."""
     if scope.window.length / _SHORTEST[granularity] > most:
         coarser = [name for name, length in _SHORTEST.items() if scope.window.length / length <= most]
         raise invalid_parameter(
@@ -43,9 +43,9 @@ def series_edges(scope: Scope, granularity: Granularity, *, most: int = MAX_POIN
 
 
 def check_values(series: int, edges: Sequence[datetime], *, limit: int, most: int = MAX_VALUES) -> None:
-    """Raise `Problem` where `series` series of these buckets are more than `most` values, with what would fit.
+    """Raise `Problem` if `series` series over these buckets exceed `most` values; suggest parameters that fit.
 
-    :param limit: the parameter `limit` that was asked for.
+    :param limit: the request's parameter `limit`.
     """
     points = len(edges) - 1
     if series * points <= most:
@@ -55,6 +55,6 @@ def check_values(series: int, edges: Sequence[datetime], *, limit: int, most: in
     raise invalid_parameter(
         "limit",
         f"{series} series of {points} points are {series * points} values, more than {most}:"
-        " ask for fewer series, a coarser granularity or a shorter window",
+        " request fewer series, a coarser granularity or a shorter window",
         allowed=[*allowed, "a coarser granularity", "a shorter window"],
     )

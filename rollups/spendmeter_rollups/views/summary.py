@@ -1,4 +1,4 @@
-"""The key figures of a window, beside those of the equal window before it (features row 6)."""
+"""Totals of a window, compared with the preceding window of equal length (features row 6)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHARES: Final = (0.5, 0.95, 0.99)
 
 
 class ActiveUser(BaseModel):
-    """Who made most requests."""
+    """The user with most requests."""
 
     org_id: str
     user_id: str
@@ -42,7 +42,7 @@ class SummaryMeasures(Measures):
     output_cost: Money
     audio_cost: Money
     unit_cost: Money = Field(description="characters, audio seconds, images, tool calls")
-    provider_cost: Money | None = Field(description="what providers themselves reported; null where none did")
+    provider_cost: Money | None = Field(description="cost reported by providers; null if none was reported")
     cache_savings: Money
     cache_unpriced_requests: int
     reasoning_tokens: int = Field(description="part of output_tokens")
@@ -50,27 +50,27 @@ class SummaryMeasures(Measures):
     p50_latency_ms: float | None
     p95_latency_ms: float | None
     p99_latency_ms: float | None
-    users: int = Field(description="distinct users with a request; `system` is none")
+    users: int = Field(description="distinct users with a request, without `system`")
     providers: int
-    models: int = Field(description="distinct pairs of provider and model")
+    models: int = Field(description="distinct (provider, model) pairs")
     most_active_user: ActiveUser | None
     first_seen: datetime | None
 
 
 class SummaryAnswer(Answer):
-    """Totals, the totals of the previous equal window, and the relative change of each number."""
+    """Totals, totals of the preceding window of equal length, and the relative change of each number."""
 
     totals: SummaryMeasures
     previous_window: WindowAnswer | None
     previous: SummaryMeasures | None
     change: dict[str, float | None] | None = Field(
-        description="(now - before) / before; null where there was nothing before",
+        description="(current - previous) / previous; null if previous is zero or null",
         examples=[{"cost": 0.25, "requests": -0.1}],
     )
 
 
 async def summary(reader: Reader, scope: Scope) -> SummaryAnswer:
-    """Both windows are read at once, as the two buckets of a series."""
+    """Return the totals of both windows, read in one query as the two buckets of a series."""
     before = scope.previous()
     if before is None:
         (totals,) = await _totals(reader, (scope,))
@@ -86,23 +86,23 @@ async def summary(reader: Reader, scope: Scope) -> SummaryAnswer:
 
 
 async def _totals(reader: Reader, scopes: Sequence[Scope]) -> list[SummaryMeasures]:
-    """The figures of each of `scopes`, which follow one another without a gap."""
+    """Return the totals of each of `scopes`, which must be contiguous."""
     first, last = scopes[0], scopes[-1]
     whole = replace(last, window=Window(first.window.start, last.window.end))
     starts = [scope.window.start for scope in scopes]
     models, bins, *users = await asyncio.gather(
         _sums(reader, whole, starts, DIMENSIONS["model"].columns, TOTAL_MEASURES),
         _sums(reader, whole, starts, (LATENCY_BIN,), ("latency_requests",)),
-        # Each by itself: to tell the window of every user's every row would take longer.
+        # One query per window: computing the bucket of every user row would take longer.
         *(_users(reader, scope) for scope in scopes),
     )
     return [
-        _measures(scope, _of(scope, models), _of(scope, bins), active)
+        _measures(scope, _rows_of(scope, models), _rows_of(scope, bins), active)
         for scope, (active,) in zip(scopes, users, strict=True)
     ]
 
 
-def _of(scope: Scope, rows: Sequence[Row]) -> list[Row]:
+def _rows_of(scope: Scope, rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row["bucket"] == milliseconds(scope.window.start)]
 
 
@@ -134,8 +134,8 @@ async def _sums(
     return await reader.rows(queries.sums(spec, scope.pieces(spec)))
 
 
-def _changes(now: SummaryMeasures, before: SummaryMeasures) -> dict[str, float | None]:
-    pairs = ((name, value, getattr(before, name)) for name, value in now)
+def _changes(current: SummaryMeasures, previous: SummaryMeasures) -> dict[str, float | None]:
+    pairs = ((name, value, getattr(previous, name)) for name, value in current)
     return {
         name: change(value, earlier)
         for name, value, earlier in pairs

@@ -1,4 +1,4 @@
-"""Usage over time, whole or by a dimension, with every bucket present (features rows 5 and 7)."""
+"""Usage over time, in total or by a dimension, without missing buckets (features rows 5 and 7)."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ from spendmeter_rollups.query.windows import Granularity
 from spendmeter_rollups.views.answers import Answer, frame
 from spendmeter_rollups.views.breakdown import students_of
 from spendmeter_rollups.views.row_details import key_of
-from spendmeter_rollups.views.series import check_values, granularity_of, series_edges
+from spendmeter_rollups.views.series import check_values, resolve_granularity, series_edges
 
 
 class GranularityParams(ScopeParams):
-    """How fine."""
+    """Parameters with a granularity."""
 
     granularity: Annotated[
         Literal["auto", "hour", "day", "week", "month"],
-        Field(description="auto: up to 7 days hour, up to 90 day, up to 365 week, else month"),
+        Field(description="auto: hour up to 7 days, day up to 90, week up to 365, else month"),
     ] = "auto"
 
 
 class SeriesParams(GranularityParams):
-    """By what, and how many groups."""
+    """Parameters of a time series."""
 
-    group_by: Annotated[Value | None, Field(description="a dimension; costliest groups first", examples=["model"])] = (
-        None
-    )
-    limit: Annotated[int, Field(ge=1, le=50, description="groups; the others are added up in one series")] = 10
+    group_by: Annotated[
+        Value | None, Field(description="a dimension; groups by cost, descending", examples=["model"])
+    ] = None
+    limit: Annotated[int, Field(ge=1, le=50, description="number of groups; the rest is added up in one series")] = 10
 
 
 class Point(BaseModel):
-    """One bucket. The first and the last count only what is inside the window."""
+    """One bucket. The first and the last bucket count only calls inside the window."""
 
-    start: datetime = Field(description="local start of the bucket, with its offset")
+    start: datetime = Field(description="start of the bucket, with the offset of `tz`")
     requests: int
     errors: int
     cost: Money
@@ -58,7 +58,7 @@ class Point(BaseModel):
 
 
 Bucket = tuple[int, datetime]
-"""Its start as rows name it, in Unix milliseconds, and as answers do, in the caller's zone."""
+"""The start of a bucket: as in rows (Unix milliseconds) and as in answers (in the caller's time zone)."""
 
 _SHOWN: Final = tuple(name for name in Point.model_fields if name != "start")
 
@@ -66,13 +66,13 @@ _SHOWN: Final = tuple(name for name in Point.model_fields if name != "start")
 class Series(BaseModel):
     """One group over time."""
 
-    key: dict[str, str] | None = Field(description="null for everything, or for all groups beyond `limit`")
-    other: bool = Field(default=False, description="whether this adds up the groups beyond `limit`")
+    key: dict[str, str] | None = Field(description="null for the total, or for all groups beyond `limit`")
+    other: bool = Field(default=False, description="true for the sum of all groups beyond `limit`")
     points: list[Point]
 
 
 class SeriesAnswer(Answer):
-    """Every series has every bucket; empty ones are zero."""
+    """Series with all buckets of the window; empty buckets are zero."""
 
     granularity: Granularity
     group_by: str | None
@@ -80,11 +80,11 @@ class SeriesAnswer(Answer):
 
 
 async def timeseries(reader: Reader, scope: Scope, *, params: SeriesParams) -> SeriesAnswer:
-    """One series, or one for each of the costliest groups and one for the rest."""
-    dimension = find_group(params.group_by)
+    """Return one series for the total, or one for each group with the highest cost and one for the rest."""
+    dimension = find_group_dimension(params.group_by)
     if dimension is not None:
         scope = students_of(scope, dimension)
-    granularity = granularity_of(scope, params.granularity)
+    granularity = resolve_granularity(scope, params.granularity)
     edges = series_edges(scope, granularity)
     if dimension is None:
         series = [Series(key=None, points=await whole_series(reader, scope, edges))]
@@ -93,17 +93,17 @@ async def timeseries(reader: Reader, scope: Scope, *, params: SeriesParams) -> S
     return SeriesAnswer(**frame(scope), granularity=granularity, group_by=params.group_by, series=series)
 
 
-def find_group(name: str | None) -> Dimension | None:
-    """The dimension to group by. Raises `Problem` (422) for a name that is none."""
+def find_group_dimension(name: str | None) -> Dimension | None:
+    """Return the dimension of `group_by`. Raises `Problem` (422) for an unknown name."""
     if name is None:
         return None
     if name not in DIMENSIONS:
-        raise invalid_parameter("group_by", f"there is no dimension {name!r}", allowed=list(DIMENSIONS))
+        raise invalid_parameter("group_by", f"unknown dimension {name!r}", allowed=list(DIMENSIONS))
     return DIMENSIONS[name]
 
 
 async def whole_series(reader: Reader, scope: Scope, edges: Sequence[datetime]) -> list[Point]:
-    """All usage of `scope`, one point a bucket."""
+    """Return the total usage of `scope`, one point per bucket."""
     spec = scope.sums((), POINT_MEASURES, edges=edges[:-1])
     rows = await reader.rows(queries.sums(spec, scope.pieces(spec, end=edges[-1])))
     return series_points(rows, _buckets(edges, scope), scope)
@@ -112,7 +112,7 @@ async def whole_series(reader: Reader, scope: Scope, edges: Sequence[datetime]) 
 async def _grouped(
     reader: Reader, scope: Scope, edges: Sequence[datetime], dimension: Dimension, limit: int
 ) -> list[Series]:
-    # Before anything is read: the groups that are shown, and one series for the rest.
+    # Check before reading: `limit` groups and one series for the rest.
     check_values(limit + 1, edges, limit=limit)
     ranking = scope.sums(dimension.columns, ("requests", "cost"))
     ranked = await reader.rows(queries.ranked_sums(ranking, scope.pieces(ranking), order_by="cost", limit=limit + 1))
@@ -139,13 +139,13 @@ async def _grouped(
 
 
 def series_points(rows: Iterable[Row], buckets: Sequence[Bucket], scope: Scope) -> list[Point]:
-    """One point a bucket; those without a row are zero."""
+    """Return one point per bucket; buckets without a row are zero."""
     found = {row["bucket"]: row for row in rows}
     empty = _measures(zero(POINT_MEASURES), scope)
     points = []
     for name, start in buckets:
         row = found.get(name)
-        # Most of a long series is empty, and thousands of points must not cost a validation each: these are our own.
+        # Skip validation: these values are our own, and a series has thousands of points, most of them empty.
         measures = empty if row is None else _measures(row, scope)
         points.append(Point.model_construct(start=start, **measures))
     return points

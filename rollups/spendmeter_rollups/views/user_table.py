@@ -1,7 +1,7 @@
-"""Rows of users for a table or an export: first which, then what these alone used.
+"""User rows of a table or an export, in two steps: find the keys, then read all measures of these keys only.
 
-There are so many users that to rank them by one measure, and to read the others for the few shown, takes a fraction of
-the time of adding up everything for everyone.
+With many users, ranking by one measure and reading the other measures for the page only takes a fraction of the time of
+aggregating all measures for all users.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ _COLUMNS: Final = DIMENSIONS["user"].columns
 
 
 async def ranked_users(reader: Reader, scope: Scope, *, order_by: str, offset: int, limit: int) -> list[Row]:
-    """Users by rank, from `offset` on. Each row has its `top_feature` besides."""
+    """Return users by rank, from `offset` on. Each row includes `top_feature`."""
     spec = scope.sums(_COLUMNS, queries.ORDERS[order_by])
     ranked = await reader.rows(queries.ranked_keys(spec, scope.pieces(spec), order_by=order_by, limit=offset + limit))
-    return await _used_by(reader, scope, ranked[offset:])
+    return await _user_rows(reader, scope, ranked[offset:])
 
 
 async def keyed_users(reader: Reader, scope: Scope, *, after: tuple[str, ...], limit: int) -> list[Row]:
-    """Users by key, the first `limit` after `after`. Rows as of `ranked_users`."""
+    """Return the first `limit` users after the key `after`. Rows as in `ranked_users`."""
     spec = scope.sums(_COLUMNS, ("requests",), after=after)
-    return await _used_by(reader, scope, await reader.rows(queries.keyed_sums(spec, scope.pieces(spec), limit=limit)))
+    return await _user_rows(reader, scope, await reader.rows(queries.keyed_sums(spec, scope.pieces(spec), limit=limit)))
 
 
-async def _used_by(reader: Reader, scope: Scope, users: Sequence[Row]) -> list[Row]:
-    """What these users used, in their order."""
+async def _user_rows(reader: Reader, scope: Scope, users: Sequence[Row]) -> list[Row]:
+    """Return all measures of `users`, in the same order."""
     if not users:
         return []
     keys = [(user["org_id"], user["user_id"]) for user in users]

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from spendmeter_rollups.forecast.trend import Day, complete_days, continued, days_left
+from spendmeter_rollups.forecast.trend import Day, complete_days, days_left, extend_trend
 from spendmeter_rollups.query.windows import Window
 
 ZONE = ZoneInfo("UTC")
@@ -29,7 +29,7 @@ def test_a_window_that_begins_inside_a_day_does_not_shift_the_line(begin: int) -
     points = complete_days(line(15), window=window, zone=ZONE, now=now)
     assert len(points) == (14 if begin == 0 else 13)
     left = days_left(now, ZONE, datetime(2026, 12, 1, tzinfo=UTC))
-    found = continued(points, left, spent=Decimal(0))
+    found = extend_trend(points, left, spent=Decimal(0))
     assert found is not None
     assert left[:2] == [(date(2026, 11, 15), 0.5), (date(2026, 11, 16), 1.0)]
     assert found.days[:3] == pytest.approx((15 / 2, 16, 17))
@@ -42,7 +42,7 @@ def test_days_without_usage_are_points_and_days_before_the_first_call_are_none()
     days = {day: used for day, used in line(9).items() if day.day != 4}
     points = complete_days(days, window=window, zone=ZONE, now=now)
     assert [point.cost for point in points] == [1, 2, 3, 0, 5, 6, 7, 8, 9]
-    assert continued(points[:7], days_left(now, ZONE, datetime(2026, 12, 1, tzinfo=UTC)), spent=Decimal(0)) is None
+    assert extend_trend(points[:7], days_left(now, ZONE, datetime(2026, 12, 1, tzinfo=UTC)), spent=Decimal(0)) is None
 
 
 def test_the_days_of_a_clock_change_are_whole_days() -> None:

@@ -66,7 +66,7 @@ async def get_breakdown(
 
 @router.get("/models", response_model=ModelsAnswer)
 async def get_models(params: Annotated[ModelsParams, Query()], context: RequestContextDep) -> Response:
-    """The costliest models: cost by kind of token, and cost against latency."""
+    """Models with the highest cost: cost by kind of token, and cost against latency."""
     return await context.answer(params, partial(models, params=params))
 
 

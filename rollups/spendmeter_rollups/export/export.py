@@ -1,7 +1,7 @@
-"""Whole views as CSV, in constant memory however many rows they have (features row 21).
+"""CSV export of complete views in constant memory (features row 21).
 
-Rows are read in portions by key, each a query of its own within the limits of every other: a client that reads
-slowly holds no thread and no query, and rows that arrive meanwhile neither repeat nor hide others.
+Rows are read in portions by key, each with a separate query under the usual limits. A slow client therefore occupies
+no thread and no query, and rows stored during the export neither repeat nor hide other rows.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from spendmeter_rollups.views.breakdown import BreakdownRow, all_rows
 from spendmeter_rollups.views.timeseries import Point, SeriesParams, find_group_dimension, timeseries
 
 PORTION: Final = 5_000
-"""Calls read at a time."""
+"""Calls per query."""
 _REACH: Final = timedelta(hours=1)
-"""How far back a portion of calls looks at first: further where that finds fewer than a portion."""
+"""Initial time range of one query for calls; doubled as long as it returns less than a portion."""
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _KEYS: Final = 1_000
 """Rows of a breakdown per query: their keys become parameters of further queries."""

@@ -28,8 +28,8 @@ from spendmeter_stream.maintenance.shadow_tables import Selection, Shadow, shado
 from spendmeter_stream.verify.compare import Days, batches, days_with_rows
 
 _BELOW: Final = "(topic_id != {{topic_id:String}} OR topic_offset < {{{name}:Map(UInt32, UInt64)}}[topic_partition])"
-_SETTLED: Final = _BELOW.format(name="settled")
-_SETTLED_BEFORE: Final = _BELOW.format(name="before")
+_COMMITTED: Final = _BELOW.format(name="committed")
+_COMMITTED_BEFORE: Final = _BELOW.format(name="before")
 _DAYS: Final = """toStartOfHour(occurred_at) >= {first:Date} AND toStartOfHour(occurred_at) < {last:Date} + 1
     AND toDate(occurred_at) IN {days:Array(Date)}"""
 _MONTH: Final = "toYYYYMM(occurred_at) = {month:UInt32}"
@@ -75,18 +75,18 @@ async def rebuild(
     barrier_id = uuid4()
     async with shadow_tables(session, barrier_id) as shadows:
         work = _Work(session=session, shadows=shadows, month=month, stream=stream, shrink=shrink, suspects=suspects)
-        settled = await work.gather_settled(days, progress)
+        committed = await work.gather_committed(days, progress)
         if stream is None:
             await work.swap()
             elapsed = 0.0
         else:
-            settled = await work.gather_settled_since(settled)
+            committed = await work.gather_committed_since(committed)
             started = time.monotonic()
             async with ingest_barrier(
                 session, stream, reason="rebuild", seconds=barrier_seconds, barrier_id=barrier_id
             ) as barrier:
                 try:
-                    await work.gather_rest(settled)
+                    await work.gather_rest(committed)
                     await work.swap()
                 except StoreError:
                     # Workers drop the shadow tables of an expired barrier: report the expiry, not the missing table.
@@ -128,27 +128,27 @@ class _Work:
         """The month's partition, YYYYMM."""
         return self.month.year * 100 + self.month.month
 
-    async def gather_settled(self, days: Mapping[date, int], progress: Callable[[int, int], None] | None) -> Offsets:
+    async def gather_committed(self, days: Mapping[date, int], progress: Callable[[int, int], None] | None) -> Offsets:
         """Round 1, by days. Return the offsets below which all events were gathered; empty without a stream."""
-        settled = await self.stream.committed() if self.stream else {}
-        where = f"{_DAYS} AND {_SETTLED}" if self.stream else _DAYS
+        committed = await self.stream.committed() if self.stream else {}
+        where = f"{_DAYS} AND {_COMMITTED}" if self.stream else _DAYS
         done, total = 0, sum(days.values())
         for batch in batches(days):
-            await self._gather(where, settled=settled, days=batch, first=batch[0], last=batch[-1])
+            await self._gather(where, committed=committed, days=batch, first=batch[0], last=batch[-1])
             done += sum(days[day] for day in batch)
             if progress is not None:
                 progress(done, total)
-        return settled
+        return committed
 
-    async def gather_settled_since(self, before: Offsets) -> Offsets:
+    async def gather_committed_since(self, before: Offsets) -> Offsets:
         """Round 2: gather the events committed since."""
-        settled = await self.stream.committed() if self.stream else {}
-        await self._gather(f"{_MONTH} AND {_SETTLED} AND NOT {_SETTLED_BEFORE}", settled=settled, before=before)
-        return settled
+        committed = await self.stream.committed() if self.stream else {}
+        await self._gather(f"{_MONTH} AND {_COMMITTED} AND NOT {_COMMITTED_BEFORE}", committed=committed, before=before)
+        return committed
 
-    async def gather_rest(self, settled: Offsets) -> None:
+    async def gather_rest(self, committed: Offsets) -> None:
         """Round 3, within the barrier: gather all other events."""
-        await self._gather(f"{_MONTH} AND NOT {_SETTLED}", settled=settled)
+        await self._gather(f"{_MONTH} AND NOT {_COMMITTED}", committed=committed)
 
     async def swap(self) -> None:
         """Check the totals of every shadow, then replace the month of every rollup."""

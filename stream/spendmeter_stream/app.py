@@ -1,4 +1,4 @@
-"""The worker as Faust's own command finds it: `faust -A spendmeter_stream.app worker`."""
+"""Entry point for Faust's command line: `faust -A spendmeter_stream.app worker`."""
 
 from __future__ import annotations
 

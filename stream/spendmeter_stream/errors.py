@@ -1,13 +1,14 @@
-"""What stops a chunk, by what the caller does next.
+"""The worker's errors, and what the caller does next.
 
 StreamError
-├── PartitionLostError      another worker owns the partition now: stop, it goes on from our intent
-├── PartitionStoppedError   a broken topic, not bad events: hold the partition until an operator looks
-├── LogRewoundError         the log ends before our offset: read what there is, ids prevent double counting
-├── BarrierError               the ingest cannot be held still: say what is in the way, exit 2
-├── RebuildError            raw events do not give what a rebuild needs: say so, exit 2
-├── NotThereYetError        what the start needs is still missing: wait and ask again
-└── SetupError              the worker cannot start like this: say why, exit 2
+├── PartitionLostError      another worker owns the partition: stop; the new owner recovers from our intent
+├── PartitionStoppedError   the topic is broken, not single events: stop the partition until an operator acts
+├── LogRewoundError         the log ends before our offset: read from its start; deduplication prevents double counting
+├── BarrierError            the ingest barrier cannot be kept: print the reason, exit 2
+├── RebuildError            raw events are insufficient for a rebuild: print the reason, exit 2
+├── RepriceError            the repricing cannot run or continue: print the reason, exit 2
+├── NotThereYetError        the store's schema is not ready: wait and retry
+└── SetupError              the configuration or a service prevents the start: print the reason, exit 2
 """
 
 from __future__ import annotations
@@ -18,23 +19,23 @@ class StreamError(Exception):
 
 
 class PartitionLostError(StreamError):
-    """The group coordinator refused us: the partition has another owner."""
+    """The group coordinator rejected our generation: the partition was reassigned."""
 
 
 class PartitionStoppedError(StreamError):
-    """Too many bad records in a row."""
+    """Too many consecutive bad records."""
 
 
 class LogRewoundError(StreamError):
-    """The partition's log ends before the committed offset: its newest records were lost, or it was made again."""
+    """The log ends before the committed offset: its newest records were lost, or the topic was recreated."""
 
     def __init__(self, partition: int, *, wanted: int, earliest: int) -> None:
-        super().__init__(f"partition {partition}: the log ends before offset {wanted}; reading it from {earliest} on")
+        super().__init__(f"partition {partition}: the log ends before offset {wanted}; reading from offset {earliest}")
         self.earliest = earliest
 
 
 class BarrierError(StreamError):
-    """A command needs a moment without inserts and does not get one. Nothing was changed."""
+    """Ingest could not be paused, or not for long enough. Nothing was changed."""
 
 
 class RebuildError(StreamError):
@@ -42,12 +43,12 @@ class RebuildError(StreamError):
 
 
 class NotThereYetError(StreamError):
-    """The store answers, but has not yet what this version needs."""
+    """The store is reachable, but lacks the schema that this version needs."""
 
 
 class SetupError(StreamError):
-    """A setting or a service that the worker needs is missing."""
+    """A setting is invalid or missing, or a required service rejects the worker."""
 
 
 class RepriceError(StreamError):
-    """The window is wrong, another repricing runs, or this one has taken too long over a block."""
+    """The window is invalid, another repricing is running, or the lease expired during a block."""

@@ -1,4 +1,4 @@
-"""Every metric of the worker, in one place. docs/metrics.md explains each; a test holds the two together."""
+"""All metrics of the worker. docs/metrics.md documents each; a test compares the two."""
 
 from __future__ import annotations
 
@@ -9,74 +9,79 @@ from datetime import UTC, datetime
 from prometheus_client import Counter, Gauge, Histogram
 
 EVENTS = Counter(
-    "spendmeter_events", "Usage records read, by what became of them.", ["outcome"]
+    "spendmeter_events", "Usage records processed, by outcome.", ["outcome"]
 )  # stored | duplicate | dead_letter
-DEAD_LETTERS = Counter("spendmeter_dead_letters", "Records that were dead-lettered, by error code.", ["code"])
+DEAD_LETTERS = Counter("spendmeter_dead_letters", "Records written to the dead-letter topic, by error code.", ["code"])
 UNPRICED = Counter(
-    "spendmeter_unpriced_events", "Events with a used unit that has no rate.", ["provider", "model", "unit"]
+    "spendmeter_unpriced_events", "Events that use a unit without a rate.", ["provider", "model", "unit"]
 )
 CALLS = Counter("spendmeter_calls", "Calls stored, by outcome.", ["provider", "status"])
-UNKNOWN_ORGS = Counter("spendmeter_unknown_orgs", "Events of an org that the directory does not know.")
-UNKNOWN_USERS = Counter("spendmeter_unknown_users", "Events of a user that the directory does not know.")
-CHUNKS = Counter("spendmeter_chunks", "Chunks stored, by why they were closed.", ["reason"])
+UNKNOWN_ORGS = Counter("spendmeter_unknown_orgs", "Events of an org that is not in the directory.")
+UNKNOWN_USERS = Counter("spendmeter_unknown_users", "Events of a user who is not in the directory.")
+CHUNKS = Counter("spendmeter_chunks", "Chunks stored, by what closed them.", ["reason"])
 CHUNK_RECORDS = Histogram(
     "spendmeter_chunk_records",
-    "Records in a chunk.",
+    "Records per chunk.",
     buckets=(1, 10, 100, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000),
 )
 STEP_SECONDS = Histogram(
     "spendmeter_step_seconds",
-    "Time of one step of the chunk protocol, retries included.",
+    "Duration of one step of the chunk protocol, including retries.",
     ["step"],
     buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
-RETRIES = Counter("spendmeter_retries", "Attempts that failed and will be made again, by step.", ["step"])
+RETRIES = Counter("spendmeter_retries", "Failed attempts that are retried, by step.", ["step"])
 LAG_RECORDS = Gauge("spendmeter_consumer_lag_records", "Records not yet stored.", ["partition"])
 LAG_SECONDS = Gauge("spendmeter_consumer_lag_seconds", "Age of the oldest record not yet stored.", ["partition"])
 PARTITION_STOPPED = Gauge(
     "spendmeter_partition_stopped",
-    "1 while a partition is not processed: too many bad records in a row, or a fault.",
+    "1 while a partition is stopped: too many consecutive bad records, or an internal error.",
     ["partition"],
 )
 RECORDS_SKIPPED = Counter(
-    "spendmeter_records_skipped", "Records passed over because they cannot be read or used.", ["topic", "reason"]
+    "spendmeter_records_skipped", "Records skipped because they cannot be decoded or applied.", ["topic", "reason"]
 )
 OFFSETS_LOST = Counter(
     "spendmeter_offsets_lost",
-    "Offsets of the usage topic that retention removed before they were known to be stored.",
+    "Offsets of the usage topic that retention removed before they were confirmed as stored.",
     ["partition"],
 )
-NEWEST_EVENT = Gauge("spendmeter_newest_event_timestamp_seconds", "When the newest stored event occurred.")
-RECOVERED_CHUNKS = Counter("spendmeter_recovered_chunks", "Open chunks of an earlier owner that were recovered.")
-ROWS_REINSERTED = Counter(
-    "spendmeter_rows_reinserted", "Rows that a killed store remembered without having them, and that were put back."
+NEWEST_EVENT = Gauge("spendmeter_newest_event_timestamp_seconds", "Timestamp of the newest stored event.")
+RECOVERED_CHUNKS = Counter(
+    "spendmeter_recovered_chunks", "Chunks that an earlier owner left open and that were recovered."
 )
-DIRECTORY_ENTRIES = Counter("spendmeter_directory_entries", "Directory records read.", ["outcome"])
+ROWS_REINSERTED = Counter(
+    "spendmeter_rows_reinserted",
+    "Rows re-inserted after a ClickHouse crash kept a deduplication token but lost its rows.",
+)
+DIRECTORY_ENTRIES = Counter("spendmeter_directory_entries", "Directory records read, by outcome.", ["outcome"])
 SURPLUS_REMOVED = Counter(
-    "spendmeter_surplus_copies_removed", "Copies of calls that were stored in another partition, too, and removed."
+    "spendmeter_surplus_copies_removed", "Surplus copies of calls from other partitions that were removed."
 )
 ROLLUP_DRIFT = Gauge(
     "spendmeter_rollup_drift",
-    "Differences between raw events and rollups at the last check; 0 is the only good value.",
+    "Differences between raw events and rollups at the last check; 0 is correct.",
 )
-SUSPECT_BLOCKS = Gauge("spendmeter_suspect_blocks", "Suspect blocks of interrupted inserts, not yet reconciled.")
+SUSPECT_BLOCKS = Gauge("spendmeter_suspect_blocks", "Suspect blocks that are not reconciled yet.")
 MONTHS_REBUILT = Counter(
     "spendmeter_rollup_months_rebuilt", "Months whose rollups were rebuilt after an interrupted insert."
 )
 BACKGROUND_TASK_UP = Gauge(
-    "spendmeter_background_task_up", "0 while a background task has failed and does not run again, else 1.", ["task"]
+    "spendmeter_background_task_up", "0 while a background task has failed and is not running, else 1.", ["task"]
 )
 BACKGROUND_TASK_FAILURES = Counter(
-    "spendmeter_background_task_failures", "Times that a background task failed and was started again.", ["task"]
+    "spendmeter_background_task_failures", "Failures of background tasks, each followed by a restart.", ["task"]
 )
 
-STORE_PARTS = Gauge("spendmeter_store_parts", "Active parts of the table's fullest partition.", ["table"])
-STORE_DISK_FREE = Gauge("spendmeter_store_disk_free_ratio", "Free space of ClickHouse's disk over its size.", ["disk"])
+STORE_PARTS = Gauge("spendmeter_store_parts", "Active parts in the partition with the most parts, by table.", ["table"])
+STORE_DISK_FREE = Gauge(
+    "spendmeter_store_disk_free_ratio", "Free space of the ClickHouse disk divided by its size.", ["disk"]
+)
 STORE_CHECKED = Gauge(
-    "spendmeter_store_checked_timestamp_seconds", "When this worker last asked the store for parts and disks."
+    "spendmeter_store_checked_timestamp_seconds", "Time of this worker's last check of parts and disks."
 )
 PRICE_BOOK_VERIFIED = Gauge(
-    "spendmeter_price_book_verified_timestamp_seconds", "The newest day on which a price in force was verified."
+    "spendmeter_price_book_verified_timestamp_seconds", "Newest verification date of a price in force."
 )
 
 _MAX_PROVIDERS = 100
@@ -86,7 +91,7 @@ _models: set[tuple[str, str]] = set()
 
 
 def count_outcome(stored: int, duplicates: int, dead_letter_codes: list[str]) -> None:
-    """What became of one chunk's records."""
+    """Count one chunk's records by outcome."""
     EVENTS.labels("stored").inc(stored)
     EVENTS.labels("duplicate").inc(duplicates)
     EVENTS.labels("dead_letter").inc(len(dead_letter_codes))
@@ -95,19 +100,19 @@ def count_outcome(stored: int, duplicates: int, dead_letter_codes: list[str]) ->
 
 
 def drop_background_task(task: str) -> None:
-    """Stop exporting a task that ended because its work is done."""
+    """Stop exporting a task that completed."""
     with suppress(KeyError):
         BACKGROUND_TASK_UP.remove(task)
 
 
 def show_price_book(verified_at: str) -> None:
-    """The newest day (ISO 8601) on which a price of the book in force was verified; nothing for an empty book."""
+    """Export the newest verification date (ISO 8601) in the price book; empty for an empty book."""
     if verified_at:
         PRICE_BOOK_VERIFIED.set(datetime.fromisoformat(verified_at).replace(tzinfo=UTC).timestamp())
 
 
 def count_unpriced(provider: str, model: str, unit: str) -> None:
-    """An event lacking a rate. Names come from emitters, so past a bound they share one label."""
+    """Count an event with an unpriced unit. Emitters choose the names, so models past a limit share one label."""
     if (provider, model) not in _models:
         if len(_models) >= _MAX_MODELS:
             provider, model = "other", "other"
@@ -116,7 +121,7 @@ def count_unpriced(provider: str, model: str, unit: str) -> None:
 
 
 def count_calls(calls: Mapping[tuple[str, str], int]) -> None:
-    """(provider, status) → calls of one block. Providers come from emitters, so past a bound they share one label."""
+    """Count calls by (provider, status). Emitters choose the names, so providers past a limit share one label."""
     for (provider, status), number in calls.items():
         if provider not in _providers:
             if len(_providers) >= _MAX_PROVIDERS:

@@ -1,4 +1,4 @@
-"""Outages are waited out: capped exponential back-off with jitter, for ever, and never a commit meanwhile."""
+"""Retry through outages without limit, with capped exponential back-off and jitter. Nothing is committed meanwhile."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 OUTAGES = (StoreError, KafkaError, OSError)
-"""What passes by itself or by an operator's hand. Only bad data is dead-lettered; everything else is waited out."""
+"""Errors that end on their own or by operator action. They are retried; only bad data is dead-lettered."""
 
 _under_way: dict[int, str] = {}
-"""What each step that failed and is attempted again waits for."""
+"""A description of each step that is being retried."""
 
 
 def steps_under_way() -> list[str]:
-    """Every step that is waiting for its next attempt, or is in it, with its newest error. Any thread may ask."""
+    """Return each step that is being retried, with its latest error. Thread-safe."""
     return sorted(set(_under_way.copy().values()))
 
 
 async def retry_forever(step: str, attempt: Callable[[], Awaitable[T]]) -> T:
-    """Call `attempt` until it returns; `step` names it in logs and metrics.
+    """Call `attempt` until it succeeds; `step` is its name in logs and metrics.
 
-    Cancelling is the way to stop waiting. Other exceptions than `OUTAGES` pass through.
+    Cancel the task to stop. Exceptions other than `OUTAGES` propagate.
     """
 
     async def once() -> T:
@@ -58,4 +58,4 @@ def _report(step: str, state: RetryCallState, token: int) -> None:
     error = state.outcome.exception() if state.outcome else None
     wait = state.next_action.sleep if state.next_action else 0.0
     _under_way[token] = f"step {step} (attempt {state.attempt_number}: {str(error)[:100] or type(error).__name__})"
-    log.warning("%s failed, attempt %d, next in %.1f s: %s", step, state.attempt_number, wait, error)
+    log.warning("%s failed (attempt %d), retrying in %.1f s: %s", step, state.attempt_number, wait, error)

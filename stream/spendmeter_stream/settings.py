@@ -1,4 +1,4 @@
-"""What the worker can be told. Environment names are listed in `.env.example`."""
+"""Worker settings. `.env.example` lists the environment variables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spendmeter_events.connection import KafkaConnection
 
 
 class KafkaSettings(BaseSettings):
-    """How to reach the brokers: the same names for the worker and for the commands."""
+    """Kafka connection settings of the worker and the commands."""
 
     model_config = SettingsConfigDict(env_prefix="SPENDMETER_", extra="ignore", frozen=True)
 
@@ -23,10 +23,10 @@ class KafkaSettings(BaseSettings):
     sasl_username: str = ""
     sasl_password: str = Field(default="", repr=False)
     ssl_cafile: str = ""
-    """The authority that signed the brokers' certificates. Empty: the system's own list."""
+    """CA bundle for the brokers' certificates. Empty: the system's trust store."""
 
     def connection(self) -> KafkaConnection:
-        """The same for every client. Raises `InvalidSettings` with every fault."""
+        """Return the connection for any client. Raises `InvalidSettings` with all faults."""
         sasl = self.security_protocol.startswith("SASL")
         return KafkaConnection(
             bootstrap_servers=self.bootstrap,
@@ -39,48 +39,48 @@ class KafkaSettings(BaseSettings):
         )
 
     def client_options(self) -> dict[str, Any]:
-        """Keyword arguments for any aiokafka client."""
+        """Return keyword arguments for any aiokafka client."""
         return self.connection().client_options()
 
 
 class StreamSettings(KafkaSettings):
-    """The worker's own settings. The defaults were measured; docs/benchmarks.md says how."""
+    """Settings of the worker. docs/benchmarks.md shows how the defaults were measured."""
 
     group: str = "spendmeter-ingest"
     usage_partitions: int = Field(default=4, ge=1, le=1024)
-    """How wide the usage topic is made where it does not exist yet."""
+    """Number of partitions of the usage topic, when created by us."""
     replication: int = Field(default=1, ge=1, le=9)
-    """Copies of each topic that is made here."""
+    """Replication factor of topics created by us."""
     prices_path: Path | None = None
-    """A folder with another price book than the packaged one; changes in it take effect within seconds."""
+    """Folder of a price book that replaces the packaged one. Changes take effect within seconds."""
     worker_host: str = "127.0.0.1"
     worker_port: int = Field(default=6066, ge=0, le=65535)
-    """Where a worker of its own shows `/metrics`."""
+    """Port of `/metrics`, `/healthz` and `/readyz` of a standalone worker."""
     metrics_token: Secret = Field(default="", repr=False)
-    """Opens the series of `/metrics` that name tenants. Empty: they are shown on a loopback address alone."""
+    """Bearer token for `/metrics` series that name tenants. Empty: shown only on loopback addresses."""
     topic_id: str = ""
-    """The life of the usage topic. Empty: the id that Kafka gave the topic."""
+    """Topic id of the usage topic. Empty: the id that Kafka assigned."""
     chunk_records: int = Field(default=30_000, ge=1, le=100_000)
     chunk_interval_ms: int = Field(default=500, ge=10, le=60_000)
     chunks_per_second: float = Field(default=8.0, gt=0, le=1000)
-    """How many chunks a worker closes by time: the more partitions, the longer each waits for its turn,
-    so that the store gets few large parts instead of many small ones."""
+    """Maximum rate at which a worker closes chunks by time. With more partitions each chunk waits longer, so that
+    ClickHouse gets few large parts instead of many small ones."""
     dedup_ids: int = Field(default=4_000_000, ge=1000)
-    """How many of the newest stored ids are remembered in memory, over all partitions of this worker: 3 bytes each.
-    Below twice the events of an hour, every event is looked up in the store, because its copy may be an hour older."""
+    """Capacity of the deduplication filter in ids, over all partitions of this worker; 3 bytes each. Below twice the
+    events of an hour, every event is looked up in the store, because its copy may be an hour older."""
     max_future_seconds: int = Field(default=3600, ge=0)
-    """An event may be this far ahead of the worker's clock; further ahead it is dead-lettered."""
+    """Events further ahead of the worker's clock are dead-lettered."""
     max_bad_in_a_row: int = Field(default=10_000, ge=1)
-    """As many dead letters in a row stop the partition: that is a broken topic, not a bad event."""
+    """Stop the partition after this many consecutive dead letters: the topic is broken, not single events."""
     session_timeout_ms: int = Field(default=10_000, ge=1000)
-    """How long after its last heartbeat a worker counts as gone."""
+    """Time without a heartbeat after which the group removes a worker."""
     rebalance_timeout_ms: int = Field(default=30_000, ge=500)
     stop_timeout_seconds: float = Field(default=20.0, gt=0)
     guard_interval_seconds: float = Field(default=10.0, ge=1, le=300)
-    """How often the spend guard looks, where a look takes no longer than a fifth of it."""
+    """Interval of the spend guard, if a run takes at most a fifth of it."""
     guard_thresholds_path: Path | None = None
-    """A file of thresholds by scope, instead of the packaged `guard/thresholds.toml`."""
+    """File of thresholds by scope that replaces the packaged `guard/thresholds.toml`."""
     alert_webhook_url: str = Field(default="", pattern=r"^(https?://.+)?$", repr=False)
-    """Where each alert is posted. Empty: nowhere; the topic and the metrics have it all the same."""
+    """URL that receives each alert. Empty: alerts go only to the topic and the metrics."""
     alert_webhook_secret: str = Field(default="", repr=False)
-    """Signs what is posted. Empty: it is not signed."""
+    """Secret that signs webhook requests. Empty: requests are unsigned."""

@@ -1,4 +1,4 @@
-"""The worker: a Faust app that owns life cycle, timers and low-volume topics, and carries the hot path inside."""
+"""The worker: a Faust app for life cycle, timers and low-volume topics, with the ingest service inside."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from spendmeter_stream.kafka.topic_id import find_topic_id
 from spendmeter_stream.maintenance.surplus import remove_surplus_when_due
 from spendmeter_stream.pricing import PriceBookWatcher
 from spendmeter_stream.pricing.feed import PriceFeed
-from spendmeter_stream.recovery.reconcile import look_for_orphans, reconcile_suspects
+from spendmeter_stream.recovery.reconcile import find_orphans, reconcile_suspects
 from spendmeter_stream.retry import retry_forever
 from spendmeter_stream.runtime.background import BackgroundTasks
 from spendmeter_stream.runtime.boot import ANY_PORT, WorkerApp, faust_options
@@ -43,16 +43,16 @@ log = logging.getLogger(__name__)
 _REFRESH_SECONDS: Final = 30.0
 _DRIFT_SECONDS: Final = 900.0
 _STORE_SECONDS: Final = 60.0
-_SETTLE_SECONDS: Final = 10.0
-_SETTLE_AGAIN_SECONDS: Final = 60.0
+_RECONCILE_SECONDS: Final = 10.0
+_RECONCILE_BACKOFF_SECONDS: Final = 60.0
 _ORPHANS_SECONDS: Final = 900.0
 _SURPLUS_SECONDS: Final = 900.0
-"""How often the leader asks whether its daily look is due."""
+"""How often the leader checks whether the daily removal is due."""
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A Faust app and what runs inside it."""
+    """A Faust app and its parts."""
 
     app: faust.App
     ingest: Ingest
@@ -61,7 +61,7 @@ class Worker:
     health: Health
 
     async def crashed(self) -> str:
-        """Wait until Faust cannot go on; returns why. The process must end then: Faust does not start it again."""
+        """Wait until Faust crashes, and return the reason. The process must then exit: Faust does not restart."""
         await self.app._crashed.wait()
         reason = self.app.crash_reason
         self.health.report("faust", reason or "crashed")
@@ -77,11 +77,11 @@ def create_worker(
     web: bool = True,
     health: Health | None = None,
 ) -> Worker:
-    """Put a worker together; nothing is reached until the app starts.
+    """Create a worker. It opens no connections until the app starts.
 
-    :param web: serve `/healthz`, `/readyz` and `/metrics` on the worker's own port; False where another service does.
-    :param health: where the worker's parts report what fails; a new registry by default.
-    :raises PriceBookError: the price book cannot be used.
+    :param web: serve `/healthz`, `/readyz` and `/metrics` on the worker's own port; False if another service does.
+    :param health: registry of failing conditions and tasks; a new one by default.
+    :raises PriceBookError: the price book is invalid.
     """
     wait_for_named_brokers()
     skip_unreadable_batches()
@@ -104,7 +104,7 @@ def create_worker(
     )
     start = Start(settings=settings, store=store, health=health)
     app.first = [_web(app, ingest, store, health, settings), start] if web else [start]
-    # In this order: the ingest starts when the rows of the topic are in force.
+    # The order matters: ingest starts after the rows of the price topic are in force.
     app.service(PriceFeed(watcher=prices, client_options=settings.client_options(), tasks=tasks))  # type: ignore[arg-type]
     app.service(ingest)  # type: ignore[arg-type]  # takes an instance as well
     guard = SpendGuard(settings=settings, session=store.session("guard"), leads=app.is_leader, tasks=tasks)
@@ -112,9 +112,9 @@ def create_worker(
     _follow_directory(app, directory, tasks)
     _watch_drift(app, store.session("drift"), tasks)
     _watch_store(app, store.session("store-health"), tasks)
-    doubts = store.session("doubts")
-    _settle_doubts(app, doubts, settings, tasks)
-    _look_for_orphans(app, doubts, settings, tasks)
+    suspects = store.session("suspects")
+    _reconcile_suspects(app, suspects, settings, tasks)
+    _find_orphans(app, suspects, settings, tasks)
     _remove_surplus(app, store.session("surplus"), tasks)
     return Worker(app, ingest, directory, prices, health)
 
@@ -126,7 +126,7 @@ def _web(app: WorkerApp, ingest: Ingest, store: Store, health: Health, settings:
         return "is stopping" if app.should_stop else None
 
     return WorkerWeb(
-        # Read at the start, for Faust's own command has options for both.
+        # Read at start: Faust's command line has options for both.
         address=lambda: (app.conf.web_bind, 0 if app.conf.web_port == ANY_PORT else app.conf.web_port),
         metrics_token=settings.metrics_token,
         readiness=Readiness(health=health, session=store.session("health"), ending=ending, kafka=ingest.kafka_failure),
@@ -140,13 +140,13 @@ def _follow_directory(app: faust.App, directory: Directory, tasks: BackgroundTas
     async def follow(stream: Any) -> None:
         tasks.report("directory", None)
         try:
-            # noack_take, because take() acknowledges in a `finally`: entries that the store refused would be lost.
+            # noack_take, because take() acknowledges in a `finally`: entries rejected by the store would be lost.
             async for events in stream.noack_take(500, within=0.5):
                 await tasks.run("directory", partial(_apply, directory, [event.message for event in events]))
                 for event in events:
                     event.ack()
         except Exception as error:
-            # Faust starts the agent again, from what was not acknowledged.
+            # Faust restarts the agent from the first unacknowledged entry.
             tasks.failed("directory", error)
             raise
 
@@ -162,7 +162,7 @@ async def _apply(directory: Directory, records: list[EntryRecord]) -> None:
 def _watch_drift(app: faust.App, session: Session, tasks: BackgroundTasks) -> None:
     @app.timer(_DRIFT_SECONDS)  # type: ignore[untyped-decorator]
     async def drift() -> None:
-        # The leader's job; but a worker that leads no more must take back what it said when it did.
+        # Only the leader checks; a former leader must reset its gauge.
         if not app.is_leader():
             metrics.ROLLUP_DRIFT.set(0)
             tasks.report("drift", None)
@@ -176,8 +176,8 @@ def _watch_store(app: faust.App, session: Session, tasks: BackgroundTasks) -> No
         try:
             await check_store(session)
         except StoreError as error:
-            # A store that is away, or a login without the grant, has an alert of its own: no task has failed.
-            log.warning("cannot read the store's parts and disks: %s", error)
+            # An unreachable store or a missing grant has its own alert: the task has not failed.
+            log.warning("cannot read parts and disks from ClickHouse: %s", error)
 
     @app.timer(_STORE_SECONDS)  # type: ignore[untyped-decorator]
     async def watch() -> None:
@@ -188,17 +188,17 @@ def _watch_store(app: faust.App, session: Session, tasks: BackgroundTasks) -> No
             tasks.report("store_health", None)
 
 
-def _settle_doubts(app: faust.App, session: Session, settings: StreamSettings, tasks: BackgroundTasks) -> None:
+def _reconcile_suspects(app: faust.App, session: Session, settings: StreamSettings, tasks: BackgroundTasks) -> None:
     not_before = 0.0
 
     async def turn() -> None:
         nonlocal not_before
-        if not await retry_forever("settle", lambda: reconcile_suspects(session, settings)):
-            # Each attempt may hold the ingest, which must have its turn in between.
-            not_before = time.monotonic() + _SETTLE_AGAIN_SECONDS
+        if not await retry_forever("reconcile", lambda: reconcile_suspects(session, settings)):
+            # Each attempt may pause ingest, which must make progress in between.
+            not_before = time.monotonic() + _RECONCILE_BACKOFF_SECONDS
 
-    @app.timer(_SETTLE_SECONDS)  # type: ignore[untyped-decorator]
-    async def settle() -> None:
+    @app.timer(_RECONCILE_SECONDS)  # type: ignore[untyped-decorator]
+    async def reconcile() -> None:
         if not app.is_leader():
             metrics.SUSPECT_BLOCKS.set(0)
             tasks.report("reconcile", None)
@@ -207,15 +207,15 @@ def _settle_doubts(app: faust.App, session: Session, settings: StreamSettings, t
             await tasks.once("reconcile", turn)
 
 
-def _look_for_orphans(app: faust.App, session: Session, settings: StreamSettings, tasks: BackgroundTasks) -> None:
-    async def find() -> None:
-        await retry_forever("orphans", lambda: look_for_orphans(session, settings))
+def _find_orphans(app: faust.App, session: Session, settings: StreamSettings, tasks: BackgroundTasks) -> None:
+    async def turn() -> None:
+        await retry_forever("orphans", lambda: find_orphans(session, settings))
 
-    # Every worker looks when it starts; this finds what a worker of a former topic epoch began since.
+    # Every worker checks at start; this finds chunks that a worker of an earlier topic epoch began since.
     @app.timer(_ORPHANS_SECONDS)  # type: ignore[untyped-decorator]
-    async def look() -> None:
+    async def check() -> None:
         if app.is_leader():
-            await tasks.once("orphans", find)
+            await tasks.once("orphans", turn)
 
 
 def _remove_surplus(app: faust.App, session: Session, tasks: BackgroundTasks) -> None:
@@ -223,6 +223,6 @@ def _remove_surplus(app: faust.App, session: Session, tasks: BackgroundTasks) ->
         await retry_forever("surplus", lambda: remove_surplus_when_due(session))
 
     @app.timer(_SURPLUS_SECONDS)  # type: ignore[untyped-decorator]
-    async def look() -> None:
+    async def check() -> None:
         if app.is_leader():
             await tasks.once("surplus", turn)

@@ -72,7 +72,7 @@ def test_a_worker_whose_store_is_gone_names_the_step_and_ends(fresh_tansu: Tansu
     with worker(fresh_tansu.connection, store) as running:
         store.kill()
         send(fresh_tansu.connection)
-        wait_until(lambda: "failed, attempt 2" in running.output())
+        wait_until(lambda: "failed (attempt 2)" in running.output())
         assert running.stop(signal.SIGINT) == 1, running.output()
         assert "left undone: partition" in running.output()
 

@@ -1,1 +1,1 @@
-"""The hot path: one partition's records become one block of priced rows, inserted exactly once."""
+"""The hot path: convert a partition's records to a block of priced rows, and insert it exactly once."""

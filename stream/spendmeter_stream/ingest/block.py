@@ -1,4 +1,4 @@
-"""Validated events into the columns of `usage_events`: priced, enriched, ready to insert. Pure."""
+"""Build the block of `usage_events` for validated events: enriched, priced, ready to insert. Pure."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def build_block(
     users: Mapping[tuple[str, str], UserAttributes],
     ingested_at: datetime,
 ) -> pa.Table:
-    """One row of `usage_events` for each event, in order. Costs are USD with 12 decimals."""
+    """Return one row of `usage_events` per event, in order. Costs are USD with 12 decimals."""
     columns: dict[str, Any] = {name: list(map(value, events.fields)) for name, value in _VALUES.items()}
     occurred_at = pa.array(events.occurred_at_ms).cast(_MILLISECONDS)
     counts = {name: np.array(columns[name], dtype=np.int64) for name in _COUNTS}
@@ -54,7 +54,7 @@ def build_block(
         "occurred_at": occurred_at,
         "user_id": pa.array(user_ids, pa.string()),
         **_text(columns),
-        **_standing(columns["org_id"], user_ids, users),
+        **_attributes(columns["org_id"], user_ids, users),
         **{name: pa.array(values.view(np.uint64)) for name, values in counts.items()},
         "audio_seconds": thousandths(audio_ms),
         **_price(book, columns, counts, events.occurred_at_ms, audio_ms),
@@ -72,7 +72,7 @@ def build_block(
 
 
 def thousandths(milliseconds: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Array[Any]:
-    """Whole milliseconds as seconds with three decimals, exactly."""
+    """Convert whole milliseconds to seconds with three decimals, exactly."""
     pairs = np.zeros((len(milliseconds), 2), dtype=np.int64)
     pairs[:, 0] = milliseconds
     return pa.Array.from_buffers(pa.decimal128(18, 3), len(milliseconds), [None, pa.py_buffer(pairs.tobytes())])
@@ -82,12 +82,12 @@ def _text(columns: Mapping[str, Any]) -> dict[str, pa.Array[Any]]:
     return {name: pa.array(columns[name], pa.string()) for name in _TEXT}
 
 
-def _standing(
+def _attributes(
     org_ids: Sequence[str], user_ids: Sequence[str], users: Mapping[tuple[str, str], UserAttributes]
 ) -> dict[str, pa.Array[Any]]:
-    standings = [users.get(pair, UNKNOWN) for pair in zip(org_ids, user_ids, strict=True)]
+    attributes = [users.get(pair, UNKNOWN) for pair in zip(org_ids, user_ids, strict=True)]
     return {
-        name: pa.array([standing[index] for standing in standings], pa.string())
+        name: pa.array([user[index] for user in attributes], pa.string())
         for index, name in enumerate(UserAttributes._fields)
     }
 
@@ -109,7 +109,7 @@ def _price(
 
 
 def _provider_cost(values: Sequence[float | None]) -> pa.Array[Any]:
-    """USD as the provider gave it. Nearly always absent, so the exact slow path is for the few."""
+    """Return the provider's own cost in USD. It is almost always absent, so exactness may be slow."""
     if not any(value is not None for value in values):
         return pa.nulls(len(values), USD)
     quantum = Decimal("1e-12")

@@ -1,8 +1,7 @@
-"""The quick reader of events: accepts a part of what the contract accepts, and gives the same values.
+"""Fast-path decoder (msgspec). Accepts a subset of what `UsageEvent` accepts, and returns the same values.
 
-`UsageEvent` is the contract, and pydantic its judge. Most records of a healthy topic are plainly good, and msgspec
-reads those in a third of pydantic's time. Whatever it refuses here, `validate` shows to pydantic, which decides.
-A test holds the two together, field by field and on random records.
+`UsageEvent` is the contract. msgspec decodes a record in a third of pydantic's time; records that it rejects fall back
+to pydantic in `validate`, whose result is final. Tests compare both decoders field by field and on random records.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ _Label = Annotated[str, Meta(max_length=64)]
 _Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 _Milliseconds = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
-_MOMENT: Final = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$"
-"""No more than six decimals: of more, pydantic cuts the rest off and others round it, perhaps into the next day."""
+_TIMESTAMP: Final = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$"
+"""At most six decimals: pydantic truncates further digits, others round them, possibly into the next day."""
 _YEARS: Final = (-62_135_596_800_000_000, 253_402_300_800_000_000)
 """Unix µs of the years 1 and 10000."""
 _HYPHENS: Final = [8, 13, 18, 23]
@@ -38,7 +37,7 @@ _HEX: Final = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode
 
 
 class WireEvent(Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """The fields of `UsageEvent` with its defaults and limits; the id and the moment still as they were written."""
+    """The fields of `UsageEvent` with its defaults and limits. The id and the timestamp are undecoded text."""
 
     schema_version: Literal[1] = 1
     event_id: Annotated[str, Meta(min_length=36, max_length=36)]
@@ -81,7 +80,7 @@ class WireEvent(Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
 
     @classmethod
     def of(cls, event: UsageEvent) -> Self:
-        """The same event."""
+        """Convert a validated event."""
         fields = {name: getattr(event, name) for name in cls.__struct_fields__}
         return cls(
             **{
@@ -94,7 +93,7 @@ class WireEvent(Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """Events of one partition, in the order of their offsets, as columns of equal length.
+    """Events of one partition in offset order, as columns of equal length.
 
     `keys` are the 16 bytes of each `event_id`; `occurred_at_ms` is Unix time in whole ms, UTC.
     """
@@ -108,7 +107,7 @@ class Events:
         return len(self.fields)
 
     def take(self, rows: list[int]) -> Events:
-        """Those of `rows`, in that order."""
+        """Return the events at `rows`, in that order."""
         if len(rows) == len(self):
             return self
         return Events(
@@ -120,22 +119,22 @@ class Events:
 
     @classmethod
     def of(cls, events: Sequence[UsageEvent], offsets: Sequence[int] | None = None) -> Events:
-        """Events that went through the contract; their offsets count from 0 unless given."""
-        moments = [event.occurred_at for event in events]
-        occurred_at = pa.array(moments, pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
+        """Convert validated events. Offsets count from 0 by default."""
+        timestamps = [event.occurred_at for event in events]
+        occurred_at = pa.array(timestamps, pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
         keys = [event.event_id.bytes for event in events]
-        given = list(range(len(events)) if offsets is None else offsets)
-        return cls([WireEvent.of(event) for event in events], keys, occurred_at // 1000, given)
+        numbers = list(range(len(events)) if offsets is None else offsets)
+        return cls([WireEvent.of(event) for event in events], keys, occurred_at // 1000, numbers)
 
 
 _decode = msgspec.json.Decoder(WireEvent).decode
 
 
 def read(key: bytes | None, value: bytes | None) -> WireEvent | None:
-    """The event of one record where it is plainly one, else None.
+    """Decode one record; None if it needs the slow path.
 
-    Identifiers have no control characters: in JSON those need a backslash, but for DEL, so where there is neither,
-    there are none. Escapes of every other kind go the long way with them.
+    Identifiers must not contain control characters. JSON escapes them with a backslash, except DEL, so a record
+    with a backslash or DEL takes the slow path, whatever it escapes.
     """
     if not value or key is None or len(key) != 16 or len(value) > MAX_EVENT_BYTES or b"\\" in value or b"\x7f" in value:
         return None
@@ -146,7 +145,7 @@ def read(key: bytes | None, value: bytes | None) -> WireEvent | None:
 
 
 def keys_match_ids(events: list[WireEvent], keys: list[bytes]) -> Bools:
-    """For each event, whether its id is the key's 16 bytes in the usual form with small letters."""
+    """Return for each event whether its id is the canonical lower-case form of the key's 16 bytes."""
     written = "".join(event.event_id for event in events).encode("ascii", "replace")
     texts = np.frombuffer(written, np.uint8).reshape(-1, 36)
     expected = np.full((len(keys), 36), ord("-"), np.uint8)
@@ -155,17 +154,17 @@ def keys_match_ids(events: list[WireEvent], keys: list[bytes]) -> Bools:
     return same
 
 
-def moments(events: list[WireEvent]) -> tuple[Int64, Bools]:
-    """Unix ms of each `occurred_at`, and whether it could be read; where not, the ms mean nothing."""
+def parse_timestamps(events: list[WireEvent]) -> tuple[Int64, Bools]:
+    """Return each `occurred_at` in Unix ms, and whether it was parsed; if not, its ms are undefined."""
     texts = pa.array([event.occurred_at for event in events], pa.string())
-    plain = pc.match_substring_regex(texts, _MOMENT)
-    kept = pc.if_else(plain, texts, pa.scalar(None, pa.string()))
+    matches = pc.match_substring_regex(texts, _TIMESTAMP)
+    parsable = pc.if_else(matches, texts, pa.scalar(None, pa.string()))
     try:
-        occurred_at = kept.cast(pa.timestamp("us", "UTC"))
+        occurred_at = parsable.cast(pa.timestamp("us", "UTC"))
     except pa.ArrowInvalid:
-        # One of them is no moment of the calendar. Which one, the long way finds out.
+        # One is not a calendar date. The slow path finds out which.
         return np.zeros(len(events), np.int64), np.zeros(len(events), np.bool_)
     microseconds: Int64 = occurred_at.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
-    # An offset may lead out of the years 1 to 9999, where the contract ends.
+    # A UTC offset may move the timestamp out of the years 1 to 9999, the range of the contract.
     in_calendar = (microseconds >= _YEARS[0]) & (microseconds < _YEARS[1])
-    return microseconds // 1000, plain.to_numpy(zero_copy_only=False) & in_calendar
+    return microseconds // 1000, matches.to_numpy(zero_copy_only=False) & in_calendar

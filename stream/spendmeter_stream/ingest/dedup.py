@@ -1,7 +1,6 @@
-"""Which events are stored already: surely new by memory, the rest by a look-up.
+"""Deduplicate events. A Bloom filter proves most events new; only possible duplicates are looked up in ClickHouse.
 
-A Bloom filter answers "surely new" for events inside the span of time that it remembers whole. Only its hits,
-and events older than that span, are looked up in the store.
+The filter covers a span of time completely. Only its hits, and events older than that span, are looked up.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ from spendmeter_stream.journal.coordinates import Coordinates
 
 _FALSE_POSITIVES: Final = 0.00001
 BEGINNING: Final = -(2**62)
-"""Before every moment, in Unix ms."""
+"""Earlier than every timestamp, in Unix ms."""
 _HOUR_MS: Final = 3_600_000
 MARGIN_MS: Final = _HOUR_MS
-"""How far apart the `occurred_at` of two copies of an event may be."""
+"""Maximum distance between the `occurred_at` of two copies of an event."""
 
 _IDS_A_QUERY: Final = 3000
-"""Over HTTP ClickHouse refuses a parameter above 128 KiB; an id in an array takes 39 bytes."""
+"""ClickHouse rejects HTTP parameters above 128 KiB; an id in an array takes 39 bytes."""
 
-# kafkaMurmurHash is the hash of Kafka's default partitioner: ids that would land in this partition today,
-# should the topic have been widened since, and those that did land in it, by whatever partitioner.
+# Ids stored from this partition, by any partitioner, and ids that Kafka's default partitioner (kafkaMurmurHash) would
+# assign to it today, in case partitions were added to the topic since.
 _RECENT: Final = """
     SELECT UUIDToNum(event_id) AS id, occurred_at
     FROM usage_events
@@ -40,8 +39,8 @@ _RECENT: Final = """
            OR kafkaMurmurHash(UUIDToNum(event_id)) % {width:UInt32} = {partition:UInt32})
     ORDER BY toStartOfHour(occurred_at) DESC, occurred_at DESC
     LIMIT {limit:UInt64}"""
-# The pairs are the table's key, so that a look-up reads the granules that can have them and no others; most rows of
-# those fail at the first condition, which needs one column as it is stored. Among 5 million events of 90 days, 10,000
+# The pairs are a prefix of the sorting key, so a look-up reads only granules that can contain them; most of their rows
+# are rejected by PREWHERE, which reads a single column. Among 5 million events of 90 days, 10,000
 # neighbours take 0.15 s, 10,000 from anywhere 0.4 s, 100 from anywhere 0.05 s.
 _STORED: Final = """
     SELECT event_id, topic_id, topic_partition, topic_offset
@@ -62,107 +61,107 @@ class StoredAt:
     offset: int
 
 
-class _Generation:
-    """A filter of fixed size, and the newest moment in it: when that is too old to matter, it goes."""
+class _FilterSlice:
+    """A Bloom filter of fixed capacity, with the newest timestamp in it."""
 
     def __init__(self, capacity: int) -> None:
         self.filter = Bloom(capacity, _FALSE_POSITIVES)
-        self.room = capacity
+        self.free = capacity
         self.newest = BEGINNING
 
 
 class SeenIds:
-    """What one partition remembers: every id stored since `since`, in Unix ms."""
+    """The ids of one partition that were stored since `since` (Unix ms). Two filter slices bound the memory."""
 
     def __init__(self, *, capacity: int) -> None:
         self._capacity = capacity
-        self._generations = [_Generation(capacity)]
+        self._slices = [_FilterSlice(capacity)]
         self.since = BEGINNING
 
     def add(self, events: Events) -> None:
-        """Remember stored events."""
+        """Add stored events."""
         start = 0
         while start < len(events):
-            generation = self._generations[-1]
-            if generation.room == 0:
-                generation = self._turn()
-            end = min(len(events), start + generation.room)
+            current = self._slices[-1]
+            if current.free == 0:
+                current = self._rotate()
+            end = min(len(events), start + current.free)
             self.fill(events.keys[start:end], int(events.occurred_at_ms[start:end].max()))
             start = end
 
     def fill(self, keys: Sequence[bytes], newest: int) -> None:
-        """Remember stored ids, no more than there is room for, the newest of them of `newest`."""
-        generation = self._generations[-1]
-        generation.filter.update(keys)
-        generation.room -= len(keys)
-        generation.newest = max(generation.newest, newest)
+        """Add stored ids that fit into the current slice; `newest` is their latest `occurred_at` in Unix ms."""
+        current = self._slices[-1]
+        current.filter.update(keys)
+        current.free -= len(keys)
+        current.newest = max(current.newest, newest)
 
     def possible_duplicates(self, events: Events) -> list[int]:
-        """The rows of `events` that may be stored already; of the others, surely none is."""
-        # A copy may be stamped up to an hour apart, so the first one may lie before what is remembered whole.
+        """Return the rows of `events` that may be stored already. All other rows are certainly new."""
+        # Copies may be stamped up to an hour apart, so the first copy may be older than the covered span.
         hits: set[int] = set(np.flatnonzero(events.occurred_at_ms < self.since + MARGIN_MS).tolist())
-        for generation in self._generations:
-            known = generation.filter
+        for one in self._slices:
+            known = one.filter
             hits.update([row for row, key in enumerate(events.keys) if key in known])
         return sorted(hits)
 
-    def _turn(self) -> _Generation:
-        """Begin a new generation; past two, the oldest is forgotten, and with it the time that it covered."""
-        if len(self._generations) == 2:
-            self.since = max(self.since, self._generations.pop(0).newest + 1)
-        self._generations.append(_Generation(self._capacity))
-        return self._generations[-1]
+    def _rotate(self) -> _FilterSlice:
+        """Start a new slice. With two slices in use, drop the older one and shorten the covered span."""
+        if len(self._slices) == 2:
+            self.since = max(self.since, self._slices.pop(0).newest + 1)
+        self._slices.append(_FilterSlice(self._capacity))
+        return self._slices[-1]
 
 
 def drop_duplicates(events: Events, stored: Mapping[bytes, StoredAt], *, ours: Coordinates | None) -> Events:
-    """The events to insert: each id once, and none that is stored already.
+    """Return the events to insert: each id once, without ids that are stored already.
 
-    :param ours: in a replay our own coordinates, whose events stay; None drops whatever is stored.
+    :param ours: our own coordinates in a recovery, to keep events stored under them; None drops all stored events.
     """
     if not stored and len(set(events.keys)) == len(events):
         return events
     rows: list[int] = []
-    met: set[bytes] = set()
+    seen: set[bytes] = set()
     for row, key in enumerate(events.keys):
-        where = stored.get(key)
-        own = ours is not None and where == StoredAt(ours.topic_id, ours.partition, events.offsets[row])
-        if key in met or not (where is None or own):
+        found = stored.get(key)
+        own = ours is not None and found == StoredAt(ours.topic_id, ours.partition, events.offsets[row])
+        if key in seen or not (found is None or own):
             continue
-        met.add(key)
+        seen.add(key)
         rows.append(row)
     return events.take(rows)
 
 
 async def rebuild_filter(session: Session, *, partition: int, width: int, capacity: int) -> SeenIds:
-    """Rebuild what `partition` remembers from the store: the newest `capacity` ids.
+    """Rebuild the filter of `partition` from the newest `capacity` ids in the store.
 
-    :param width: how many partitions the topic has now.
+    :param width: the topic's current number of partitions.
     """
     parameters = {"partition": partition, "width": width, "limit": capacity}
-    # All of it in the session's thread: at a few hundred thousand ids it would hold up the event loop.
-    return await session.run(lambda client: _remembered(client.query_arrow(_RECENT, parameters), capacity))
+    # Runs in the session's thread: a few hundred thousand ids would block the event loop.
+    return await session.run(lambda client: _filter_of(client.query_arrow(_RECENT, parameters), capacity))
 
 
-def _remembered(rows: pa.Table, capacity: int) -> SeenIds:
+def _filter_of(rows: pa.Table, capacity: int) -> SeenIds:
     seen = SeenIds(capacity=capacity)
     if rows.num_rows:
-        moments: dict[str, Any] = pc.min_max(rows["occurred_at"].cast(pa.int64())).as_py()  # type: ignore[assignment]
+        span: dict[str, Any] = pc.min_max(rows["occurred_at"].cast(pa.int64())).as_py()  # type: ignore[assignment]
         keys: list[Any] = rows["id"].to_pylist()
-        seen.fill(keys, moments["max"])
+        seen.fill(keys, span["max"])
         if rows.num_rows == capacity:
-            # Others of the oldest moment may have been left out, so only what follows it is whole.
-            seen.since = moments["min"] + 1
+            # LIMIT may have cut off ids with the oldest timestamp, so the covered span starts after it.
+            seen.since = span["min"] + 1
     return seen
 
 
 async def lookup_coordinates(session: Session, events: Events) -> dict[bytes, StoredAt]:
-    """Where those of `events` that are stored came from, by key.
+    """Return the coordinates of those `events` that are stored, by key.
 
-    An event is found under its id within an hour of its time: a client that stamps each attempt anew means one event.
+    An id within an hour of the event's time is the same event: some clients set a new timestamp for each attempt.
     """
     found: dict[bytes, StoredAt] = {}
     hours = (events.occurred_at_ms // _HOUR_MS * 3600).tolist()
-    # In the order of the table's key, so that each query reads granules of its own.
+    # In sorting-key order, so that each query reads distinct granules.
     keys = sorted(zip(hours, map(_uuid, events.keys), strict=True))
     for start in range(0, len(keys), _IDS_A_QUERY):
         batch = keys[start : start + _IDS_A_QUERY]

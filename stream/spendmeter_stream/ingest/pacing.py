@@ -1,13 +1,13 @@
-"""When a chunk closes by time: so that many quiet partitions do not make many small parts in the store."""
+"""Deadlines of chunks, spaced so that many quiet partitions do not create many small parts in ClickHouse."""
 
 from __future__ import annotations
 
 
 class Pacing:
-    """Gives each chunk its deadline; deadlines are at least `1 / chunks_per_second` apart, over all partitions.
+    """Assigns each chunk a deadline. Deadlines of all partitions are at least `1 / chunks_per_second` apart.
 
-    With few partitions a chunk closes `interval` seconds after its first record; with many, the interval
-    stretches to as long as the queue of partitions takes, and the lag metrics show it.
+    With few partitions, a chunk closes `interval` seconds after its first record. With many, the interval grows with
+    the number of partitions, which the lag metrics show.
     """
 
     def __init__(self, *, interval: float, chunks_per_second: float) -> None:
@@ -16,6 +16,6 @@ class Pacing:
         self._last = float("-inf")
 
     def deadline(self, now: float) -> float:
-        """When a chunk whose first record came at `now` closes, in seconds of the same clock."""
+        """Return the deadline of a chunk whose first record arrived at `now`, in seconds of the same clock."""
         self._last = max(now + self._interval, self._last + self._spacing)
         return self._last

@@ -1,4 +1,4 @@
-"""Records of the usage topic into events, or into reasons why not. Pure: no I/O, no clock of its own."""
+"""Validate records of the usage topic: each becomes an event or a rejection. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -12,93 +12,93 @@ import numpy as np
 from pydantic import ValidationError
 
 from spendmeter_events.event import MAX_EVENT_BYTES, UsageEvent
-from spendmeter_stream.ingest.decode import Events, Int64, WireEvent, keys_match_ids, moments, read
+from spendmeter_stream.ingest.decode import Events, Int64, WireEvent, keys_match_ids, parse_timestamps, read
 from spendmeter_stream.poison import Record, Rejected
 
 EARLIEST: Final = datetime(2020, 1, 1, tzinfo=UTC)
-"""No model that we price answered before; an earlier moment is a broken clock or a wrong unit."""
+"""Older than any priced model: an earlier timestamp means a broken clock or a wrong unit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """Every record is in one of the two, both in the order of the offsets."""
+    """Each record is in exactly one of the lists, both in offset order."""
 
     events: Events
     rejected: list[Rejected]
 
 
 def validate(records: Sequence[Record], *, now: datetime, max_future: timedelta) -> Validated:
-    """Validate records of one partition, in their order.
+    """Validate records of one partition.
 
-    :param now: the worker's clock, UTC; an event may be `max_future` ahead of it.
+    :param now: the worker's clock, UTC. An event may be at most `max_future` ahead of it.
     """
     events: list[WireEvent | None] = [read(record.key, record.value) for record in records]
     occurred_at = np.zeros(len(records), np.int64)
     _fast_path(records, events, occurred_at)
-    # A plainly good event has its id as the record's key; the others get it as theirs.
+    # On the fast path the record key equals the event id; the slow path sets it.
     keys = [record.key or b"" for record in records]
     rejected = _slow_path(records, events, occurred_at, keys)
     rejected |= _out_of_range(records, events, occurred_at, latest=now + max_future)
     rows = [row for row in range(len(records)) if row not in rejected]
-    everything = Events(events, keys, occurred_at, [record.offset for record in records])  # type: ignore[arg-type]
-    return Validated(everything.take(rows), [rejected[row] for row in sorted(rejected)])
+    accepted = Events(events, keys, occurred_at, [record.offset for record in records])  # type: ignore[arg-type]
+    return Validated(accepted.take(rows), [rejected[row] for row in sorted(rejected)])
 
 
 def _fast_path(records: Sequence[Record], events: list[WireEvent | None], occurred_at: Int64) -> None:
-    """Fill in the moments of the events that are plainly good; of the others, leave nothing."""
-    found = [(row, event) for row, event in enumerate(events) if event is not None]
-    if not found:
+    """Set the timestamps of events that pass the fast path, and reset all others to None."""
+    decoded = [(row, event) for row, event in enumerate(events) if event is not None]
+    if not decoded:
         return
-    rows = [row for row, _ in found]
-    plain = [event for _, event in found]
-    occurred_at[rows], good = moments(plain)
-    good &= keys_match_ids(plain, [records[row].key or b"" for row in rows])
-    for place in np.flatnonzero(~good):
-        events[rows[place]] = None
+    rows = [row for row, _ in decoded]
+    candidates = [event for _, event in decoded]
+    occurred_at[rows], valid = parse_timestamps(candidates)
+    valid &= keys_match_ids(candidates, [records[row].key or b"" for row in rows])
+    for index in np.flatnonzero(~valid):
+        events[rows[index]] = None
 
 
 def _slow_path(
     records: Sequence[Record], events: list[WireEvent | None], occurred_at: Int64, keys: list[bytes]
 ) -> dict[int, Rejected]:
-    """Let the contract judge the records without an event, and key them; returns those it refuses, by row."""
+    """Validate the remaining records with pydantic, and set their keys; return the rejections by row."""
     rejected: dict[int, Rejected] = {}
-    judged: list[tuple[int, UsageEvent]] = []
+    accepted: list[tuple[int, UsageEvent]] = []
     for row, event in enumerate(events):
         if event is None:
-            verdict = _one(records[row])
-            if isinstance(verdict, Rejected):
-                rejected[row] = verdict
+            result = _validate_one(records[row])
+            if isinstance(result, Rejected):
+                rejected[row] = result
             else:
-                judged.append((row, verdict))
-    if judged:
-        rows = [row for row, _ in judged]
-        read_slowly = Events.of([event for _, event in judged])
-        occurred_at[rows] = read_slowly.occurred_at_ms
-        for row, fields, key in zip(rows, read_slowly.fields, read_slowly.keys, strict=True):
+                accepted.append((row, result))
+    if accepted:
+        rows = [row for row, _ in accepted]
+        converted = Events.of([event for _, event in accepted])
+        occurred_at[rows] = converted.occurred_at_ms
+        for row, fields, key in zip(rows, converted.fields, converted.keys, strict=True):
             events[row], keys[row] = fields, key
     return rejected
 
 
-def _one(record: Record) -> UsageEvent | Rejected:
+def _validate_one(record: Record) -> UsageEvent | Rejected:
     value = record.value
     if not value:
         return Rejected(record.offset, "empty", "the record has no value")
     if len(value) > MAX_EVENT_BYTES:
-        return Rejected(record.offset, "too_large", f"{len(value)} bytes; an event has {MAX_EVENT_BYTES} at most")
+        return Rejected(record.offset, "too_large", f"{len(value)} bytes; the limit is {MAX_EVENT_BYTES}")
     try:
         event = UsageEvent.model_validate_json(value)
     except ValidationError as error:
         return Rejected(record.offset, *_reason(error))
-    if not names(record.key, event.event_id):
+    if not key_matches(record.key, event.event_id):
         return Rejected(record.offset, "key_mismatch", "the record's key must be the 16 bytes of event_id")
     return event
 
 
-def names(key: bytes | None, event_id: UUID) -> bool:
-    """Whether a record's key is that of the event: its 16 bytes, its id as text, or none at all.
+def key_matches(key: bytes | None, event_id: UUID) -> bool:
+    """Whether a record key is valid for the event: the id's 16 bytes, the id as text, or no key.
 
-    Emitters of other languages write the last two. A copy may then be in another partition, where memory does not have
-    it: such events are always looked up, and `surplus.py` finds what passed by.
+    Emitters in other languages use the last two. Copies may then be in another partition, whose filter lacks them:
+    such events are always looked up, and `surplus.py` removes remaining copies.
     """
     if not key or key == event_id.bytes:
         return True
@@ -109,7 +109,7 @@ def names(key: bytes | None, event_id: UUID) -> bool:
 
 
 def _reason(error: ValidationError) -> tuple[str, str]:
-    """A code and one line for the first fault. Field names are cut: an unknown one may itself be content."""
+    """Return a code and a one-line message for the first fault. Field names are truncated: they may be content."""
     faults = error.errors(include_url=False, include_context=False, include_input=False)
     first = faults[0]
     field = ".".join(str(part)[:40] for part in first["loc"]) or "the event"
@@ -128,7 +128,7 @@ def _reason(error: ValidationError) -> tuple[str, str]:
 def _out_of_range(
     records: Sequence[Record], events: Sequence[WireEvent | None], occurred_at: Int64, *, latest: datetime
 ) -> dict[int, Rejected]:
-    bounds = [int(moment.timestamp() * 1000) for moment in (EARLIEST, latest)]
+    bounds = [int(limit.timestamp() * 1000) for limit in (EARLIEST, latest)]
     outside = np.flatnonzero((occurred_at < bounds[0]) | (occurred_at > bounds[1]))
     message = f"occurred_at must lie between {EARLIEST:%Y-%m-%d} and {latest:%Y-%m-%dT%H:%M:%SZ}"
     return {

@@ -1,1 +1,1 @@
-"""What the store records about ingestion: coordinates, intents, suspect blocks, orphaned chunks, the owning group."""
+"""The ingest journal in ClickHouse: coordinates, intents, suspect blocks, orphaned chunks, the owning group."""

@@ -1,4 +1,4 @@
-"""Where stored rows came from, and which UTC days they belong to."""
+"""Coordinates of stored rows in Kafka, and their UTC days."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 
 @dataclass(frozen=True, slots=True)
 class Coordinates:
-    """Where a chunk's events came from: the life of the topic and the partition."""
+    """The topic id and partition of a chunk's events."""
 
     topic_id: str
     partition: int
 
 
 def days_of(block: pa.Table) -> list[date]:
-    """The UTC days of a block's events."""
+    """Return the UTC days of a block's events, sorted."""
     found: list[Any] = pc.unique(block["occurred_at"].cast(pa.date32(), safe=False)).to_pylist()
     return sorted(found)

@@ -1,7 +1,7 @@
 """The consumer group that fills a store.
 
-A second one would read every event again, at other chunk borders, and count it twice. So the store remembers the first,
-and workers of another group refuse to start.
+A second group would read every event again, with other chunk boundaries, and count it twice. The store records the
+first group, and workers of any other group refuse to start.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from spendmeter_clickhouse import Session
 from spendmeter_stream.errors import SetupError
 
 _ROWS: Final = "SELECT takeover, attempt, consumer_group FROM ingest_groups ORDER BY takeover DESC, attempt LIMIT 1"
-_SETTLE_SECONDS: Final = 1.0
-"""How long the row of another group may take from its token to its place."""
+_CLAIM_SECONDS: Final = 1.0
+"""Time to wait for the row of another group whose token is already recorded."""
 
 
 async def ensure_group(session: Session, group: str) -> None:
-    """Claim the store for `group`, unless it has it already.
+    """Claim the store for `group` if it has no owner yet.
 
-    :raises SetupError: another group fills the store. :raises StoreError: the store failed; call it again.
+    :raises SetupError: another group fills the store. :raises StoreError: the store failed; retry.
     """
     if (owner := await owning_group(session)) is None:
         owner = await _claim(session, group, takeover=0)
@@ -34,7 +34,7 @@ async def ensure_group(session: Session, group: str) -> None:
 
 
 async def adopt_group(session: Session, group: str) -> str | None:
-    """Hand the store over to `group`; returns the group that had it. Raises `StoreError`."""
+    """Make `group` the owner of the store, and return the previous owner. Raises `StoreError`."""
     row = await _newest(session)
     if row is None or row[1] != group:
         await _claim(session, group, takeover=row[0] + 1 if row else 0)
@@ -42,22 +42,22 @@ async def adopt_group(session: Session, group: str) -> str | None:
 
 
 async def owning_group(session: Session) -> str | None:
-    """The group that fills the store; None before its first worker."""
+    """Return the group that fills the store; None before the first worker."""
     row = await _newest(session)
     return row[1] if row else None
 
 
 async def _claim(session: Session, group: str, *, takeover: int) -> str:
-    """Write `group` down as the owner, unless another one was quicker; returns the owner."""
+    """Record `group` as the owner unless another group was faster, and return the owner."""
     attempt = 0
     while (row := await _newest(session)) is None or row[0] < takeover:
-        # The token makes the store keep one row of this attempt, whoever sends it.
+        # The token makes the store keep only one row per attempt, from any sender.
         settings = {"async_insert": 0, "insert_deduplication_token": f"group:{takeover}:{attempt}"}
         await session.insert_arrow("ingest_groups", _row(takeover, attempt, group), settings=settings)
         row = await _newest(session)
         if row is None or row[0] < takeover:
-            # A quicker one's row is on its way; or the store was killed with the token and without the row.
-            await asyncio.sleep(_SETTLE_SECONDS)
+            # Another group's row is being written, or the store crashed after it recorded the token.
+            await asyncio.sleep(_CLAIM_SECONDS)
         attempt += 1
     return row[1]
 

@@ -1,4 +1,4 @@
-"""Each chunk's exact range, written down before its events are."""
+"""Intents: the exact offset range of each chunk, written before the chunk is inserted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spendmeter_stream.journal.coordinates import Coordinates
 _COLUMNS: Final = [
     "topic_id", "topic_partition", "start_offset", "end_offset", "generation", "days", "decided_at",
 ]  # fmt: skip
-# The maxima come from the table's key alone, so that the cost does not grow with the number of intents.
+# The maxima are read from the primary key, so the cost does not grow with the number of intents.
 _NEWEST: Final = """
     WITH
         (
@@ -50,23 +50,23 @@ class OffsetRange:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A chunk that was begun, as the newest generation of its owners wrote it down."""
+    """A chunk that was begun, as recorded by the newest generation that owned it."""
 
     offsets: OffsetRange
     furthest: int
-    """The greatest end that any owner wrote."""
+    """The greatest end offset that any owner recorded."""
     decided_at: datetime
-    """When its first owner validated it, UTC."""
+    """The `now` of the first validation, UTC."""
     days: tuple[date, ...]
-    """UTC days of its events, by all its owners; empty for one written before days were kept."""
+    """UTC days of its events, from all owners; empty for intents written before days were recorded."""
     since: datetime
-    """When the first of its owners wrote it, by the store's clock."""
+    """When the first owner wrote it, by the store's clock."""
     until: datetime
-    """When the last one did."""
+    """When the last owner wrote it."""
 
 
 def insert_token(coordinates: Coordinates, offsets: OffsetRange) -> str:
-    """The name under which ClickHouse remembers a block."""
+    """Return the deduplication token of a block."""
     return f"{coordinates.topic_id}:{coordinates.partition}:{offsets.start}-{offsets.end}"
 
 
@@ -79,7 +79,7 @@ async def write_intent(
     days: Iterable[date] = (),
     decided_at: datetime | None = None,
 ) -> None:
-    """Write down that the block of `offsets` is about to be inserted by this generation of the group.
+    """Record that this generation of the group is about to insert the block of `offsets`.
 
     :param days: UTC days of the block's events. :param decided_at: the `now` of the chunk's validation; now by default.
     """
@@ -96,9 +96,9 @@ async def write_intent(
 
 
 async def newest_intents(session: Session, coordinates: Coordinates) -> list[Intent]:
-    """The chunks that can be open, newest first: at most two.
+    """Return the chunks that may be open, newest first: at most two.
 
-    Those are the last one, and one that a stale owner wrote beyond it without being let to commit.
+    These are the last chunk, and one that a stale owner recorded after it but could not commit.
     """
     rows = await session.query(_NEWEST, {"topic_id": coordinates.topic_id, "partition": coordinates.partition})
     return [
@@ -108,20 +108,20 @@ async def newest_intents(session: Session, coordinates: Coordinates) -> list[Int
 
 
 def open_intent(newest: Iterable[Intent], *, committed: int) -> Intent | None:
-    """The chunk of `newest` that begins at the committed offset, if an earlier owner left one.
+    """Return the chunk of `newest` that starts at the committed offset, or None.
 
-    An older range means that an operator moved the group back; its events go the normal way, where whatever is
-    stored is dropped.
+    An older range means that an operator reset the group's offsets. Its records become new chunks, and deduplication
+    drops the stored ones.
     """
     return next((intent for intent in newest if intent.offsets.start == committed), None)
 
 
 def abandoned(newest: Sequence[Intent], *, committed: int) -> Sequence[Intent]:
-    """Those of `newest` that may be half stored, and that a recovery from the committed offset does not complete.
+    """Return the chunks of `newest` that may be partly stored and that a recovery does not complete.
 
-    There are some where the group was moved by hand, or starts afresh under another name.
+    They exist if the group's offsets were reset manually, or if the group was replaced by a new one.
     """
     if not newest or committed in (newest[0].offsets.start, newest[0].offsets.end):
         return []
-    # A chunk after the open one was begun by a stale owner, or the group was moved back by one chunk.
+    # A stale owner began the chunk after the open one, or the group was reset by one chunk.
     return newest[:1] if open_intent(newest, committed=committed) else newest

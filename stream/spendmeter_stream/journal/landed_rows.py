@@ -1,7 +1,7 @@
-"""A replayed block must equal the one that an earlier owner began: what landed of it is read back, not made anew.
+"""Read back landed rows, so that a recovered block equals the block that an earlier owner began to insert.
 
-A block lands month by month, and its rows reach the rollups by views afterwards. Were a landed row priced or
-enriched anew, with another book or directory than then, raw and rollups could differ for ever.
+A block lands month by month, and views then add its rows to the rollups. Pricing or enriching a landed row again, with
+another price book or directory, could make raw events and rollups differ permanently.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LANDED: Final = """
 async def with_landed_rows(
     session: Session, block: pa.Table, coordinates: Coordinates, offsets: OffsetRange, *, days: Iterable[date] = ()
 ) -> pa.Table:
-    """`block` with every row that the store has under the same coordinates in the store's own words."""
+    """Return `block` with each landed row replaced by the stored row of the same coordinates."""
     landed = await landed_rows(session, block, coordinates, offsets, days=days)
     return completed(block, landed)
 
@@ -37,14 +37,14 @@ async def with_landed_rows(
 async def landed_rows(
     session: Session, block: pa.Table, coordinates: Coordinates, offsets: OffsetRange, *, days: Iterable[date] = ()
 ) -> pa.Table:
-    """The columns of `block` of every row that raw events have at `coordinates` and `offsets`.
+    """Return the rows of raw events at `coordinates` and `offsets`, with the columns of `block`.
 
-    Rows are among them whose records are gone, so that `block` lacks them.
+    They include rows that `block` lacks because retention removed their records.
 
-    :param days: UTC days of the chunk's events, beside those of `block`.
+    :param days: UTC days of the chunk's events, in addition to those of `block`.
     """
-    among = sorted({*days, *days_of(block)})
-    if not among:
+    searched = sorted({*days, *days_of(block)})
+    if not searched:
         return block.slice(0, 0)
     sql = _LANDED.format(columns=", ".join(block.column_names))
     parameters = {
@@ -52,19 +52,19 @@ async def landed_rows(
         "partition": coordinates.partition,
         "start": offsets.start,
         "end": offsets.end,
-        "earliest": datetime.combine(among[0], time.min, UTC),
-        "latest": datetime.combine(among[-1], time.max, UTC),
+        "earliest": datetime.combine(searched[0], time.min, UTC),
+        "latest": datetime.combine(searched[-1], time.max, UTC),
     }
     landed: pa.Table = await session.run(lambda client: client.query_arrow(sql, parameters=parameters))
     return landed.cast(block.schema) if landed.num_rows else block.slice(0, 0)
 
 
 def completed(block: pa.Table, landed: pa.Table) -> pa.Table:
-    """`landed`, and the rows of `block` that are not among them."""
+    """Return `landed` and the rows of `block` that have not landed."""
     if landed.num_rows == 0:
         return block
     is_landed = pc.is_in(block["topic_offset"], value_set=landed["topic_offset"].combine_chunks())
     whole = pa.concat_tables([landed, block.filter(pc.invert(is_landed))])
-    # The store answers in a batch a part, and each batch of an insert is a block with a token of its own: sent as they
-    # came, the rows would not be known again, and a replayed chunk that spans months would be counted twice.
+    # ClickHouse returns one batch per part, and each batch of an insert becomes a block with its own token. Without
+    # combining them, the tokens would not match, and a recovered chunk that spans months would be counted twice.
     return whole.combine_chunks()

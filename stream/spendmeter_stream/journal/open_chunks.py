@@ -1,4 +1,4 @@
-"""Chunks that may be half stored: begun by their intents, and not yet closed by the consumer group."""
+"""Open chunks: an intent was written, but the consumer group has not committed the end offset."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _NEWEST: Final = """
     WHERE {topic_id:String} = '' OR topic_id = {topic_id:String}
     GROUP BY topic_id, topic_partition
     ORDER BY topic_id, topic_partition"""
-"""From a table of one row a partition: this is asked ten times a second while a command waits."""
+"""Reads a table with one row per partition, because a waiting command polls it ten times a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class BegunChunk:
-    """The newest chunk of one partition, [start, end), as the newest `generation` of its owners wrote it down."""
+    """The newest chunk [start, end) of one partition, as recorded by the newest `generation`."""
 
     topic_id: str
     partition: int
@@ -34,14 +34,14 @@ class BegunChunk:
 
 
 async def newest_chunks(session: Session, topic_id: str = "") -> list[BegunChunk]:
-    """The last chunk that each partition began; in every life of the topic, if none is named."""
+    """Return the newest chunk of each partition. Without `topic_id`: of every topic id."""
     rows = await session.query(_NEWEST, {"topic_id": topic_id})
-    return [BegunChunk(life, partition, *chunk) for life, partition, _, *chunk in rows.result_rows]
+    return [BegunChunk(topic, partition, *chunk) for topic, partition, _, *chunk in rows.result_rows]
 
 
 def still_open(chunks: Iterable[BegunChunk], committed: Mapping[int, int]) -> list[BegunChunk]:
-    """Those whose end the group has not committed. All earlier chunks of a partition are closed by a later one's start.
+    """Return the chunks whose end the group has not committed. A later chunk's fence closes all earlier chunks.
 
-    :param committed: partition → the group's offset, in the life of the topic that `chunks` are of.
+    :param committed: partition → the group's committed offset, for the topic id of `chunks`.
     """
     return [chunk for chunk in chunks if committed.get(chunk.partition, -1) < chunk.end]

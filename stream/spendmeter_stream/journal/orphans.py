@@ -1,8 +1,8 @@
-"""Open chunks that no worker will ever recover: their days become suspect, and the leader reconciles them.
+"""Orphaned chunks: no worker will recover them, so their days are flagged as suspect and reconciled by the leader.
 
-A chunk is recovered by the next owner of its partition, from the group's committed offset. Three kinds have none: those
-of a former topic epoch (each start of the embedded stack begins a new one), those of a partition that the topic has no
-more, and those that a group moved by hand does not come by.
+The next owner of a partition recovers its open chunk from the group's committed offset. Three kinds have no next owner:
+chunks of an earlier topic epoch (each start of the embedded stack begins a new one), chunks of a partition that no
+longer exists, and chunks that a manual offset reset skips.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from spendmeter_stream.journal.suspects import flag_suspect
 
 log = logging.getLogger(__name__)
 
-# Of a table with one row a partition. What was examined is remembered for 60 days.
+# From a table with one row per partition. Examinations are kept for 60 days.
 _ORPHANS: Final = """
     SELECT topic_id, topic_partition
     FROM
@@ -53,44 +53,44 @@ _RAW_DAYS: Final = """
 
 
 async def suspect_orphans(session: Session, *, topic_id: str, partitions: Collection[int] = ()) -> int:
-    """Make the days of orphaned chunks suspect, once each; returns how many chunks there were.
+    """Flag the days of each orphaned chunk as suspect, once, and return the number of chunks.
 
-    :param topic_id: the topic's current epoch, whose partitions have owners.
-    :param partitions: those that the topic has now; empty where they are not known, then all have owners.
-    :raises StoreError: the store failed; call it again.
+    :param topic_id: the current topic id, whose partitions have owners.
+    :param partitions: the topic's current partitions; empty if unknown, then all partitions count as owned.
+    :raises StoreError: the store failed; retry.
     """
     parameters = {"topic_id": topic_id, "partitions": sorted(partitions)}
     rows = (await session.query(_ORPHANS, parameters)).result_rows
     found = 0
-    for former, partition in rows:
-        coordinates = Coordinates(former, partition)
-        found += await suspect(session, coordinates, await newest_intents(session, coordinates))
+    for earlier, partition in rows:
+        coordinates = Coordinates(earlier, partition)
+        found += await _flag_each(session, coordinates, await newest_intents(session, coordinates))
     return found
 
 
 async def chunk_to_recover(session: Session, coordinates: Coordinates, *, committed: int) -> Intent | None:
-    """The chunk that begins at the committed offset, if an earlier owner left one; others become suspect.
+    """Return the open chunk at the committed offset, or None. Flag the days of other partly stored chunks as suspect.
 
-    :raises StoreError: the store failed; call it again.
+    :raises StoreError: the store failed; retry.
     """
     newest = await newest_intents(session, coordinates)
-    await suspect(session, coordinates, abandoned(newest, committed=committed))
+    await _flag_each(session, coordinates, abandoned(newest, committed=committed))
     return open_intent(newest, committed=committed)
 
 
-async def suspect(session: Session, coordinates: Coordinates, intents: Sequence[Intent]) -> int:
-    """Make the days of `intents` suspect, unless that was done since they were written; returns of how many."""
+async def _flag_each(session: Session, coordinates: Coordinates, intents: Sequence[Intent]) -> int:
+    """Flag the days of each intent as suspect, unless done since it was written; return the number flagged."""
     found = 0
-    # Oldest first, so that a partition counts as examined when its newest is.
+    # Oldest first: examining the newest chunk marks the whole partition as examined.
     for intent in reversed(intents):
         if await _examined(session, coordinates, intent):
             continue
         offsets = OffsetRange(intent.offsets.start, intent.furthest)
         days = await days_of(session, coordinates, intent)
         if days:
-            where = f"partition {coordinates.partition} [{offsets.start}, {offsets.end})"
-            log.info("%s of topic epoch %s may be half stored: its days are reconciled", where, coordinates.topic_id)
-            # In this order: a crash in between repeats the comparison, and loses nothing.
+            chunk = f"partition {coordinates.partition} [{offsets.start}, {offsets.end})"
+            log.info("orphaned chunk %s of topic id %s: its days will be reconciled", chunk, coordinates.topic_id)
+            # The order matters: a crash in between repeats the comparison and loses nothing.
             await flag_suspect(session, coordinates, offsets, days=days)
         mark = (coordinates.topic_id, coordinates.partition, offsets.start)
         await session.insert("ingest_examined", [mark], ["topic_id", "topic_partition", "start_offset"])
@@ -99,7 +99,7 @@ async def suspect(session: Session, coordinates: Coordinates, intents: Sequence[
 
 
 async def days_of(session: Session, coordinates: Coordinates, intent: Intent) -> list[date]:
-    """UTC days of the chunk's events: as its owners wrote them down, else of the rows that landed in raw events."""
+    """Return the UTC days of the chunk's events from its intents, or else from the rows that landed."""
     if intent.days:
         return list(intent.days)
     parameters = {

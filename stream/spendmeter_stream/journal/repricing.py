@@ -1,4 +1,4 @@
-"""Repricing as the store records it: the lease of a run that is under way, and the blocks that it began."""
+"""The journal of repricing: the lease of a running repricing, and the blocks that it began."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spendmeter_clickhouse import Session
 
 OVER: Final = """
     SELECT DISTINCT run_id FROM reprice_runs WHERE run_id IN {runs:Array(UUID)} AND happened = 'ended'"""
-# By the index of deadlines: a run renews its lease for each of its blocks, so the ledger grows by a row a block.
+# Uses the index on deadlines: a run renews its lease for each block, so the table grows by one row per block.
 _LIVE: Final = """
     SELECT run_id, max(deadline) FROM reprice_runs WHERE deadline >= now64(3) GROUP BY run_id"""
 _BLOCK: Final = """
@@ -27,7 +27,7 @@ _OPEN: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Adjustments that are inserted together. `number` counts within one run."""
+    """Adjustments that are inserted as one block. `number` counts within one run."""
 
     run_id: UUID
     number: int
@@ -36,27 +36,27 @@ class Block:
 
     @property
     def origin(self) -> str:
-        """What its rows have as `topic_id`; no topic's life is called so."""
+        """The `topic_id` of its rows; no Kafka topic has such an id."""
         return origin_of(self.run_id)
 
     @property
     def token(self) -> str:
-        """The name under which ClickHouse remembers it."""
+        """Its deduplication token."""
         return f"{self.origin}:{self.number}"
 
     def days(self) -> list[date]:
-        """The UTC days that it may touch."""
+        """Return the UTC days that it may affect."""
         first, last = self.first_hour.date(), self.last_hour.date()
         return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
 
 def origin_of(run_id: UUID) -> str:
-    """The `topic_id` of the rows of a run."""
+    """Return the `topic_id` of a run's rows."""
     return f"reprice:{run_id.hex}"
 
 
 async def repricing_until(session: Session) -> datetime | None:
-    """Until when a repricing may append rows; None while none does. For commands that must not meet one."""
+    """Return until when a repricing may append rows, or None. For commands that must not overlap with one."""
     live = (await session.query(_LIVE)).result_rows
     runs = [run_id for run_id, _ in live]
     over = {run_id for (run_id,) in (await session.query(OVER, {"runs": runs})).result_rows} if runs else set()
@@ -64,18 +64,18 @@ async def repricing_until(session: Session) -> datetime | None:
 
 
 async def open_blocks(session: Session) -> list[tuple[Block, datetime]]:
-    """Blocks that were begun and not ended, and when they were begun."""
+    """Return blocks that were begun but not ended, and when they were begun."""
     rows = (await session.query(_OPEN)).result_rows
     return [(Block(run_id, number, first, last), at) for run_id, number, first, last, at in rows]
 
 
 async def begin_block(session: Session, block: Block) -> None:
-    """Write down that `block` is about to be inserted."""
+    """Record that `block` is about to be inserted."""
     await _write(session, block, "begun")
 
 
 async def end_block(session: Session, block: Block) -> None:
-    """Write down that `block` is stored whole."""
+    """Record that `block` is stored completely."""
     await _write(session, block, "ended")
 
 

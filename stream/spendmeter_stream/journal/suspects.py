@@ -1,7 +1,7 @@
-"""Suspect blocks: a rollup may lack them, or count them alone. They are settled later.
+"""Suspect blocks: rows may be in raw events but not in every rollup, or the reverse. They are reconciled later.
 
-Raw events change no more when a doubt is raised (`confirm.py`, `orphans.py`, `reprice/run.py`). A rollup keeps no
-coordinates, so it can only be compared with raw events; where it differs, its month is rebuilt from them (`settle.py`).
+A block is flagged when its raw events are final (`confirm.py`, `orphans.py`, `reprice/run.py`). Rollups have no
+coordinates, so they are compared with raw events; a month that differs is rebuilt from them (`reconcile.py`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _OPEN: Final = """
 
 @dataclass(frozen=True, slots=True)
 class SuspectBlock:
-    """A block of which some rollup may not say what raw events say, and the UTC days of its events."""
+    """A block whose rollups may differ from raw events, and the UTC days of its events."""
 
     suspect_id: UUID
     days: frozenset[date]
@@ -35,17 +35,17 @@ class SuspectBlock:
 async def flag_suspect(
     session: Session, coordinates: Coordinates, offsets: OffsetRange, *, days: Iterable[date]
 ) -> None:
-    """Write down that these UTC days of the block at `coordinates` must be compared."""
-    where = (coordinates.topic_id, coordinates.partition, offsets.start, offsets.end)
-    await session.insert("ingest_suspect_blocks", [(uuid4(), "raised", *where, sorted(days))], _COLUMNS)
+    """Flag the block at `coordinates` as suspect: its UTC `days` must be reconciled."""
+    place = (coordinates.topic_id, coordinates.partition, offsets.start, offsets.end)
+    await session.insert("ingest_suspect_blocks", [(uuid4(), "raised", *place, sorted(days))], _COLUMNS)
 
 
 async def open_suspects(session: Session) -> list[SuspectBlock]:
-    """What nobody has settled yet."""
+    """Return all blocks that are not reconciled yet."""
     return [SuspectBlock(suspect_id, frozenset(days)) for suspect_id, days in (await session.query(_OPEN)).result_rows]
 
 
-async def close_suspects(session: Session, doubts: list[SuspectBlock]) -> None:
-    """Write down that the rollups of their days agree with raw events."""
-    rows: list[tuple[Any, ...]] = [(doubt.suspect_id, "settled", "", 0, 0, 0, []) for doubt in doubts]
+async def close_suspects(session: Session, suspects: list[SuspectBlock]) -> None:
+    """Record that the rollups of the suspect days equal raw events."""
+    rows: list[tuple[Any, ...]] = [(suspect.suspect_id, "settled", "", 0, 0, 0, []) for suspect in suspects]
     await session.insert("ingest_suspect_blocks", rows, _COLUMNS)

@@ -1,1 +1,1 @@
-"""After a crash: confirm that a block landed, and reconcile the days of suspect blocks."""
+"""Crash recovery: confirm that a block landed, and reconcile the days of suspect blocks."""

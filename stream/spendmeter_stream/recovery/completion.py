@@ -1,7 +1,7 @@
-"""How the chunk of an owner that is gone is completed: by its token, row by row, or by reconciliation.
+"""Decide how a recovered chunk is completed: by its deduplication token, row by row, or by reconciliation.
 
-A token completes raw events and every rollup in one insert, but only while the store remembers it: tables forget after
-a number of blocks, and replicated ones by time, too. A forgotten token would count the chunk twice.
+Retrying with the token completes raw events and every rollup in one insert, but only until the token expires: tables
+keep tokens for a number of blocks, replicated ones also for a time. An expired token would count the chunk twice.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from spendmeter_stream.barrier.requests import ROLLUPS
 from spendmeter_stream.journal.coordinates import days_of
 from spendmeter_stream.journal.intents import Intent
 
-# Each intent is a block that may have been sent, and a block leaves a token in each month that it touches. At most half
-# of the window counts as certain. Where a replicated table does not name its window, the oldest default applies.
+# Each intent is a block that may have been sent, with one token per month that it touches. A token is certain within
+# half of the window. If a replicated table does not set its window, the default of old versions applies.
 _IS_CERTAIN: Final = """
     WITH
         (
@@ -47,28 +47,28 @@ _IS_CERTAIN: Final = """
         AND dateDiff('second', {since:DateTime64(3)}, now64(3)) BETWEEN -1 AND {seconds:UInt32}"""
 
 _CERTAIN_SECONDS: Final = 1800
-"""Half of the hour for which a replicated table remembers a token by default. A store clock set back counts as late."""
+"""Half of the hour for which replicated tables keep tokens by default. A store clock set back counts as expired."""
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What is left to do for a recovered block."""
+    """Remaining work for a recovered block."""
 
     insert: bool
-    """Whether the block is sent under its token; else rows that raw events lack are added past the views."""
+    """Insert the block with its token. Otherwise, add rows that raw events lack, bypassing the views."""
     suspect: frozenset[date]
-    """Days of which some rollup may say otherwise than raw events afterwards."""
+    """Days whose rollups may then differ from raw events."""
 
 
 SEND: Final = Completion(insert=True, suspect=frozenset())
 
 
 async def completion(session: Session, intent: Intent, block: pa.Table, *, landed: int, expired: bool) -> Completion:
-    """Decide how `block` is completed.
+    """Decide how to complete `block`.
 
-    :param block: the chunk's rows, those that landed included. :param landed: how many of them are in raw events.
-    :param expired: some of its records are gone, so rows that reached only a rollup cannot be made again.
-    :raises StoreError: the store failed; call it again.
+    :param block: the chunk's rows, including landed ones. :param landed: how many of them are in raw events.
+    :param expired: retention removed some records, so rows that reached only a rollup cannot be rebuilt from them.
+    :raises StoreError: the store failed; retry.
     """
     certain = await token_is_certain(session, intent.since)
     days = frozenset(intent.days) | frozenset(days_of(block))
@@ -81,6 +81,6 @@ async def completion(session: Session, intent: Intent, block: pa.Table, *, lande
 async def token_is_certain(
     session: Session, since: datetime, *, tables: Collection[str] = ("usage_events", *ROLLUPS)
 ) -> bool:
-    """Whether every table still remembers the tokens of blocks that were sent after `since`, by the store's clock."""
+    """Whether every table still keeps the tokens of blocks sent after `since`, by the store's clock."""
     parameters = {"since": since, "seconds": _CERTAIN_SECONDS, "tables": list(tables)}
     return bool((await session.query(_IS_CERTAIN, parameters)).result_rows[0][0])

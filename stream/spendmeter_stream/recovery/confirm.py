@@ -1,8 +1,8 @@
-"""After an insert that was not acknowledged at once: are all rows there? What a killed store lost is put back.
+"""Verify a retried insert, and re-insert rows lost when ClickHouse crashed mid-insert.
 
-A MergeTree without replication writes a block's token down before it renames the part into its place. Killed between
-the two, it remembers the token without the rows, and takes the retry for a repetition. docs/exactly-once.md ("A store
-killed in the middle of an insert") argues why what is done here counts nothing twice.
+A non-replicated MergeTree records a block's deduplication token before it renames the part into place. A crash between
+the two keeps the token but loses the rows, and a retry is then dropped as a duplicate. docs/exactly-once.md ("A store
+killed in the middle of an insert") proves that the repair counts nothing twice.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LANDED: Final = """
       AND topic_partition = {{partition:UInt32}}
       AND topic_offset >= {{start:UInt64}} AND topic_offset < {{end:UInt64}}
       AND occurred_at BETWEEN {{earliest:DateTime64(3)}} AND {{latest:DateTime64(3)}}"""
-# Replicated tables write token and part in one transaction of the Keeper. The margin is for clocks that are set.
+# Replicated tables commit token and part in one Keeper transaction. The margin allows for clock adjustments.
 _MAY_HAVE_LOST: Final = """
     SELECT
         (SELECT any(engine) FROM system.tables WHERE database = currentDatabase() AND name = 'usage_events')
@@ -51,12 +51,12 @@ async def confirm(
     *,
     suspect: Collection[date] = (),
 ) -> int:
-    """Make sure that raw events have every row of `block`, and note a doubt where rollups may lack some.
+    """Ensure that raw events contain every row of `block`, and flag its days as suspect if rollups may lack some.
 
-    Call it when the block was sent again and acknowledged. Returns how many rows were put back.
+    Call it after a retry of the block was acknowledged. Returns the number of rows re-inserted.
 
-    :param suspect: UTC days whose rollups may differ, whatever is found; they are reconciled.
-    :raises StoreError: the store failed; call it again.
+    :param suspect: UTC days to flag in any case, because their rollups may differ.
+    :raises StoreError: the store failed; retry.
     """
     chunk = _Sent(session, block, coordinates, offsets)
     missing = await chunk.missing()
@@ -70,47 +70,47 @@ async def confirm(
 
 
 class _Sent:
-    """A chunk's block that was sent, perhaps several times."""
+    """A block that was sent once or more."""
 
     def __init__(self, session: Session, block: pa.Table, coordinates: Coordinates, offsets: OffsetRange) -> None:
         self._session = session
         self._block = block
         self._parameters = _parameters(block, coordinates, offsets)
         self._token = insert_token(coordinates, offsets)
-        # The same for every owner of the chunk, so that a zombie and the next owner work on one table, of which the
-        # rows can be moved only once.
+        # Equal for all owners of the chunk: a zombie and the new owner share one table, whose rows can be moved only
+        # once.
         self._table = f"usage_events_repair_{blake2b(self._token.encode(), digest_size=16).hexdigest()}"
 
     async def missing(self) -> pa.Table:
-        """The rows of the block that raw events lack."""
+        """Return the rows of the block that raw events lack."""
         landed = await self._landed("usage_events")
         return self._block.filter(pc.invert(pc.is_in(self._block["topic_offset"], value_set=landed))).combine_chunks()
 
     async def store_was_killed(self) -> bool:
-        """Whether the store was started after the chunk's intent was written: only then can it have lost rows."""
+        """Whether ClickHouse started after the chunk's intent was written: only then can it have lost rows."""
         ((killed,),) = (await self._session.query(_MAY_HAVE_LOST, self._parameters)).result_rows
         return bool(killed)
 
     async def reinsert(self, missing: pa.Table) -> None:
-        """Add `missing` to raw events, past the views, which have had these rows or will be made anew.
+        """Add `missing` to raw events, bypassing the views: rollups have these rows, or will be rebuilt.
 
-        :raises StoreError: another owner did the same meanwhile, or the store failed; look again.
+        :raises StoreError: another owner re-inserts the same rows, or the store failed; check again.
         """
-        log.warning("%s: the store lost %d rows that it remembers; they are put back", self._token, missing.num_rows)
+        log.warning("%s: ClickHouse kept the token but lost %d rows; re-inserting them", self._token, missing.num_rows)
         await self._session.command(f"CREATE TABLE IF NOT EXISTS {self._table} AS usage_events")
         settings = {"async_insert": 0, "insert_deduplication_token": "rows"}
         await self._session.insert_arrow(self._table, missing, settings=settings)
-        # Looked at again, because an owner before or after us may have moved them since.
+        # Check again: another owner may have moved them meanwhile.
         still_missing = set((await self.missing())["topic_offset"].to_pylist())
         if set((await self._landed(self._table)).to_pylist()) != still_missing:
             await self.drop_repair_table()
-            raise StoreError(f"{self._token}: another owner is putting rows back, too")
+            raise StoreError(f"{self._token}: another owner is re-inserting the same rows")
         for month in _months(missing):
             await self._session.command(f"ALTER TABLE {self._table} MOVE PARTITION {month:d} TO TABLE usage_events")
         metrics.ROWS_REINSERTED.inc(missing.num_rows)
 
     async def drop_repair_table(self) -> None:
-        """Whoever was frozen on the way to move the same rows finds nothing to move."""
+        """Drop the repair table, so that an owner that was frozen before the move cannot move the rows again."""
         await self._session.command(f"DROP TABLE IF EXISTS {self._table} SYNC")
 
     async def _landed(self, table: str) -> pa.Array[Any]:
@@ -120,20 +120,20 @@ class _Sent:
 
 
 def _parameters(block: pa.Table, coordinates: Coordinates, offsets: OffsetRange) -> dict[str, Any]:
-    moments: dict[str, Any] = pc.min_max(block["occurred_at"]).as_py()  # type: ignore[assignment]
+    span: dict[str, Any] = pc.min_max(block["occurred_at"]).as_py()  # type: ignore[assignment]
     return {
         "topic_id": coordinates.topic_id,
         "partition": coordinates.partition,
         "start": offsets.start,
         "end": offsets.end,
-        "earliest": moments["min"],
-        "latest": moments["max"],
+        "earliest": span["min"],
+        "latest": span["max"],
     }
 
 
 def _months(rows: pa.Table) -> Sequence[int]:
-    """Of the partitions of `usage_events`, as YYYYMM."""
-    moments = rows["occurred_at"]
-    months = pc.add(pc.multiply(pc.year(moments), pa.scalar(100)), pc.month(moments))
+    """Return the table partitions of `rows` as YYYYMM."""
+    times = rows["occurred_at"]
+    months = pc.add(pc.multiply(pc.year(times), pa.scalar(100)), pc.month(times))
     found: list[Any] = pc.unique(months).to_pylist()
     return sorted(found)

@@ -1,4 +1,4 @@
-"""The leader's job after an interrupted insert: compare the rollups of suspect days with raw events, and rebuild."""
+"""Reconcile suspect days: compare their rollups with raw events, and rebuild months that differ. Leader only."""
 
 from __future__ import annotations
 
@@ -21,50 +21,50 @@ log = logging.getLogger(__name__)
 
 
 async def reconcile_suspects(session: Session, settings: StreamSettings) -> bool:
-    """Settle what can be settled now; False where something is in the way, and it has to be tried later.
+    """Reconcile all open suspect blocks. Return False if they cannot be compared now; retry later.
 
-    :raises StoreError: the store failed; :raises KafkaError: no broker answers. Call it again.
+    :raises StoreError: the store failed; :raises KafkaError: no broker is reachable. Retry.
     """
-    doubts = await open_suspects(session)
-    metrics.SUSPECT_BLOCKS.set(len(doubts))
-    if not doubts:
+    suspects = await open_suspects(session)
+    metrics.SUSPECT_BLOCKS.set(len(suspects))
+    if not suspects:
         return True
     async with open_stream(settings) as stream:
         try:
-            await settle(session, doubts, stream)
+            await reconcile(session, suspects, stream)
         except (BarrierError, RebuildError) as error:
-            log.warning("%d blocks are in doubt, and are looked at later: %s", len(doubts), error)
+            log.warning("%d suspect blocks not reconciled, will retry: %s", len(suspects), error)
             return False
     metrics.SUSPECT_BLOCKS.set(0)
     return True
 
 
-async def look_for_orphans(session: Session, settings: StreamSettings) -> int:
-    """Make chunks suspect that no worker will recover; returns how many. Raises like `reconcile_suspects`."""
+async def find_orphans(session: Session, settings: StreamSettings) -> int:
+    """Flag orphaned chunks as suspect, and return their number. Raises like `reconcile_suspects`."""
     async with open_stream(settings) as stream:
         partitions = await stream.partitions() if stream.partitions else ()
         return await suspect_orphans(session, topic_id=stream.topic_id, partitions=partitions)
 
 
-async def settle(session: Session, doubts: list[SuspectBlock], stream: Stream) -> list[date]:
-    """Compare the days of `doubts`, make months anew that differ; returns those months.
+async def reconcile(session: Session, suspects: list[SuspectBlock], stream: Stream) -> list[date]:
+    """Compare the days of `suspects`, rebuild the months that differ, and return those months.
 
-    :raises BarrierError: the ingest cannot be held; :raises RebuildError: a month cannot be made anew.
+    :raises BarrierError: ingest cannot be paused; :raises RebuildError: a month cannot be rebuilt.
     """
-    days = frozenset[date]().union(*(doubt.days for doubt in doubts))
-    # Rollups of days before the watermark have nothing to be compared with: they stay as they are.
+    days = frozenset[date]().union(*(suspect.days for suspect in suspects))
+    # Raw events before the watermark were deleted, so rollups of those days cannot be compared: keep them.
     kept = await raw_kept_from(session)
     rows = await days_with_rows(session, Days(min(days), max(days)))
     rows = {day: events for day, events in rows.items() if day in days and day >= kept}
     found, settled = await differing_days(session, rows, Surroundings(stream=stream))
     if not settled:
-        raise BarrierError("the ingest kept changing the days in doubt")
+        raise BarrierError("ingest kept changing the suspect days")
     months = sorted({day.replace(day=1) for day in found})
     for month in months:
         log.warning(
-            "rollups of %s differ from raw events after an interrupted insert: the month is rebuilt", f"{month:%Y-%m}"
+            "rollups of %s differ from raw events after an interrupted insert; rebuilding the month", f"{month:%Y-%m}"
         )
         await rebuild(session, month, stream=stream, suspects=found)
         metrics.MONTHS_REBUILT.inc()
-    await close_suspects(session, doubts)
+    await close_suspects(session, suspects)
     return months

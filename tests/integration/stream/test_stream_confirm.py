@@ -17,7 +17,7 @@ from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.journal.intents import OffsetRange, insert_token, write_intent
 from spendmeter_stream.journal.suspects import open_suspects
 from spendmeter_stream.recovery.confirm import confirm
-from spendmeter_stream.recovery.reconcile import settle
+from spendmeter_stream.recovery.reconcile import reconcile
 from spendmeter_stream.verify.compare import Days, compare, days_with_rows
 from tests.support.blocks import (
     TABLES,
@@ -136,7 +136,7 @@ async def settled(session: Session, here: Coordinates) -> None:
     doubts = await open_suspects(session)
     assert doubts
     group = Group(topic_id=here.topic_id, committed=dict.fromkeys(range(12), 100))
-    await settle(session, doubts, group.stream())
+    await reconcile(session, doubts, group.stream())
     assert await open_suspects(session) == []
 
 

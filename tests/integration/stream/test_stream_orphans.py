@@ -14,7 +14,7 @@ from spendmeter_stream.journal.coordinates import Coordinates, days_of
 from spendmeter_stream.journal.intents import OffsetRange, write_intent
 from spendmeter_stream.journal.orphans import suspect_orphans
 from spendmeter_stream.journal.suspects import open_suspects
-from spendmeter_stream.recovery.reconcile import settle
+from spendmeter_stream.recovery.reconcile import reconcile
 from tests.support.blocks import block_of, books_of, empty, events_around_a_month_boundary, insert_block, read_books
 from tests.support.chunks import Group, Scene
 
@@ -45,7 +45,7 @@ async def begin(session: Session, where: Coordinates, offsets: OffsetRange, *, d
 
 async def settled(session: Session) -> None:
     group = Group(topic_id=NOW, committed={0: 100})
-    await settle(session, await open_suspects(session), group.stream())
+    await reconcile(session, await open_suspects(session), group.stream())
     assert await open_suspects(session) == []
 
 
@@ -130,5 +130,5 @@ async def test_a_group_moved_back_leaves_no_half_stored_chunk(
     await owner.close()
     doubts = await open_suspects(session)
     assert doubts
-    await settle(session, doubts, scene.group.stream())
+    await reconcile(session, doubts, scene.group.stream())
     await scene.check(requests=30)

@@ -22,7 +22,7 @@ from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.journal.intents import OffsetRange, write_intent
 from spendmeter_stream.journal.suspects import open_suspects
 from spendmeter_stream.recovery.completion import token_is_certain
-from spendmeter_stream.recovery.reconcile import settle
+from spendmeter_stream.recovery.reconcile import reconcile
 from tests.support.blocks import ROLLUPS, block_of, empty, insert_block
 from tests.support.chunks import FrozenOwner, Owner, Scene, value
 from tests.support.records import FakeRecord, event, record
@@ -65,7 +65,7 @@ async def forget_tokens(session: Session) -> None:
 
 
 async def reconciled(scene: Scene) -> None:
-    await settle(scene.session, await open_suspects(scene.session), scene.group.stream())
+    await reconcile(scene.session, await open_suspects(scene.session), scene.group.stream())
 
 
 @pytest.mark.parametrize("safe", [True, False], ids=["looked at", "token trusted"])

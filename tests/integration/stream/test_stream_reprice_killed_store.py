@@ -11,7 +11,7 @@ import pytest
 from spendmeter_clickhouse import Session, Store, StoreSettings, migrate
 from spendmeter_stream.journal.suspects import open_suspects
 from spendmeter_stream.pricing import PriceBook
-from spendmeter_stream.recovery.reconcile import settle
+from spendmeter_stream.recovery.reconcile import reconcile
 from spendmeter_stream.reprice import Selection, append_adjustments, lease
 from spendmeter_stream.verify.compare import Days, compare, days_with_rows
 from tests.support.blocks import empty
@@ -76,7 +76,7 @@ async def test_what_a_killed_store_lost_of_a_block_of_adjustments_is_made_whole(
     assert await compare(session, await days_with_rows(session, Days()))
     doubts = await open_suspects(session)
     assert doubts
-    await settle(session, doubts, Group(topic_id="life").stream())
+    await reconcile(session, doubts, Group(topic_id="life").stream())
 
     assert await sums(session) == expected(calls, new)
     await ensure_rollups_equal_raw(session)

@@ -15,7 +15,7 @@ from spendmeter_stream.journal.intents import OffsetRange
 from spendmeter_stream.journal.landed_rows import with_landed_rows
 from spendmeter_stream.journal.suspects import open_suspects
 from spendmeter_stream.recovery.confirm import confirm
-from spendmeter_stream.recovery.reconcile import settle
+from spendmeter_stream.recovery.reconcile import reconcile
 from tests.support.blocks import HERE, block_of, books_of, events_around_a_month_boundary, insert_block, read_books
 from tests.support.chunks import Group
 from tests.support.clickhouse_http.process import ClickHouseHttp
@@ -50,6 +50,6 @@ async def test_a_kill_in_the_middle_of_an_insert(fresh_clickhouse_http: ClickHou
             await insert_block(session, block, token)
             await confirm(session, block, HERE, OffsetRange(first, first + _EVENTS))
             # What the leading worker does next: a part of a rollup that was lost is in no block that is sent again.
-            await settle(session, await open_suspects(session), Group(HERE.topic_id).stream())
+            await reconcile(session, await open_suspects(session), Group(HERE.topic_id).stream())
             stored.append(block)
             assert await read_books(session) == books_of(*stored), f"kill {number}"

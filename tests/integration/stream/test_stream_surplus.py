@@ -14,7 +14,7 @@ from spendmeter_stream import metrics
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.journal.suspects import open_suspects
 from spendmeter_stream.maintenance.surplus import remove_surplus, remove_surplus_when_due
-from spendmeter_stream.recovery.reconcile import settle
+from spendmeter_stream.recovery.reconcile import reconcile
 from spendmeter_stream.verify import Days, Surroundings, verify
 from tests.support.blocks import ELSEWHERE, HERE, block_of, books_of, empty, insert_block, read_books
 from tests.support.chunks import Group, value
@@ -47,7 +47,7 @@ async def look(session: Session) -> int:
 
 
 async def settled(session: Session) -> None:
-    await settle(session, await open_suspects(session), Group().stream())
+    await reconcile(session, await open_suspects(session), Group().stream())
 
 
 async def duplicates(session: Session) -> int:

@@ -18,7 +18,7 @@ from spendmeter_stream.journal.intents import OffsetRange
 from spendmeter_stream.journal.suspects import flag_suspect, open_suspects
 from spendmeter_stream.kafka.group_position import Stream
 from spendmeter_stream.maintenance.rebuild import rebuild
-from spendmeter_stream.recovery.reconcile import settle
+from spendmeter_stream.recovery.reconcile import reconcile
 from spendmeter_stream.verify import Days, Report, Surroundings, verify
 from tests.support.blocks import empty
 from tests.support.usage import insert_usage, usage_row
@@ -98,7 +98,7 @@ async def test_doubts_about_days_before_the_watermark_are_settled_without_a_rebu
     await set_raw_kept_from(session, date(2026, 10, 1))
     await flag_suspect(session, Coordinates("life", 0), OffsetRange(0, 9), days=[SEPTEMBER])
     doubts = await open_suspects(session)
-    assert await settle(session, doubts, Stream(topic_id="life", committed=committed)) == []
+    assert await reconcile(session, doubts, Stream(topic_id="life", committed=committed)) == []
     assert await open_suspects(session) == []
     assert await _requests(session) == 61
 

@@ -39,7 +39,7 @@ BAD: dict[str, tuple[FakeRecord, str, str]] = {
     "a list": (with_value(b"[1]"), "invalid_field", "the event: Input should be an object"),
     "wrong UTF-8": (with_value(record(1).value.replace(b"school-1", b"\xff\xfe")), "not_json", "unicode"),  # type: ignore[union-attr]
     "lone surrogate": (with_value(record(1).value.replace(b"school-1", b"\\ud800")), "not_json", "hex escape"),  # type: ignore[union-attr]
-    "2 MB": (with_value(b"{" + b"x" * 2**21 + b"}"), "too_large", "2097154 bytes; an event has 65536 at most"),
+    "2 MB": (with_value(b"{" + b"x" * 2**21 + b"}"), "too_large", "2097154 bytes; the limit is 65536"),
     "unknown field": (record(1, prompt="tell me"), "unknown_field", "'prompt' is not a field"),
     "missing field": (with_value(b'{"org_id":"a"}'), "missing_field", "'event_id' is required (and"),
     "negative count": (record(1, input_tokens=-1), "invalid_field", "input_tokens: Input should be greater"),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from spendmeter_events import UsageEvent
-from spendmeter_stream.ingest.decode import Events, WireEvent, keys_match_ids, moments, read
+from spendmeter_stream.ingest.decode import Events, WireEvent, keys_match_ids, parse_timestamps, read
 from tests.support.records import event, event_fields, record
 
 _COUNTS = st.integers(-1, 2**40 + 1) | st.sampled_from([2**40, 2**63, 2**64, 1.0, 1.5, True, None, "1"])
@@ -55,7 +55,7 @@ def _quick(value: bytes) -> WireEvent | None:
     except (ValueError, KeyError, TypeError, AttributeError):
         key = UUID(int=1).bytes
     found = read(key, value)
-    if found is None or not (keys_match_ids([found], [key])[0] and moments([found])[1][0]):
+    if found is None or not (keys_match_ids([found], [key])[0] and parse_timestamps([found])[1][0]):
         return None
     return found
 
@@ -80,7 +80,7 @@ def test_what_it_accepts_the_contract_accepts_alike(changes: dict[str, Any]) -> 
         return
     event = UsageEvent.model_validate_json(value)
     same = Events.of([event])
-    assert moments([found])[0].tolist() == same.occurred_at_ms.tolist()
+    assert parse_timestamps([found])[0].tolist() == same.occurred_at_ms.tolist()
     found.occurred_at = same.fields[0].occurred_at
     assert found == same.fields[0]
 
@@ -134,7 +134,7 @@ def test_one_impossible_day_sends_all_the_long_way() -> None:
     impossible = replace(record(1), value=json.dumps(event_fields(1, occurred_at="2026-02-30T00:00:00Z")).encode())
     found = read(impossible.key, impossible.value)
     assert found is not None
-    assert not moments([*wire, found])[1].any()
+    assert not parse_timestamps([*wire, found])[1].any()
     with pytest.raises(ValidationError):
         UsageEvent.model_validate_json(impossible.value or b"")
 

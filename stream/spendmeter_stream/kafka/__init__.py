@@ -1,1 +1,1 @@
-"""Everything that touches Kafka's protocol or aiokafka's internals: topics, topic ids, offsets, the fence."""
+"""Kafka's protocol and aiokafka's internals: topics, topic ids, offsets, the fence."""

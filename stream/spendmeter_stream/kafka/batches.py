@@ -1,8 +1,8 @@
-"""Reads record batches so that a broken one costs itself only.
+"""Read record batches so that a corrupt batch or record does not block its partition.
 
-aiokafka raises out of `getmany` for one broken record, loses the records that it had read before it, and raises again
-after a seek, because each fetch begins with the whole batch. Here a batch that cannot be read is skipped by offset; of
-any other batch, only the record that cannot be read. A header key that is not UTF-8 is escaped, not a fault.
+For one corrupt record, aiokafka raises from `getmany`, drops the records that it decoded before it, and raises again
+after a seek, because each fetch returns the whole batch. This module skips an unreadable batch by its offsets, and in
+other batches only the unreadable records. A header key that is not valid UTF-8 is escaped, and is not an error.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ from spendmeter_stream.poison import Reason, skip_range
 
 _LENGTH: Final = struct.Struct(">i")
 _HEAD: Final = 12
-"""Bytes of base offset and length, which the length does not count."""
+"""Size of base offset and length, which the length field excludes."""
 _MAGIC: Final = 16
 _ATTRIBUTES: Final = 21
 _BODY: Final = 61
-"""Where the records of a batch of magic 2 begin."""
+"""Offset of the records in a batch with magic 2."""
 _CODEC: Final = 0x07
 
 _distrusted: dict[TopicPartition, int] = {}
-"""The batch of each partition whose checksum was wrong once. It may have been the network: it is fetched again."""
+"""The batch of each partition that failed its CRC check once. It is fetched again, in case the network corrupted it."""
 
 
 def skip_unreadable_batches() -> None:
-    """Make every aiokafka consumer of this process, Faust's included, read through this module."""
+    """Make every aiokafka consumer of this process, including Faust's, read through this module."""
     fetcher.MemoryRecords = RawBatches
     fetcher.PartitionRecords = ReadableRecords
 
 
 def open_reader(*topics: str, client_options: dict[str, Any], **options: Any) -> AIOKafkaConsumer:
-    """A consumer of committed records that commits nothing by itself and survives what it cannot read. Not started."""
+    """Return a read-committed consumer without auto-commit that skips unreadable records. It is not started."""
     skip_unreadable_batches()
     fixed = {"enable_auto_commit": False, "isolation_level": "read_committed"}
     return AIOKafkaConsumer(*topics, **client_options, **fixed, **options)
 
 
 def make_faust_read_committed() -> None:
-    """Leave records of aborted transactions out of Faust's own consumer, too: Faust has no setting for it."""
+    """Set `read_committed` on Faust's own consumer: Faust has no setting for it."""
     create = AIOKafkaConsumerThread._create_worker_consumer
 
     def create_reader(self: AIOKafkaConsumerThread, transport: Any) -> AIOKafkaConsumer:
@@ -62,9 +62,9 @@ def make_faust_read_committed() -> None:
 
 
 def readable_end(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | None:
-    """The offset before which everything is there to read, as the last fetch named it; None before the first.
+    """Return the end of the readable log, as reported by the last fetch; None before the first fetch.
 
-    Not `end_offsets`, which the embedded broker answers wrongly. Behind the last stable offset lie open transactions.
+    Not `end_offsets`, which the embedded broker answers wrongly. Open transactions follow the last stable offset.
     """
     end: int | None = consumer.highwater(partition)
     stable: int | None = consumer.last_stable_offset(partition)
@@ -80,7 +80,7 @@ class BrokenBatchError(Exception):
 
 
 class RawBatches:
-    """The batches of one partition in a fetch response, as bytes. Stands for aiokafka's `MemoryRecords`."""
+    """The raw batches of one partition in a fetch response. Replaces aiokafka's `MemoryRecords`."""
 
     def __init__(self, data: bytes | None) -> None:
         self._data = memoryview(data or b"")
@@ -90,12 +90,12 @@ class RawBatches:
         return len(self._data)
 
     def has_next(self) -> bool:
-        """Whether a batch follows. One that is cut off counts where it is the only one: it will never be whole."""
+        """Whether a batch follows. A truncated batch counts only if it is the first: then it will never be complete."""
         left = len(self._data) - self._position
         return left > 0 if self._position == 0 else left >= self._length()
 
     def next_batch(self) -> bytes:
-        """The bytes of the next batch, cut off where the response ends."""
+        """Return the bytes of the next batch, truncated at the end of the response."""
         end = self._position + self._length()
         batch = bytes(self._data[self._position : end])
         self._position = min(end, len(self._data))
@@ -105,12 +105,12 @@ class RawBatches:
         if len(self._data) - self._position < _HEAD:
             return _HEAD
         (length,) = _LENGTH.unpack_from(self._data, self._position + 8)
-        # A negative length would move backwards for ever.
+        # A negative length would cause an endless loop.
         return _HEAD + max(int(length), 0)
 
 
 class ReadableRecords(fetcher.PartitionRecords):  # type: ignore[misc]
-    """The records of one partition in a fetch response, without those that cannot be read."""
+    """The readable records of one partition in a fetch response."""
 
     _records: RawBatches
     _tp: TopicPartition
@@ -122,19 +122,19 @@ class ReadableRecords(fetcher.PartitionRecords):  # type: ignore[misc]
             try:
                 plain = _open(raw, check_crc=self._check_crcs)
                 batch = _parse(plain)
-                left_out = self._is_left_out(batch)
+                ignored = self._is_ignored(batch)
             except Exception as error:
                 if not self._skip_batch(raw, error):
                     return
                 continue
-            if not left_out:
+            if not ignored:
                 yield from self._read(batch, plain)
             self.next_fetch_offset = max(self.next_fetch_offset, batch.next_offset)
 
     def _read(self, batch: Any, plain: bytes) -> Iterator[ConsumerRecord]:
         try:
             for record in batch:
-                # A compressed batch is sent whole, whatever offset was asked for.
+                # Brokers return compressed batches whole, including records before the requested offset.
                 if record.offset < self.next_fetch_offset:
                     continue
                 readable = self._consumer_record(self._tp, record)
@@ -147,7 +147,7 @@ class ReadableRecords(fetcher.PartitionRecords):  # type: ignore[misc]
                 yield from self._salvage(batch, plain)
 
     def _salvage(self, batch: Any, plain: bytes) -> Iterator[ConsumerRecord]:
-        """The records that can be read of a batch in which one cannot."""
+        """Yield the readable records of a batch that contains an unreadable one."""
         for found in raw_records(plain[_BODY:], _count_of(plain)):
             start = batch.base_offset + found.delta
             if isinstance(found, BrokenRecord):
@@ -156,8 +156,8 @@ class ReadableRecords(fetcher.PartitionRecords):  # type: ignore[misc]
                 self.next_fetch_offset = start + 1
                 yield self._consumer_record(self._tp, _Salvaged(found, batch))
 
-    def _is_left_out(self, batch: Any) -> bool:
-        """Whether `batch` has no records for a reader: control batches, and aborted ones where committed are read."""
+    def _is_ignored(self, batch: Any) -> bool:
+        """Whether `batch` is a control batch or, with `read_committed`, belongs to an aborted transaction."""
         if self._isolation_level == fetcher.READ_COMMITTED and batch.producer_id is not None:
             self._consume_aborted_up_to(batch.base_offset)
             if batch.is_control_batch and self._contains_abort_marker(batch):
@@ -167,7 +167,7 @@ class ReadableRecords(fetcher.PartitionRecords):  # type: ignore[misc]
         return bool(batch.is_control_batch)
 
     def _skip_batch(self, raw: bytes, error: Exception) -> bool:
-        """Pass over a whole batch; False where it shall be fetched once more first."""
+        """Skip a whole batch; False if it must be fetched again first."""
         base, end = _offsets_of(raw, self.next_fetch_offset)
         reason: Reason = error.reason if isinstance(error, BrokenBatchError) else "structure"
         if reason == "crc" and _distrusted.get(self._tp) != base:
@@ -183,7 +183,7 @@ class ReadableRecords(fetcher.PartitionRecords):  # type: ignore[misc]
 
 
 class _Salvaged:
-    """A record that was read here, with the attributes of aiokafka's own."""
+    """A record decoded by this module, with the attributes of aiokafka's records."""
 
     def __init__(self, found: RawRecord, batch: Any) -> None:
         self.offset = batch.base_offset + found.delta
@@ -194,11 +194,11 @@ class _Salvaged:
 
 
 def _open(raw: bytes, *, check_crc: bool) -> bytes:
-    """`raw` checked and without compression. Raises `BrokenBatchError`."""
+    """Verify and decompress a batch. Raises `BrokenBatchError`."""
     if len(raw) < _HEAD or len(raw) < _HEAD + _LENGTH.unpack_from(raw, 8)[0]:
-        raise BrokenBatchError("too_large", f"the response ends after {len(raw)} bytes of it")
+        raise BrokenBatchError("too_large", f"the response was truncated after {len(raw)} bytes of the batch")
     if len(raw) <= _MAGIC or (raw[_MAGIC] >= 2 and len(raw) < _BODY):
-        raise BrokenBatchError("structure", f"{len(raw)} bytes are no batch")
+        raise BrokenBatchError("structure", f"{len(raw)} bytes are too few for a batch")
     if check_crc and not _parse(raw).validate_crc():
         raise BrokenBatchError("crc", "the checksum does not match")
     if raw[_MAGIC] < 2 or not (codec := raw[_ATTRIBUTES + 1] & _CODEC):
@@ -221,7 +221,7 @@ def _count_of(plain: bytes) -> int:
 
 
 def _offsets_of(raw: bytes, wanted: int) -> tuple[int, int]:
-    """[base, end) of a batch, as far as its header can be believed; else the one offset that was `wanted`."""
+    """Return [base, end) of a batch if its header is plausible; else only the offset `wanted`."""
     if len(raw) >= _ATTRIBUTES + 6 and raw[_MAGIC] >= 2:
         (base,) = struct.unpack_from(">q", raw)
         (last,) = struct.unpack_from(">i", raw, _ATTRIBUTES + 2)

@@ -1,8 +1,8 @@
-"""The fence: a commit in the name of the generation in which the partition became ours, and of no other.
+"""The fence: an offset commit with the generation and member id under which the partition was assigned.
 
-aiokafka's own `commit` speaks for whatever generation the consumer is in at that moment. A worker that was frozen,
-lost its partition, rejoined and got it back would pass with a chunk from its former life; one that has just reset
-its membership would pass as a stranger to an empty group. So the request is made here, with what was true then.
+aiokafka's `commit` uses the consumer's current generation. A worker that was frozen, lost its partition, rejoined and
+got it back could commit a chunk of its earlier assignment; a consumer that has just reset its membership could commit
+to an empty group without a member id. This module sends the request itself, with the values of the assignment.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _MOVED: Final = (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError,
 
 
 class Fence:
-    """Commits offsets of one partition for as long as the group agrees that it is ours. Make it on assignment."""
+    """Commits offsets of one partition while its assignment is valid. Create it on assignment."""
 
     def __init__(self, *, consumer: AIOKafkaConsumer, partition: TopicPartition) -> None:
         self._partition = partition
-        # aiokafka has no public names for these; the version is pinned, and the contract tests hold them.
+        # Private attributes of aiokafka: the version is pinned, and contract tests cover them.
         self._coordinator = consumer._coordinator
         self.generation: int = self._coordinator.generation
         self._member: str = self._coordinator.member_id
@@ -40,8 +40,8 @@ class Fence:
     async def commit(self, offset: int) -> None:
         """Commit `offset`.
 
-        :raises PartitionLostError: the partition has another owner, or is about to.
-        :raises KafkaError: the coordinator could not be asked; ask again.
+        :raises PartitionLostError: the partition was reassigned, or a rebalance is in progress.
+        :raises KafkaError: the coordinator did not accept the request; retry.
         """
         await self._coordinator.ensure_coordinator_known()
         answer = await self._coordinator._send_req(
@@ -61,4 +61,4 @@ class Fence:
             raise PartitionLostError(f"partition {self._partition.partition}: {error.__name__}")
         if error in _MOVED:
             self._coordinator.coordinator_dead()
-        raise error(f"partition {self._partition.partition}: the commit of {offset} was refused")
+        raise error(f"partition {self._partition.partition}: the coordinator rejected the commit of offset {offset}")

@@ -1,4 +1,4 @@
-"""The stream that fills a store, as commands see it: which life of the topic it is, and how far the group has come."""
+"""The usage topic as commands see it: its topic id, and the committed offsets of the group that fills the store."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from spendmeter_stream.settings import StreamSettings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """One life of the usage topic, and its consumer group."""
+    """The usage topic with one topic id, and its consumer group."""
 
     topic_id: str
     committed: Callable[[], Awaitable[Mapping[int, int]]]
-    """Partition → offset that the group has committed now; every chunk below it is stored whole."""
+    """Returns partition → committed offset of the group. Every chunk below it is stored completely."""
     group: str = ""
-    """The group's name; empty where it does not matter."""
+    """The name of the group; empty to skip the ownership check."""
     partitions: Callable[[], Awaitable[Collection[int]]] | None = None
-    """The partitions that the topic has now; None where nobody can ask."""
+    """Returns the topic's current partitions; None if unavailable."""
 
 
 @asynccontextmanager
 async def open_stream(settings: StreamSettings) -> AsyncIterator[Stream]:
-    """Ask the brokers of `settings`, without joining the group.
+    """Connect to the brokers of `settings` without joining the group.
 
-    :raises SetupError: the life of the topic has no name; :raises KafkaError: no broker answers, or has no usage topic.
+    :raises SetupError: the topic has no id; :raises KafkaError: no broker is reachable, or the topic does not exist.
     """
     wait_for_named_brokers()
     topic_id = await find_topic_id(settings)
-    # A consumer, because not every broker answers the admin request for a group's offsets.
+    # A consumer, because not every broker supports the admin request for group offsets.
     consumer = AIOKafkaConsumer(**settings.client_options(), group_id=settings.group, enable_auto_commit=False)
     await consumer.start()
 
@@ -46,7 +46,7 @@ async def open_stream(settings: StreamSettings) -> AsyncIterator[Stream]:
         return {partition: offset for partition, offset in found.items() if offset is not None}
 
     async def partitions() -> Collection[int]:
-        # Of a topic that it does not follow a consumer learns nothing by itself.
+        # A consumer does not refresh metadata of topics that it has not subscribed to.
         found: Collection[int] | None = (await consumer._client.fetch_all_metadata()).partitions_for_topic(USAGE)
         if not found:
             raise UnknownTopicOrPartitionError(USAGE)
@@ -60,13 +60,13 @@ async def open_stream(settings: StreamSettings) -> AsyncIterator[Stream]:
 
 
 async def open_chunks(stream: Stream, chunks: Iterable[BegunChunk]) -> list[BegunChunk]:
-    """Those of `chunks`, the newest of their partitions, that a worker has yet to close.
+    """Return those of `chunks`, the newest per partition, that are open.
 
-    A chunk of a partition that the topic has no more is closed by nobody: `orphans.py` looks after it.
+    No worker closes a chunk of a partition that no longer exists: `orphans.py` handles it.
     """
     found = still_open(chunks, await stream.committed())
     if not found or stream.partitions is None:
         return found
-    # Asked only now, so that a partition added meanwhile is among them.
+    # Read last, so that it includes partitions added meanwhile.
     partitions = await stream.partitions()
     return [chunk for chunk in found if chunk.partition in partitions]

@@ -1,4 +1,4 @@
-"""Decompresses the body of a record batch, up to a limit: a megabyte of zstd can hold tens of gigabytes of zeros."""
+"""Decompress the body of a record batch up to a limit: a megabyte of zstd can expand to tens of gigabytes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 import cramjam
 
 LIMIT: Final = 64 * 2**20
-"""Bytes of one batch. Producers fill a batch up to `batch.size`, 16 KiB by default and rarely above 1 MiB."""
+"""Maximum size of a batch. Producers fill batches up to `batch.size`: 16 KiB by default, rarely above 1 MiB."""
 
 _RATIO: Final = 16
 _XERIAL: Final = b"\x82SNAPPY\0"
@@ -23,20 +23,20 @@ _INTO: Final[Mapping[int, Callable[[bytes, bytearray], int]]] = {
 
 
 class BatchTooLargeError(Exception):
-    """A batch that inflates to more than `LIMIT`."""
+    """A batch that decompresses to more than `LIMIT` bytes."""
 
 
 def inflate(codec: int, data: bytes) -> bytes:
-    """The records of a batch.
+    """Decompress the records of a batch.
 
-    :param codec: 1 gzip, 2 snappy, 3 lz4, 4 zstd, as in a batch's attributes.
-    :raises BatchTooLargeError: more than `LIMIT` bytes; any other exception: `data` is broken.
+    :param codec: 1 gzip, 2 snappy, 3 lz4, 4 zstd, as in the batch attributes.
+    :raises BatchTooLargeError: more than `LIMIT` bytes; any other exception: `data` is corrupt.
     """
     if codec == 2:
         return _snappy(data)
     if codec not in _INTO:
-        raise ValueError("no codec of Kafka")
-    # A small buffer first: most batches fit, and a large one costs the time to clear it.
+        raise ValueError("unknown compression codec")
+    # Try a small buffer first: most batches fit, and a large buffer takes time to zero.
     for size in (min(LIMIT, _RATIO * len(data) + 4096), LIMIT):
         buffer = bytearray(size)
         try:
@@ -59,7 +59,7 @@ def _raw(block: bytes) -> Any:
 
 
 def _blocks(data: bytes) -> list[bytes]:
-    """The blocks of a stream as xerial's library, and so every Java client, writes it."""
+    """Split a stream in xerial framing, which all Java clients write, into its blocks."""
     blocks, position = [], _XERIAL_HEAD
     while position < len(data):
         (length,) = struct.unpack_from(">i", data, position)

@@ -1,4 +1,4 @@
-"""How far a partition is behind, in records and in time, at any moment: a chunk that hangs must show, too."""
+"""The lag of a partition in records and seconds, also while a chunk is blocked."""
 
 from __future__ import annotations
 
@@ -9,52 +9,52 @@ from typing import Final
 from spendmeter_stream import metrics
 
 _EARLIEST_MS: Final = 1_577_836_800_000
-"""2020. A timestamp before it is a broken clock or another unit, as in an event."""
+"""2020. An earlier timestamp means a broken clock or a wrong unit, as in an event."""
 
 
 class Lag:
-    """One partition's lag. Times are Unix seconds; `clock` gives them."""
+    """The lag of one partition. `clock` returns Unix seconds."""
 
     def __init__(self, *, partition: int, clock: Callable[[], float] = time.time) -> None:
         self._label = str(partition)
         self._clock = clock
-        self._even = clock()
-        """When nothing was waiting, as far as we know."""
+        self._caught_up_at = clock()
+        """The last time at which no record was waiting."""
         self._stored = 0.0
-        self._under_way: float | None = None
+        self._in_progress: float | None = None
 
     def begin(self, oldest: int | None) -> None:
-        """A chunk is under way whose first record has the timestamp `oldest`, in Unix ms."""
-        self._under_way = self._moment(oldest)
+        """Start a chunk whose first record has the timestamp `oldest`, in Unix ms."""
+        self._in_progress = self._seconds(oldest)
 
     def end(self, newest: int | None) -> None:
-        """It is stored, up to a record of `newest`; None where it had none."""
-        self._under_way = None
-        self._stored = self._moment(newest)
+        """Mark the chunk as stored. `newest` is its last record's timestamp in Unix ms; None if it had no records."""
+        self._in_progress = None
+        self._stored = self._seconds(newest)
 
-    def _moment(self, timestamp: int | None) -> float:
-        """Unix seconds of a record's timestamp. A producer may set any: where it cannot be true, it counts as now."""
+    def _seconds(self, timestamp: int | None) -> float:
+        """Convert a record timestamp to Unix seconds. Producers may set any value: an implausible one counts as now."""
         now = self._clock()
         return timestamp / 1000 if timestamp is not None and _EARLIEST_MS <= timestamp <= now * 1000 else now
 
     def report(self, behind: int) -> float:
-        """Export that `behind` records are not stored, and how old the oldest of them is; returns the latter.
+        """Export the lag of `behind` records, and return the age of the oldest one in seconds.
 
-        Exact while a chunk is under way. Else the record waits in the broker, and is no older than the newest that is
-        stored, nor than the moment at which none was waiting.
+        The age is exact while a chunk is in progress. Otherwise the record is still in the broker, and its age is at
+        most the time since the newest stored record, and since no record was waiting.
         """
         now = self._clock()
         if behind <= 0:
-            self._even = now
-        waiting = self._under_way if self._under_way is not None else max(self._stored, self._even)
-        age = max(0.0, now - waiting) if behind > 0 else 0.0
+            self._caught_up_at = now
+        oldest = self._in_progress if self._in_progress is not None else max(self._stored, self._caught_up_at)
+        age = max(0.0, now - oldest) if behind > 0 else 0.0
         metrics.LAG_RECORDS.labels(self._label).set(max(0, behind))
         metrics.LAG_SECONDS.labels(self._label).set(age)
         return age
 
     def hide(self) -> None:
-        """Another worker has the partition now, and reports it."""
+        """Stop exporting: another worker owns the partition and exports its lag."""
         for gauge in (metrics.LAG_RECORDS, metrics.LAG_SECONDS):
-            # A row that was never set cannot be taken back.
+            # `remove` raises KeyError for a label that was never set.
             gauge.labels(self._label)
             gauge.remove(self._label)

@@ -1,4 +1,4 @@
-"""Creates the topics where they do not exist yet."""
+"""Create missing topics."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from spendmeter_events.topics import topic_specs
 from spendmeter_stream.errors import SetupError
 
 APP: Final = "spendmeter-worker"
-"""The name of the Faust app, and so of its consumer group."""
+"""The name of the Faust app and of its consumer group."""
 LEADER: Final = f"{APP}-__assignor-__leader"
-"""Whoever is assigned the one partition of this topic leads. Faust would have the broker create it by itself, which
-most brokers are told not to do; and without it nobody leads."""
+"""The worker that is assigned the only partition of this topic is the leader. Faust relies on automatic topic creation
+for it, which most brokers disable; without the topic there is no leader."""
 
 
 async def ensure_topics(client_options: dict[str, Any], *, usage_partitions: int, replication: int = 1) -> None:
-    """Create what is missing; a topic that exists stays as it is, its width included.
+    """Create missing topics. Existing topics keep their configuration and number of partitions.
 
-    :raises SetupError: the broker refused a topic.
+    :raises SetupError: the broker rejected a topic.
     """
     admin = AIOKafkaAdminClient(**client_options)
     try:
@@ -30,11 +30,11 @@ async def ensure_topics(client_options: dict[str, Any], *, usage_partitions: int
             for spec in topic_specs(usage_partitions=usage_partitions)
         ]
         wanted.append(NewTopic(LEADER, 1, replication))
-        # A worker that may not create topics must not ask for one that is there: it would be refused.
-        there = set(await admin.list_topics())
-        answer = await admin.create_topics([topic for topic in wanted if topic.name not in there])
+        # Do not request existing topics: a worker without the Create permission would be rejected.
+        existing = set(await admin.list_topics())
+        answer = await admin.create_topics([topic for topic in wanted if topic.name not in existing])
     finally:
         await admin.close()
     for name, code, *message in answer.topic_errors:
         if code not in (0, TopicAlreadyExistsError.errno):
-            raise SetupError(f"the broker refused to create {name}: {message or for_code(code).__name__}")
+            raise SetupError(f"the broker refused to create topic {name}: {message or for_code(code).__name__}")

@@ -1,7 +1,7 @@
-"""Which life of the usage topic this is.
+"""Find the topic id of the usage topic.
 
-A memory-only broker forgets its topics when it stops and counts offsets from 0 again, while the store
-remembers. So offsets name a record only together with the life of the topic that they belong to.
+A recreated topic counts offsets from 0 again, as does every topic of a memory-only broker after a restart, while the
+store keeps its rows. Offsets therefore identify a record only together with the topic id.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from spendmeter_stream.settings import StreamSettings
 
 
 async def find_topic_id(settings: StreamSettings) -> str:
-    """The configured name of the topic's life, else the id that the broker gave the topic.
+    """Return the configured topic id, or else the id that the broker assigned.
 
-    :raises SetupError: the broker gives topics no id, and none is configured.
+    :raises SetupError: the broker does not support topic ids, and none is configured.
     """
     if settings.topic_id:
         return settings.topic_id
     found = await read_topic_id(settings.connection(), USAGE)
     if found is None:
         raise SetupError(
-            f"the broker has no id for {USAGE} (Kafka has since 2.8): set SPENDMETER_TOPIC_ID to a word of your own,"
-            " and change it whenever the topic is made anew"
+            f"the broker has no topic id for {USAGE} (Kafka 2.8 or later has): set SPENDMETER_TOPIC_ID to any name,"
+            " and change it whenever the topic is recreated"
         )
     return found.hex

@@ -1,7 +1,7 @@
-"""The id that a broker gives a topic at its creation: a topic made anew under the same name has another.
+"""Read the topic id that a broker assigns at creation. A recreated topic of the same name has a new id.
 
-Offsets name a record only together with it. aiokafka (0.14) speaks Metadata up to version 5; the id came with
-version 10 (KIP-516, Kafka 2.8), so that one request and its answer are spelled out here.
+aiokafka (0.14) supports Metadata requests up to version 5. Topic ids need version 10 (KIP-516, Kafka 2.8), so this
+module defines that request and its response.
 Source: clients/src/main/resources/common/message/Metadata{Request,Response}.json of Apache Kafka.
 """
 
@@ -32,17 +32,17 @@ _TIMEOUT_S: Final = 10.0
 
 
 async def read_topic_id(connection: KafkaConnection, topic: str, *, timeout_s: float = _TIMEOUT_S) -> UUID | None:
-    """The topic's id, or None where the broker gives topics none (older than Kafka 2.8). Creates nothing.
+    """Return the topic id, or None if the broker has no topic ids (before Kafka 2.8). Does not create the topic.
 
-    Raises `aiokafka.errors.KafkaError`: `UnknownTopicOrPartitionError` where there is no such topic,
-    `KafkaConnectionError` where no broker answers.
+    Raises `aiokafka.errors.KafkaError`: `UnknownTopicOrPartitionError` if the topic does not exist,
+    `KafkaConnectionError` if no broker is reachable.
     """
     client = AIOKafkaClient(request_timeout_ms=int(timeout_s * 1000), **connection.client_options())
     try:
         await client.bootstrap()
         answer = await client.send(client.get_random_node(), _MetadataRequest(topic))
     except (IncompatibleBrokerVersion, NotImplementedError):
-        # So aiokafka says that the broker offers no version of this request that we can speak.
+        # aiokafka raises these if the broker does not support this version of the request.
         return None
     finally:
         await client.close()

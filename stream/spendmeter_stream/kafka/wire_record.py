@@ -1,4 +1,4 @@
-"""The records of an uncompressed batch of magic 2, read one by one: each has its length, so a broken one ends alone."""
+"""Decode the records of an uncompressed batch (magic 2) one by one. Lengths isolate a corrupt record."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RawRecord:
-    """A record. `delta` counts from the batch's base offset, `time_delta` in ms from its first timestamp."""
+    """A record. `delta` is relative to the batch's base offset, `time_delta` (ms) to its first timestamp."""
 
     delta: int
     time_delta: int
@@ -19,7 +19,7 @@ class RawRecord:
 
 @dataclass(frozen=True, slots=True)
 class BrokenRecord:
-    """A record that cannot be read; with `rest`, neither can any that follows in its batch."""
+    """An unreadable record. With `rest`, all following records of the batch are unreadable, too."""
 
     delta: int
     why: str
@@ -27,13 +27,13 @@ class BrokenRecord:
 
 
 def raw_records(body: bytes, count: int) -> Iterator[RawRecord | BrokenRecord]:
-    """The `count` records of a batch's body, in order."""
+    """Yield the `count` records of a batch's body, in order."""
     position, expected = 0, 0
     for _ in range(max(count, 0)):
         try:
             length, start = _varint(body, position)
             if length < 0 or start + length > len(body):
-                raise ValueError("a length beyond the batch")
+                raise ValueError("record length exceeds the batch")
         except (ValueError, IndexError) as error:
             yield BrokenRecord(expected, type(error).__name__, rest=True)
             return
@@ -59,7 +59,7 @@ def _record(body: bytes) -> RawRecord:
         content, position = _bytes(body, position)
         headers.append(((name or b"").decode("utf-8", "backslashreplace"), content))
     if position != len(body):
-        raise ValueError("more or fewer bytes than its length says")
+        raise ValueError("record length does not match its content")
     return RawRecord(delta, time_delta, key, value, headers)
 
 
@@ -68,12 +68,12 @@ def _bytes(body: bytes, position: int) -> tuple[bytes | None, int]:
     if length < 0:
         return None, position
     if position + length > len(body):
-        raise ValueError("a field beyond the record")
+        raise ValueError("field length exceeds the record")
     return body[position : position + length], position + length
 
 
 def _varint(body: bytes, position: int) -> tuple[int, int]:
-    """A zigzag varint and the position behind it."""
+    """Decode a zigzag varint; return it and the position after it."""
     number, shift = 0, 0
     while True:
         byte = body[position]
@@ -83,4 +83,4 @@ def _varint(body: bytes, position: int) -> tuple[int, int]:
             return (number >> 1) ^ -(number & 1), position
         shift += 7
         if shift > 63:
-            raise ValueError("a varint of more than ten bytes")
+            raise ValueError("varint longer than ten bytes")

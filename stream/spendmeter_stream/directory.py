@@ -1,4 +1,4 @@
-"""Who is who, in memory: what events are stamped with, refreshed from the store and from the directory topic."""
+"""In-memory directory of orgs and users, for enriching events. Refreshed from the store and the directory topic."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _Parsed = tuple[EntryRecord, OrgEntry | UserEntry]
 
 
 class UserAttributes(NamedTuple):
-    """A user's place in the org, as stamped on events."""
+    """A user's attributes that are copied to events."""
 
     role: str = ""
     class_name: str = ""
@@ -42,7 +42,7 @@ UNKNOWN = UserAttributes()
 
 
 class Directory:
-    """The orgs and users that the store knows, and how new entries get there."""
+    """The orgs and users in the store. Stores new entries of the directory topic."""
 
     def __init__(self, *, session: Session) -> None:
         self._session = session
@@ -50,16 +50,16 @@ class Directory:
         self.users: dict[tuple[str, str], UserAttributes] = {}
 
     async def refresh(self) -> None:
-        """Read everything anew: other workers consume other records of the topic than this one."""
+        """Reload everything from the store: other workers consume other partitions of the topic."""
         orgs = await self._session.query("SELECT org_id FROM orgs FINAL")
         users = await self._session.query("SELECT org_id, user_id, role, class_name, section FROM users FINAL")
         self.orgs = {org_id for (org_id,) in orgs.result_rows}
         self.users = {(row[0], row[1]): UserAttributes(*row[2:]) for row in users.result_rows}
 
     async def apply(self, records: Sequence[EntryRecord]) -> None:
-        """Store entries of the directory topic, then use them. A bad entry is skipped, and costs no other.
+        """Store entries of the directory topic, then use them. An invalid entry is skipped without affecting others.
 
-        :raises StoreError: nothing of these records counts as done; call again with the same ones.
+        :raises StoreError: the store failed; retry with the same records.
         """
         parsed = [(record, entry) for record in records if record.value and (entry := _parse(record))]
         stored = [
@@ -67,13 +67,13 @@ class Directory:
             *await self._insert("users", USER_COLUMNS, [pair for pair in parsed if isinstance(pair[1], UserEntry)]),
         ]
         self.orgs.update(entry.org_id for entry in stored if isinstance(entry, OrgEntry))
-        # An entry out of order may undo a newer one here, until the next refresh reads the store's verdict.
+        # An out-of-order entry may overwrite a newer one here, until the next refresh reads the merged state.
         users = [entry for entry in stored if isinstance(entry, UserEntry)]
         self.users.update({(e.org_id, e.user_id): UserAttributes(e.role, e.class_name, e.section) for e in users})
         metrics.DIRECTORY_ENTRIES.labels("stored").inc(len(stored))
 
     async def _insert(self, table: str, columns: list[str], entries: Sequence[_Parsed]) -> list[OrgEntry | UserEntry]:
-        """Insert all; where that fails for another reason than an outage, one by one. Returns what was stored."""
+        """Insert all entries; if that fails other than by an outage, insert one by one. Return the stored entries."""
         if not entries:
             return []
         try:
@@ -99,7 +99,7 @@ class Directory:
                 faults.append((record, error))
         refused = [fault for _, fault in faults if isinstance(fault, StoreError)]
         if refused and not stored:
-            # The store takes no entry at all, so the fault is not theirs.
+            # The store rejects every entry, so the entries are not the cause.
             raise refused[0]
         for record, fault in faults:
             _refuse(record, "refused", fault)
@@ -116,8 +116,8 @@ def _parse(record: EntryRecord) -> OrgEntry | UserEntry | None:
         _refuse(record, "invalid", error)
         return None
     if entry.updated_at > datetime.now(UTC) + _MAX_FUTURE:
-        # It would win over every later entry of the same org or user.
-        _refuse(record, "invalid", "updated_at lies in the future")
+        # It would override every later entry of the same org or user.
+        _refuse(record, "invalid", "updated_at is in the future")
         return None
     return entry
 

@@ -1,10 +1,10 @@
-"""What becomes of a record that raises anything, on every topic that is read. docs/dead-letters.md has it as a table.
+"""Handling of records that cannot be processed, on every consumed topic. Table: docs/dead-letters.md.
 
-* A record of the usage topic that can be read and cannot be counted is dead-lettered.
-* A record of any other topic, and one that cannot be read at all, is skipped; its coordinates are logged and counted.
-* A fault that belongs to no record is not a poison record: it raises, and whoever reads the topic shows it as stopped.
+* A decodable record of the usage topic that cannot be processed is dead-lettered.
+* A record of any other topic, or an undecodable record, is skipped; its coordinates are logged and counted.
+* An error that no single record causes is raised, and the reader of the topic reports itself as stopped.
 
-No content of a record reaches a log: an exception is named by its type and place, never by its message.
+Record content is never logged: exceptions are logged by type and location, without their message.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 Reason = Literal["crc", "compression", "structure", "too_large", "invalid", "refused", "dead_letter"]
-"""`crc`, `compression`, `structure`, `too_large`: it cannot be read. `invalid`: it is not what its topic carries.
-`refused`: the store or the price book does not take it. `dead_letter`: the dead-letter topic does not take it."""
+"""`crc`, `compression`, `structure`, `too_large`: the record cannot be decoded. `invalid`: invalid for its topic.
+`refused`: the store or the price book rejected it. `dead_letter`: the dead-letter topic rejected it."""
 
 _FRAMES: Final = 4
 UNPROCESSABLE: Final = "unprocessable"
-"""The error code of a dead letter that no rule foresaw: the worker raised an exception because of it."""
+"""Error code of a record for which the worker raised an unexpected exception."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Why the record at `offset` is not an event. `message` never quotes the record's content."""
+    """Why the record at `offset` was rejected. `message` never contains record content."""
 
     offset: int
     code: str
@@ -43,7 +43,7 @@ class Rejected:
 
 
 class Record(Protocol):
-    """What validation needs of a Kafka record."""
+    """The attributes of a Kafka record that validation uses."""
 
     @property
     def offset(self) -> int: ...
@@ -65,12 +65,12 @@ class Located(Protocol):
 
 
 def skip(record: Located, reason: Reason, fault: BaseException | str) -> None:
-    """Log and count that `record` is passed over."""
+    """Log and count a skipped record."""
     skip_range(record.topic, record.partition, record.offset, record.offset + 1, reason, fault)
 
 
 def skip_range(topic: str, partition: int, start: int, end: int, reason: Reason, fault: BaseException | str) -> None:
-    """Log and count that the records at [start, end) are passed over. `fault` must not quote content."""
+    """Log and count the skipped records [start, end). `fault` must not contain record content."""
     why = fault if isinstance(fault, str) else name_of(fault)
     span = f"offset {start}" if end == start + 1 else f"offsets [{start}, {end})"
     log.error("%s partition %d: %s skipped (%s: %s)", topic, partition, span, reason, why)
@@ -78,21 +78,21 @@ def skip_range(topic: str, partition: int, start: int, end: int, reason: Reason,
 
 
 def name_of(error: BaseException) -> str:
-    """The exception's type and the lines that led to it. Its message may quote a record, so it is left out."""
+    """Return the exception's type and innermost frames, without its message, which may contain record content."""
     frames = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in extract_tb(error.__traceback__)]
     return " < ".join([type(error).__name__, *reversed(frames[-_FRAMES:])])
 
 
 def fault_of(error: ValidationError) -> str:
-    """The first fault of a record: its kind, and the field where that is one of the contract's."""
+    """Return the type of the first validation error, and its field if the contract defines it."""
     fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    # The name of an unknown field is content.
+    # The name of an unknown field is record content.
     known = fault["type"] != "extra_forbidden"
     return " at ".join([fault["type"], *([".".join(map(str, fault["loc"]))[:80]] if known and fault["loc"] else [])])
 
 
 class UnprocessableError(Exception):
-    """Records because of which a step raises: left out, the rest goes through."""
+    """Some records make a step raise. Without them, it succeeds."""
 
     def __init__(self, rejected: Sequence[Rejected]) -> None:
         super().__init__(f"{len(rejected)} records")
@@ -100,9 +100,9 @@ class UnprocessableError(Exception):
 
 
 def isolating(offsets: Sequence[int], attempt: Callable[[Sequence[int]], R]) -> R:
-    """Return `attempt` of the rows of all records; `offsets` are theirs.
+    """Return `attempt(rows)` for the rows of all records; `offsets` are the records' offsets.
 
-    :raises UnprocessableError: some rows raise alone; any other exception: it belongs to no row.
+    :raises UnprocessableError: single rows raise; any other exception: no single row is the cause.
     """
     rows = range(len(offsets))
     try:
@@ -116,9 +116,9 @@ def isolating(offsets: Sequence[int], attempt: Callable[[Sequence[int]], R]) -> 
 
 
 def find_culprits(items: Sequence[T], attempt: Callable[[Sequence[T]], object]) -> dict[int, Exception]:
-    """Return the items for which `attempt` raises alone, by index; found by bisection.
+    """Return the items for which `attempt` raises, by index, found by bisection.
 
-    Empty where each half works although the whole does not: then the fault belongs to no item.
+    Empty if both halves succeed although the whole fails: then no single item is the cause.
     """
     culprits: dict[int, Exception] = {}
     waiting = [range(len(items))]

@@ -1,4 +1,4 @@
-"""Stopping a worker in time, whatever is away. docs/stopping.md has the contract."""
+"""Stop a worker within a time limit, even if Kafka or the store is unreachable. Contract: docs/stopping.md."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHUNKS: Final = 0.6
-"""Of the time of a stop, how much the chunks under way may take; the rest is for leaving the group and for Faust."""
+"""Share of the stop timeout for chunks in progress. The rest is for leaving the group and stopping Faust."""
 CLIENT: Final = 0.1
-"""How much one Kafka client may take to say goodbye."""
+"""Share of the stop timeout for closing one Kafka client."""
 
 
 async def stop_worker(worker: Worker, *, seconds: float) -> list[str]:
-    """Stop `worker` within `seconds`. Returns what was not finished, one text each; empty after a complete stop."""
+    """Stop `worker` within `seconds`. Return one line for each unfinished part; empty after a clean stop."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
-    # The chunks first: Faust stops its parts one after the other, and one that hangs would take all of the time.
+    # Stop chunks first: Faust stops its services sequentially, and one that hangs would use up the timeout.
     finished = await in_time(worker.ingest.stop(), deadline - loop.time(), name="stop the ingest")
     finished &= await in_time(worker.app.stop(), deadline - loop.time(), name="stop Faust")
     left = list(worker.ingest.left_open)
     if not finished:
-        left.append("the worker's parts did not stop: " + (", ".join(dict.fromkeys(_unfinished())) or "unknown"))
+        left.append("services did not stop in time: " + (", ".join(dict.fromkeys(_unfinished())) or "unknown"))
     return left
 
 
 async def in_time(work: Awaitable[Any], seconds: float, *, name: str) -> bool:
-    """Await `work` for `seconds` at most; False if it goes on, True if it ended, by an error as well.
+    """Await `work` for at most `seconds`. Return whether it ended, with or without an error.
 
-    Unlike `asyncio.wait_for`, return even where `work` swallows its cancellation.
+    Unlike `asyncio.wait_for`, return even if `work` swallows its cancellation.
     """
     task = asyncio.ensure_future(work)
     if isinstance(task, asyncio.Task):
@@ -51,7 +51,7 @@ async def in_time(work: Awaitable[Any], seconds: float, *, name: str) -> bool:
 
 
 def _unfinished() -> Iterable[str]:
-    """Steps that are attempted again and again, and services whose `stop()` is under way."""
+    """Yield steps that are being retried, and services whose `stop()` is running."""
     yield from steps_under_way()
     for task in asyncio.all_tasks():
         coroutine: Any = task.get_coro()

@@ -1,1 +1,1 @@
-"""The worker's life cycle: start, background tasks, health, readiness, its HTTP port."""
+"""The worker's life cycle: start, background tasks, health, readiness, HTTP server."""

@@ -1,4 +1,4 @@
-"""Background tasks. One that fails is logged, reported to `Health` and to `/metrics`, and started again."""
+"""Background tasks. A failure is logged, reported to `Health` and `/metrics`, and the task is restarted."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ log = logging.getLogger(__name__)
 _FIRST_BACKOFF_SECONDS: Final = 1.0
 _MAX_BACKOFF_SECONDS: Final = 60.0
 _PROBATION_SECONDS: Final = 5.0
-"""A task that was started again and has run for so long counts as running."""
+"""A restarted task counts as running after this time."""
 
 
 class BackgroundTasks:
-    """Runs the background tasks of one process. Every name is a value of `spendmeter_background_task_up{task}`."""
+    """Run the background tasks of one process. Names are values of `spendmeter_background_task_up{task}`."""
 
     def __init__(self, health: Health) -> None:
         self._health = health
 
     def report(self, name: str, error: BaseException | str | None) -> None:
-        """Record that task `name` has failed because of `error`; None records that it runs."""
+        """Record that task `name` failed with `error`; None records that it is running."""
         metrics.BACKGROUND_TASK_UP.labels(name).set(0 if error is not None else 1)
         self._health.report(name, error)
 
     def failed(self, name: str, error: Exception) -> None:
-        """Record a failure of task `name`, which is about to be started again."""
+        """Record a failure of task `name`, which will be restarted."""
         self.report(name, error)
         metrics.BACKGROUND_TASK_FAILURES.labels(name).inc()
 
     def forget(self, name: str) -> None:
-        """Remove task `name`, which ended because its work is done."""
+        """Remove task `name`, which completed."""
         self._health.report(name, None)
         metrics.drop_background_task(name)
 
     async def once(self, name: str, attempt: Callable[[], Awaitable[object]]) -> bool:
-        """Await `attempt()`, one turn of a periodic task, and report how it went; False if it raised.
+        """Await `attempt()`, one run of a periodic task, and report the result; False if it raised.
 
-        The next turn is the restart. Cancelling passes through.
+        The next run is the restart. Cancellation propagates.
         """
         try:
             await attempt()
         except Exception as error:
-            self._log_failure(name, error, "its next turn tries again")
+            self._log_failure(name, error, "retrying at its next run")
             return False
         self.report(name, None)
         return True
@@ -56,7 +56,7 @@ class BackgroundTasks:
     async def run(
         self, name: str, work: Callable[[], Awaitable[object]], *, stopping: Callable[[], bool] = lambda: False
     ) -> None:
-        """Await `work()` until it returns. Whenever it raises, report the failure and call it again after a pause."""
+        """Await `work()` until it returns. If it raises, report the failure and call it again after a back-off."""
         self.report(name, None)
         backoff = _FIRST_BACKOFF_SECONDS
         while True:
@@ -69,7 +69,7 @@ class BackgroundTasks:
             except Exception as error:
                 if stopping():
                     return
-                self._log_failure(name, error, f"it is started again in {backoff:.0f} s")
+                self._log_failure(name, error, f"restarting in {backoff:.0f} s")
                 await asyncio.sleep(backoff)
                 backoff = min(2 * backoff, _MAX_BACKOFF_SECONDS)
             else:
@@ -85,7 +85,7 @@ class BackgroundTasks:
 
     def _log_failure(self, name: str, error: Exception, next_step: str) -> None:
         self.failed(name, error)
-        # An outage is described by its message; anything else is a fault of ours, and needs its traceback.
+        # The message describes an outage; any other error is a bug, and needs its traceback.
         traceback = None if isinstance(error, OUTAGES) else error
         log.error("background task %s failed, %s: %s", name, next_step, error or type(error), exc_info=traceback)
 

@@ -1,4 +1,4 @@
-"""The Faust app as this worker needs it: our own port first, then what must be reached, then all of Faust."""
+"""Faust app with a custom start order: the HTTP server, then Kafka and the store, then Faust's own services."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from faust.app.base import BootStrategy
 from spendmeter_stream.kafka.topic_admin import APP
 from spendmeter_stream.settings import StreamSettings
 
-# Never made, see `WorkerApp`; but should Faust find another way to write there, then not into the working folder.
+# Never created, see `WorkerApp`. If Faust writes there anyway, it does not use the working directory.
 _DATA: Final = Path(tempfile.gettempdir()) / APP
 ANY_PORT: Final = 1
-"""Faust takes no 0, which asks for a free port; nobody can mean this one, which needs privileges."""
+"""Stands for port 0 (any free port), which Faust rejects. Port 1 needs privileges, so it is not used otherwise."""
 
 
 class _Boot(BootStrategy):
     app: WorkerApp
 
     def server(self) -> Iterable[mode.ServiceT]:
-        """All services, in the order of their start; they stop in the opposite order."""
+        """Return all services in start order. They stop in reverse order."""
         return [*self.app.first, *super().server()]
 
     def web_server(self) -> Iterable[mode.ServiceT]:
-        """None of Faust's: it starts after Kafka, and shows the app's insides to everyone."""
+        """Disable Faust's web server: it starts after Kafka, and exposes internals without authentication."""
         return []
 
 
 class WorkerApp(faust.App):
-    """A Faust app that starts `first` before anything else, and writes no files."""
+    """A Faust app that starts `first` before all other services, and writes no files."""
 
-    # Faust's own progress reports stay under Faust's name, so that our log level does not let them through.
+    # Keep Faust's progress messages on Faust's logger, so that our log level does not show them.
     logger = logging.getLogger("faust.app")
     BootStrategy = _Boot
     first: Sequence[mode.ServiceT] = ()
 
     def _create_directories(self) -> None:
-        """Make none: tables would live there, and this worker has none. A container's folders cannot be written."""
+        """Create none: they are for Faust tables, which are not used, and container file systems are read-only."""
 
 
 def faust_options(settings: StreamSettings) -> dict[str, Any]:
-    """Faust's configuration for `settings`."""
+    """Return Faust's configuration for `settings`."""
     options: dict[str, Any] = {
         "broker": [f"kafka://{address.strip()}" for address in settings.bootstrap.split(",")],
         "datadir": str(_DATA),

@@ -1,4 +1,4 @@
-"""What keeps a worker from being ready: named conditions and background tasks, each with its newest error."""
+"""Registry of failing conditions and background tasks, each with its latest error. Feeds `/readyz`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _MAX_REASON = 300
 
 
 class Health:
-    """A registry of conditions that must hold and of background tasks that must run. Any thread may use it.
+    """Conditions that must be met and background tasks that must run. Thread-safe.
 
-    A condition that holds only later in the start is reported as failing first (`report("kafka", "not joined yet")`).
+    A condition that is met later during start is first reported as failing (`report("kafka", "not joined yet")`).
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class Health:
         self._failures: dict[str, str] = {}
 
     def report(self, name: str, error: BaseException | str | None) -> None:
-        """Record that `name` fails because of `error`; None records that it works. The newest report counts."""
+        """Record that `name` fails with `error`; None clears the failure. The latest report wins."""
         reason = None if error is None else _one_line(error)
         with self._lock:
             if reason is None:
@@ -28,7 +28,7 @@ class Health:
                 self._failures[name] = reason
 
     def failures(self) -> Mapping[str, str]:
-        """Name → reason of everything that fails now, in order of names; empty when the worker is ready."""
+        """Return name → reason of all current failures, sorted by name; empty if the worker is ready."""
         with self._lock:
             return dict(sorted(self._failures.items()))
 

@@ -1,4 +1,4 @@
-"""Whether the worker can do its work now: what its parts report, whether the store answers, whether it stops."""
+"""Readiness: reported failures, a store ping, and whether the worker is stopping."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from spendmeter_stream.runtime.health import Health
 from spendmeter_stream.runtime.start import reason_of
 
 ENDING: Final = "worker"
-"""The name of the reason that the worker itself stops or has crashed."""
+"""The name of the failure while the worker is stopping or has crashed."""
 _PATIENCE_SECONDS: Final = 2.0
-"""Shorter than a probe's own timeout, so that the answer names the reason."""
+"""Shorter than a probe's timeout, so that the response can give the reason."""
 _FRESH_SECONDS: Final = 5.0
-"""Probes come from several sides; the store is asked this often at most."""
+"""Minimum interval between store pings, whatever the number of probes."""
 
 
 class Readiness:
-    """Collects the reasons why the worker is not ready.
+    """Collect the reasons why the worker is not ready.
 
-    :param ending: a reason while the worker stops or after it crashed, else None.
-    :param kafka: a reason while the group's coordinator is away, else None.
+    :param ending: returns a reason if the worker is stopping or has crashed, else None.
+    :param kafka: returns a reason if the group coordinator is unreachable, else None.
     """
 
     def __init__(
@@ -40,41 +40,41 @@ class Readiness:
         self._kafka = kafka
 
     async def failures(self) -> Mapping[str, str]:
-        """Name → reason of everything that fails now; empty when the worker is ready."""
+        """Return name → reason of all current failures; empty if the worker is ready."""
         store = await self._store.failure()
         found = {ENDING: self._ending(), "group": self._kafka(), "store": store}
         return {**{name: reason for name, reason in found.items() if reason}, **self._health.failures()}
 
     def close(self) -> None:
-        """Stop waiting for the store's answer."""
+        """Cancel the pending store ping."""
         self._store.cancel()
 
 
 class StorePing:
-    """Asks the store for a constant, one question at a time however many ask for its result."""
+    """Run `SELECT 1`, one query at a time. Concurrent callers share its result."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._asking: asyncio.Task[None] | None = None
-        self._asked_at = 0.0
+        self._ping: asyncio.Task[None] | None = None
+        self._started_at = 0.0
 
     async def failure(self) -> str | None:
-        """Why the store does not answer, or None."""
-        if self._asking is None or (self._asking.done() and time.monotonic() - self._asked_at > _FRESH_SECONDS):
-            self._asked_at = time.monotonic()
-            self._asking = asyncio.create_task(self._ask())
-        done, _ = await asyncio.wait([self._asking], timeout=_PATIENCE_SECONDS)
+        """Return why the store is unreachable, or None."""
+        if self._ping is None or (self._ping.done() and time.monotonic() - self._started_at > _FRESH_SECONDS):
+            self._started_at = time.monotonic()
+            self._ping = asyncio.create_task(self._query())
+        done, _ = await asyncio.wait([self._ping], timeout=_PATIENCE_SECONDS)
         if not done:
-            return f"no answer for {time.monotonic() - self._asked_at:.0f} s"
-        if self._asking.cancelled():
-            return "not asked any more"
-        error = self._asking.exception()
+            return f"no answer for {time.monotonic() - self._started_at:.0f} s"
+        if self._ping.cancelled():
+            return "the check was cancelled"
+        error = self._ping.exception()
         return None if error is None else reason_of(error)
 
     def cancel(self) -> None:
-        """Stop waiting for an answer."""
-        if self._asking is not None:
-            self._asking.cancel()
+        """Cancel the pending query."""
+        if self._ping is not None:
+            self._ping.cancel()
 
-    async def _ask(self) -> None:
+    async def _query(self) -> None:
         await self._session.query("SELECT 1")

@@ -1,4 +1,4 @@
-"""What a process waits for before it works: Kafka, the store, its schema. Each failed attempt is one log line."""
+"""Wait for Kafka, the store and its schema before the start. Each failed attempt is one log line."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _REFUSED: Final = (
 
 
 class Start(mode.Service):
-    """Starts when Kafka answers, the topics exist and the store has the schema; everything after it relies on that."""
+    """Starts when Kafka is reachable, the topics exist and the store has its schema. Later services rely on it."""
 
     mundane_level = "debug"
 
@@ -53,9 +53,9 @@ class Start(mode.Service):
         self._health = health
 
     async def on_start(self) -> None:
-        """Wait as long as it takes.
+        """Wait without a time limit.
 
-        :raises SetupError: Kafka or the store refuses the credentials, or a topic cannot be created.
+        :raises SetupError: Kafka or the store rejects the credentials, or a topic cannot be created.
         """
         log.info(
             "spendmeter %s, worker: group %s, topic %s, Kafka at %s, store at %s",
@@ -72,9 +72,9 @@ class Start(mode.Service):
 
 
 async def wait_for_kafka(settings: StreamSettings, health: Health | None = None) -> None:
-    """Wait until a broker answers, and create the topics that are missing.
+    """Wait until a broker is reachable, and create missing topics.
 
-    :raises SetupError: the brokers refuse the credentials, or a topic.
+    :raises SetupError: the brokers reject the credentials or a topic.
     """
     options = settings.client_options()
 
@@ -87,9 +87,9 @@ async def wait_for_kafka(settings: StreamSettings, health: Health | None = None)
 
 
 async def wait_for_store(store: Store, health: Health | None = None, *, schema: bool = False) -> None:
-    """Wait until the store answers; with `schema` also until `spendmeter migrate` has brought it to this version.
+    """Wait until the store is reachable and, with `schema`, until `spendmeter migrate` has run for this version.
 
-    :raises SetupError: the store refuses the user or the password.
+    :raises SetupError: the store rejects the user or the password.
     """
     with store.session("start") if schema else store.admin() as session:
         where = f"the store at {place_of(store)}"
@@ -99,14 +99,14 @@ async def wait_for_store(store: Store, health: Health | None = None, *, schema: 
 
 
 def place_of(store: Store) -> str:
-    """Where the store is, without its credentials."""
+    """Return the location of the store, without credentials."""
     if store.settings.embedded:
         return store.settings.path
     return f"{urlsplit(store.settings.store_dsn).netloc.rpartition('@')[2]}/{store.database}"
 
 
 def installed_version() -> str:
-    """The version of the distribution `spendmeter`."""
+    """Return the version of the distribution `spendmeter`."""
     try:
         return version("spendmeter")
     except PackageNotFoundError:
@@ -114,9 +114,9 @@ def installed_version() -> str:
 
 
 async def connect(client_options: dict[str, Any]) -> None:
-    """Connect to one of the bootstrap servers and log in: aiokafka itself reports any failure as the same error.
+    """Connect and authenticate to a bootstrap server, because aiokafka reports all failures as the same error.
 
-    :raises SetupError: the credentials are refused; :raises KafkaError, OSError: no server can be reached.
+    :raises SetupError: the credentials are rejected; :raises KafkaError, OSError: no server is reachable.
     """
     options = {name: value for name, value in client_options.items() if name != "bootstrap_servers"}
     error: Exception = OSError("no address")
@@ -137,7 +137,7 @@ async def connect(client_options: dict[str, Any]) -> None:
 
 
 def reason_of(error: BaseException) -> str:
-    """The innermost cause that names one, in one line: `connection refused` rather than the driver's own sentence."""
+    """Return the innermost specific cause in one line: `Connection refused` rather than the driver's message."""
     found: BaseException | None = error
     innermost = error
     while found is not None:
@@ -145,7 +145,7 @@ def reason_of(error: BaseException) -> str:
         found = getattr(found, "reason", None) or found.__cause__ or found.__context__
         found = found if isinstance(found, BaseException) else None
     if isinstance(innermost, OSError) and innermost.strerror:
-        # asyncio puts a sentence of its own before the system's; the resolver's and TLS's errors have no system number.
+        # asyncio prefixes the system's message with its own. Resolver and TLS errors have no system errno.
         plain = (innermost.errno or 0) > 0 and not isinstance(innermost, ssl.SSLError)
         return os.strerror(innermost.errno or 0) if plain else innermost.strerror
     text = str(error).strip() or type(error).__name__

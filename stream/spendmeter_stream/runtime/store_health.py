@@ -1,4 +1,4 @@
-"""Watch the store for the leader: parts of the fullest partition of each table, and free space of each disk."""
+"""Export the maximum number of parts per partition of each table, and free space per disk. Leader only."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ WHERE total_space > 0"""
 
 
 async def check_store(session: Session) -> None:
-    """Export what the server says of itself. Raises `StoreError`."""
+    """Query and export parts and disks. Raises `StoreError`."""
     parts = (await session.query(PARTS)).result_rows
     disks = (await session.query(DISKS)).result_rows
-    # A table or a disk that is gone must not keep its last value.
+    # A dropped table or disk must not keep its last value.
     forget_store()
     for table, most in parts:
         metrics.STORE_PARTS.labels(table).set(most)
@@ -37,6 +37,6 @@ async def check_store(session: Session) -> None:
 
 
 def forget_store() -> None:
-    """Remove the rows: another worker leads now, and exports them."""
+    """Remove the series: another worker is the leader and exports them."""
     metrics.STORE_PARTS.clear()
     metrics.STORE_DISK_FREE.clear()

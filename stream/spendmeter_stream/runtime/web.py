@@ -1,4 +1,4 @@
-"""The worker's own port: `/healthz`, `/readyz` and `/metrics`. Opens before Kafka is reached, closes last."""
+"""The worker's HTTP server: `/healthz`, `/readyz` and `/metrics`. Starts before Kafka is reachable, stops last."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHUTDOWN_SECONDS: Final = 1.0
 
 
 class WorkerWeb(mode.Service):
-    """An HTTP server on the worker's event loop, so that an answer shows that the loop turns."""
+    """An HTTP server on the worker's event loop, so that a response proves that the loop is running."""
 
     mundane_level = "debug"
 
@@ -41,9 +41,9 @@ class WorkerWeb(mode.Service):
         self._runner: web.AppRunner | None = None
 
     async def on_start(self) -> None:
-        """Listen.
+        """Bind the address and listen.
 
-        :raises SetupError: the address cannot be used.
+        :raises SetupError: the address cannot be bound.
         """
         app = web.Application()
         app.router.add_get("/healthz", _alive)
@@ -53,7 +53,7 @@ class WorkerWeb(mode.Service):
         self._local = is_loopback(host)
         if not (self._local or self._token):
             log.warning(
-                "/metrics leaves out the spend of tenants: set SPENDMETER_METRICS_TOKEN, for others reach %s", host
+                "/metrics on %s omits series that name tenants; set SPENDMETER_METRICS_TOKEN to enable them", host
             )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
@@ -69,7 +69,7 @@ class WorkerWeb(mode.Service):
         log.info("listening on %s: /healthz, /readyz, /metrics", _addresses(runner))
 
     async def on_stop(self) -> None:
-        """Close the port, as the last of the worker's parts."""
+        """Close the port. The worker stops this service last."""
         self._readiness.close()
         if self._runner is not None:
             await self._runner.cleanup()
@@ -79,7 +79,7 @@ class WorkerWeb(mode.Service):
         logged: Mapping[str, str] | None = None
         while not self.should_stop:
             failures = await self._readiness.failures()
-            # Reasons may carry a duration; a line for each of its values would flood the log.
+            # Compare names only: reasons may contain a duration, and every change would be logged.
             if logged is None or failures.keys() != logged.keys():
                 if not failures:
                     log.info("ready")
@@ -99,7 +99,7 @@ class WorkerWeb(mode.Service):
         tenants = bears(header, self._token) if self._token else self._local
         if self._token and header is not None and not tenants:
             raise web.HTTPUnauthorized(headers={hdrs.WWW_AUTHENTICATE: 'Bearer realm="spendmeter"'})
-        # As a header, for aiohttp refuses a `content_type` that names a charset or a version.
+        # Set as a header: aiohttp rejects a `content_type` with a charset or version.
         return web.Response(body=exposition(REGISTRY, tenants=tenants), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
 
 

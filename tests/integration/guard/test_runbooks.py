@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from tests.support.service import service
 ROOT = Path(__file__).parents[3]
 RUNBOOKS = ROOT / "docs" / "runbooks"
 PAGES = sorted(RUNBOOKS.glob("*.md"))
-SECTIONS = ("**What it means.**", "**Impact.**", "**Look at**", "**Do**", "**Escalate.**")
+SECTIONS = ("**Meaning.**", "**Impact.**", "**Diagnosis**", "**Mitigation**", "**Escalation.**")
 EXTERNAL = {"clickhouse-client", "curl", "docker", "kubectl"}
 KAFKA = {"kafka-acls", "kafka-configs", "kafka-console-consumer", "kafka-consumer-groups", "kafka-topics"}
 KAFKA |= {"kafka-get-offsets"}
@@ -118,6 +119,27 @@ def test_names_of_settings_and_metrics_exist(page: Path) -> None:
         assert name in documented or name == "spendmeter_worker", name
     groups = {it[it.index("--group") + 1] for it in commands(page) if "--group" in it}
     assert groups <= {"spendmeter-ingest"}
+
+
+@each_page
+def test_boards_and_panels_exist(page: Path) -> None:
+    """Diagnosis names boards and panels in italics."""
+    (diagnosis,) = re.findall(r"\*\*Diagnosis\*\*(.*?)\*\*Mitigation\*\*", page.read_text(), re.DOTALL)
+    boards = [json.loads(path.read_text()) for path in (ROOT / "grafana" / "dashboards").glob("*.json")]
+    titles = {board["title"] for board in boards} | {panel["title"] for board in boards for panel in board["panels"]}
+    titles |= {each["display"] for board in boards for each in board["timepicker"]["quick_ranges"]}
+    named = re.findall(r"(?<!\*)\*([A-Z][^*]+)\*(?!\*)", re.sub(r"`[^`]+`", "", diagnosis))
+    assert {" ".join(name.split()) for name in named} <= titles
+
+
+@each_page
+def test_quoted_log_lines_exist(page: Path) -> None:
+    """Placeholders of a quoted log line are upper case or an ellipsis."""
+    sources = "\n".join(path.read_text() for path in (ROOT / "stream").rglob("*.py"))
+    for quoted in re.findall(r"log[:\s][^`]*?`([^`]+)`", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)):
+        if " " in quoted and not quoted.startswith(("spendmeter ", "kafka-", "docker ", "clickhouse-client ")):
+            for literal in filter(None, map(str.strip, re.split(r"\b[A-Z]+\b|[:…()]", quoted))):
+                assert literal in sources, quoted
 
 
 def test_the_links_of_alerts_resolve_in_the_shipped_deployment(store: Store) -> None:

@@ -15,8 +15,8 @@ router = APIRouter(prefix="/runbooks", include_in_schema=False)
 
 def packaged_runbooks() -> Path:
     """Return the folder of runbooks: inside the package in a wheel, `docs/runbooks` in a checkout."""
-    inside = Path(__file__).parents[1] / "runbooks"
-    return inside if inside.is_dir() else Path(__file__).parents[3] / "docs" / "runbooks"
+    inside = Path(__file__).parents[2] / "runbooks"
+    return inside if inside.is_dir() else Path(__file__).parents[4] / "docs" / "runbooks"
 
 
 # Read at import: a name from a request never becomes a path.

@@ -26,7 +26,7 @@ from spendmeter_deploy.cli.verify import verify_command
 from spendmeter_deploy.ending import current_ending, leaving_in_time
 from spendmeter_deploy.settings import StackSettings
 
-CHECKOUT: Final = Path(__file__).parents[2]
+CHECKOUT: Final = Path(__file__).parents[3]
 
 app = typer.Typer(
     help="Spendmeter: exact LLM cost by org, user, feature and model, from Kafka events to ClickHouse rollups.",

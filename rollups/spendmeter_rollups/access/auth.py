@@ -1,4 +1,4 @@
-"""Authentication, and what a credential may see.
+"""Authentication and authorization.
 
 An authenticator resolves a bearer token to a `Credential`, or returns None for an unknown token. The service tries its
 authenticators in order: the administrator's key, API keys (`api_keys`), tokens of an OIDC issuer (`oidc`).

@@ -251,7 +251,7 @@ def _usd(amount: Decimal, rate: Rate | None) -> Decimal | None:
 def _answer(budget: Budget, use: BudgetUse, rate: Rate | None) -> BudgetAnswer:
     spent = rate.convert(use.spent) if rate else None
     projected = None if rate is None or use.projected is None else Decimal(repr(round(use.projected, 6)))
-    start, end = (moment.astimezone(use.zone) for moment in (use.month.start, use.month.end))
+    start, end = (instant.astimezone(use.zone) for instant in (use.month.start, use.month.end))
     return BudgetAnswer(
         budget_id=budget.budget_id,
         scope=budget.scope,

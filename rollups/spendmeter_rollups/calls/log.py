@@ -159,8 +159,8 @@ def encode_cursor(row: Row) -> str:
 def decode_cursor(text: str) -> Cursor:
     """Decode a cursor of `encode_cursor`. Raises `Problem` for any other text."""
     try:
-        moment, _, event_id = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().partition(":")
-        number = int(moment)
+        instant, _, event_id = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().partition(":")
+        number = int(instant)
         if not 0 <= number < 2**43:
             raise _invalid_cursor()
         return number, UUID(event_id)

@@ -25,7 +25,7 @@ from spendmeter_rollups.views.timeseries import Point, SeriesParams, find_group_
 
 PORTION: Final = 5_000
 """Calls per query."""
-_REACH: Final = timedelta(hours=1)
+_INITIAL_SPAN: Final = timedelta(hours=1)
 """Initial time range of one query for calls; doubled as long as it returns less than a portion."""
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _KEYS: Final = 1_000
@@ -89,19 +89,19 @@ def export_timeseries(reader: Reader, scope: Scope, *, params: SeriesParams) -> 
 
 async def _events(reader: Reader, scope: Scope) -> AsyncIterator[Rows]:
     # LIMIT alone makes ClickHouse open every part of the window for each portion, which took 100 times as long.
-    left, before, reach = scope.window, None, _REACH
+    remaining, before, span = scope.window, None, _INITIAL_SPAN
     while True:
-        start = max(left.start, left.end - reach)
-        query = events(Window(start, left.end), scope.filters, columns=COLUMNS, before=before, limit=PORTION)
+        start = max(remaining.start, remaining.end - span)
+        query = events(Window(start, remaining.end), scope.filters, columns=COLUMNS, before=before, limit=PORTION)
         rows = await reader.rows(query)
         if rows:
             yield [_event(row, scope) for row in rows]
         if len(rows) == PORTION:
             last = rows[-1]
             before = (milliseconds(last["occurred_at"]), last["event_id"])
-            left, reach = Window(left.start, last["occurred_at"] + _MILLISECOND), max(_REACH, reach / 2)
-        elif start > left.start:
-            left, before, reach = Window(left.start, start), None, reach * 2
+            remaining, span = Window(remaining.start, last["occurred_at"] + _MILLISECOND), max(_INITIAL_SPAN, span / 2)
+        elif start > remaining.start:
+            remaining, before, span = Window(remaining.start, start), None, span * 2
         else:
             return
 

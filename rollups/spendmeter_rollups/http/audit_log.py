@@ -70,11 +70,11 @@ def _before(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        instant = datetime.fromisoformat(text)
     except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None or not 2000 <= moment.year < 2100:
+        instant = None
+    if instant is None or instant.tzinfo is None or not 2000 <= instant.year < 2100:
         raise invalid_parameter(
             "before", f"{text!r} is not an ISO 8601 timestamp with an offset", allowed=["2026-11-22T10:30:00.000Z"]
         )
-    return moment
+    return instant

@@ -118,9 +118,9 @@ def _aligned(edges: Iterable[datetime], seconds: int) -> bool:
     return all(_floor(edge, seconds) == edge for edge in edges)
 
 
-def _floor(moment: datetime, seconds: int) -> datetime:
-    return moment - (moment - _EPOCH) % timedelta(seconds=seconds)
+def _floor(instant: datetime, seconds: int) -> datetime:
+    return instant - (instant - _EPOCH) % timedelta(seconds=seconds)
 
 
-def _ceil(moment: datetime, seconds: int) -> datetime:
-    return -((_EPOCH - moment) // timedelta(seconds=seconds)) * timedelta(seconds=seconds) + _EPOCH
+def _ceil(instant: datetime, seconds: int) -> datetime:
+    return -((_EPOCH - instant) // timedelta(seconds=seconds)) * timedelta(seconds=seconds) + _EPOCH

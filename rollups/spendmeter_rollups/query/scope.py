@@ -155,28 +155,28 @@ def _window(params: ScopeParams, *, zone: ZoneInfo, now: datetime, span: Span) -
         raise invalid_parameter("preset", "use either a preset or 'from' and 'to'", allowed=["custom"])
     if params.from_ is None:
         raise invalid_parameter("from", "'to' requires 'from'", allowed=_ALLOWED_TIMES)
-    start = _moment("from", params.from_, zone)
-    end = now if params.to is None else _moment("to", params.to, zone, whole_day=True)
+    start = _parse_time("from", params.from_, zone)
+    end = now if params.to is None else _parse_time("to", params.to, zone, whole_day=True)
     if start >= end:
         raise invalid_parameter("from", "must be before 'to'", allowed=[f"before {end.isoformat()}"])
     return "custom", Window(start, end)
 
 
-def _moment(parameter: str, text: str, zone: ZoneInfo, *, whole_day: bool = False) -> datetime:
+def _parse_time(parameter: str, text: str, zone: ZoneInfo, *, whole_day: bool = False) -> datetime:
     try:
         if _DAY.match(text):
             day = date.fromisoformat(text) + timedelta(days=1 if whole_day else 0)
-            moment = start_of_day(day, zone)
+            instant = start_of_day(day, zone)
         else:
             # An unescaped '+' in a query string arrives as a space.
             parsed = datetime.fromisoformat(re.sub(r" (\d\d:?\d\d)$", r"+\1", text))
-            moment = (parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)).astimezone(UTC)
+            instant = (parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise _not_a_moment(parameter, text) from None
-    if not EARLIEST <= moment <= LATEST:
+        raise _invalid_time(parameter, text) from None
+    if not EARLIEST <= instant <= LATEST:
         raise invalid_parameter(parameter, "out of range", allowed=[f"{EARLIEST:%Y-%m-%d} to {LATEST:%Y-%m-%d}"])
-    return moment - (moment - EARLIEST) % _MILLISECOND
+    return instant - (instant - EARLIEST) % _MILLISECOND
 
 
-def _not_a_moment(parameter: str, text: str) -> Problem:
+def _invalid_time(parameter: str, text: str) -> Problem:
     return invalid_parameter(parameter, f"{text!r} is not an ISO 8601 day or timestamp", allowed=_ALLOWED_TIMES)

@@ -58,7 +58,7 @@ def event_within(window: Window, name: str, parameters: dict[str, Any]) -> str:
     return f"event.occurred_at >= {start} AND event.occurred_at < {end}"
 
 
-def milliseconds(moment: datetime) -> int:
+def milliseconds(instant: datetime) -> int:
     """Return Unix time in whole milliseconds, computed without floats."""
-    elapsed = moment - _EPOCH
+    elapsed = instant - _EPOCH
     return (elapsed.days * 86400 + elapsed.seconds) * 1000 + elapsed.microseconds // 1000

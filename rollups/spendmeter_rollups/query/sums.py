@@ -180,12 +180,12 @@ def _bucket(spec: Sums, piece: Piece, parameters: dict[str, Any]) -> list[str]:
     if not spec.edges:
         return []
     parameters["edges"] = [milliseconds(edge) for edge in spec.edges]
-    moment = (
+    instant = (
         f"toInt64(toUnixTimestamp({piece.rollup.time})) * 1000"
         if piece.rollup
         else "toUnixTimestamp64Milli(event.occurred_at)"
     )
-    return [f"roundDown({moment}, {{edges:Array(Int64)}}) AS bucket"]
+    return [f"roundDown({instant}, {{edges:Array(Int64)}}) AS bucket"]
 
 
 def _ending(spec: Sums) -> str:

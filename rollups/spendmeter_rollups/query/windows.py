@@ -40,9 +40,9 @@ class Window:
         """Return the window of equal length that ends at this one's start."""
         return Window(self.start - self.length, self.start)
 
-    def contains(self, moment: datetime) -> bool:
-        """Return whether `moment` is in it."""
-        return self.start <= moment < self.end
+    def contains(self, instant: datetime) -> bool:
+        """Return whether `instant` is in it."""
+        return self.start <= instant < self.end
 
 
 def start_of_day(day: date, zone: ZoneInfo) -> datetime:
@@ -50,9 +50,9 @@ def start_of_day(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time.min, zone).astimezone(UTC)
 
 
-def local_date(moment: datetime, zone: ZoneInfo) -> date:
-    """Return the calendar day of `moment` in `zone`."""
-    return moment.astimezone(zone).date()
+def local_date(instant: datetime, zone: ZoneInfo) -> date:
+    """Return the calendar day of `instant` in `zone`."""
+    return instant.astimezone(zone).date()
 
 
 def preset_window(preset: str, *, now: datetime, zone: ZoneInfo, first_event: datetime | None) -> Window:
@@ -79,7 +79,7 @@ def preset_window(preset: str, *, now: datetime, zone: ZoneInfo, first_event: da
 
 def auto_granularity(window: Window, zone: ZoneInfo) -> Granularity:
     """Return hour up to 7 days, day up to 90, week up to 365, else month. Days are local calendar days."""
-    start, end = (moment.astimezone(zone).replace(tzinfo=None) for moment in (window.start, window.end))
+    start, end = (instant.astimezone(zone).replace(tzinfo=None) for instant in (window.start, window.end))
     length = end - start
     if length <= timedelta(days=7):
         return "hour"
@@ -134,10 +134,10 @@ def _hour_edges(window: Window, zone: ZoneInfo) -> Iterator[datetime]:
             yield quarter
 
 
-def _floor_quarter(moment: datetime) -> datetime:
-    return moment - (moment - EARLIEST) % _QUARTER
+def _floor_quarter(instant: datetime) -> datetime:
+    return instant - (instant - EARLIEST) % _QUARTER
 
 
-def _hour_label(moment: datetime, zone: ZoneInfo) -> tuple[datetime, timedelta | None]:
-    local = moment.astimezone(zone)
+def _hour_label(instant: datetime, zone: ZoneInfo) -> tuple[datetime, timedelta | None]:
+    local = instant.astimezone(zone)
     return local.replace(minute=0, tzinfo=None), local.utcoffset()

@@ -96,7 +96,7 @@ async def breakdown(reader: Reader, scope: Scope, *, dimension: Dimension, param
     return BreakdownAnswer(
         **frame(scope),
         dimension=dimension.name,
-        rows=await _rows(reader, scope, dimension, shown, users=users, whole=totals["cost"]),
+        rows=await _rows(reader, scope, dimension, shown, users=users, total_cost=totals["cost"]),
         totals=Measures(**totals),
         has_more=len(found) > params.limit,
     )
@@ -111,11 +111,11 @@ async def all_rows(
     total, users = await asyncio.gather(
         reader.rows(queries.sums(spec, scope.pieces(spec))), _users(reader, scope, dimension)
     )
-    whole = scope.rate.convert(add(total, ("cost",))["cost"])
+    total_cost = scope.rate.convert(add(total, ("cost",))["cost"])
     after: tuple[str, ...] = ()
     while True:
         found = await _keyed(reader, scope, dimension, after=after, limit=portion)
-        yield await _rows(reader, scope, dimension, found, users=users, whole=whole)
+        yield await _rows(reader, scope, dimension, found, users=users, total_cost=total_cost)
         if len(found) < portion:
             return
         after = key_of(found[-1], dimension.columns)
@@ -165,14 +165,14 @@ async def _rows(
     rows: Sequence[Row],
     *,
     users: dict[tuple[str, ...], int] | None,
-    whole: Decimal,
+    total_cost: Decimal,
 ) -> list[BreakdownRow]:
-    """Build the rows of the answer. `whole` is the total cost in the scope's currency."""
+    """Build the rows of the answer. `total_cost` is in the scope's currency."""
     keys = [key_of(row, dimension.columns) for row in rows]
     details = await row_details(reader, scope, dimension, rows)
     return [
         BreakdownRow(
-            **_row(row, dimension, scope, whole),
+            **_row(row, dimension, scope, total_cost),
             **details.get(key, {}),
             users=None if users is None else users.get(key, 0),
         )
@@ -180,10 +180,10 @@ async def _rows(
     ]
 
 
-def _row(row: Row, dimension: Dimension, scope: Scope, whole: Decimal) -> dict[str, Any]:
+def _row(row: Row, dimension: Dimension, scope: Scope, total_cost: Decimal) -> dict[str, Any]:
     found = aggregates({measure: row[measure] for measure in ROW_MEASURES}, scope.rate)
     return {
         **found,
         "key": {column: row[column] for column in dimension.columns},
-        "share": round(float(found["cost"] / whole), 6) if whole else None,
+        "share": round(float(found["cost"] / total_cost), 6) if total_cost else None,
     }

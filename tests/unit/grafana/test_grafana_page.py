@@ -1,4 +1,4 @@
-"""docs/boards.md: every board with its question, and each row of what the product must do with its panels."""
+"""docs/boards.md: every board with its question, and each requirement with its panels."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ def section(title: str) -> str:
     return str(found)
 
 
-FEATURES = dict(
-    re.findall(r"^\| (\w+) \| [^|]+ \| ([^|]+) \|$", section("What the product must do, row by row"), re.MULTILINE)
-)
+FEATURES = dict(re.findall(r"^\| (\w+) \| [^|]+ \| ([^|]+) \|$", section("Requirements and panels"), re.MULTILINE))
 
 
 def test_every_board_is_there_with_its_question() -> None:

@@ -1,20 +1,24 @@
--- One row per call to a model, append-only. Costs are USD with 12 decimals (pico-dollars), so sums are exact.
+-- Raw events: one row per call to a model, append-only. Costs are USD with 12 decimals, so sums are exact.
 --
--- Sorted by hour and then by id: the log reads newest hours first, and a look-up of ids needs a few granules.
--- UUIDToNum gives big-endian bytes, which sort a version 7 id by its time; the UUID type itself does not.
+-- Sorted by hour, then by id: the request log reads the newest hours first, and a lookup of ids reads few granules.
+-- UUIDToNum gives big-endian bytes, which sort version 7 ids by time; the UUID type does not.
 CREATE TABLE IF NOT EXISTS usage_events
 (
     event_id UUID,
-    -- 'usage' for a call; 'adjustment' for a repricing row, which counts no request and carries a cost difference
+    -- 'usage' for a call; 'adjustment' for a row of a repricing, with zero requests and a cost difference
     kind LowCardinality(String) DEFAULT 'usage',
+    -- event_id of the call that an adjustment belongs to; zero for a call
+    adjusts UUID CODEC(ZSTD(1)),
+    -- 0 for a call, 1 for its first adjustment, and so on
+    adjustment UInt16 CODEC(ZSTD(1)),
     occurred_at DateTime64(3, 'UTC') CODEC(DoubleDelta, ZSTD(1)),
-    -- who
+    -- attribution: the user
     org_id LowCardinality(String),
     user_id String CODEC(ZSTD(1)),
     role LowCardinality(String),
     class_name LowCardinality(String),
     section LowCardinality(String),
-    -- what
+    -- attribution: the feature and the model
     feature LowCardinality(String),
     action LowCardinality(String),
     agent_id LowCardinality(String),
@@ -47,25 +51,25 @@ CREATE TABLE IF NOT EXISTS usage_events
     cache_read_cost Decimal(38, 12) CODEC(ZSTD(1)),
     cache_write_cost Decimal(38, 12) CODEC(ZSTD(1)),
     output_cost Decimal(38, 12) CODEC(ZSTD(1)),
-    -- audio tokens, in and out
+    -- input and output audio tokens
     audio_cost Decimal(38, 12) CODEC(ZSTD(1)),
-    -- what tokens do not measure: characters, audio seconds, images, tool calls
+    -- units other than tokens: characters, audio seconds, images, tool calls
     unit_cost Decimal(38, 12) CODEC(ZSTD(1)),
     -- the sum of the six above
     cost Decimal(38, 12) CODEC(ZSTD(1)),
-    -- what the cache reads would have cost at the input price, less what they cost, less the write premium
+    -- cache reads at the input price, minus their cost, minus the premium paid for cache writes
     cache_savings Decimal(38, 12) CODEC(ZSTD(1)),
     -- 'priced', 'partial', 'unpriced' or 'free'
     pricing_status LowCardinality(String),
-    -- the buckets that were used and had no rate
+    -- used buckets for which the price card has no rate
     unpriced_units Array(LowCardinality(String)),
-    -- 1 for a call that lacks a rate for some unit, for every unit, or to judge its cache by; an adjustment row
-    -- that mends it carries -1, so that the sums always say what is still missing
+    -- 1 for a call without a rate for some unit, for every unit, or for its cache savings. The adjustment that prices
+    -- it carries -1, so the sum is the number of calls still unpriced.
     partial_requests Int8,
     unpriced_requests Int8,
     cache_unpriced_requests Int8,
     price_version LowCardinality(String),
-    -- what the provider itself said the call cost
+    -- cost reported by the provider
     provider_cost Nullable(Decimal(38, 12)) CODEC(ZSTD(1)),
     -- outcome
     status LowCardinality(String),
@@ -75,16 +79,25 @@ CREATE TABLE IF NOT EXISTS usage_events
     ttft_ms Nullable(UInt32) CODEC(ZSTD(1)),
     streamed Bool,
     tags Map(LowCardinality(String), String) CODEC(ZSTD(1)),
-    -- where the event came from: the life of its topic, and its place there
+    -- coordinates of the Kafka record
     topic_id LowCardinality(String),
     topic_partition UInt32 CODEC(ZSTD(1)),
     topic_offset UInt64 CODEC(Delta, ZSTD(1)),
     ingested_at DateTime64(3, 'UTC') CODEC(DoubleDelta, ZSTD(1)),
 
     INDEX org_id_index org_id TYPE set(64) GRANULARITY 1,
-    INDEX user_id_index user_id TYPE bloom_filter(0.01) GRANULARITY 1
+    INDEX user_id_index user_id TYPE bloom_filter(0.01) GRANULARITY 1,
+
+    -- Totals of each UTC day, for the drift check: a few rows per part instead of every event.
+    PROJECTION by_day
+    (
+        SELECT toDate(occurred_at), count(), sum(requests), sum(cost), sum(cityHash64(event_id))
+        GROUP BY toDate(occurred_at)
+    )
 )
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(occurred_at)
 ORDER BY (toStartOfHour(occurred_at), UUIDToNum(event_id))
-SETTINGS non_replicated_deduplication_window = 10000;
+-- A retried chunk is recognised by its insert token among the last 10,000. A lightweight DELETE (duplicate removal)
+-- rebuilds the projection, so that day totals never include deleted rows.
+SETTINGS non_replicated_deduplication_window = 10000, lightweight_mutation_projection_mode = 'rebuild';

@@ -145,7 +145,7 @@ _USER_DAILY = Rollup("user_daily", DAY, _PERSON_COLUMNS, MEASURES)
 
 
 def _five_days(columns: frozenset[str], measures: Iterable[str]) -> Rollup:
-    # A projection of 0017_more_projections.sql; ClickHouse reads the rows of parts that lack it, with equal sums.
+    # A projection (0003_projections.sql); ClickHouse reads the rows of parts that lack it, with equal sums.
     return Rollup("user_daily", 5 * DAY, columns, frozenset(measures), time="rollup.five_days")
 
 

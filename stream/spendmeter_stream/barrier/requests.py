@@ -28,8 +28,8 @@ _PAUSED: Final = """
     FROM ingest_paused_chunks
     WHERE barrier_id = {barrier:UUID} AND topic_id = {topic_id:String}"""
 _REQUEST: Final = """
-    INSERT INTO ingest_barriers (barrier_id, happened, reason, deadline)
-    SELECT {barrier:UUID}, 'asked', {reason:String}, now64(3, 'UTC') + toIntervalSecond({seconds:UInt32})"""
+    INSERT INTO ingest_barriers (barrier_id, state, reason, deadline)
+    SELECT {barrier:UUID}, 'requested', {reason:String}, now64(3, 'UTC') + toIntervalSecond({seconds:UInt32})"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,8 @@ async def release_barriers(session: Session, barriers: Collection[UUID]) -> None
     for barrier in barriers:
         for rollup in ROLLUPS:
             await session.command(f"DROP TABLE IF EXISTS {shadow_of(rollup, barrier)} SYNC")
-        columns = ["barrier_id", "happened", "reason", "deadline"]
-        await session.insert("ingest_barriers", [(barrier, "ended", "", 0)], columns)
+        columns = ["barrier_id", "state", "reason", "deadline"]
+        await session.insert("ingest_barriers", [(barrier, "released", "", 0)], columns)
 
 
 async def write_paused_chunk(

@@ -34,14 +34,14 @@ _ORPHANS: Final = """
     LEFT JOIN
     (
         SELECT topic_id, topic_partition, max(at) AS at
-        FROM ingest_examined
+        FROM ingest_orphan_checkpoints
         GROUP BY topic_id, topic_partition
     ) AS examined USING (topic_id, topic_partition)
     WHERE written > at
     ORDER BY topic_id, topic_partition"""
 _EXAMINED: Final = """
     SELECT count()
-    FROM ingest_examined
+    FROM ingest_orphan_checkpoints
     WHERE topic_id = {topic_id:String} AND topic_partition = {partition:UInt32}
         AND start_offset = {start:UInt64} AND at >= {until:DateTime64(3)}"""
 _RAW_DAYS: Final = """
@@ -93,7 +93,7 @@ async def _flag_each(session: Session, coordinates: Coordinates, intents: Sequen
             # The order matters: a crash in between repeats the comparison and loses nothing.
             await flag_suspect(session, coordinates, offsets, days=days)
         mark = (coordinates.topic_id, coordinates.partition, offsets.start)
-        await session.insert("ingest_examined", [mark], ["topic_id", "topic_partition", "start_offset"])
+        await session.insert("ingest_orphan_checkpoints", [mark], ["topic_id", "topic_partition", "start_offset"])
         found += 1
     return found
 

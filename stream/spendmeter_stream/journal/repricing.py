@@ -10,13 +10,13 @@ from uuid import UUID
 from spendmeter_clickhouse import Session
 
 OVER: Final = """
-    SELECT DISTINCT run_id FROM reprice_runs WHERE run_id IN {runs:Array(UUID)} AND happened = 'ended'"""
+    SELECT DISTINCT run_id FROM reprice_runs WHERE run_id IN {runs:Array(UUID)} AND state = 'released'"""
 # Uses the index on deadlines: a run renews its lease for each block, so the table grows by one row per block.
 _LIVE: Final = """
     SELECT run_id, max(deadline) FROM reprice_runs WHERE deadline >= now64(3) GROUP BY run_id"""
 _BLOCK: Final = """
-    INSERT INTO reprice_blocks (run_id, block, happened, first_hour, last_hour)
-    SELECT {run:UUID}, {block:UInt32}, {happened:String}, {first:DateTime}, {last:DateTime}"""
+    INSERT INTO reprice_blocks (run_id, block, state, first_hour, last_hour)
+    SELECT {run:UUID}, {block:UInt32}, {state:String}, {first:DateTime}, {last:DateTime}"""
 _OPEN: Final = """
     SELECT run_id, block, min(first_hour), max(last_hour), min(at)
     FROM reprice_open_blocks
@@ -71,19 +71,19 @@ async def open_blocks(session: Session) -> list[tuple[Block, datetime]]:
 
 async def begin_block(session: Session, block: Block) -> None:
     """Record that `block` is about to be inserted."""
-    await _write(session, block, "begun")
+    await _write(session, block, "started")
 
 
 async def end_block(session: Session, block: Block) -> None:
     """Record that `block` is stored completely."""
-    await _write(session, block, "ended")
+    await _write(session, block, "completed")
 
 
-async def _write(session: Session, block: Block, happened: str) -> None:
+async def _write(session: Session, block: Block, state: str) -> None:
     parameters = {
         "run": str(block.run_id),
         "block": block.number,
-        "happened": happened,
+        "state": state,
         "first": block.first_hour,
         "last": block.last_hour,
     }

@@ -16,7 +16,7 @@ from spendmeter_clickhouse import Session
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.journal.intents import OffsetRange
 
-_COLUMNS: Final = ["suspect_id", "happened", "topic_id", "topic_partition", "start_offset", "end_offset", "days"]
+_COLUMNS: Final = ["suspect_id", "state", "topic_id", "topic_partition", "start_offset", "end_offset", "days"]
 _OPEN: Final = """
     SELECT suspect_id, groupUniqArrayArray(days)
     FROM ingest_open_suspects
@@ -37,7 +37,7 @@ async def flag_suspect(
 ) -> None:
     """Flag the block at `coordinates` as suspect: its UTC `days` must be reconciled."""
     place = (coordinates.topic_id, coordinates.partition, offsets.start, offsets.end)
-    await session.insert("ingest_suspect_blocks", [(uuid4(), "raised", *place, sorted(days))], _COLUMNS)
+    await session.insert("ingest_suspect_blocks", [(uuid4(), "flagged", *place, sorted(days))], _COLUMNS)
 
 
 async def open_suspects(session: Session) -> list[SuspectBlock]:
@@ -47,5 +47,5 @@ async def open_suspects(session: Session) -> list[SuspectBlock]:
 
 async def close_suspects(session: Session, suspects: list[SuspectBlock]) -> None:
     """Record that the rollups of the suspect days equal raw events."""
-    rows: list[tuple[Any, ...]] = [(suspect.suspect_id, "settled", "", 0, 0, 0, []) for suspect in suspects]
+    rows: list[tuple[Any, ...]] = [(suspect.suspect_id, "reconciled", "", 0, 0, 0, []) for suspect in suspects]
     await session.insert("ingest_suspect_blocks", rows, _COLUMNS)

@@ -34,7 +34,7 @@ _BEGINNING: Final = datetime(1970, 1, 2, tzinfo=UTC)
 _ROWS_AT_ONCE: Final = 500
 _NO_OFFSETS: Final = OffsetRange(0, 0)
 
-_LAST: Final = "SELECT max(until), max(at), now64(3, 'UTC'), count() FROM ingest_surplus_looks"
+_LAST: Final = "SELECT max(until), max(at), now64(3, 'UTC'), count() FROM ingest_surplus_scans"
 _HOURS: Final = """
     SELECT DISTINCT toStartOfHour(occurred_at) AS hour
     FROM usage_events
@@ -66,7 +66,7 @@ _DELETE: Final = """
         )"""
 _COLUMNS: Final = [
     "event_id", "org_id", "occurred_at", "topic_id", "topic_partition", "topic_offset", "ingested_at",
-    "kept_incarnation", "kept_partition", "kept_offset",
+    "kept_topic_id", "kept_partition", "kept_offset",
 ]  # fmt: skip
 
 
@@ -113,7 +113,7 @@ async def remove_surplus(session: Session, *, since: datetime, until: datetime) 
         for start in range(0, len(surplus), _ROWS_AT_ONCE):
             await _remove(session, surplus[start : start + _ROWS_AT_ONCE])
         removed += len(surplus)
-    await session.insert("ingest_surplus_looks", [(until,)], ["until"])
+    await session.insert("ingest_surplus_scans", [(until,)], ["until"])
     if removed:
         log.warning(
             "removed %d copies of calls in other partitions; check that all producers use the same partitioner", removed

@@ -40,7 +40,7 @@ _IS_CERTAIN: Final = """
         (
             SELECT sum(1 + dateDiff('month', first_hour, last_hour))
             FROM reprice_blocks
-            WHERE happened = 'begun' AND at >= {since:DateTime64(3)}
+            WHERE state = 'started' AND at >= {since:DateTime64(3)}
         ) AS adjustments
     SELECT
         2 * (toInt64(chunks) + toInt64(adjustments)) <= toInt64(window)

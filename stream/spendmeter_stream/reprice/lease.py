@@ -17,13 +17,13 @@ LEASE_SECONDS: Final = 120
 """Longer than the longest insert (the store's timeout is 60 s), so that a running process keeps its lease."""
 
 _ASK: Final = """
-    INSERT INTO reprice_runs (run_id, happened, selection, price_version, deadline)
-    SELECT {run:UUID}, 'asked', {selection:String}, {version:String},
+    INSERT INTO reprice_runs (run_id, state, selection, price_version, deadline)
+    SELECT {run:UUID}, 'leased', {selection:String}, {version:String},
         now64(3, 'UTC') + toIntervalSecond({seconds:UInt32})"""
 _END: Final = """
-    INSERT INTO reprice_runs (run_id, happened, deadline) SELECT {run:UUID}, 'ended', now64(3, 'UTC')"""
+    INSERT INTO reprice_runs (run_id, state, deadline) SELECT {run:UUID}, 'released', now64(3, 'UTC')"""
 _RUNS: Final = """
-    SELECT run_id, max(deadline) AS until, countIf(happened = 'ended') > 0 AS over, max(deadline) < now64(3) AS late
+    SELECT run_id, max(deadline) AS until, countIf(state = 'released') > 0 AS over, max(deadline) < now64(3) AS late
     FROM reprice_runs
     GROUP BY run_id"""
 

@@ -35,22 +35,23 @@ _INTENTS: Final = """
     SELECT 'life', number % {partitions:UInt32}, intDiv(number, {partitions:UInt32}) * 100 AS start, start + 100, 7
     FROM numbers({intents:UInt64})"""
 _LEDGERS: Final = (
-    "INSERT INTO ingest_barriers (barrier_id, happened, reason, deadline)"
-    " SELECT reinterpretAsUUID(number + 1), 'asked', 'verify', now64(3) - 60 FROM numbers(250000)",
-    "INSERT INTO ingest_barriers (barrier_id, happened, reason, deadline)"
-    " SELECT reinterpretAsUUID(number + 1), 'ended', '', 0 FROM numbers(250000)",
-    "INSERT INTO ingest_suspect_blocks (suspect_id, happened, days)"
-    " SELECT reinterpretAsUUID(number + 1), 'raised', [toDate('2026-11-01')] FROM numbers(250000)",
-    "INSERT INTO ingest_suspect_blocks (suspect_id, happened)"
-    " SELECT reinterpretAsUUID(number + 1), 'settled' FROM numbers(250000)",
-    "INSERT INTO reprice_blocks (run_id, block, happened, first_hour, last_hour)"
-    " SELECT reinterpretAsUUID(intDiv(number, 1000) + 1), number % 1000, 'begun', now(), now() FROM numbers(500000)",
-    "INSERT INTO reprice_blocks (run_id, block, happened, first_hour, last_hour)"
-    " SELECT reinterpretAsUUID(intDiv(number, 1000) + 1), number % 1000, 'ended', now(), now() FROM numbers(500000)",
-    "INSERT INTO reprice_runs (run_id, happened, deadline)"
-    " SELECT reinterpretAsUUID(intDiv(number, 1000) + 1), 'asked', now64(3) - 3600 FROM numbers(500000)",
-    "INSERT INTO reprice_runs (run_id, happened, deadline)"
-    " SELECT reinterpretAsUUID(number + 1), 'ended', now64(3) - 3600 FROM numbers(500)",
+    "INSERT INTO ingest_barriers (barrier_id, state, reason, deadline)"
+    " SELECT reinterpretAsUUID(number + 1), 'requested', 'verify', now64(3) - 60 FROM numbers(250000)",
+    "INSERT INTO ingest_barriers (barrier_id, state, reason, deadline)"
+    " SELECT reinterpretAsUUID(number + 1), 'released', '', 0 FROM numbers(250000)",
+    "INSERT INTO ingest_suspect_blocks (suspect_id, state, days)"
+    " SELECT reinterpretAsUUID(number + 1), 'flagged', [toDate('2026-11-01')] FROM numbers(250000)",
+    "INSERT INTO ingest_suspect_blocks (suspect_id, state)"
+    " SELECT reinterpretAsUUID(number + 1), 'reconciled' FROM numbers(250000)",
+    "INSERT INTO reprice_blocks (run_id, block, state, first_hour, last_hour)"
+    " SELECT reinterpretAsUUID(intDiv(number, 1000) + 1), number % 1000, 'started', now(), now() FROM numbers(500000)",
+    "INSERT INTO reprice_blocks (run_id, block, state, first_hour, last_hour)"
+    " SELECT reinterpretAsUUID(intDiv(number, 1000) + 1), number % 1000, 'completed', now(), now()"
+    " FROM numbers(500000)",
+    "INSERT INTO reprice_runs (run_id, state, deadline)"
+    " SELECT reinterpretAsUUID(intDiv(number, 1000) + 1), 'leased', now64(3) - 3600 FROM numbers(500000)",
+    "INSERT INTO reprice_runs (run_id, state, deadline)"
+    " SELECT reinterpretAsUUID(number + 1), 'released', now64(3) - 3600 FROM numbers(500)",
     # As background merges do all the time with the small inserts of real life.
     "OPTIMIZE TABLE ingest_open_barriers FINAL",
     "OPTIMIZE TABLE ingest_open_suspects FINAL",

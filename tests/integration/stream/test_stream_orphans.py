@@ -28,7 +28,7 @@ DAYS = frozenset({date(2026, 10, 31), date(2026, 11, 1)})
 async def session(any_store: Store) -> AsyncIterator[Session]:
     with any_store.session("test", size=2) as session:
         await empty(session)
-        for table in ("ingest_suspect_blocks", "ingest_open_suspects", "ingest_examined"):
+        for table in ("ingest_suspect_blocks", "ingest_open_suspects", "ingest_orphan_checkpoints"):
             await session.command(f"TRUNCATE TABLE {table}")
         yield session
 

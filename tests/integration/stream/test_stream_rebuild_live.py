@@ -140,13 +140,13 @@ async def test_a_repricing_and_a_rebuild_keep_out_of_each_others_way(
     block = Block(uuid4(), 0, hour, hour)
     async with working(settings, store), open_stream(settings) as stream:
         await session.command(
-            "INSERT INTO reprice_runs (run_id, happened, deadline) SELECT {run:UUID}, 'asked', now64(3) + 60",
+            "INSERT INTO reprice_runs (run_id, state, deadline) SELECT {run:UUID}, 'leased', now64(3) + 60",
             {"run": str(block.run_id)},
         )
         with pytest.raises(BarrierError, match="repricing appends"):
             await rebuild(session, NOVEMBER, stream=stream)
         await session.command(
-            "INSERT INTO reprice_runs (run_id, happened, deadline) SELECT {run:UUID}, 'ended', now64(3)",
+            "INSERT INTO reprice_runs (run_id, state, deadline) SELECT {run:UUID}, 'released', now64(3)",
             {"run": str(block.run_id)},
         )
         await begin_block(session, block)

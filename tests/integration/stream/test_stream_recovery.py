@@ -32,7 +32,7 @@ from tests.support.records import FakeRecord, event, record
 async def session(store: Store) -> AsyncIterator[Session]:
     with store.session("test", size=2) as session:
         await empty(session)
-        for table in ("ingest_suspect_blocks", "ingest_open_suspects", "ingest_examined"):
+        for table in ("ingest_suspect_blocks", "ingest_open_suspects", "ingest_orphan_checkpoints"):
             await session.command(f"TRUNCATE TABLE {table}")
         yield session
 

@@ -27,7 +27,7 @@ LONG_AGO = datetime(1970, 1, 2, tzinfo=UTC)
 async def session(any_store: Store) -> AsyncIterator[Session]:
     with any_store.session("test", size=2) as session:
         await empty(session)
-        for table in ("ingest_suspect_blocks", "ingest_open_suspects", "ingest_surplus", "ingest_surplus_looks"):
+        for table in ("ingest_suspect_blocks", "ingest_open_suspects", "ingest_surplus", "ingest_surplus_scans"):
             await session.command(f"TRUNCATE TABLE {table}")
         yield session
 
@@ -84,12 +84,12 @@ async def test_rows_of_the_last_hour_may_still_be_recovered(session: Session) ->
 async def test_it_looks_once_a_day(session: Session) -> None:
     assert await remove_surplus_when_due(session) == 0
     assert await remove_surplus_when_due(session) == 0
-    assert await value(session, "SELECT count() FROM ingest_surplus_looks") == 1
+    assert await value(session, "SELECT count() FROM ingest_surplus_scans") == 1
     await session.command(
-        "ALTER TABLE ingest_surplus_looks UPDATE at = at - INTERVAL 25 HOUR WHERE 1 SETTINGS mutations_sync = 2"
+        "ALTER TABLE ingest_surplus_scans UPDATE at = at - INTERVAL 25 HOUR WHERE 1 SETTINGS mutations_sync = 2"
     )
     await remove_surplus_when_due(session)
-    assert await value(session, "SELECT count() FROM ingest_surplus_looks") == 2
+    assert await value(session, "SELECT count() FROM ingest_surplus_scans") == 2
 
 
 async def test_rows_at_the_same_coordinates_are_left_to_verify(session: Session) -> None:

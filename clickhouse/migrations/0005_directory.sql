@@ -1,4 +1,8 @@
--- Orgs and users as the directory topic last told them. The newest `updated_at` of a key wins.
+-- Orgs and users from the directory topic.
+--
+-- Each table keeps the row with the newest updated_at per key.
+
+-- Orgs, with the time zone and currency of their reports.
 CREATE TABLE IF NOT EXISTS orgs
 (
     org_id String,
@@ -10,6 +14,7 @@ CREATE TABLE IF NOT EXISTS orgs
 ENGINE = ReplacingMergeTree(updated_at)
 ORDER BY org_id;
 
+-- Users with their current attributes; usage_events stores the attributes at the time of the call.
 CREATE TABLE IF NOT EXISTS users
 (
     org_id String,
@@ -24,7 +29,8 @@ CREATE TABLE IF NOT EXISTS users
 ENGINE = ReplacingMergeTree(updated_at)
 ORDER BY (org_id, user_id);
 
--- Names for boards and answers, joined at read time: a renamed school shows its new name over its whole past.
+-- Names for boards and API answers, joined at read time: a renamed org shows its new name for its whole history.
+-- LIFETIME: a rename shows after at most 15 seconds.
 CREATE DICTIONARY IF NOT EXISTS org_directory
 (
     org_id String,

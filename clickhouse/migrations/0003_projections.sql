@@ -1,23 +1,73 @@
--- Smaller projections than those of 0015, for what asks of all orgs, and others for what asks of people.
--- docs/rollups.md says which question reads which, what it gains and what it costs.
---
--- by_outcome     over all orgs, by model and how the call ended: totals, models, errors, caches.
--- by_feature     over all orgs, by what was used; by_model of 0015 is for questions that name a model besides.
--- by_time        of hours and quarters: heatmaps, days of other zones. by_model and by_feature of them are for the ends of
---                windows, for a rollup has an org's hours together and one hour of all orgs everywhere.
--- by_person      five days at a time, in the order of time: who used most.
--- by_day         the same by the day, for the days of a window that are no five.
--- by_class(_day)    classes and sections, and how many users they, the roles and the orgs have.
--- by_feature(_day)  how many users a feature has. A state is of thousands of users, so eight make a granule.
+-- Projections of the rollups: smaller aggregates stored inside each part, which ClickHouse chooses by itself where they
+-- answer a query. docs/rollups.md lists what each one answers, its gain and its cost.
 --
 -- needs setting: materialize_projections_on_merge
 --
--- How many users: a state of uniqExact a row, and states of different days are joined. A sum over a month's rows of
--- each person and feature took ten times as long.
+-- A server without that setting (before about 26.5) keeps the rollups without projections: same results, slower. The
+-- first `spendmeter migrate` after an upgrade adds them, and materializes them for existing parts.
 --
--- One person's rows lie in one place, and small blocks let them be read alone.
+-- materialize_projections_on_insert = 0: inserts do not write projections; the first merge of a part builds them, and
+-- later merges add them up. ClickHouse reads a part without projections from its rows, so results never depend on a
+-- merge.
+-- deduplicate_merge_projection_mode = 'ignore': merges merge projections instead of rebuilding them. That is exact
+-- here, because AggregatingMergeTree only adds rows up. (Engines that drop rows in a merge would need 'rebuild'.)
+--
+-- usage_daily     by_org      per org
+--                 by_model    per model, feature and outcome of all orgs
+--                 by_task     per agent, task and configuration of all orgs
+--                 by_outcome  per model and outcome of all orgs; smaller than by_model
+--                 by_feature  per feature, action, service and role of all orgs; smaller than by_model
+-- usage_hourly,   by_org      as above
+-- usage_15m       by_time     all orgs: heatmaps, days of other time zones
+--                 by_model, by_feature   for the first and last hours of a window of all orgs
+-- user_daily      by_person, by_day            per user, by five days and by day
+--                 by_class, by_class_day       per class and section, with the set of users
+--                 by_feature, by_feature_day   per feature, with the set of users
+-- latency_daily   by_model    per model of all orgs
+-- each            totals      per bucket, for the drift check: at most 96 rows per day and part
+--
+-- Distinct users are stored as uniqExact states, which merge across days; counting them from a month's rows took ten
+-- times as long. A state covers thousands of users, hence eight rows per granule in by_feature and by_feature_day.
 
 ALTER TABLE usage_daily
+    MODIFY SETTING deduplicate_merge_projection_mode = 'ignore', materialize_projections_on_insert = 0,
+        materialize_projections_on_merge = 1;
+
+ALTER TABLE usage_daily
+    ADD PROJECTION IF NOT EXISTS by_org
+    (
+        SELECT bucket, org_id, key_source, sum(requests), sum(errors), sum(cost), sum(input_tokens),
+            sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(output_tokens),
+            sum(input_audio_tokens), sum(output_audio_tokens), sum(characters), sum(audio_seconds), sum(images),
+            sum(tool_calls), sum(latency_sum), sum(latency_requests), sum(partial_requests),
+            sum(unpriced_requests), sum(input_cost), sum(cache_read_cost), sum(cache_write_cost),
+            sum(output_cost), sum(audio_cost), sum(unit_cost), sum(reasoning_tokens), sum(cache_savings),
+            sum(cache_unpriced_requests), sum(provider_cost), sum(provider_cost_requests), sum(ttft_sum),
+            sum(ttft_requests), min(first_seen), max(last_seen), sumIf(cost, key_source = 'platform')
+        GROUP BY bucket, org_id, key_source
+    ),
+    ADD PROJECTION IF NOT EXISTS by_model
+    (
+        SELECT bucket, role, feature, action, service, provider, model, key_source, status, error_type,
+            sum(requests), sum(errors), sum(cost), sum(input_tokens), sum(cache_read_tokens),
+            sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens),
+            sum(output_audio_tokens), sum(characters), sum(audio_seconds), sum(images), sum(tool_calls),
+            sum(latency_sum), sum(latency_requests), sum(partial_requests), sum(unpriced_requests),
+            sum(input_cost), sum(cache_read_cost), sum(cache_write_cost), sum(output_cost), sum(audio_cost),
+            sum(unit_cost), sum(reasoning_tokens), sum(cache_savings), sum(cache_unpriced_requests),
+            sum(provider_cost), sum(provider_cost_requests), sum(ttft_sum), sum(ttft_requests), min(first_seen),
+            max(last_seen), sumIf(cost, key_source = 'platform')
+        GROUP BY bucket, role, feature, action, service, provider, model, key_source, status, error_type
+    ),
+    ADD PROJECTION IF NOT EXISTS by_task
+    (
+        SELECT bucket, agent_id, task_id, configuration_id, key_source, sum(requests), sum(errors), sum(cost),
+            sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens),
+            sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens), sum(characters),
+            sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
+            sum(partial_requests), sum(unpriced_requests), max(last_seen), sumIf(cost, key_source = 'platform')
+        GROUP BY bucket, agent_id, task_id, configuration_id, key_source
+    ),
     ADD PROJECTION IF NOT EXISTS by_outcome
     (
         SELECT bucket, provider, model, status, error_type, key_source, sum(requests), sum(errors), sum(cost),
@@ -39,13 +89,30 @@ ALTER TABLE usage_daily
             sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
             sum(partial_requests), sum(unpriced_requests), max(last_seen), sumIf(cost, key_source = 'platform')
         GROUP BY bucket, role, feature, action, service, key_source
-    );
+    ),
+    ADD PROJECTION IF NOT EXISTS totals (SELECT bucket, sum(requests), sum(cost) GROUP BY bucket);
 
 ALTER TABLE usage_daily
+    MATERIALIZE PROJECTION IF EXISTS by_org,
+    MATERIALIZE PROJECTION IF EXISTS by_model,
+    MATERIALIZE PROJECTION IF EXISTS by_task,
     MATERIALIZE PROJECTION IF EXISTS by_outcome,
-    MATERIALIZE PROJECTION IF EXISTS by_feature;
+    MATERIALIZE PROJECTION IF EXISTS by_feature,
+    MATERIALIZE PROJECTION IF EXISTS totals;
 
 ALTER TABLE usage_hourly
+    MODIFY SETTING deduplicate_merge_projection_mode = 'ignore', materialize_projections_on_insert = 0,
+        materialize_projections_on_merge = 1;
+
+ALTER TABLE usage_hourly
+    ADD PROJECTION IF NOT EXISTS by_org
+    (
+        SELECT bucket, org_id, key_source, sum(requests), sum(errors), sum(cost), sum(input_tokens),
+            sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(output_tokens),
+            sum(input_audio_tokens), sum(output_audio_tokens), sum(latency_sum), sum(latency_requests),
+            sum(cache_savings), sum(cache_unpriced_requests), sumIf(cost, key_source = 'platform')
+        GROUP BY bucket, org_id, key_source
+    ),
     ADD PROJECTION IF NOT EXISTS by_time
     (
         SELECT bucket, key_source, sum(requests), sum(errors), sum(cost), sum(input_tokens),
@@ -74,14 +141,29 @@ ALTER TABLE usage_hourly
             sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
             sum(partial_requests), sum(unpriced_requests), max(last_seen), sumIf(cost, key_source = 'platform')
         GROUP BY bucket, role, feature, action, service, key_source
-    );
+    ),
+    ADD PROJECTION IF NOT EXISTS totals (SELECT bucket, sum(requests), sum(cost) GROUP BY bucket);
 
 ALTER TABLE usage_hourly
+    MATERIALIZE PROJECTION IF EXISTS by_org,
     MATERIALIZE PROJECTION IF EXISTS by_time,
     MATERIALIZE PROJECTION IF EXISTS by_model,
-    MATERIALIZE PROJECTION IF EXISTS by_feature;
+    MATERIALIZE PROJECTION IF EXISTS by_feature,
+    MATERIALIZE PROJECTION IF EXISTS totals;
 
 ALTER TABLE usage_15m
+    MODIFY SETTING deduplicate_merge_projection_mode = 'ignore', materialize_projections_on_insert = 0,
+        materialize_projections_on_merge = 1;
+
+ALTER TABLE usage_15m
+    ADD PROJECTION IF NOT EXISTS by_org
+    (
+        SELECT bucket, org_id, key_source, sum(requests), sum(errors), sum(cost), sum(input_tokens),
+            sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(output_tokens),
+            sum(input_audio_tokens), sum(output_audio_tokens), sum(latency_sum), sum(latency_requests),
+            sum(cache_savings), sum(cache_unpriced_requests), sumIf(cost, key_source = 'platform')
+        GROUP BY bucket, org_id, key_source
+    ),
     ADD PROJECTION IF NOT EXISTS by_time
     (
         SELECT bucket, key_source, sum(requests), sum(errors), sum(cost), sum(input_tokens),
@@ -110,16 +192,19 @@ ALTER TABLE usage_15m
             sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
             sum(partial_requests), sum(unpriced_requests), max(last_seen), sumIf(cost, key_source = 'platform')
         GROUP BY bucket, role, feature, action, service, key_source
-    );
+    ),
+    ADD PROJECTION IF NOT EXISTS totals (SELECT bucket, sum(requests), sum(cost) GROUP BY bucket);
 
 ALTER TABLE usage_15m
+    MATERIALIZE PROJECTION IF EXISTS by_org,
     MATERIALIZE PROJECTION IF EXISTS by_time,
     MATERIALIZE PROJECTION IF EXISTS by_model,
-    MATERIALIZE PROJECTION IF EXISTS by_feature;
+    MATERIALIZE PROJECTION IF EXISTS by_feature,
+    MATERIALIZE PROJECTION IF EXISTS totals;
 
-ALTER TABLE user_daily MODIFY SETTING min_compress_block_size = 4096;
-
-ALTER TABLE user_daily DROP PROJECTION IF EXISTS by_user;
+ALTER TABLE user_daily
+    MODIFY SETTING deduplicate_merge_projection_mode = 'ignore', materialize_projections_on_insert = 0,
+        materialize_projections_on_merge = 1;
 
 ALTER TABLE user_daily
     ADD PROJECTION IF NOT EXISTS by_person
@@ -170,7 +255,8 @@ ALTER TABLE user_daily
         SELECT bucket, feature, role, key_source, uniqExactIfState(org_id, user_id, (requests > 0) AND (user_id
             != 'system'))
         GROUP BY bucket, feature, role, key_source
-    ) WITH SETTINGS (index_granularity = 8);
+    ) WITH SETTINGS (index_granularity = 8),
+    ADD PROJECTION IF NOT EXISTS totals (SELECT bucket, sum(requests), sum(cost) GROUP BY bucket);
 
 ALTER TABLE user_daily
     MATERIALIZE PROJECTION IF EXISTS by_person,
@@ -178,4 +264,21 @@ ALTER TABLE user_daily
     MATERIALIZE PROJECTION IF EXISTS by_class,
     MATERIALIZE PROJECTION IF EXISTS by_class_day,
     MATERIALIZE PROJECTION IF EXISTS by_feature,
-    MATERIALIZE PROJECTION IF EXISTS by_feature_day;
+    MATERIALIZE PROJECTION IF EXISTS by_feature_day,
+    MATERIALIZE PROJECTION IF EXISTS totals;
+
+ALTER TABLE latency_daily
+    MODIFY SETTING deduplicate_merge_projection_mode = 'ignore', materialize_projections_on_insert = 0,
+        materialize_projections_on_merge = 1;
+
+ALTER TABLE latency_daily
+    ADD PROJECTION IF NOT EXISTS by_model
+    (
+        SELECT bucket, provider, model, latency_bin, sum(latency_requests)
+        GROUP BY bucket, provider, model, latency_bin
+    ),
+    ADD PROJECTION IF NOT EXISTS totals (SELECT bucket, sum(latency_requests) GROUP BY bucket);
+
+ALTER TABLE latency_daily
+    MATERIALIZE PROJECTION IF EXISTS by_model,
+    MATERIALIZE PROJECTION IF EXISTS totals;

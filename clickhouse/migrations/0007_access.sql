@@ -1,16 +1,18 @@
--- Who may ask, and who looked whom up. docs/api.md, "Who may see what", explains both.
+-- Access to the API. docs/api.md, "Who may see what", describes both tables.
 
--- API keys, by the part of them that may be shown. The key itself is nowhere, only its SHA-256. The newest
--- `updated_at` of a key wins. A limit of 0 is the service's own.
+-- API keys. The row with the newest updated_at per key counts.
 CREATE TABLE IF NOT EXISTS api_keys
 (
+    -- the part of the key that may be shown
     prefix String,
+    -- SHA-256 of the key, which is stored nowhere
     digest FixedString(32),
     name String,
     scopes Array(LowCardinality(String)),
-    -- the one org of a key without platform:read
+    -- the only org of a key without platform:read
     org_id String,
     expires_at Nullable(DateTime64(3, 'UTC')),
+    -- limits of the key; 0 selects the service's limit
     requests_per_minute UInt32,
     query_seconds UInt32,
     query_memory_bytes UInt64,
@@ -22,7 +24,7 @@ CREATE TABLE IF NOT EXISTS api_keys
 ENGINE = ReplacingMergeTree(updated_at)
 ORDER BY prefix;
 
--- Each time that somebody read one user's page: who, whom, when, and the request's id. Nothing of the answer.
+-- Audit log: one row per request that read a single user's data, without the answer.
 CREATE TABLE IF NOT EXISTS audit_log
 (
     at DateTime64(3, 'UTC') CODEC(DoubleDelta, ZSTD(1)),

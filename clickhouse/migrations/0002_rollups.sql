@@ -1,17 +1,16 @@
--- Rollups: each is fed by its own view from every insert into usage_events, and every measure adds up.
--- docs/rollups.md says why these and no others, with the measurements. The query service knows them from
--- rollups/spendmeter_rollups/catalogue/dimensions.py, which says which dimensions each one keeps.
+-- Rollups: each is filled by a materialized view from every insert into usage_events, and every measure adds up.
+-- docs/rollups.md gives the measurements behind these five. The dimensions of each are also listed in
+-- rollups/spendmeter_rollups/catalogue/dimensions.py, which the query service reads.
 --
--- usage_15m, usage_hourly, usage_daily   every dimension but the person; three grains. The finest is a quarter of an
---                                        hour, because whole UTC hours cannot make a +5:30 or +5:45 day.
--- user_daily                             the person, with class and section, the feature used and whose key paid.
--- latency_daily                          a histogram of latencies, for percentiles.
--- What no rollup keeps (one person's models, part of a UTC day of a class) is read from usage_events itself.
+-- usage_15m, usage_hourly, usage_daily   every dimension except the user, at three grains
+-- user_daily                             the user with class and section, the feature, and the key source
+-- latency_daily                          a histogram of latencies
 --
--- was: 52e2fa127ac57e1d67a56ffa7e674505ba594be120a54e58a8f78dfa507fe06b
--- Before, user_daily had granules of 8,192 rows and codecs that are slow in small blocks. Stores that have it so keep it:
--- their tables of users take longer.
+-- Queries that no rollup answers (models of one user, part of a UTC day of a class) read usage_events.
+--
+-- Each table remembers the insert tokens of the last 10,000 blocks, so a retried chunk is not added twice.
 
+-- Sums by quarter of an hour. Whole UTC hours cannot add up to a day in a zone at +5:30 or +5:45.
 CREATE TABLE IF NOT EXISTS usage_15m
 (
     bucket DateTime('UTC') CODEC(DoubleDelta, ZSTD(1)),
@@ -121,6 +120,7 @@ FROM usage_events AS event
 GROUP BY bucket, org_id, role, feature, action, agent_id, task_id, configuration_id, service, provider, model,
     key_source, status, error_type;
 
+-- The same sums by hour.
 CREATE TABLE IF NOT EXISTS usage_hourly AS usage_15m;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS usage_hourly_view TO usage_hourly AS
@@ -176,6 +176,7 @@ FROM usage_events AS event
 GROUP BY bucket, org_id, role, feature, action, agent_id, task_id, configuration_id, service, provider, model,
     key_source, status, error_type;
 
+-- The same sums by UTC day.
 CREATE TABLE IF NOT EXISTS usage_daily AS usage_15m;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS usage_daily_view TO usage_daily AS
@@ -231,9 +232,9 @@ FROM usage_events AS event
 GROUP BY bucket, org_id, role, feature, action, agent_id, task_id, configuration_id, service, provider, model,
     key_source, status, error_type;
 
--- Sorted by person, so that one person's page reads a few granules. A call without a user belongs to 'system'.
--- Small granules (and small blocks, 0017) because a table of users reads a hundred of fifty thousand; with the store's
--- own codec, as the others of this file are as large in small blocks and slower.
+-- Sums by user and day, sorted by user so that one user's page reads few granules. Calls without a user have user_id
+-- 'system'. Granules of 1,024 rows and blocks of 4 KiB, because a table of users reads a hundred users out of fifty
+-- thousand; with the default codec, because T64 and ZSTD are slower and no smaller in such small blocks.
 CREATE TABLE IF NOT EXISTS user_daily
 (
     bucket DateTime('UTC'),
@@ -276,12 +277,18 @@ CREATE TABLE IF NOT EXISTS user_daily
     ttft_sum SimpleAggregateFunction(sum, UInt64),
     ttft_requests SimpleAggregateFunction(sum, UInt64),
     first_seen SimpleAggregateFunction(min, DateTime64(3, 'UTC')),
-    last_seen SimpleAggregateFunction(max, DateTime64(3, 'UTC'))
+    last_seen SimpleAggregateFunction(max, DateTime64(3, 'UTC')),
+    -- Start of the row's five-day interval, counted from 1970-01-01: the grain of five-day projections. A stored column,
+    -- because an expression over `bucket` is evaluated for every granule before ClickHouse chooses a projection.
+    five_days DateTime('UTC') MATERIALIZED toStartOfInterval(bucket, toIntervalDay(5)) CODEC(DoubleDelta, ZSTD(1)),
+
+    -- One granule per part: skips the parts of other months where a part has no projection yet.
+    INDEX five_days_of_part five_days TYPE minmax GRANULARITY 1000
 )
 ENGINE = AggregatingMergeTree
 PARTITION BY toYYYYMM(bucket)
 ORDER BY (org_id, user_id, bucket, feature, key_source, role, class_name, section)
-SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 1024;
+SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 1024, min_compress_block_size = 4096;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS user_daily_view TO user_daily AS
 SELECT
@@ -329,8 +336,8 @@ SELECT
 FROM usage_events AS event
 GROUP BY bucket, org_id, user_id, role, class_name, section, feature, key_source;
 
--- Sixteen bins to a doubling: bin b begins at 2^(b/16) - 1 ms and is 4.4 % wide. Counts in bins add up like any
--- other measure; merging a quantile sketch per row took longer than reading the raw events.
+-- Latency histogram by day, for percentiles. Sixteen bins per doubling: bin b begins at 2^(b/16) - 1 ms and is 4.4 %
+-- wide. Bin counts add up like other measures; merging a quantile sketch per row was slower than reading raw events.
 CREATE TABLE IF NOT EXISTS latency_daily
 (
     bucket DateTime('UTC') CODEC(DoubleDelta, ZSTD(1)),

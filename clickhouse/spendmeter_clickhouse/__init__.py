@@ -1,4 +1,4 @@
-"""The store: one way to reach ClickHouse, embedded or not, and the migrations that shape it."""
+"""The store: sessions with ClickHouse, embedded or remote, and schema migrations."""
 
 from spendmeter_clickhouse.errors import MigrationError, StoreError, StoreLoginError, StoreUnreachableError
 from spendmeter_clickhouse.migrate import Migration, migrate, missing_migrations, pending_migrations

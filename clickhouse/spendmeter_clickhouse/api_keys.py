@@ -1,4 +1,4 @@
-"""API keys as they are stored: never the key, only its SHA-256 and the part of it that may be shown."""
+"""Stored API keys: SHA-256 and public prefix, never the key itself."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """A key's rights. A limit of 0 is the service's own; `expires_at` None is never."""
+    """Scopes and limits of a key. A limit of 0 uses the service's default; `expires_at` None never expires."""
 
     prefix: str
     digest: bytes
@@ -47,30 +47,30 @@ class ApiKey:
     updated_at: datetime
 
     def valid(self, now: datetime) -> bool:
-        """Whether the key still opens anything."""
+        """Whether the key is neither revoked nor expired."""
         return not self.revoked and (self.expires_at is None or now < self.expires_at)
 
 
 def generate_key() -> tuple[str, str]:
-    """A new key with 256 random bits, and the prefix of it that may be shown: `spm_0123456789_…`, `spm_0123456789`."""
+    """Return a new key with 256 random bits, and its public prefix: `spm_0123456789_…`, `spm_0123456789`."""
     prefix = f"spm_{secrets.token_hex(5)}"
     return f"{prefix}_{secrets.token_urlsafe(32)}", prefix
 
 
 def prefix_of(token: str) -> str:
-    """The part of a key that may be shown; of anything else, something that no key has."""
+    """Return the public prefix of a key; for other text, a value that no key has."""
     return "_".join(token.split("_", 2)[:2])
 
 
 def digest_of(token: str) -> bytes:
-    """SHA-256. A key of 256 random bits needs no slower hash: there is nothing to guess."""
+    """Return the SHA-256. A key with 256 random bits needs no slower hash."""
     return hashlib.sha256(token.encode()).digest()
 
 
 async def list_keys(session: Session, *, valid_at: datetime | None = None) -> list[ApiKey]:
-    """Every key, oldest first. Raises `StoreError`.
+    """Return all keys, oldest first. Raises `StoreError`.
 
-    :param valid_at: without those that are revoked, or expired by then.
+    :param valid_at: omit keys that are revoked or expired at this time.
     """
     where, parameters = "true", {}
     if valid_at is not None:
@@ -85,12 +85,12 @@ async def list_keys(session: Session, *, valid_at: datetime | None = None) -> li
 
 
 async def store_key(session: Session, key: ApiKey) -> None:
-    """Keep a key. Raises `StoreError`."""
+    """Store a key. Raises `StoreError`."""
     await session.insert("api_keys", [tuple(getattr(key, name) for name in _COLUMNS)], list(_COLUMNS))
 
 
 async def revoke_key(session: Session, prefix: str, *, now: datetime) -> ApiKey | None:
-    """Revoke the key of `prefix`, and return it; None where there is none. Raises `StoreError`."""
+    """Revoke the key with `prefix` and return it, or None if there is none. Raises `StoreError`."""
     for key in await list_keys(session):
         if key.prefix == prefix:
             revoked = replace(key, revoked=True, updated_at=max(now, key.updated_at + _TICK))

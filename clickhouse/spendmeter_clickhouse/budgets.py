@@ -1,4 +1,4 @@
-"""Monthly budgets as they are stored, and the calendar month that each is about. docs/api.md, "Budgets"."""
+"""Stored monthly budgets and their calendar months. See docs/api.md, "Budgets"."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Budget:
 
 
 async def list_budgets(session: Session, *, orgs: Sequence[str] | None = None) -> list[Budget]:
-    """Every budget, or those of `orgs`, by scope and whom it is about. Raises `StoreError`."""
+    """Return all budgets, or those of `orgs`, ordered by scope and subject. Raises `StoreError`."""
     where, parameters = "NOT deleted", {}
     if orgs is not None:
         where, parameters = f"{where} AND org_id IN {{orgs:Array(String)}}", {"orgs": list(orgs)}
@@ -60,7 +60,7 @@ async def write_budget(session: Session, budget: Budget, *, deleted: bool = Fals
         "SELECT max(updated_at) FROM budgets WHERE budget_id = {id:UUID}", {"id": str(budget.budget_id)}
     )
     ((newest,),) = answer.result_rows
-    # Whoever writes last is right, even on a clock that is behind the one before.
+    # The last write wins, even on a clock that is behind the previous one.
     written = replace(budget, updated_at=max(budget.updated_at, newest + _TICK))
     row = (*(getattr(written, name) for name in _COLUMNS), deleted)
     await session.insert("budgets", [row], [*_COLUMNS, "deleted"])
@@ -68,14 +68,14 @@ async def write_budget(session: Session, budget: Budget, *, deleted: bool = Fals
 
 
 async def org_zones(session: Session) -> dict[str, ZoneInfo]:
-    """The time zone of every org in the directory that names one which exists. Raises `StoreError`."""
+    """Return the time zones of orgs in the directory, omitting invalid ones. Raises `StoreError`."""
     answer = await session.query("SELECT org_id, timezone FROM orgs FINAL")
-    # The directory takes any label: a zone that does not exist must not stop the budgets of the other orgs.
+    # The directory accepts any label: an invalid zone must not affect the budgets of other orgs.
     return {org_id: zone for org_id, name in answer.result_rows if (zone := named_zone(name))}
 
 
 def calendar_month(now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """The month in which `now` lies by the clock of `zone`: its start, and the start of the next, in UTC."""
+    """Return start and end (exclusive), in UTC, of the month of `now` in `zone`."""
     first = now.astimezone(zone).date().replace(day=1)
     following = (first + timedelta(days=31)).replace(day=1)
     start, end = (datetime.combine(day, time.min, zone).astimezone(UTC) for day in (first, following))

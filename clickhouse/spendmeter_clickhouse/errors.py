@@ -1,4 +1,4 @@
-"""What can go wrong with the store, by what the caller does next.
+"""Store errors, by what the caller does next.
 
 StoreError
 ├── StoreUnreachableError   the store did not answer: try again, the work is still to be done or already done
@@ -10,16 +10,16 @@ from __future__ import annotations
 
 
 class StoreError(Exception):
-    """The store refused or failed a statement. The message is ClickHouse's own first line."""
+    """ClickHouse rejected a statement or failed. The message is the first line of its error."""
 
 
 class StoreUnreachableError(StoreError):
-    """The store could not be reached, or the answer got lost on its way."""
+    """The store is unreachable, or its response was lost."""
 
 
 class StoreLoginError(StoreError):
-    """The store does not accept the user and password of the DSN."""
+    """The store rejected the user or password of the DSN."""
 
 
 class MigrationError(StoreError):
-    """A migration was edited after it was applied, is missing, or failed half-way."""
+    """A migration was edited after it was applied, is missing, or failed."""

@@ -1,4 +1,4 @@
-"""Dated currency rates: a CSV file into `fx_rates`, checked whole before anything is stored. docs/currency.md."""
+"""Dated exchange rates: import a CSV file into `fx_rates`, all or nothing. See docs/currency.md."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SOURCE_LENGTH: Final = 128
 
 @dataclass(frozen=True, slots=True)
 class FxRate:
-    """On `day` one USD bought `per_usd` units of `currency` (ISO 4217), says `source`."""
+    """Exchange rate of a day: `per_usd` units of `currency` (ISO 4217) for one USD, according to `source`."""
 
     day: date
     currency: str
@@ -33,14 +33,14 @@ class FxRate:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """How many rates of a file were new or changed, and how many were stored already."""
+    """Number of new or changed rates of a file, and of unchanged ones."""
 
     stored: int
     unchanged: int
 
 
 class FxFileError(ValueError):
-    """A file of rates that cannot be used; `faults` has a text for each, with its line."""
+    """Invalid rates file; `faults` has one message per error, with its line."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("; ".join(faults))
@@ -48,9 +48,9 @@ class FxFileError(ValueError):
 
 
 def read_rates(lines: Iterable[str]) -> list[FxRate]:
-    """The rates of a CSV file with the columns date, currency, rate (units of the currency for one USD), source.
+    """Read the rates of a CSV file with the columns date, currency, rate (units of the currency for one USD), source.
 
-    :raises FxFileError: with every fault of the file, and its line.
+    :raises FxFileError: with all errors of the file.
     """
     reader = csv.DictReader(lines, skipinitialspace=True, strict=True)
     rates: dict[tuple[str, date], FxRate] = {}
@@ -58,7 +58,7 @@ def read_rates(lines: Iterable[str]) -> list[FxRate]:
     try:
         missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
         if missing:
-            raise FxFileError([f"line 1: the header lacks {', '.join(missing)}: it is {','.join(COLUMNS)}"])
+            raise FxFileError([f"line 1: missing column {', '.join(missing)}; the header must be {','.join(COLUMNS)}"])
         for row in reader:
             _take(row, reader.line_num, rates, faults)
     except csv.Error as error:
@@ -71,7 +71,7 @@ def read_rates(lines: Iterable[str]) -> list[FxRate]:
 
 
 async def import_rates(session: Session, rates: Sequence[FxRate], *, now: datetime) -> Imported:
-    """Store what is not stored yet; the last rate written for a day counts. Raises `StoreError`."""
+    """Store new and changed rates; the last rate written for a day counts. Raises `StoreError`."""
     stored = {(rate.currency, rate.day): rate for rate in await list_rates(session)}
     fresh = [rate for rate in rates if stored.get((rate.currency, rate.day)) != rate]
     rows: list[tuple[object, ...]] = [(rate.currency, rate.day, rate.per_usd, rate.source, now) for rate in fresh]
@@ -81,7 +81,7 @@ async def import_rates(session: Session, rates: Sequence[FxRate], *, now: dateti
 
 
 async def list_rates(session: Session, *, currency: str = "") -> list[FxRate]:
-    """Every rate, or those of one currency, by currency and day. Raises `StoreError`."""
+    """Return all rates, or those of one currency, by currency and day. Raises `StoreError`."""
     answer = await session.query(
         "SELECT rate_date, currency, per_usd, source FROM fx_rates FINAL"
         " WHERE {currency:String} IN ('', currency) ORDER BY currency, rate_date",

@@ -1,13 +1,13 @@
-"""What a credential may do: stored with API keys, asked for by the query service."""
+"""Scopes of credentials: stored with API keys, checked by the query service."""
 
 from __future__ import annotations
 
 from typing import Final
 
 PLATFORM_READ: Final = "platform:read"
-"""Every org."""
+"""Read all orgs."""
 PLATFORM_WRITE: Final = "platform:write"
-"""Define budgets and currency rates."""
+"""Write budgets and exchange rates."""
 ORG_READ: Final = "org:read"
-"""One org: the credential's own, whatever is asked."""
+"""Read only the credential's own org."""
 SCOPES: Final = (PLATFORM_READ, PLATFORM_WRITE, ORG_READ)

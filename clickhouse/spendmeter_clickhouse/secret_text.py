@@ -1,4 +1,4 @@
-"""Secrets that an operator chooses: long and random enough that nobody guesses them."""
+"""Check that secrets chosen by an operator are long and random enough."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ _FEWEST_BITS: Final = 96.0
 
 
 def strong(text: str) -> str:
-    """`text`, where it is empty or could be random. Raises `ValueError` with what to do."""
+    """Return `text` if it is empty or random enough. Raises `ValueError`."""
     if text and (len(text) < SHORTEST or _bits(text) < _FEWEST_BITS or _repeats(text)):
-        raise ValueError(f"shorter than {SHORTEST} characters, or easy to guess: make one with `openssl rand -hex 32`")
+        raise ValueError(
+            f"shorter than {SHORTEST} characters, or easy to guess; generate one with `openssl rand -hex 32`"
+        )
     return text
 
 
@@ -24,7 +26,7 @@ Secret = Annotated[str, AfterValidator(strong)]
 
 
 def _bits(text: str) -> float:
-    """What its characters say by their frequencies: an upper bound of how hard it is to guess."""
+    """Return the entropy by character frequencies: an upper bound of the strength."""
     counts = Counter(text).values()
     return -sum(count * math.log2(count / len(text)) for count in counts)
 

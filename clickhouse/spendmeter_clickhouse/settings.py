@@ -1,4 +1,4 @@
-"""Where the store is. Environment names are listed in `.env.example`."""
+"""Store settings. `.env.example` lists the environment variables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class StoreSettings(BaseSettings):
 
     store_dsn: str = Field(default="chdb:///.spendmeter/store", repr=False)
     reader_dsn: str = Field(default="", repr=False)
-    """The query service's own, read-only login. Empty: the same as `store_dsn`."""
+    """Read-only login of the query service. Empty: `store_dsn`."""
     store_timeout_seconds: int = Field(default=60, ge=1, le=3600)
 
     @model_validator(mode="after")
@@ -30,14 +30,14 @@ class StoreSettings(BaseSettings):
             ("SPENDMETER_READER_DSN", self.reader_dsn),
         ):
             if dsn and urlsplit(dsn).scheme not in _SCHEMES:
-                raise ValueError(f"{name} must begin with one of {', '.join(s + '://' for s in _SCHEMES)}")
+                raise ValueError(f"{name} must start with one of {', '.join(s + '://' for s in _SCHEMES)}")
         if not _DATABASE.match(self.database):
             raise ValueError(f"the database name {self.database!r} must be letters, digits and underscores")
         return self
 
     @property
     def embedded(self) -> bool:
-        """Whether the store lives in this process (chDB)."""
+        """Whether the store is embedded in this process (chDB)."""
         return urlsplit(self.store_dsn).scheme == "chdb"
 
     @property

@@ -1,4 +1,4 @@
-"""Sessions with ClickHouse: blocking clients, each in a thread of its own, awaited from the event loop.
+"""Sessions with ClickHouse: blocking clients, each in its own thread, awaited from the event loop.
 
 The embedded engine (chDB) runs one query at a time per client and releases the interpreter while it works;
 the HTTP client blocks on its socket. Both are therefore called in threads, one client per thread, so that
@@ -34,7 +34,7 @@ T = TypeVar("T")
 _LOGIN_REFUSED: Final = frozenset({192, 193, 194, 516})
 """ClickHouse's UNKNOWN_USER, WRONG_PASSWORD, REQUIRED_PASSWORD and AUTHENTICATION_FAILED."""
 CLOSE_SECONDS: Final = 5.0
-"""How long closing waits for the calls under way: a store that is away must not keep a process from ending."""
+"""Maximum time that closing waits for running calls: an unreachable store must not block the exit."""
 
 
 class Session:
@@ -46,7 +46,7 @@ class Session:
         self._name = name
         self._clients: list[Client] = []
         self._calls: set[Future[Any]] = set()
-        """Calls not finished yet."""
+        """Running calls."""
         self._executor = ThreadPoolExecutor(max_workers=size, thread_name_prefix=f"store-{name}")
 
     async def query(
@@ -71,11 +71,11 @@ class Session:
         return await self.run(read)
 
     async def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
-        """Run a statement that answers nothing. Raises like `query`."""
+        """Run a statement without a result. Raises like `query`."""
         await self.run(lambda client: client.command(sql, parameters=dict(parameters or {})))
 
     async def insert_arrow(self, table: str, rows: pa.Table, *, settings: Mapping[str, Any] | None = None) -> None:
-        """Insert `rows` as one block; returns when the store has it. Raises like `query`."""
+        """Insert `rows` as one block; return when it is stored. Raises like `query`."""
         await self.run(lambda client: client.insert_arrow(table, rows, settings=dict(settings or {})))
 
     async def insert(self, table: str, rows: list[tuple[Any, ...]], columns: list[str]) -> None:
@@ -97,7 +97,7 @@ class Session:
         self._executor.shutdown(wait=False, cancel_futures=True)
         _, unanswered = wait(list(self._calls), timeout=seconds)
         if unanswered:
-            log.warning("store session %s closed while %d calls had no answer", self._name, len(unanswered))
+            log.warning("store session %s closed with %d calls unanswered", self._name, len(unanswered))
             return
         for client in self._clients:
             client.close()
@@ -126,7 +126,7 @@ class Session:
 
 
 class Store:
-    """Hands out sessions with one store, and closes them all."""
+    """Open sessions with one store, and close all of them."""
 
     def __init__(self, settings: StoreSettings) -> None:
         self.settings = settings
@@ -146,7 +146,7 @@ class Store:
         return self._open("reader", size, self.settings.reader_dsn or self.settings.store_dsn)
 
     def admin(self) -> Session:
-        """A session outside our database, which may not exist yet: for the migrator alone."""
+        """Return a session without a database, for the migrator: ours may not exist yet."""
         return self._open("admin", 1, self.settings.store_dsn, database="default")
 
     def close(self) -> None:

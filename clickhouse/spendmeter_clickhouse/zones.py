@@ -1,4 +1,4 @@
-"""Time zones by their IANA names, which are spelled exactly: the same set wherever a name is accepted."""
+"""Accepted time zones: exact IANA names, the same set everywhere."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
-# Files of a zoneinfo folder that are no zones of the database: what they mean differs from host to host.
+# Files in zoneinfo folders that are not IANA zones; their meaning differs between hosts.
 _NO_ZONES: Final = frozenset(("Factory", "localtime", "posixrules"))
 
 
 @cache
 def zone_names() -> frozenset[str]:
-    """Every name that is accepted."""
+    """Return all accepted names."""
     return frozenset(available_timezones()) - _NO_ZONES
 
 
 def named_zone(name: str) -> ZoneInfo | None:
-    """The zone of that name; None for any other text."""
+    """Return the zone with this name, or None."""
     return ZoneInfo(name) if name in zone_names() else None

@@ -1,4 +1,4 @@
-"""Spendmeter's emitting side: the event contract and the producers."""
+"""The event contract and the producers."""
 
 from spendmeter_events.connection import KafkaConnection
 from spendmeter_events.directory import OrgEntry, UserEntry

@@ -1,6 +1,6 @@
 """UUID version 7 (RFC 9562, method 3): sorts by time, and increases within one process.
 
-Python has `uuid.uuid7` from 3.14 on; until 3.11 to 3.13 are gone, these lines stand in for it.
+Replaces `uuid.uuid7`, which Python has from 3.14 on.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _last = 0
 
 
 def _forget_lock() -> None:
-    """In a child just forked: a thread that held the lock in the parent is not there to give it back."""
+    """Replace the lock in a forked child: a thread of the parent may hold it forever."""
     global _lock
     _lock = threading.Lock()
 
@@ -25,13 +25,13 @@ if hasattr(os, "register_at_fork"):
 
 
 def uuid7() -> UUID:
-    """A new id: 48 bits of Unix milliseconds, 12 bits of sub-millisecond time, 62 random bits."""
+    """Return a new id: 48 bits of Unix milliseconds, 12 bits of sub-millisecond time, 62 random bits."""
     global _last
     nanoseconds = time.time_ns()
     milliseconds, rest = divmod(nanoseconds, 1_000_000)
     stamp = milliseconds << 12 | (rest * 4096 // 1_000_000)
     with _lock:
-        # A clock that stands still or jumps back must not undo the order.
+        # Keep ids increasing when the clock stops or jumps back.
         stamp = _last = max(stamp, _last + 1)
     random = int.from_bytes(os.urandom(8)) & (1 << 62) - 1
     return UUID(int=(stamp >> 12) << 80 | 7 << 76 | (stamp & 0xFFF) << 64 | 2 << 62 | random)

@@ -1,4 +1,4 @@
-"""How to reach Kafka: one frozen value for producers, consumers and admin clients alike."""
+"""Kafka connection settings for producers, consumers and admin clients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class KafkaConnection:
 
     TLS trusts the system's authorities, or those of `ssl_cafile`; a client certificate or anything
     else special comes as a ready `ssl_context`, which then replaces both.
-    Raises `InvalidSettings` with every fault.
+    Raises `InvalidSettings` with all errors.
     """
 
     bootstrap_servers: str
@@ -48,14 +48,14 @@ class KafkaConnection:
         if sasl and not (self.sasl_username and self.sasl_password):
             faults.append("SASL needs sasl_username and sasl_password")
         if not sasl and (self.sasl_mechanism or self.sasl_username or self.sasl_password):
-            # Credentials that would be ignored in silence are a misconfiguration, and a dangerous one.
+            # Reject credentials that would be silently ignored.
             faults.append("sasl_* is given, but security_protocol is not SASL_PLAINTEXT or SASL_SSL")
         if not self.security_protocol.endswith("SSL") and (self.ssl_cafile or self.ssl_context):
             faults.append("ssl_* is given, but security_protocol is not SSL or SASL_SSL")
         return faults
 
     def client_options(self) -> dict[str, Any]:
-        """Keyword arguments for any aiokafka client. Raises `OSError` when `ssl_cafile` cannot be read."""
+        """Return keyword arguments for any aiokafka client. Raises `OSError` if `ssl_cafile` cannot be read."""
         options: dict[str, Any] = {
             "bootstrap_servers": self.bootstrap_servers,
             "client_id": self.client_id,

@@ -1,4 +1,4 @@
-"""Directory entries: who the orgs and users are. Published on the compacted directory topic."""
+"""Directory entries: names and attributes of orgs and users, published to the compacted directory topic."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Name = Annotated[str, StringConstraints(max_length=256)]
 
 
 def _in_the_zone_database(name: str) -> str:
-    # "localtime" is whatever the machine that reads it is set to.
+    # "localtime" depends on the machine that reads it.
     if name not in ("localtime", "Factory", "posixrules") and not name.startswith(("posix/", "right/")):
         with suppress(ZoneInfoNotFoundError, ValueError, OSError):
             ZoneInfo(name)
@@ -25,7 +25,7 @@ def _in_the_zone_database(name: str) -> str:
 
 def _in_reach_of_the_store(moment: datetime) -> datetime:
     if not _FIRST <= moment <= _LAST:
-        raise ValueError("must lie in the years 1970 to 2200")
+        raise ValueError("must be between the years 1970 and 2200")
     return moment
 
 
@@ -36,7 +36,7 @@ Zone = Annotated[Label, AfterValidator(_in_the_zone_database)]
 
 
 class OrgEntry(BaseModel):
-    """An org (a school, a tenant): its name, its clock and its currency."""
+    """An org (a school, a tenant): name, time zone and currency."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -44,18 +44,18 @@ class OrgEntry(BaseModel):
     org_id: Identifier
     name: Name = ""
     timezone: Zone = "UTC"
-    """IANA name: the zone in which this org's days and calendar months are cut."""
+    """IANA name of the zone of this org's days and calendar months."""
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] = "USD"
     updated_at: UpdatedAt = Field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def key(self) -> bytes:
-        """The Kafka key under which the topic keeps the last entry of this org."""
+        """The Kafka key of this org."""
         return f"org/{self.org_id}".encode()
 
 
 class UserEntry(BaseModel):
-    """A user of one org. Events are stamped with role, class and section as they were when the call was made."""
+    """A user of an org. The worker adds role, class and section at the time of the call to events."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -71,10 +71,10 @@ class UserEntry(BaseModel):
 
     @property
     def key(self) -> bytes:
-        """The Kafka key under which the topic keeps the last entry of this user."""
+        """The Kafka key of this user."""
         return f"user/{self.org_id}/{self.user_id}".encode()
 
 
 DirectoryEntry = Annotated[OrgEntry | UserEntry, Field(discriminator="kind")]
 directory_entry: TypeAdapter[OrgEntry | UserEntry] = TypeAdapter(DirectoryEntry)
-"""Validates one record of the directory topic: `directory_entry.validate_json(value)`."""
+"""Validate one record of the directory topic: `directory_entry.validate_json(value)`."""

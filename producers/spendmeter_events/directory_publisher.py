@@ -1,4 +1,4 @@
-"""`DirectoryPublisher`: tells Spendmeter who the orgs and users are. Awaited, unlike usage events."""
+"""`DirectoryPublisher`: publish orgs and users, awaiting the acknowledgement."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LINGER_MS: Final = 5
 
 
 class DirectoryPublisher:
-    """Publishes entries on the compacted directory topic: the last entry of a key is the truth.
+    """Publish entries to the compacted directory topic; the last entry of a key counts.
 
     `async with DirectoryPublisher(connection=...) as directory: await directory.publish(OrgEntry(...))`
     """
@@ -30,7 +30,7 @@ class DirectoryPublisher:
         self._producer: AIOKafkaProducer | None = None
 
     async def start(self) -> None:
-        """Connects. Raises `DeliveryFailed` when no broker answers, `OSError` for a missing `ssl_cafile`."""
+        """Connect. Raises `DeliveryFailed` if no broker answers, `OSError` for a missing `ssl_cafile`."""
         producer = AIOKafkaProducer(
             acks="all",
             compression_type="lz4",
@@ -42,16 +42,16 @@ class DirectoryPublisher:
             await producer.start()
         except KafkaError as error:
             await producer.stop()
-            raise DeliveryFailed(f"the directory cannot be published: {error!r}") from error
+            raise DeliveryFailed(f"cannot connect to Kafka to publish the directory: {error!r}") from error
         self._producer = producer
 
     async def publish(self, *entries: OrgEntry | UserEntry) -> None:
-        """Returns when every in-sync replica has every entry.
+        """Publish `entries`; return when every in-sync replica has all of them.
 
-        Entries of one key stay in the order given. Raises `DeliveryFailed` otherwise: publish all again.
+        Entries of one key keep their order. Raises `DeliveryFailed` otherwise; publish all of them again.
         """
         if self._producer is None:
-            raise DeliveryFailed("the directory publisher is not started")
+            raise DeliveryFailed("the directory publisher is not started; call start() first")
         try:
             sent = [
                 await self._producer.send(self._topic, key=entry.key, value=entry.model_dump_json().encode())
@@ -59,10 +59,10 @@ class DirectoryPublisher:
             ]
             await asyncio.gather(*sent)
         except (KafkaError, TimeoutError) as error:
-            raise DeliveryFailed(f"the directory was not acknowledged: {error!r}") from error
+            raise DeliveryFailed(f"directory entries were not acknowledged; publish them again: {error!r}") from error
 
     async def close(self) -> None:
-        """Disconnects. Closing twice changes nothing."""
+        """Disconnect. Closing twice is harmless."""
         producer, self._producer = self._producer, None
         if producer is not None:
             await producer.stop()

@@ -1,4 +1,4 @@
-"""What can go wrong where the caller waits for an answer. `emit` raises none of these: it counts.
+"""Errors of calls that the caller awaits. `emit` raises none of them; it counts.
 
 SpendmeterError
 ├── InvalidSettings      the configuration cannot work; every fault is listed at once
@@ -11,20 +11,20 @@ from __future__ import annotations
 
 
 class SpendmeterError(Exception):
-    """The root of this package's errors."""
+    """Base class of this package's errors."""
 
 
 class InvalidSettings(SpendmeterError, ValueError):
-    """The settings cannot work. The message lists every fault, one a line."""
+    """Invalid settings. The message lists all errors, one per line."""
 
 
 class EventRefused(SpendmeterError):
-    """The event can never be sent. Sending it again gives the same answer."""
+    """The event can never be sent; retrying fails in the same way."""
 
 
 class ProducerClosed(SpendmeterError):
-    """The producer is not running: not started yet, or closed already."""
+    """The producer is not started, or is closed."""
 
 
 class DeliveryFailed(SpendmeterError):
-    """The broker did not acknowledge. The records may or may not be there; sending them again is safe."""
+    """The broker did not acknowledge the records. It may have them or not; sending them again is safe."""

@@ -1,7 +1,7 @@
-"""The event contract: one `UsageEvent` per call to a model, of any kind.
+"""The event contract: one `UsageEvent` per model call of any kind.
 
-Unknown fields are refused, so that a prompt or an answer cannot slip into the usage log by accident.
-Usage is counted in disjoint buckets: no token is in two of them, so a cost is a plain sum over buckets.
+Unknown fields are rejected, so that no prompt or answer ends up in the usage log by accident.
+Buckets are disjoint: no token is in two of them, so the cost is a plain sum over buckets.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from spendmeter_events._uuid7 import uuid7
 
 SCHEMA_VERSION: Final = 1
 MAX_EVENT_BYTES: Final = 64 * 1024
-"""A larger message is not an event: the largest valid one, every string at its limit, stays below this."""
+"""Size limit of an encoded event. The largest valid event, with every string at its limit, is smaller."""
 MAX_COUNT: Final = 2**40
 MAX_TAGS: Final = 16
 SYSTEM_USER: Final = "system"
-"""Where calls made without a user (schedulers, command lines, guards) are counted."""
+"""User id of calls without a user (schedulers, command lines, guards)."""
 
 ACTIONS: Final = (
     "user_interaction",
@@ -38,9 +38,9 @@ ACTIONS: Final = (
     "rag_query_embedding",
     "document_indexing",
 )
-"""The actions the boards know by name. The set is open: any other identifier is stored as it comes."""
+"""Actions with a name on the boards. The set is open: other identifiers are stored unchanged."""
 
-# No control characters: an identifier travels into CSV files, log lines and terminals.
+# No control characters: identifiers appear in CSV files, log lines and terminals.
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_PRINTABLE)]
@@ -124,10 +124,10 @@ class UsageEvent(BaseModel):
     reasoning_tokens: Count = 0
     # price context
     service_tier: Label = "standard"
-    """As the provider served it, which may differ from what was asked."""
+    """Tier that served the call; it may differ from the requested one."""
     region: Label = ""
     provider_cost_usd: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] | None = None
-    """What the provider itself said the call cost, kept beside our estimate."""
+    """Cost reported by the provider, stored next to our estimate."""
     # outcome
     status: Literal["ok", "error", "cancelled"] = "ok"
     error_type: Label = ""
@@ -139,16 +139,16 @@ class UsageEvent(BaseModel):
 
     @classmethod
     def now(cls, **fields: Any) -> Self:
-        """An event of this moment with a new id. Raises `pydantic.ValidationError` like the class itself."""
+        """Return an event with the current time and a new id. Raises `pydantic.ValidationError` like the class."""
         return cls(event_id=uuid7(), occurred_at=_to_millisecond(datetime.now(UTC)), **fields)
 
     @property
     def key(self) -> bytes:
-        """The Kafka key: an even spread, and a retried event always meets its first copy in its partition."""
+        """Kafka key. It spreads events evenly, and a retry goes to the partition of the first copy."""
         return self.event_id.bytes
 
     def to_json(self) -> bytes:
-        """The Kafka value. Fields at their default are left out: they cost bytes and say nothing."""
+        """Return the Kafka value. Fields with default values are omitted to save space."""
         return self.model_dump_json(exclude_defaults=True).encode()
 
 

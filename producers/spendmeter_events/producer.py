@@ -1,4 +1,4 @@
-"""`UsageProducer`: hands usage events to Kafka without ever holding up or failing the call they are about."""
+"""`UsageProducer`: send usage events to Kafka without ever blocking or failing the measured call."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from spendmeter_events.settings import ProducerSettings
 from spendmeter_events.stats import DropReason, ProducerStats
 
 _CLOSE_LINK_S: Final = 2.0
-# A client library that swallows a cancellation must not hold up `close` for ever.
+# A client library that swallows a cancellation must not block `close` forever.
 _CANCEL_ATTEMPTS: Final = 3
 _CANCEL_WAIT_S: Final = 1.0
 
 
 class UsageProducer:
-    """Emits usage events from one event loop; `emit` itself may be called from any thread.
+    """Emit usage events from one event loop; `emit` may be called from any thread.
 
     `async with UsageProducer(connection=KafkaConnection(bootstrap_servers="host:9092")) as producer:
     producer.emit(event)`. Starting does not wait for the broker, so a service starts without it.
-    What becomes of an event in each case is in docs/emitting.md.
+    docs/emitting.md describes the outcome of an event in each case.
     """
 
     def __init__(self, *, connection: KafkaConnection, settings: ProducerSettings | None = None) -> None:
@@ -51,22 +51,22 @@ class UsageProducer:
         self._unsent = 0
 
     async def start(self) -> None:
-        """Starts sending in the background and returns at once. Starting twice changes nothing.
+        """Start sending in the background and return immediately. Starting twice is harmless.
 
-        Raises `ProducerClosed` after `close()`, and `OSError` where `ssl_cafile` cannot be read.
+        Raises `ProducerClosed` after `close()`, and `OSError` if `ssl_cafile` cannot be read.
         """
         if self._closing:
-            raise ProducerClosed("a closed producer cannot be started again")
+            raise ProducerClosed("a closed producer cannot be restarted; create a new one")
         if self._runner is None:
-            # Certificates that cannot be read are the operator's fault: say so now, not in a log later.
+            # Read certificates now, so that the caller gets the error instead of a log.
             self._connection.client_options()
             self._loop = asyncio.get_running_loop()
             self._runner = self._loop.create_task(self._run(), name="spendmeter-usage-producer")
 
     def emit(self, event: UsageEvent) -> bool:
-        """Accepts the event for sending; False (counted by reason in `stats`) when it cannot.
+        """Accept the event for sending. Return False (counted by reason in `stats`) if it is dropped.
 
-        Returns at once, raises nothing, whatever the state of this producer or of the broker.
+        Never blocks and never raises, whatever the state of producer and broker.
         """
         try:
             reason = self._not_running()
@@ -81,7 +81,7 @@ class UsageProducer:
                 self._losses.add(DropReason.BUFFER_FULL, why=self._delivery.last_error)
                 return False
         except Exception as error:
-            # The call that this event is about must not learn that it could not be counted.
+            # Metering must never fail the measured call.
             self._losses.add(DropReason.INVALID, why=repr(error)[:200])
             return False
         return True
@@ -89,7 +89,7 @@ class UsageProducer:
     async def put(self, event: UsageEvent) -> None:
         """`emit` for importers, which must lose nothing: waits for room in the buffer.
 
-        Raises `EventRefused` for what can never be sent, `ProducerClosed` when not running.
+        Raises `EventRefused` if the event can never be sent, `ProducerClosed` if not running.
         """
         try:
             record = _encode(event)
@@ -98,7 +98,7 @@ class UsageProducer:
         await self._put(record)
 
     async def put_encoded(self, key: bytes, value: bytes) -> None:
-        """`put` for a source that makes `UsageEvent.key` and `UsageEvent.to_json()` itself. Raises like it."""
+        """Like `put`, for a source that encodes `UsageEvent.key` and `UsageEvent.to_json()` itself."""
         if len(key) != 16:
             raise EventRefused(f"a key of {len(key)} bytes; it must be the 16 bytes of event_id")
         await self._put(Record.of(key, value, timestamp_ms=time.time_ns() // 1_000_000))
@@ -116,7 +116,7 @@ class UsageProducer:
                 await self._progress.wait()
 
     async def flush(self) -> None:
-        """Waits until no accepted event is unsent. Raises `ProducerClosed` when `close` gave some up."""
+        """Wait until all accepted events are sent. Raises `ProducerClosed` if `close` dropped some."""
         async with self._progress:
             while self._buffer.events:
                 await self._progress.wait()
@@ -124,9 +124,9 @@ class UsageProducer:
             raise ProducerClosed(f"closed with {self._unsent} events unsent")
 
     async def close(self, timeout: float | None = None) -> int:
-        """Stops accepting, sends what waits for at most `timeout` seconds, and disconnects.
+        """Stop accepting events, send the buffer for up to `timeout` seconds, and disconnect.
 
-        Returns how many accepted events the broker has not acknowledged (it may have some of them).
+        Return the number of accepted events without acknowledgement (the broker may have some of them).
         """
         self._closing = True
         if self._closer is None:
@@ -136,7 +136,7 @@ class UsageProducer:
 
     @property
     def stats(self) -> ProducerStats:
-        """The counts of this moment."""
+        """Snapshot of the counts."""
         delivery = self._delivery
         return ProducerStats(
             accepted=self._buffer.accepted,

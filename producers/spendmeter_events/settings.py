@@ -1,4 +1,4 @@
-"""How the producer buffers and retries. The defaults suit a service of any size; see docs/emitting.md."""
+"""Producer settings: buffering and retries. The defaults suit services of any size; see docs/emitting.md."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from spendmeter_events.errors import InvalidSettings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProducerSettings:
-    """Raises `InvalidSettings` with every fault."""
+    """Raises `InvalidSettings` with all errors."""
 
     topic: str = topics.USAGE
     max_buffered_events: int = 100_000
-    """Accepted events that wait for the broker's acknowledgement. A further one is dropped and counted."""
+    """Maximum number of accepted, unacknowledged events. Further events are dropped and counted."""
     max_buffered_bytes: int = 64 * 2**20
-    """The same, in bytes of keys and JSON (each event costs about 200 bytes of memory more)."""
+    """The same limit in bytes of keys and JSON (each event takes about 200 bytes more memory)."""
     linger_ms: int = 50
-    """How long a first event waits for others to share its request."""
+    """Maximum time that a batch waits for more events."""
     batch_bytes: int = 512 * 2**10
-    """From here on nothing lingers. Well below the 1 MiB that brokers usually take as one batch."""
+    """Batch size that is sent without lingering. Well below the usual 1 MiB limit of brokers."""
     request_timeout_s: float = 10.0
-    """For connecting and for each answer."""
+    """Timeout of connecting and of each request."""
     retry_backoff_s: float = 0.25
-    """Pause after a first failure; doubles with each further one, up to `retry_backoff_max_s`."""
+    """Backoff after the first failure; doubles with each further failure, up to `retry_backoff_max_s`."""
     retry_backoff_max_s: float = 15.0
     close_timeout_s: float = 10.0
-    """How long `close()` may take to send what waits, unless it is told otherwise."""
+    """Default timeout of `close()` for sending the buffer."""
 
     def __post_init__(self) -> None:
         positive = (

@@ -61,5 +61,5 @@ def test_every_fault_is_named_at_once() -> None:
 
 
 def test_a_file_without_header_or_rates_is_refused() -> None:
-    assert faults(header="2026-11-01,INR,88,ECB")[0].startswith("line 1: the header lacks date, currency, rate, source")
+    assert faults(header="2026-11-01,INR,88,ECB")[0].startswith("line 1: missing column date, currency, rate, source")
     assert faults() == ("the file has no rates",)

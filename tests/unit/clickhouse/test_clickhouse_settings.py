@@ -25,7 +25,7 @@ def test_reads_a_dsn(dsn: str, embedded: bool, path: str, database: str) -> None
 
 @pytest.mark.parametrize("dsn", ["postgres://host/db", "host:8123", "http://host/a-b", "http://host/a;b"])
 def test_refuses_a_wrong_dsn(dsn: str) -> None:
-    with pytest.raises(ValidationError, match=r"must be(gin)? "):
+    with pytest.raises(ValidationError, match=r"must (be|start) "):
         StoreSettings(store_dsn=dsn)
 
 

@@ -56,8 +56,8 @@ async def reconcile(session: Session, suspects: list[SuspectBlock], stream: Stre
     kept = await raw_kept_from(session)
     rows = await days_with_rows(session, Days(min(days), max(days)))
     rows = {day: events for day, events in rows.items() if day in days and day >= kept}
-    found, settled = await differing_days(session, rows, Surroundings(stream=stream))
-    if not settled:
+    found, stable = await differing_days(session, rows, Surroundings(stream=stream))
+    if not stable:
         raise BarrierError("ingest kept changing the suspect days")
     months = sorted({day.replace(day=1) for day in found})
     for month in months:

@@ -77,7 +77,8 @@ async def _join_and_leave(hands: Hands) -> None:
 
 async def second_group(hands: Hands, fault: Fault) -> str:
     """A worker of another group on the same topic and store: it must be refused, and end."""
-    stranger = hands.cluster.stranger("stranger", group="another-group")
+    # Each has a folder of its own: the fault may come several times in a run.
+    stranger = hands.cluster.stranger(f"stranger-{fault.dice}", group="another-group")
     await asyncio.to_thread(stranger.start)
     watch = Progress("a worker of a second group ends, or stores chunks")
     try:

@@ -24,8 +24,8 @@ from spendmeter_stream.kafka.coordinator import wait_for_named_brokers
 from spendmeter_stream.kafka.topic_admin import APP
 from spendmeter_stream.kafka.topic_id import find_topic_id
 from spendmeter_stream.maintenance.surplus import remove_surplus_when_due
+from spendmeter_stream.price_feed import PriceFeed
 from spendmeter_stream.pricing import PriceBookWatcher
-from spendmeter_stream.pricing.feed import PriceFeed
 from spendmeter_stream.recovery.reconcile import find_orphans, reconcile_suspects
 from spendmeter_stream.retry import retry_forever
 from spendmeter_stream.runtime.background import BackgroundTasks

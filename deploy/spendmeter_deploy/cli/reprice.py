@@ -18,8 +18,8 @@ from spendmeter_clickhouse import Session
 from spendmeter_deploy.cli.offline_store import embedded_folder, offline_store
 from spendmeter_deploy.cli.running import refuse, run
 from spendmeter_deploy.errors import StartError
+from spendmeter_stream.price_feed import read_price_rows
 from spendmeter_stream.pricing import PriceBook, PriceBookWatcher
-from spendmeter_stream.pricing.feed import read_price_rows
 from spendmeter_stream.reprice import Difference, Line, Selection, append_adjustments, compare, lease
 from spendmeter_stream.reprice import Progress as Report
 from spendmeter_stream.settings import StreamSettings

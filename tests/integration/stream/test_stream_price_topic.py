@@ -16,8 +16,8 @@ from spendmeter_clickhouse import Store
 from spendmeter_events import KafkaConnection
 from spendmeter_events.topics import PRICES, topic_specs
 from spendmeter_stream.kafka.topic_admin import ensure_topics
+from spendmeter_stream.price_feed import PriceFeed, read_price_rows
 from spendmeter_stream.pricing import PriceBookWatcher
-from spendmeter_stream.pricing.feed import PriceFeed, read_price_rows
 from spendmeter_stream.runtime.background import BackgroundTasks
 from spendmeter_stream.runtime.health import Health
 from tests.support.pricing import write_book

@@ -133,6 +133,23 @@ def test_a_bad_record_is_refused_and_changes_nothing(folder: Path, record: bytes
     assert cost(watcher.book) == 3
 
 
+def test_an_exception_that_no_check_foresaw_refuses_the_row_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a fault in our own checks, when a row meets it, then the book in force stays and names the exception."""
+    watcher = PriceBookWatcher(directory=folder)
+    watcher.put("good", json.dumps(ROW).encode())
+
+    def raises(*_: object) -> PriceBook:
+        raise TypeError("quotes the row")
+
+    monkeypatch.setattr(PriceBook, "with_rows", raises)
+    assert not watcher.put("bad", b"{}")
+    assert "the row raises TypeError" in str(watcher.fault)
+    assert "quotes" not in str(watcher.fault)
+    assert cost(watcher.book) == 3
+
+
 def test_many_records_are_taken_at_once_and_only_the_faulty_are_refused(folder: Path) -> None:
     watcher = PriceBookWatcher(directory=folder)
     watcher.put("old", json.dumps({**ROW, "org": "late"}).encode())

@@ -4,6 +4,7 @@ StreamError
 ├── PartitionLostError      another worker owns the partition: stop; the new owner recovers from our intent
 ├── PartitionStoppedError   the topic is broken, not single events: stop the partition until an operator acts
 ├── LogRewoundError         the log ends before our offset: read from its start; deduplication prevents double counting
+├── TopicReplacedError      the topic was deleted or recreated: resume in its new epoch
 ├── BarrierError            the ingest barrier cannot be kept: print the reason, exit 2
 ├── RebuildError            raw events are insufficient for a rebuild: print the reason, exit 2
 ├── RepriceError            the repricing cannot run or continue: print the reason, exit 2
@@ -32,6 +33,13 @@ class LogRewoundError(StreamError):
     def __init__(self, partition: int, *, wanted: int, earliest: int) -> None:
         super().__init__(f"partition {partition}: the log ends before offset {wanted}; reading from offset {earliest}")
         self.earliest = earliest
+
+
+class TopicReplacedError(StreamError):
+    """The usage topic was deleted or created again while the partition was assigned."""
+
+    def __init__(self, partition: int, what: str) -> None:
+        super().__init__(f"partition {partition}: {what}; reading its new epoch from the beginning")
 
 
 class BarrierError(StreamError):

@@ -7,15 +7,22 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
 
 from spendmeter_stream import metrics
-from spendmeter_stream.errors import LogRewoundError, PartitionLostError, PartitionStoppedError, StreamError
+from spendmeter_stream.errors import (
+    LogRewoundError,
+    PartitionLostError,
+    PartitionStoppedError,
+    StreamError,
+    TopicReplacedError,
+)
 from spendmeter_stream.ingest.pacing import Pacing
 from spendmeter_stream.ingest.partition_reader import PartitionReader
+from spendmeter_stream.ingest.pending import ChunkLimits, PendingChunk
 from spendmeter_stream.ingest.protocol import Chunk, ChunkProtocol, Outcome
 from spendmeter_stream.journal.intents import OffsetRange
 from spendmeter_stream.journal.orphans import chunk_to_recover
@@ -28,37 +35,11 @@ log = logging.getLogger(__name__)
 
 _POLL_SECONDS: Final = 0.2
 _RESTART_SECONDS: Final = 5.0
+_EPOCH_SECONDS: Final = 5.0
+"""How often an idle partition verifies the topic id: a fetch at the end of a recreated topic does not fail."""
+_REPLACED_SECONDS: Final = 1.0
 _CANCEL_SECONDS: Final = 1.0
 """How long to wait for a cancelled task: a coroutine may swallow the cancellation."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkLimits:
-    """Size limits: a chunk that reaches one closes before its deadline."""
-
-    records: int
-    bytes: int
-
-
-@dataclass(slots=True)
-class _PendingChunk:
-    """Records collected for the next chunk."""
-
-    limits: ChunkLimits
-    end: int
-    """The next offset to read. Transaction markers and gaps may follow the last record."""
-    records: list[ConsumerRecord] = field(default_factory=list)
-    size: int = 0
-
-    @property
-    def room(self) -> int:
-        """How many more records fit."""
-        return self.limits.records - len(self.records) if self.size < self.limits.bytes else 0
-
-    def add(self, records: list[ConsumerRecord], end: int) -> None:
-        self.records += records
-        self.end = max(self.end, end)
-        self.size += sum(len(record.value or b"") for record in records)
 
 
 class PartitionTask:
@@ -90,8 +71,13 @@ class PartitionTask:
         self._open = False
         self._bad_in_a_row = 0
         self._resumed = False
-        self._restart_at: int | None = None
+        self._rewound: tuple[str, int] | None = None
+        """Topic id and log start offset of a truncated log."""
+        self._topic_id = ""
+        self._verified_at = 0.0
         self._lag = Lag(partition=partition.partition)
+        # Nothing may be fetched before `prepare` has read the topic id: it could belong to an earlier epoch.
+        self._reader.pause()
         self._task = asyncio.create_task(self._run(), name=self._name)
 
     async def stop(self, *, timeout: float) -> str | None:
@@ -140,7 +126,10 @@ class PartitionTask:
                 break
             except LogRewoundError as error:
                 log.error("%s", error)
-                self._restart_at = error.earliest
+                self._rewound = (self._topic_id, error.earliest)
+            except TopicReplacedError as error:
+                log.error("%s", error)
+                await self._sleep(_REPLACED_SECONDS)
             except PartitionStoppedError as error:
                 metrics.PARTITION_STOPPED.labels(label).set(1)
                 self._background.report(self._name, error)
@@ -155,12 +144,16 @@ class PartitionTask:
         metrics.PARTITION_STOPPED.labels(label).set(0)
 
     async def _work(self) -> None:
+        self._resumed = False
+        self._reader.pause()
         protocol = await retry_forever("rebuild_filter", self._prepare)
+        self._topic_id = protocol.coordinates.topic_id
         await self._resume(protocol)
         self._resumed = True
         while not self._stopping.is_set():
             pending, reason = await self._collect()
             if pending.records:
+                self._verified_at = time.monotonic()
                 async with self._slot(protocol, pending):
                     offsets = OffsetRange(self._position, pending.end)
                     await self._process(protocol, Chunk(pending.records, offsets), reason=reason)
@@ -168,6 +161,8 @@ class PartitionTask:
                 # Only transaction markers or skipped records were read: commit past them.
                 self._position = pending.end
                 await self._close(protocol)
+            else:
+                await self._verify_epoch(protocol)
             metrics.PARTITION_STOPPED.labels(str(self._partition.partition)).set(0)
             self._background.report(self._name, None)
         if self._open:
@@ -175,11 +170,13 @@ class PartitionTask:
 
     async def _resume(self, protocol: ChunkProtocol) -> None:
         """Seek to the committed offset, and recover the chunk that an earlier owner left open there."""
-        self._position = await retry_forever("resume", self._reader.committed)
+        self._position = await retry_forever("resume", lambda: self._reader.committed(self._topic_id))
         earliest = await retry_forever("resume", self._reader.earliest)
-        if self._restart_at is not None:
+        rewound, self._rewound = self._rewound, None
+        # After a new epoch began, the committed offset of that epoch applies instead.
+        if rewound is not None and rewound[0] == self._topic_id:
             # The log was truncated: an intent of these offsets describes other records.
-            self._position, self._restart_at = self._restart_at, None
+            self._position = rewound[1]
             self._reader.seek(self._position)
             return
         self._reader.seek(max(self._position, earliest))
@@ -203,6 +200,13 @@ class PartitionTask:
         self._skip_lost(earliest)
         self._reader.seek(self._position)
 
+    async def _verify_epoch(self, protocol: ChunkProtocol) -> None:
+        """Verify the topic id of an idle partition every few seconds. A chunk verifies it on its own."""
+        if protocol.verify_epoch is not None and time.monotonic() - self._verified_at > _EPOCH_SECONDS:
+            self._verified_at = time.monotonic()
+            with suppress(KafkaError):
+                await protocol.verify_epoch()
+
     def _skip_lost(self, earliest: int) -> None:
         """Continue at the log start offset if retention removed records past our position."""
         if earliest > self._position:
@@ -224,9 +228,9 @@ class PartitionTask:
                 raise PartitionLostError(f"partition {self._partition.partition}: stopped during recovery")
         return [record for record in records if offsets.start <= record.offset < offsets.end]
 
-    async def _collect(self) -> tuple[_PendingChunk, str]:
+    async def _collect(self) -> tuple[PendingChunk, str]:
         """Collect the next chunk's records until a size limit or the chunk's deadline is reached."""
-        pending = _PendingChunk(self._limits, self._position)
+        pending = PendingChunk(self._limits, self._position)
         deadline = time.monotonic() + _POLL_SECONDS
         while pending.room > 0:
             wait = deadline - time.monotonic()
@@ -240,7 +244,7 @@ class PartitionTask:
         return pending, "size"
 
     @asynccontextmanager
-    async def _slot(self, protocol: ChunkProtocol, pending: _PendingChunk) -> AsyncIterator[None]:
+    async def _slot(self, protocol: ChunkProtocol, pending: PendingChunk) -> AsyncIterator[None]:
         """Acquire one of the worker's slots for chunks in flight.
 
         Records that arrive meanwhile join the chunk: otherwise they would wait for another round of all partitions.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import OffsetOutOfRangeError
+from aiokafka.errors import IllegalStateError, OffsetOutOfRangeError
 
 from spendmeter_stream import metrics
 from spendmeter_stream.errors import LogRewoundError
 from spendmeter_stream.kafka.batches import readable_end
+from spendmeter_stream.kafka.committed import committed_offset
 from spendmeter_stream.retry import retry_forever
 
 log = logging.getLogger(__name__)
@@ -30,17 +32,24 @@ class PartitionReader:
         """When the broker last answered a fetch, in Unix ms; 0 before the first answer."""
         return int(self._consumer.last_poll_timestamp(self._partition) or 0)
 
+    def pause(self) -> None:
+        """Stop fetching until the next `seek`."""
+        # A revoked partition is not fetched anyway.
+        with suppress(IllegalStateError):
+            self._consumer.pause(self._partition)
+
     def seek(self, offset: int) -> None:
-        """Set the next offset to read."""
+        """Set the next offset to read, and resume fetching."""
         self._consumer.seek(self._partition, offset)
+        self._consumer.resume(self._partition)
 
     async def position(self) -> int:
         """The next offset to read."""
         return int(await self._consumer.position(self._partition))
 
-    async def committed(self) -> int:
-        """The group's committed offset, or the log start offset if there is none."""
-        committed: int | None = await self._consumer.committed(self._partition)
+    async def committed(self, topic_id: str) -> int:
+        """The group's committed offset in this topic epoch, or the log start offset if there is none."""
+        committed = await committed_offset(self._consumer, self._partition, topic_id=topic_id)
         return await self.earliest() if committed is None else committed
 
     async def earliest(self) -> int:

@@ -64,6 +64,8 @@ class Guarantees:
     """A recovery whose records have expired flags the landed rows as suspect."""
     orphans: bool = True
     """A starting worker flags the days of orphaned chunks as suspect."""
+    epoch: bool = True
+    """A chunk is stored only under the topic id that its records were fetched from."""
     group: bool = True
     """A worker of a second consumer group is rejected."""
 
@@ -114,6 +116,8 @@ class ChunkProtocol:
     cpu: Executor
     build: Callable[[Events, Coordinates], pa.Table]
     max_future: timedelta
+    verify_epoch: Callable[[], Awaitable[None]] | None = None
+    """Raises TopicReplacedError if the topic no longer has the id of `coordinates`."""
     guarantees: Guarantees = field(default_factory=Guarantees)
     reached: Callable[[str], None] | None = None
     """Called with `before:STEP` and `after:STEP`. The fault injection tests kill the process there."""
@@ -130,7 +134,11 @@ class ChunkProtocol:
         """Store `chunk` exactly once.
 
         :raises PartitionLostError: another worker owns the partition, and recovers the chunk from our intent.
+        :raises TopicReplacedError: the topic was deleted or recreated before or during the fetch of the records.
         """
+        # All records are fetched by now and nothing is written yet. A later change of the topic affects neither.
+        if self.verify_epoch is not None:
+            await retry_forever("topic", self.verify_epoch)
         refused: dict[int, Rejected] = {}
         while True:
             try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -18,25 +17,26 @@ from typing import Any, Final
 
 import mode
 import pyarrow as pa
-import pyarrow.compute as pc
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 
 from spendmeter_clickhouse import Store
 from spendmeter_events.topics import USAGE
-from spendmeter_stream import metrics
 from spendmeter_stream.directory import Directory
 from spendmeter_stream.dlq.dead_letters import DeadLetters
 from spendmeter_stream.ingest.block import build_block
 from spendmeter_stream.ingest.decode import Events
 from spendmeter_stream.ingest.dedup import rebuild_filter
+from spendmeter_stream.ingest.gaps import count_gaps
 from spendmeter_stream.ingest.pacing import Pacing
-from spendmeter_stream.ingest.partition import ChunkLimits, PartitionTask
+from spendmeter_stream.ingest.partition import PartitionTask
+from spendmeter_stream.ingest.pending import ChunkLimits
 from spendmeter_stream.ingest.protocol import ChunkProtocol, Guarantees
+from spendmeter_stream.ingest.topic_epochs import TopicEpochs
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.journal.group_owner import ensure_group
-from spendmeter_stream.journal.orphans import suspect_orphans
-from spendmeter_stream.kafka.consuming import dead_task, group_error, make_consumer
+from spendmeter_stream.kafka.consuming import dead_task, find_topic, group_error, make_consumer
 from spendmeter_stream.kafka.fence import Fence
+from spendmeter_stream.kafka.topic_epoch import TopicEpoch
 from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.retry import retry_forever
 from spendmeter_stream.runtime.background import BackgroundTasks
@@ -101,12 +101,16 @@ class Ingest(mode.Service):
         """Prepare everything that chunks need, then join the group."""
         freeze_gc()
         # Some brokers do not know a topic for a moment after its creation.
-        self._topic_id = await retry_forever("topic_id", self._find_topic_id)
+        self._epochs = TopicEpochs(
+            topic_id=await retry_forever("topic_id", self._find_topic_id),
+            configured=bool(self._settings.topic_id),
+            session=self._session,
+            orphans=self._guarantees.orphans,
+        )
         if self._guarantees.group:
             await retry_forever("group", lambda: ensure_group(self._session, self._settings.group))
         # Chunks of an earlier topic epoch have no other owner: each start of a memory broker begins a new epoch.
-        if self._guarantees.orphans:
-            await retry_forever("orphans", lambda: suspect_orphans(self._session, topic_id=self._topic_id))
+        await retry_forever("orphans", self._epochs.suspect_orphans)
         await retry_forever("directory", self._directory.refresh)
         self._producer = DeadLetters.producer(self._settings.client_options())
         await self._producer.start()
@@ -147,6 +151,7 @@ class Ingest(mode.Service):
             await self.sleep(_WATCH_SECONDS)
             if (dead := dead_task(self._consumer)) is not None:
                 raise RuntimeError(dead)
+            find_topic(self._consumer, USAGE)
             refused = None if self._partitions else group_error(self._consumer)
             if refused is not None:
                 log.error("group %s rejected this worker; rejoining: %s", self._settings.group, refused)
@@ -188,10 +193,11 @@ class Ingest(mode.Service):
         share = max(len(partitions), 16)
         for partition in partitions:
             fence = Fence(consumer=self._consumer, partition=partition)
+            epoch = TopicEpoch(consumer=self._consumer, partition=partition)
             self._partitions[partition] = PartitionTask(
                 consumer=self._consumer,
                 partition=partition,
-                prepare=partial(self._prepare, partition, fence, len(partitions)),
+                prepare=partial(self._prepare, partition, fence, epoch, len(partitions)),
                 pacing=self._pacing,
                 limits=ChunkLimits(records=self._settings.chunk_records, bytes=_BUFFER_BYTES // share),
                 slots=self._slots,
@@ -212,7 +218,12 @@ class Ingest(mode.Service):
         left = await asyncio.gather(*(task.stop(timeout=timeout) for task in tasks))
         return [chunk for chunk in left if chunk is not None]
 
-    async def _prepare(self, partition: TopicPartition, fence: Fence, shared_by: int) -> ChunkProtocol:
+    async def _prepare(
+        self, partition: TopicPartition, fence: Fence, epoch: TopicEpoch, shared_by: int
+    ) -> ChunkProtocol:
+        guarded = self._guarantees.epoch
+        # Read before the first fetch, so that the records belong to this epoch or to a later one.
+        fence.topic_id = await self._epochs.enter(await epoch.read()) if guarded else self._epochs.topic_id
         # Checked on each assignment: the store may have been assigned to another group since.
         if self._guarantees.group:
             await ensure_group(self._session, self._settings.group)
@@ -224,13 +235,14 @@ class Ingest(mode.Service):
         )
         return ChunkProtocol(
             fence=fence,
-            coordinates=Coordinates(self._topic_id, partition.partition),
+            coordinates=Coordinates(fence.topic_id, partition.partition),
             seen=seen,
             store=self._session,
             dead_letters=DeadLetters(producer=self._producer),
             cpu=self._cpu,
             build=self._build,
             max_future=timedelta(seconds=self._settings.max_future_seconds),
+            verify_epoch=epoch.verify if guarded else None,
             guarantees=self._guarantees,
             reached=self._reached,
         )
@@ -243,7 +255,7 @@ class Ingest(mode.Service):
             users=self._directory.users,
             ingested_at=datetime.now(UTC),
         )
-        _count_gaps(events, block, self._directory)
+        count_gaps(events, block, self._directory)
         return block
 
 
@@ -275,20 +287,3 @@ class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
 
 def _numbers(partitions: Iterable[TopicPartition]) -> list[int]:
     return sorted(partition.partition for partition in partitions)
-
-
-def _count_gaps(events: Events, block: pa.Table, directory: Directory) -> None:
-    """Count stored events with an unknown org, an unknown user or an unpriced unit."""
-    orgs = Counter(event.org_id for event in events.fields)
-    users = Counter((event.org_id, event.user_id) for event in events.fields)
-    metrics.UNKNOWN_ORGS.inc(sum(count for org, count in orgs.items() if org not in directory.orgs))
-    metrics.UNKNOWN_USERS.inc(
-        sum(count for pair, count in users.items() if pair[1] is not None and pair not in directory.users)
-    )
-    calls = block.group_by(["provider", "status"]).aggregate([([], "count_all")]).to_pylist()
-    metrics.count_calls({(row["provider"], row["status"]): row["count_all"] for row in calls})
-    metrics.NEWEST_EVENT.set(pc.max(block["occurred_at"]).as_py().timestamp())
-    if pc.any(pc.not_equal(pc.list_value_length(block["unpriced_units"]), pa.scalar(0))).as_py():
-        for row in block.select(["provider", "model", "unpriced_units"]).to_pylist():
-            for unit in row["unpriced_units"]:
-                metrics.count_unpriced(row["provider"], row["model"], unit)

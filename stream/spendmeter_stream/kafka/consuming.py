@@ -46,6 +46,15 @@ def group_error(consumer: AIOKafkaConsumer) -> KafkaError | None:
     return None
 
 
+def find_topic(consumer: AIOKafkaConsumer, topic: str) -> None:
+    """Request metadata if the cluster had no `topic` when it was last asked, so that a recreated topic is assigned.
+
+    aiokafka asks again only after `metadata_max_age_ms`, five minutes by default.
+    """
+    if not consumer.partitions_for_topic(topic):
+        consumer._client.force_metadata_update()
+
+
 def dead_task(consumer: AIOKafkaConsumer) -> str | None:
     """Describe an internal task of the consumer that has ended. Such a consumer never fetches or rejoins again."""
     # Private attributes of aiokafka: the version is pinned, and a test fails if they change.

@@ -36,6 +36,8 @@ class Fence:
         self._coordinator = consumer._coordinator
         self.generation: int = self._coordinator.generation
         self._member: str = self._coordinator.member_id
+        self.topic_id = ""
+        """Written with each offset, so that nobody resumes at it in another epoch of the topic."""
 
     async def commit(self, offset: int) -> None:
         """Commit `offset`.
@@ -50,7 +52,7 @@ class Fence:
                 self.generation,
                 self._member,
                 OffsetCommitRequest.DEFAULT_RETENTION_TIME,
-                [(self._partition.topic, [(self._partition.partition, offset, "")])],
+                [(self._partition.topic, [(self._partition.partition, offset, self.topic_id)])],
             )
         )
         ((_, ((_, code),)),) = answer.topics

@@ -11,6 +11,7 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 
 from spendmeter_events.topics import USAGE
 from spendmeter_stream.journal.open_chunks import BegunChunk, still_open
+from spendmeter_stream.kafka.committed import committed_offset
 from spendmeter_stream.kafka.coordinator import wait_for_named_brokers
 from spendmeter_stream.kafka.topic_id import find_topic_id
 from spendmeter_stream.settings import StreamSettings
@@ -42,7 +43,10 @@ async def open_stream(settings: StreamSettings) -> AsyncIterator[Stream]:
     await consumer.start()
 
     async def committed() -> dict[int, int]:
-        found = {partition.partition: await consumer.committed(partition) for partition in consumer.assignment()}
+        found = {
+            partition.partition: await committed_offset(consumer, partition, topic_id=topic_id)
+            for partition in consumer.assignment()
+        }
         return {partition: offset for partition, offset in found.items() if offset is not None}
 
     async def partitions() -> Collection[int]:

@@ -11,7 +11,7 @@ from io import BytesIO
 from typing import Any, Final
 from uuid import UUID
 
-from aiokafka.client import AIOKafkaClient
+from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.errors import IncompatibleBrokerVersion, for_code
 from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import Request, RequestStruct, Response
@@ -40,12 +40,20 @@ async def read_topic_id(connection: KafkaConnection, topic: str, *, timeout_s: f
     client = AIOKafkaClient(request_timeout_ms=int(timeout_s * 1000), **connection.client_options())
     try:
         await client.bootstrap()
-        answer = await client.send(client.get_random_node(), _MetadataRequest(topic))
+        return await request_topic_id(client, client.get_random_node(), topic)
+    finally:
+        await client.close()
+
+
+async def request_topic_id(
+    client: AIOKafkaClient, node: int, topic: str, *, group: ConnectionGroup = ConnectionGroup.DEFAULT
+) -> UUID | None:
+    """The same over a connection of `client` to broker `node`."""
+    try:
+        answer = await client.send(node, _MetadataRequest(topic), group=group)
     except (IncompatibleBrokerVersion, NotImplementedError):
         # aiokafka raises these if the broker does not support this version of the request.
         return None
-    finally:
-        await client.close()
     ((code, _, found, *_),) = answer.topics
     if code:
         raise for_code(code)(topic)

@@ -1,0 +1,29 @@
+"""Counts what a block was stored with: unknown orgs, unknown users, units without a rate."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spendmeter_stream import metrics
+from spendmeter_stream.directory import Directory
+from spendmeter_stream.ingest.decode import Events
+
+
+def count_gaps(events: Events, block: pa.Table, directory: Directory) -> None:
+    """Count stored events with an unknown org, an unknown user or an unpriced unit."""
+    orgs = Counter(event.org_id for event in events.fields)
+    users = Counter((event.org_id, event.user_id) for event in events.fields)
+    metrics.UNKNOWN_ORGS.inc(sum(count for org, count in orgs.items() if org not in directory.orgs))
+    metrics.UNKNOWN_USERS.inc(
+        sum(count for pair, count in users.items() if pair[1] is not None and pair not in directory.users)
+    )
+    calls = block.group_by(["provider", "status"]).aggregate([([], "count_all")]).to_pylist()
+    metrics.count_calls({(row["provider"], row["status"]): row["count_all"] for row in calls})
+    metrics.NEWEST_EVENT.set(pc.max(block["occurred_at"]).as_py().timestamp())
+    if pc.any(pc.not_equal(pc.list_value_length(block["unpriced_units"]), pa.scalar(0))).as_py():
+        for row in block.select(["provider", "model", "unpriced_units"]).to_pylist():
+            for unit in row["unpriced_units"]:
+                metrics.count_unpriced(row["provider"], row["model"], unit)

@@ -31,7 +31,7 @@ def test_the_demo_with_a_key_of_ones_own_on_ipv6_twice_on_one_folder(tmp_path: P
         assert note["url"].startswith("http://[::1]:")
         assert f"Spendmeter is running at {note['url']}" in second.output()
         assert _KEY not in second.output()
-        assert "is seeded up to this hour" in second.output() or "emitted, priced and stored" in second.output()
+        assert "already seeded up to this hour" in second.output() or "emitted, priced and stored" in second.output()
         summary = get(f"{note['url']}/v1/usage/summary?preset=all", key=_KEY)
         assert summary["totals"]["requests"] > 100
         assert second.stop(signal.SIGINT) == 0, second.output()
@@ -50,7 +50,7 @@ def test_the_demo_without_a_key_on_every_address_with_small_limits(tmp_path: Pat
         demo.wait_for("Press Ctrl-C to stop")
         url = json.loads((tmp_path / "data" / "running.json").read_text())["url"]
         assert url.startswith(("http://127.0.0.1:", "http://[::1]:"))
-        assert "made for this" in demo.output()
+        assert "generated for this" in demo.output()
         assert "No summary: the query service returned 429" in demo.output()
         assert get(f"{url}/healthz")["status"] == "ok"
         assert demo.stop(signal.SIGTERM) == 0, demo.output()

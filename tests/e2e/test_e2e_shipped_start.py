@@ -89,7 +89,7 @@ def test_a_refused_kafka_login_is_one_line(deployment: Deployment, kafka: Apache
     shutil.copyfile(kafka.secure_connection.ssl_cafile, authority)
     authority.chmod(0o644)
     wrong = {
-        "SPENDMETER_BOOTSTRAP": f"localhost:{kafka.secure_port}",
+        "SPENDMETER_BOOTSTRAP": f"127.0.0.1:{kafka.secure_port}",
         "SPENDMETER_SECURITY_PROTOCOL": "SASL_SSL",
         "SPENDMETER_SASL_USERNAME": "spendmeter",
         "SPENDMETER_SASL_PASSWORD": "not-the-password",

@@ -24,7 +24,7 @@ class PartitionLostError(StreamError):
 
 
 class PartitionStoppedError(StreamError):
-    """Too many consecutive bad records."""
+    """Too many consecutive invalid records, or the topic was recreated while its id is configured."""
 
 
 class LogRewoundError(StreamError):
@@ -36,14 +36,14 @@ class LogRewoundError(StreamError):
 
 
 class TopicReplacedError(StreamError):
-    """The usage topic was deleted or created again while the partition was assigned."""
+    """The usage topic was deleted or recreated while the partition was assigned."""
 
     def __init__(self, partition: int, what: str) -> None:
         super().__init__(f"partition {partition}: {what}; reading its new epoch from the beginning")
 
 
 class BarrierError(StreamError):
-    """Ingest could not be paused, or not for long enough. Nothing was changed."""
+    """Ingest could not be paused, or the barrier expired. Completed replacements remain."""
 
 
 class RebuildError(StreamError):

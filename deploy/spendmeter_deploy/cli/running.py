@@ -24,7 +24,7 @@ from spendmeter_stream.settings import StreamSettings
 
 T = TypeVar("T")
 
-SERVICES = frozenset({"collect", "demo", "serve", "up", "worker"})
+SERVICES = frozenset({"demo", "serve", "up", "worker"})
 """Commands that run until they are stopped."""
 EXPECTED_ERRORS = (StartError, StoreError, StreamError, SpendmeterError, PriceBookError)
 PACKAGES = (

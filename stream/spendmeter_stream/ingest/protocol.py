@@ -175,23 +175,24 @@ class ChunkProtocol:
         return outcome
 
     async def _store(self, chunk: Chunk, built: _Built, decided_at: datetime) -> None:
-        """Steps 4 to 7. Once the intent is written, any later owner of the partition can find the end of the block."""
+        """Steps 4 to 8. Once the intent is written, any later owner of the partition can find the end of the block."""
         block = built.block
+        # 4. The next owner learns from the intent where the block ends and which days it may have reached.
         if self.guarantees.intent:
             await self._step("intent", lambda: self._write_intent(chunk, block, decided_at))
-        # 4. Commit before inserting: the coordinator rejects a stale generation here, so a zombie never inserts.
+        # 5. Commit before inserting: the coordinator rejects a stale generation here, so a zombie never inserts.
         if self.guarantees.fence:
             await self._step("fence", lambda: self.fence.commit(chunk.offsets.start))
-        # 5. No command replaces rollup partitions while we insert, and we do not insert while one does.
+        # 6. No command replaces rollup partitions while we insert, and we do not insert while one does.
         await self._step("barrier", lambda: self._wait_for_barriers(chunk))
-        # 6. A retry sends the same rows and token: landed parts are skipped, missing ones added, views included.
+        # 7. A retry sends the same rows and token: landed parts are skipped, missing ones added, views included.
         #    A recovery does not insert if the token may have expired and rows have landed.
         todo = await self._step("complete", lambda: self._completion(chunk, built)) if chunk.recovers else SEND
         self._sent = 0
         self._fenced_at = time.monotonic()
         if todo.insert:
             await self._step("insert", lambda: self._insert(chunk, block))
-        # 7. If ClickHouse crashed in between, it may have kept the token but lost the rows.
+        # 8. If ClickHouse crashed in between, it may have kept the token but lost the rows.
         if self.guarantees.confirm and (chunk.is_recovery or self._sent > 1):
             check = partial(confirm, self.store, block, self.coordinates, chunk.offsets, suspect=todo.suspect)
             await self._step("confirm", check)

@@ -1,4 +1,4 @@
-"""The topic epochs of a worker's life: each assignment reads the current one, and a new one makes orphans suspect."""
+"""Track the topic epoch. Each assignment reads the topic id; a new id flags the days of orphaned chunks as suspect."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 class TopicEpochs:
-    """One worker's. `topic_id` names the epoch in the store."""
+    """The topic epoch of one worker. `topic_id` identifies it in stored rows."""
 
     def __init__(self, *, topic_id: str, configured: bool, session: Session, orphans: bool) -> None:
         self.topic_id = topic_id
@@ -23,7 +23,7 @@ class TopicEpochs:
         self._broker_id: UUID | None = None
 
     async def suspect_orphans(self) -> None:
-        """Make what former epochs left half stored suspect, unless that is left out.
+        """Flag chunks that earlier epochs left partly stored, unless this guarantee is disabled.
 
         :raises StoreError: the store failed; call it again.
         """
@@ -31,20 +31,20 @@ class TopicEpochs:
             await suspect_orphans(self._session, topic_id=self.topic_id)
 
     async def enter(self, found: UUID | None) -> str:
-        """Return the name of the epoch with the broker's id `found`.
+        """Return the topic id to store for the broker's id `found`.
 
-        :raises PartitionStoppedError: its name is configured, and was another epoch's before.
+        :raises PartitionStoppedError: the topic id is configured, but the broker's id has changed.
         :raises StoreError: the store failed; call it again.
         """
         former = self._broker_id or found
         if self._configured:
             if found != former:
                 raise PartitionStoppedError(
-                    "the usage topic was created again under the same SPENDMETER_TOPIC_ID:"
-                    " stop all workers, set it to another word, start them"
+                    "the usage topic was recreated, but SPENDMETER_TOPIC_ID is unchanged:"
+                    " stop all workers, set it to a new value, and start them"
                 )
         elif found is not None and found.hex != self.topic_id:
-            log.warning("the usage topic was created again: its id was %s and is %s", self.topic_id, found.hex)
+            log.warning("usage topic recreated: its id changed from %s to %s", self.topic_id, found.hex)
             self.topic_id = found.hex
             await self.suspect_orphans()
         self._broker_id = found

@@ -8,9 +8,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 
 async def committed_offset(consumer: AIOKafkaConsumer, partition: TopicPartition, *, topic_id: str) -> int | None:
-    """The group's offset in the epoch `topic_id`; None where it has none, or only one of another epoch.
+    """Return the group's offset in the epoch `topic_id`; None if there is none, or if it belongs to another epoch.
 
-    A commit without metadata counts: other tools, and workers before this rule, write none.
+    A commit without metadata counts: other tools and older workers write none.
     """
     coordinator: Any = consumer._coordinator
     found = (await coordinator.fetch_committed_offsets([partition])).get(partition)

@@ -37,7 +37,7 @@ class Fence:
         self.generation: int = self._coordinator.generation
         self._member: str = self._coordinator.member_id
         self.topic_id = ""
-        """Written with each offset, so that nobody resumes at it in another epoch of the topic."""
+        """Written with each offset, so that no worker resumes at it in another topic epoch."""
 
     async def commit(self, offset: int) -> None:
         """Commit `offset`.

@@ -1,7 +1,7 @@
-"""Whether the records of a partition still belong to the topic epoch under whose id they are stored.
+"""Detect that the topic was recreated between the fetch of records and their insert.
 
-A consumer notices nothing when the topic is deleted and created again: it fetches from its old offset, and gets the
-records of the new topic as soon as there are enough of them. So the id is compared after every fetch that is used.
+A consumer does not detect a recreated topic: it continues at its old offset once the new log is long enough. So the
+id is compared after every fetch whose records are stored.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from spendmeter_stream.kafka.topic_identity import request_topic_id
 
 
 class TopicEpoch:
-    """One partition's. `read` before the first fetch, then `verify` after each fetch."""
+    """The topic epoch of one partition. Call `read` before the first fetch and `verify` after each."""
 
     def __init__(self, *, consumer: AIOKafkaConsumer, partition: TopicPartition) -> None:
         self._partition = partition
-        # aiokafka has no public name for it; the version is pinned.
+        # Private attribute: aiokafka has no public one, and its version is pinned.
         self._client: Any = consumer._client
         self._id: UUID | None = None
 
     async def read(self) -> UUID | None:
         """Return the topic's id and keep it; None where the broker has no topic ids.
 
-        :raises KafkaError: the topic does not exist, or no broker answers; ask again.
+        :raises KafkaError: the topic does not exist, or no broker responds; retry.
         """
         self._id = await self._ask()
         return self._id
@@ -37,8 +37,8 @@ class TopicEpoch:
     async def verify(self) -> None:
         """Compare the topic's id with the one that was read. One small request.
 
-        :raises TopicReplacedError: the topic was deleted or replaced, and what was fetched may be of either epoch.
-        :raises KafkaError: no broker answers; ask again.
+        :raises TopicReplacedError: the topic was deleted or replaced, and fetched records may belong to either epoch.
+        :raises KafkaError: no broker responds; retry.
         """
         if self._id is None:
             return
@@ -47,7 +47,7 @@ class TopicEpoch:
         except UnknownTopicOrPartitionError:
             raise TopicReplacedError(self._partition.partition, "the topic was deleted") from None
         if found != self._id:
-            raise TopicReplacedError(self._partition.partition, f"the topic was created again, with the id {found}")
+            raise TopicReplacedError(self._partition.partition, f"the topic was recreated with id {found}")
 
     async def _ask(self) -> UUID | None:
         # The leader: it serves our fetches, and applies metadata before it opens the log of a new topic.
@@ -55,6 +55,6 @@ class TopicEpoch:
         if node is None or node == -1:
             node = self._client.get_random_node()
         if node is None:
-            raise NodeNotReadyError("the cluster names no broker")
+            raise NodeNotReadyError("the cluster metadata lists no broker")
         # Not the connection of the fetches, where the answer would wait behind a long poll.
         return await request_topic_id(self._client, node, self._partition.topic, group=ConnectionGroup.COORDINATION)

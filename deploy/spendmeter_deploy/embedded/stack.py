@@ -57,7 +57,9 @@ class EmbeddedStack:
     async def caught_up(self, *, timeout: float) -> bool:
         """Wait until everything in the broker is stored. Return False after `timeout` seconds."""
         deadline = time.monotonic() + timeout
-        while not self.worker.ingest.caught_up():
+        # Fetches answered before now do not know of records that were published a moment ago.
+        since_ms = round(time.time() * 1000)
+        while not self.worker.ingest.caught_up(since_ms=since_ms):
             if time.monotonic() > deadline:
                 return False
             await asyncio.sleep(0.05)

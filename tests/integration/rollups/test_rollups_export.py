@@ -98,7 +98,7 @@ def test_a_log_read_in_portions_is_the_same(
     """Whether a look back finds nothing, just a portion, or more."""
     whole = export(client, "events")
     monkeypatch.setattr("spendmeter_rollups.export.export.PORTION", portion)
-    monkeypatch.setattr("spendmeter_rollups.export.export._REACH", reach)
+    monkeypatch.setattr("spendmeter_rollups.export.export._INITIAL_SPAN", reach)
     assert export(client, "events") == whole
     assert len(whole) == 120
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from spendmeter_stream.settings import MAX_STOP_SECONDS
+
 
 class StackSettings(BaseSettings):
     """Data folder, address and drain time of the embedded stack."""
@@ -17,5 +19,5 @@ class StackSettings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     """Port of the query service; 0 picks a free one."""
-    drain_seconds: float = Field(default=30.0, ge=0)
+    drain_seconds: float = Field(default=30.0, ge=0, le=MAX_STOP_SECONDS)
     """Maximum time that a stop waits for the worker to store the backlog, which the memory broker loses."""

@@ -23,8 +23,8 @@ class ServiceSettings(BaseSettings):
     metrics_token: Secret = Field(default="", repr=False)
     """Token for `/metrics` including series with tenants' names, and nothing else. Empty: none."""
     query_timeout_seconds: int = Field(default=30, ge=1, le=600)
-    query_memory_bytes: int = Field(default=2 * 2**30, ge=2**26)
-    query_rows: int = Field(default=2_000_000_000, ge=1)
+    query_memory_bytes: int = Field(default=2 * 2**30, ge=2**26, le=2**53)
+    query_rows: int = Field(default=2_000_000_000, ge=1, le=2**53)
     """Stored rows that one query may read."""
     queries_at_once: int = Field(default=3, ge=1, le=64)
     """Concurrent queries per credential and process; further ones wait. Below the number of reader threads, so that one
@@ -32,11 +32,11 @@ class ServiceSettings(BaseSettings):
     requests_at_once: int = Field(default=32, ge=1, le=1000)
     """Concurrent requests per credential and process, including waiting ones."""
     requests_at_once_overall: int = Field(default=256, ge=1, le=10_000)
-    requests_per_minute: int = Field(default=1200, ge=0)
+    requests_per_minute: int = Field(default=1200, ge=0, le=2**53)
     """Requests per minute, credential and process. 0: unlimited."""
     answer_cache_seconds: float = Field(default=1.0, ge=0, le=300)
     """Seconds for which an answer is cached per credential and query. 0 disables the cache."""
-    answer_cache_bytes: int = Field(default=64 * 2**20, ge=0)
+    answer_cache_bytes: int = Field(default=64 * 2**20, ge=0, le=2**53)
     """Memory for cached answers, per process."""
     cors_origins: str = ""
     """Allowed CORS origins, separated by commas. Empty: none."""

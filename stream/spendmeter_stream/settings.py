@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from spendmeter_clickhouse.secret_text import Secret
 from spendmeter_events.connection import KafkaConnection
+
+MAX_STOP_SECONDS: Final = 86_400.0
+"""Bound of every time limit of a stop. An infinite one could not be measured."""
 
 
 class KafkaSettings(BaseSettings):
@@ -62,20 +65,20 @@ class StreamSettings(KafkaSettings):
     """Topic id of the usage topic. Empty: the id that Kafka assigned."""
     chunk_records: int = Field(default=30_000, ge=1, le=100_000)
     chunk_interval_ms: int = Field(default=500, ge=10, le=60_000)
-    chunks_per_second: float = Field(default=8.0, gt=0, le=1000)
+    chunks_per_second: float = Field(default=8.0, ge=0.01, le=1000)
     """Maximum rate at which a worker closes chunks by time. With more partitions each chunk waits longer, so that
     ClickHouse gets few large parts instead of many small ones."""
-    dedup_ids: int = Field(default=4_000_000, ge=1000)
+    dedup_ids: int = Field(default=4_000_000, ge=1000, le=4_000_000_000)
     """Capacity of the deduplication filter in ids, over all partitions of this worker; 3 bytes each. Below twice the
     events of an hour, every event is looked up in the store, because its copy may be an hour older."""
-    max_future_seconds: int = Field(default=3600, ge=0)
+    max_future_seconds: int = Field(default=3600, ge=0, le=366 * 86_400)
     """Events further ahead of the worker's clock are dead-lettered."""
-    max_bad_in_a_row: int = Field(default=10_000, ge=1)
+    max_bad_in_a_row: int = Field(default=10_000, ge=1, le=2**53)
     """Stop the partition after this many consecutive dead letters: the topic is broken, not single events."""
-    session_timeout_ms: int = Field(default=10_000, ge=1000)
+    session_timeout_ms: int = Field(default=10_000, ge=1000, le=3_600_000)
     """Time without a heartbeat after which the group removes a worker."""
-    rebalance_timeout_ms: int = Field(default=30_000, ge=500)
-    stop_timeout_seconds: float = Field(default=20.0, gt=0)
+    rebalance_timeout_ms: int = Field(default=30_000, ge=500, le=3_600_000)
+    stop_timeout_seconds: float = Field(default=20.0, gt=0, le=MAX_STOP_SECONDS)
     guard_interval_seconds: float = Field(default=10.0, ge=1, le=300)
     """Interval of the spend guard, if a run takes at most a fifth of it."""
     guard_thresholds_path: Path | None = None

@@ -95,7 +95,7 @@ def test_variables_that_kubernetes_adds_for_services_are_not_ours() -> None:
 
 INVALID = {
     "int": ("", "many", "1.5", "-1", "99999999999999999999"),
-    "float": ("", "much", "-1"),
+    "float": ("", "much", "-1", "nan", "inf", "1e300"),
 }
 
 
@@ -116,9 +116,6 @@ def test_every_number_is_checked_and_named(monkeypatch: pytest.MonkeyPatch) -> N
         with monkeypatch.context() as patch:
             patch.setenv(name, value)
             faults = invalid_values()
-        if not faults:
-            assert value.startswith("9"), f"{name}={value!r} was accepted"
-            continue
         assert [fault.partition(":")[0] for fault in faults] == [name], (name, value, faults)
         assert value not in faults[0] or len(value) < 3
 

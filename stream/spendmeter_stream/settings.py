@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from spendmeter_clickhouse.secret_text import Secret
@@ -13,6 +13,14 @@ from spendmeter_events.connection import KafkaConnection
 
 MAX_STOP_SECONDS: Final = 86_400.0
 """Bound of every time limit of a stop. An infinite one could not be measured."""
+
+
+def _none_if_empty(value: object) -> object:
+    # `Path("")` is the working folder.
+    return None if value == "" else value
+
+
+OptionalPath = Annotated[Path | None, BeforeValidator(_none_if_empty)]
 
 
 class KafkaSettings(BaseSettings):
@@ -54,7 +62,7 @@ class StreamSettings(KafkaSettings):
     """Number of partitions of the usage topic, when created by us."""
     replication: int = Field(default=1, ge=1, le=9)
     """Replication factor of topics created by us."""
-    prices_path: Path | None = None
+    prices_path: OptionalPath = None
     """Folder of a price book that replaces the packaged one. Changes take effect within seconds."""
     worker_host: str = "127.0.0.1"
     worker_port: int = Field(default=6066, ge=0, le=65535)
@@ -81,7 +89,7 @@ class StreamSettings(KafkaSettings):
     stop_timeout_seconds: float = Field(default=20.0, gt=0, le=MAX_STOP_SECONDS)
     guard_interval_seconds: float = Field(default=10.0, ge=1, le=300)
     """Interval of the spend guard, if a run takes at most a fifth of it."""
-    guard_thresholds_path: Path | None = None
+    guard_thresholds_path: OptionalPath = None
     """File of thresholds by scope that replaces the packaged `guard/thresholds.toml`."""
     alert_webhook_url: str = Field(default="", pattern=r"^(https?://.+)?$", repr=False)
     """URL that receives each alert. Empty: alerts go only to the topic and the metrics."""

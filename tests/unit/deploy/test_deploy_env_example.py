@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from pydantic_settings import BaseSettings
 
 from spendmeter_deploy.environment import SETTINGS
@@ -17,8 +18,20 @@ def default(room: type[BaseSettings], name: str) -> str:
     return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def lines() -> list[tuple[str, str]]:
+    pairs = (line.partition("=") for line in EXAMPLE.read_text().splitlines() if line and not line.startswith("#"))
+    return [(name, value) for name, _, value in pairs]
+
+
 def test_every_setting_is_there_with_its_default() -> None:
-    lines = (line for line in EXAMPLE.read_text().splitlines() if line and not line.startswith("#"))
-    written = dict(line.split("=", 1) for line in lines)
+    written = dict(lines())
     defaults = {f"SPENDMETER_{name}".upper(): default(room, name) for room in ROOMS for name in room.model_fields}
     assert written == defaults
+
+
+def test_exporting_the_whole_file_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty path, for example, must not become the working folder."""
+    for name, value in lines():
+        monkeypatch.setenv(name, value)
+    for room in ROOMS:
+        assert room().model_dump() == {name: field.default for name, field in room.model_fields.items()}

@@ -6,7 +6,7 @@ Each play has a broker and a database of its own, because plays mostly wait for 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,13 +74,22 @@ class Stage:
         self._folder = folder
         self._broker = broker
 
-    async def proves(self, *steps: str, scenario: Scenario, retry_share: float = 0.0, partitions: int = 1) -> None:
+    async def proves(
+        self,
+        *steps: str,
+        scenario: Scenario,
+        retry_share: float = 0.0,
+        partitions: int = 1,
+        disabled: Sequence[str] = (),
+    ) -> None:
         """With every step there is no difference; without any one of `steps` there is one.
 
         The daily removal of copies would repair what other steps prevent, so it runs only where it is the step.
+
+        :param disabled: steps that no play has, because they would protect as well.
         """
-        surplus = [] if SURPLUS in steps else [SURPLUS]
-        plays: list[list[str]] = [surplus, *([step, *surplus] for step in steps)]
+        never = [*disabled, *([] if SURPLUS in steps else [SURPLUS])]
+        plays: list[list[str]] = [never, *([step, *never] for step in steps)]
         whole, *lacking = await asyncio.gather(
             *(self._play(scenario, without, retry_share, partitions) for without in plays)
         )

@@ -68,6 +68,8 @@ class Guarantees:
     """A chunk is stored only under the topic id that its records were fetched from."""
     group: bool = True
     """A worker of a second consumer group is rejected."""
+    refence: bool = True
+    """An insert sent late after its fence commits the fence again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,8 +275,8 @@ class ChunkProtocol:
         )
 
     async def _insert(self, chunk: Chunk, block: pa.Table) -> None:
-        # The token stops a zombie only until it expires, and a process that was frozen cannot tell how long it was.
-        if self.guarantees.fence and time.monotonic() - self._fenced_at > FENCE_SECONDS:
+        # The token stops a zombie only until it expires, and a frozen process cannot measure how long it was frozen.
+        if self.guarantees.fence and self.guarantees.refence and time.monotonic() - self._fenced_at > FENCE_SECONDS:
             await self.fence.commit(chunk.offsets.start)
             self._fenced_at = time.monotonic()
         self._sent += 1

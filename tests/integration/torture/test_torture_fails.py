@@ -59,7 +59,8 @@ async def test_a_zombie_that_has_not_begun_needs_the_fence(stage: Stage) -> None
 async def test_a_zombie_whose_chunk_was_taken_over_needs_the_intent_and_the_token(stage: Stage) -> None:
     """The intent, to know where the block ends. The token, because the zombie's rows and the replay's differ in
     `ingested_at`, so that ClickHouse's own checksum does not know them."""
-    await stage.proves("intent", "token", scenario=zombie("before:insert"))
+    # A zombie that was frozen for a minute passes the fence again; a busy machine freezes it that long.
+    await stage.proves("intent", "token", scenario=zombie("before:insert"), disabled=["refence"])
 
 
 async def test_an_insert_that_reached_raw_but_not_every_rollup_needs_deduplication_in_views(stage: Stage) -> None:

@@ -24,7 +24,7 @@ from tests.support.service import service
 from tests.support.serving import ServeProcess, serving
 from tests.support.usage import insert_usage, usage_row
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 START = datetime(2026, 1, 3, tzinfo=UTC)
 USERS = 60

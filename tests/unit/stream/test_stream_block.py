@@ -11,10 +11,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from spendmeter_clickhouse import Store, StoreSettings
 from spendmeter_events import UsageEvent
-from spendmeter_stream.directory import UserAttributes
+from spendmeter_stream.directory import Directory, UserAttributes
 from spendmeter_stream.ingest.block import build_block
 from spendmeter_stream.ingest.decode import Events
+from spendmeter_stream.ingest.gaps import count_gaps
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.pricing import PriceBook
 from tests.support.records import event
@@ -104,3 +106,9 @@ def test_coordinates_are_those_of_the_record(book: PriceBook) -> None:
 
 def test_no_events_make_no_rows(book: PriceBook) -> None:
     assert build(book).num_rows == 0
+
+
+def test_a_block_without_events_has_nothing_to_count(book: PriceBook, tmp_path: Path) -> None:
+    """The block of a recovery whose records have expired."""
+    with Store(StoreSettings(store_dsn=f"chdb://{tmp_path / 'store'}")) as store:
+        count_gaps(Events.of([]), build(book), Directory(session=store.session("directory")))

@@ -120,7 +120,7 @@ async def test_the_leader_exports_the_drift_of_closed_days_and_settles_doubts(
     assert await check_drift(session, days=days) == 0
     await session.command("ALTER TABLE usage_hourly DELETE WHERE org_id = 'drift' SETTINGS mutations_sync = 2")
     monkeypatch.setattr(worker_module, "_DRIFT_SECONDS", 0.5)
-    monkeypatch.setattr(worker_module, "_SETTLE_SECONDS", 0.5)
+    monkeypatch.setattr(worker_module, "_RECONCILE_SECONDS", 0.5)
     async with working(stream_settings(fresh_tansu.connection), store):
         await until(lambda: metrics.ROLLUP_DRIFT._value.get() == 1)
         # As the owner of a chunk does whose store was killed: the leader compares its days, and mends the rollup.

@@ -280,7 +280,7 @@ async def test_directory_entries_are_acknowledged(broker: Broker) -> None:
 
 async def test_directory_publisher_says_what_failed(fresh_tansu: Tansu) -> None:
     nowhere = KafkaConnection(bootstrap_servers=f"127.0.0.1:{free_port()}")
-    with pytest.raises(DeliveryFailed, match="cannot be published"):
+    with pytest.raises(DeliveryFailed, match="cannot connect to Kafka to publish the directory"):
         await DirectoryPublisher(connection=nowhere, timeout_s=2).start()
     publisher = DirectoryPublisher(connection=fresh_tansu.connection, timeout_s=2)
     with pytest.raises(DeliveryFailed, match="not started"):

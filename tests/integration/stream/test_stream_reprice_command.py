@@ -15,7 +15,7 @@ VERB = "import typer; from spendmeter_deploy.cli.reprice import reprice_command;
 
 KILLED = """
 import os, sys
-from spendmeter_deploy import reprice_command as verb
+from spendmeter_deploy.cli import reprice as verb
 from spendmeter_stream.reprice import append_adjustments, lease
 
 point = sys.argv.pop(1)

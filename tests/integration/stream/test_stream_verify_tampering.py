@@ -103,7 +103,7 @@ async def test_a_lost_part_is_named_and_a_rebuild_mends_it(session: Session, tab
     assert not report.clean
     assert {it.table for it in report.differences} == {table}
     assert {(it.day, it.org) for it in report.differences} == {(day, org) for day in DAYS[:2] for org in ORGS}
-    await rebuild(session, date(2026, 10, 1), stream=None)
+    await rebuild(session, date(2026, 10, 1), stream=None, shrink=True)
     assert (await verify(session, Days(), around=ALONE)).clean
 
 

@@ -1,8 +1,8 @@
-"""Usage extractors: one normal form for what providers report, so that no token is counted twice.
+"""Usage extractors: convert the usage that providers report to disjoint buckets, so that no token is counted twice.
 
-`from_openai(response)` and its sisters take a provider's response (an SDK's object or the decoded JSON, complete
-or as a list or iterator of streamed chunks) and give a `Usage`; `UsageEvent.now(org_id=…, feature=…,
-**usage.as_fields())` makes the event. What each provider counts where is in docs/extractors.md.
+`from_openai(response)` and the other extractors take a provider's response (an SDK object or the decoded JSON,
+complete or as a list or iterator of streamed chunks) and return a `Usage`; `UsageEvent.now(org_id=…, feature=…,
+**usage.as_fields())` creates the event. docs/extractors.md lists how each provider counts.
 """
 
 from spendmeter_events.extract._anthropic import from_anthropic

@@ -20,12 +20,12 @@ _ADDITIVE: Final = (
 
 
 def from_anthropic(response: object, *, request: Request | None = None, provider: str = "anthropic") -> Usage:
-    """Usage of a message, its stream's events, or a line of a batch's results. Raises `InconsistentUsage`."""
+    """Return the usage of a message, the events of its stream, or a batch result line. Raises `InconsistentUsage`."""
     return extract(ANTHROPIC, response, request=request, provider=provider)
 
 
 def read(payload: object, request: Request, provider: str) -> Usage:
-    """Usage of a complete message."""
+    """Return the usage of a complete message."""
     message = pick(pick(payload, "result"), "message") or payload
     tally, usage = Tally(), pick(message, "usage")
     fields: dict[str, Any] = {
@@ -39,7 +39,7 @@ def read(payload: object, request: Request, provider: str) -> Usage:
     for iteration in items(usage, "iterations"):
         kind = pick(iteration, "type")
         if kind == "compaction":
-            # Billed, by the same model, and not in the counts above.
+            # Compaction is billed at the same model's rates, and the counts above do not include it.
             extra = tokens(tally, iteration)
             counts |= {name: counts.get(name, 0) + extra.get(name, 0) for name in _ADDITIVE}
         elif kind == "advisor_message":
@@ -47,11 +47,11 @@ def read(payload: object, request: Request, provider: str) -> Usage:
     searches = tally.count(pick(usage, "server_tool_use"), "web_search_requests")
     if searches:
         fields |= {"tool_calls": searches, "tags": tool_tag({"web_search": searches})}
-    return tally.settle(usage, provider=provider, state=state, **fields, **counts)
+    return tally.usage(usage, provider=provider, state=state, **fields, **counts)
 
 
 def fold(merged: Merged, event: object) -> None:
-    """Adds an event: `message_start` has the input, `message_delta` the running counts, the last one stands."""
+    """Merge an event. `message_start` carries the input counts, `message_delta` running totals: the last wins."""
     kind = pick(event, "type")
     message = pick(event, "message")
     if kind == "message_start" and message is not None:
@@ -65,12 +65,13 @@ def fold(merged: Merged, event: object) -> None:
         merged[FINISHED] = True
 
 
-def speaks(event: object) -> bool:
-    """Whether the event carries output."""
+def has_output(event: object) -> bool:
+    """Return whether the event carries output."""
     return bool(pick(event, "type") == "content_block_delta")
 
 
 def tokens(tally: Tally, usage: object) -> dict[str, int]:
+    """Return the token buckets of a usage section; the sides that are not reported are absent."""
     lifetimes = pick(usage, "cache_creation")
     short, long = tally.writes(
         tally.count(usage, "cache_creation_input_tokens"),
@@ -118,4 +119,4 @@ def _known(usage: object) -> dict[str, Any]:
     return {name: value for name in _USAGE_NAMES if (value := pick(usage, name)) is not None}
 
 
-ANTHROPIC = Dialect(provider="anthropic", read=read, fold=fold, speaks=speaks)
+ANTHROPIC = Dialect(provider="anthropic", read=read, fold=fold, has_output=has_output)

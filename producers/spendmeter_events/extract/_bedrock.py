@@ -1,6 +1,6 @@
-"""Amazon Bedrock: Converse, InvokeModel with each vendor's own body, and their streams.
+"""Amazon Bedrock: Converse, InvokeModel with the body of each vendor, and their streams.
 
-Converse and the response headers count input without cached tokens, and their total with them.
+In Converse and in the response headers, the input count excludes cached tokens and the total includes them.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from spendmeter_events.extract import _anthropic, _openai, _openai_stream
 from spendmeter_events.extract._dialect import FINISHED, Dialect, Merged, Request, extract
 from spendmeter_events.extract._payload import items, pick, text, tier
 from spendmeter_events.extract._tally import NOT_THE_SUM, Tally
-from spendmeter_events.extract.usage import Usage
+from spendmeter_events.extract.usage import State, Usage
 
 _METRICS: Final = "amazon-bedrock-invocationMetrics"
 _HEADER: Final = "x-amzn-bedrock-"
-_BESIDE: Final = (_METRICS, "prompt_token_count", "generation_token_count", "inputTextTokenCount")
-"""Counts that a chunk of InvokeModel's stream has beside its text."""
+_CHUNK_COUNTS: Final = (_METRICS, "prompt_token_count", "generation_token_count", "inputTextTokenCount")
+"""Counts in a chunk of an InvokeModel stream."""
 _METADATA: Final = ("usage", "serviceTier", "performanceConfig", "trace")
 
 
 def from_bedrock(response: object, *, request: Request | None = None) -> Usage:
-    """Usage of a Bedrock response: Converse, an InvokeModel body or raw response, or a stream's events.
+    """Return the usage of a Bedrock response: Converse, an InvokeModel body or raw response, or stream events.
 
-    A raw InvokeModel response is read from its headers: its body can be read once, and that is the caller's.
-    `request["modelId"]` gives the model, which Bedrock does not repeat. Raises `InconsistentUsage`.
+    For a raw InvokeModel response, only the headers are read: its body can be read only once, by the caller.
+    `request["modelId"]` supplies the model, which Bedrock does not return. Raises `InconsistentUsage`.
     """
     return extract(BEDROCK, response, request=request)
 
 
 def read(payload: object, request: Request, provider: str) -> Usage:
-    """Usage of a complete payload."""
+    """Return the usage of a complete payload."""
     headers = _headers(payload)
     body = _decoded(pick(payload, "body")) or payload
     fields: dict[str, Any] = {
@@ -45,27 +45,28 @@ def read(payload: object, request: Request, provider: str) -> Usage:
     counts, section = _reader(body, usage)(tally, body, usage), usage
     if not counts and not tally.faults:
         section = pick(body, _METRICS) or headers
-        counts = _told_beside(tally, body, headers)
-    told = {"input_tokens", "output_tokens"} <= counts.keys()
-    return tally.settle(section, provider=provider, state="complete" if told else "missing", **fields, **counts)
+        counts = _bedrock_counts(tally, body, headers)
+    reported = {"input_tokens", "output_tokens"} <= counts.keys()
+    state: State = "complete" if reported else "missing"
+    return tally.usage(section, provider=provider, state=state, **fields, **counts)
 
 
 def fold(merged: Merged, event: object) -> None:
-    """Adds an event of ConverseStream (`metadata` has the usage) or a chunk of InvokeModel's stream."""
+    """Merge an event of ConverseStream (`metadata` carries the usage) or a chunk of an InvokeModel stream."""
     chunk = _decoded(pick(pick(event, "chunk"), "bytes")) or event
     if items(chunk, "choices"):
         _openai_stream.fold(merged, chunk)
     else:
         _anthropic.fold(merged, chunk)
-    merged |= {name: value for name in _BESIDE if (value := pick(chunk, name)) is not None}
+    merged |= {name: value for name in _CHUNK_COUNTS if (value := pick(chunk, name)) is not None}
     metadata = pick(chunk, "metadata")
     merged |= {name: value for name in _METADATA if (value := pick(metadata, name)) is not None}
     if pick(chunk, _METRICS) is not None or pick(metadata, "usage") is not None:
         merged[FINISHED] = True
 
 
-def speaks(event: object) -> bool:
-    """Whether the event carries output."""
+def has_output(event: object) -> bool:
+    """Return whether the event carries output."""
     return pick(event, "contentBlockDelta", "chunk") is not None
 
 
@@ -73,7 +74,7 @@ Reader = Callable[[Tally, object, object], dict[str, int]]
 
 
 def _reader(body: object, usage: object) -> Reader:
-    """Whose words this body speaks."""
+    """Return the reader for the vendor's format of this body."""
     if pick(usage, "inputTokens", "outputTokens") is not None:
         return _converse
     if pick(usage, "prompt_tokens", "completion_tokens") is not None:
@@ -94,37 +95,37 @@ def _converse(tally: Tally, _: object, usage: object) -> dict[str, int]:
         tally.writes(written, by_ttl.get("5m"), by_ttl.get("1h")),
     )
     total = tally.count(usage, "totalTokens")
-    # Models without prompt caching, and some gateways, leave the cached tokens out of the total.
+    # Models without prompt caching, and some gateways, exclude cached tokens from the total.
     if total is not None and total not in (sum(counts.values()), (uncached or 0) + (output or 0)):
         tally.faults.append(NOT_THE_SUM)
     return counts
 
 
 def _flat(tally: Tally, body: object, _: object) -> dict[str, int]:
-    """Llama and Titan put their counts at the top of the body; an embedding has no output."""
-    given = tally.count(body, "prompt_token_count", "inputTextTokenCount")
-    made = tally.count(body, "generation_token_count")
+    """Llama and Titan report counts at the top level of the body; an embedding has no output."""
+    prompt = tally.count(body, "prompt_token_count", "inputTextTokenCount")
+    output = tally.count(body, "generation_token_count")
     results = [tally.count(each, "tokenCount") for each in items(body, "results")]
-    if made is None and results:
-        made = sum(count or 0 for count in results)
-    if made is None and pick(body, "embedding", "embeddingsByType") is not None:
-        made = 0
-    return _disjoint(given, made, None, (0, 0))
+    if output is None and results:
+        output = sum(count or 0 for count in results)
+    if output is None and pick(body, "embedding", "embeddingsByType") is not None:
+        output = 0
+    return _disjoint(prompt, output, None, (0, 0))
 
 
-def _told_beside(tally: Tally, body: object, headers: dict[str, Any]) -> dict[str, int]:
-    """What Bedrock adds itself: metrics on a stream's last chunk, headers on a whole response."""
+def _bedrock_counts(tally: Tally, body: object, headers: dict[str, Any]) -> dict[str, int]:
+    """Return the counts that Bedrock adds: metrics in the last chunk of a stream, or headers of a response."""
     metrics = pick(body, _METRICS)
 
-    def told(metric: str, header: str) -> int | None:
+    def count(metric: str, header: str) -> int | None:
         from_metrics = tally.count(metrics, metric)
         return tally.count(headers, _HEADER + header) if from_metrics is None else from_metrics
 
     return _disjoint(
-        told("inputTokenCount", "input-token-count"),
-        told("outputTokenCount", "output-token-count"),
-        told("cacheReadInputTokenCount", "cache-read-input-token-count"),
-        (told("cacheWriteInputTokenCount", "cache-write-input-token-count") or 0, 0),
+        count("inputTokenCount", "input-token-count"),
+        count("outputTokenCount", "output-token-count"),
+        count("cacheReadInputTokenCount", "cache-read-input-token-count"),
+        (count("cacheWriteInputTokenCount", "cache-write-input-token-count") or 0, 0),
     )
 
 
@@ -150,7 +151,7 @@ def _tier(body: object, headers: dict[str, Any]) -> str:
 
 
 def _decoded(body: object) -> Any:
-    """The body as the caller has read it; None for one still unread, which stays so."""
+    """Return the body if the caller has read it, else None: an unread stream is not consumed."""
     if isinstance(body, (bytes, bytearray, str)):
         try:
             body = json.loads(body)
@@ -159,4 +160,4 @@ def _decoded(body: object) -> Any:
     return body if isinstance(body, dict) else None
 
 
-BEDROCK = Dialect(provider="bedrock", read=read, fold=fold, speaks=speaks)
+BEDROCK = Dialect(provider="bedrock", read=read, fold=fold, has_output=has_output)

@@ -1,4 +1,4 @@
-"""How one provider speaks: reading a complete response, and folding a stream into one."""
+"""Dialects: how to read a provider's complete response, and how to merge its stream into one."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from spendmeter_events.extract.errors import InconsistentUsage
 from spendmeter_events.extract.usage import Usage
 
 Request = Mapping[str, object]
-"""What was asked, as sent. Read for what a response does not tell (model, characters); never kept."""
+"""The request body. Supplies what a response does not repeat (model, characters); never stored."""
 Merged = dict[str, Any]
-"""A response put together from chunks: what `read` needs, never text."""
+"""A response merged from chunks: the fields that `read` needs, never text."""
 
 FINISHED = "finished"
-"""Set in `Merged` once the provider has said that the answer is complete."""
+"""Key set in `Merged` when the provider marks the response as complete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """The functions that know one provider's payloads."""
+    """The functions that read one provider's payloads."""
 
     provider: str
     read: Callable[[object, Request, str], Usage]
-    """(complete response, request, provider's name) → usage."""
+    """(complete response, request, provider name) → usage."""
     fold: Callable[[Merged, object], None]
-    """Adds one chunk of a stream to what is known."""
-    speaks: Callable[[object], bool]
-    """Whether this chunk carries output: the first one ends the time to first token."""
+    """Merge one chunk of a stream."""
+    has_output: Callable[[object], bool]
+    """Return whether a chunk carries output: the first such chunk sets the time to first token."""
 
 
 class Collector:
-    """Follows one stream chunk by chunk, keeping counts and names only."""
+    """Merges a stream chunk by chunk; stores counts and names only."""
 
     def __init__(self, dialect: Dialect, *, request: Request | None = None, provider: str = "") -> None:
         self._dialect = dialect
@@ -43,23 +43,23 @@ class Collector:
 
     @property
     def finished(self) -> bool:
-        """Whether the provider has said that its answer is complete."""
+        """Whether the provider marked the response as complete."""
         return bool(self._merged.get(FINISHED))
 
     def add(self, chunk: object) -> None:
-        """Takes the next chunk."""
+        """Merge the next chunk."""
         self._dialect.fold(self._merged, chunk)
 
     def usage(self) -> Usage:
-        """What is known by now; state `aborted` before the end. Raises `InconsistentUsage`."""
+        """Return the usage so far; its state is `aborted` before the end. Raises `InconsistentUsage`."""
         usage = self._dialect.read(self._merged, self._request, self._provider)
         return usage if self.finished else replace(usage, state="aborted")
 
 
 def extract(dialect: Dialect, response: object, *, request: Request | None, provider: str = "") -> Usage:
-    """The usage of a complete response, or of a list or iterator of its chunks.
+    """Return the usage of a complete response, or of a list or iterator of its chunks.
 
-    Raises `InconsistentUsage`, and whatever the iterator raises.
+    Raises `InconsistentUsage`, and the exceptions of the iterator.
     """
     if not is_stream(response):
         return dialect.read(response, request or {}, provider or dialect.provider)
@@ -70,11 +70,11 @@ def extract(dialect: Dialect, response: object, *, request: Request | None, prov
 
 
 def known_usage(read: Callable[[], Usage]) -> Usage:
-    """What `read` gives, or what is known of it: for a path that must not fail."""
+    """Return the result of `read`, or its consistent part if it fails. Never raises."""
     try:
         return read()
     except InconsistentUsage as error:
         return error.known
     except Exception:
-        # A payload that no extractor expects tells nothing, and the call that it belongs to must not learn of it.
+        # An unexpected payload must not break the metered call.
         return Usage(state="missing")

@@ -1,4 +1,4 @@
-"""Folding OpenAI's streams: chat chunks with a usage chunk at the end, and the typed events of the other APIs."""
+"""Merge OpenAI's streams: chat chunks with a final usage chunk, and the typed events of the other APIs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 from spendmeter_events.extract._dialect import FINISHED, Merged
 from spendmeter_events.extract._payload import items, pick
 
-_TOLD: Final = ("id", "model", "service_tier", "usage", "citations", "provider")
+_IN_CHUNK: Final = ("id", "model", "service_tier", "usage", "citations", "provider")
 _IN_RESPONSE: Final = ("id", "model", "service_tier", "usage", "tool_usage", "output")
 _OUTPUT: Final = ("content", "reasoning_content", "reasoning", "tool_calls", "refusal", "audio")
 _ENDS: Final = (
@@ -25,15 +25,15 @@ _ENDS: Final = (
 
 
 def fold(merged: Merged, chunk: object) -> None:
-    """Adds a chunk. A usage that comes more than once is a running count: the last one stands."""
+    """Merge a chunk. A usage section that occurs repeatedly is a running total: the last one wins."""
     kind = pick(chunk, "type")
     response = pick(chunk, "response")
-    source, names = (chunk, _TOLD) if response is None else (response, _IN_RESPONSE)
+    source, names = (chunk, _IN_CHUNK) if response is None else (response, _IN_RESPONSE)
     for name in names:
         value = pick(source, name)
         if value:
             merged[name] = value
-    # Groq's older chunks carry it under its own name.
+    # Older chunks of Groq carry the usage under `x_groq`.
     if usage := pick(pick(chunk, "x_groq"), "usage"):
         merged["usage"] = usage
     if kind in _ENDS:
@@ -43,8 +43,8 @@ def fold(merged: Merged, chunk: object) -> None:
         merged[FINISHED] = True
 
 
-def speaks(chunk: object) -> bool:
-    """Whether the chunk carries output, of any kind."""
+def has_output(chunk: object) -> bool:
+    """Return whether the chunk carries output of any kind."""
     kind = pick(chunk, "type")
     if isinstance(kind, str):
         return kind.endswith((".delta", ".done", ".completed", ".partial_image"))
@@ -54,5 +54,5 @@ def speaks(chunk: object) -> bool:
 
 def _count_image(merged: Merged, chunk: object, kind: str) -> None:
     if kind.startswith("image_"):
-        merged.setdefault("data", []).append({"b64_json": True})  # only that there is one
+        merged.setdefault("data", []).append({"b64_json": True})  # presence only, no content
         merged.update({name: value for name in ("size", "quality") if (value := pick(chunk, name))})

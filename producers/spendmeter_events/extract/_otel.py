@@ -1,6 +1,6 @@
-"""OpenTelemetry's GenAI attributes, in the present names and the older ones still in use.
+"""OpenTelemetry's GenAI attributes: current names, and older names that are still in use.
 
-By the conventions input includes cached tokens (read and written) and output includes reasoning.
+By these conventions, input includes cached tokens (read and written) and output includes reasoning.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from spendmeter_events.extract._payload import items, pick, text, tier
 from spendmeter_events.extract._tally import NOT_THE_SUM, Tally
-from spendmeter_events.extract.usage import Usage
+from spendmeter_events.extract.usage import State, Usage
 
 _INPUT: Final = (
     "gen_ai.usage.input_tokens",
@@ -68,9 +68,9 @@ _PROVIDERS: Final = {
 
 
 def from_otel(span: object) -> Usage:
-    """Usage of a GenAI span: its attributes as a dict or as OTLP's key/value list, or an object that has them.
+    """Return the usage of a GenAI span: attributes as a dict or OTLP key/value list, or an object with `attributes`.
 
-    Raises `InconsistentUsage`, for instance where an instrumentation leaves cached tokens out of the input.
+    Raises `InconsistentUsage`, for instance if an instrumentation excludes cached tokens from the input.
     """
     attributes = _attributes(span)
     tally = Tally()
@@ -82,15 +82,16 @@ def from_otel(span: object) -> Usage:
         "service_tier": tier(pick(attributes, *_TIER)),
     }
     counts = _counts(tally, attributes)
-    told = {"input_tokens", "output_tokens"} <= counts.keys()
-    # Only the counts' names: a span may carry prompts under other keys.
+    reported = {"input_tokens", "output_tokens"} <= counts.keys()
+    # Only usage attributes: a span may carry prompts under other keys.
     section = {key: value for key, value in attributes.items() if "usage." in key or "token_count." in key}
-    return tally.settle(section, provider=provider, state="complete" if told else "missing", **fields, **counts)
+    state: State = "complete" if reported else "missing"
+    return tally.usage(section, provider=provider, state=state, **fields, **counts)
 
 
 def _counts(tally: Tally, attributes: Mapping[str, object]) -> dict[str, int]:
     total = tally.count(attributes, *_TOTAL)
-    given, made = tally.resolve(tally.count(attributes, *_INPUT), tally.count(attributes, *_OUTPUT), total)
+    given, made = tally.fill_from_total(tally.count(attributes, *_INPUT), tally.count(attributes, *_OUTPUT), total)
     if made is None and pick(attributes, "gen_ai.operation.name") == "embeddings":
         made = 0
     if total is not None and given is not None and made is not None and given + made != total:
@@ -114,7 +115,7 @@ def _counts(tally: Tally, attributes: Mapping[str, object]) -> dict[str, int]:
 
 
 def _attributes(span: object) -> Mapping[str, Any]:
-    """`{name: value}`, out of a mapping, a span, or OTLP's `[{"key": …, "value": {"intValue": "12"}}]`."""
+    """Return `{name: value}` from a mapping, a span, or OTLP's `[{"key": …, "value": {"intValue": "12"}}]`."""
     found = pick(span, "attributes")
     found = span if found is None else found
     if isinstance(found, Sequence):

@@ -1,4 +1,4 @@
-"""Reading a response that is an SDK's object or the decoded JSON, in whichever spelling."""
+"""Read fields of a response, which is an SDK object or decoded JSON, in any of several spellings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TIERS: Final = {
 
 
 def pick(payload: object, *names: str) -> Any:
-    """The first of the named keys or attributes that is present and not None; None for none of them."""
+    """Return the first named key or attribute that is present and not None, else None."""
     for name in names:
         value = payload.get(name) if isinstance(payload, Mapping) else getattr(payload, name, None)
         if value is not None:
@@ -31,34 +31,34 @@ def pick(payload: object, *names: str) -> Any:
 
 
 def items(payload: object, *names: str) -> Sequence[Any]:
-    """The list under the first of these names; empty where there is none."""
+    """Return the list under the first of these names, else an empty sequence."""
     value = pick(payload, *names)
     return value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else ()
 
 
 def text(value: object, limit: int = 128) -> str:
-    """A provider's identifier as the event contract takes it: printable, cut; empty for anything else."""
-    value = getattr(value, "value", value)  # an enumeration's member
+    """Return a provider's identifier, printable and truncated as the event contract requires; empty if not a string."""
+    value = getattr(value, "value", value)  # a member of an enumeration
     return _CONTROL.sub(" ", value)[:limit] if isinstance(value, str) else ""
 
 
 def tier(value: object) -> str:
-    """A provider's name for a service tier, in the price book's spelling; unknown names pass in lower case."""
+    """Return a service tier in the price book's spelling; unknown names are returned in lower case."""
     name = text(value, 64).lower().removeprefix("service_tier_")
     return _TIERS.get(name, name)
 
 
 def is_stream(response: object) -> TypeGuard[Iterable[object]]:
-    """Whether this is a series of chunks. SDK objects that can be iterated over their fields are not."""
+    """Return whether this is an iterable of chunks. SDK objects that iterate over their fields are not."""
     if isinstance(response, (str, bytes, bytearray, Mapping)) or hasattr(type(response), "model_fields"):
         return False
     return isinstance(response, Iterable)
 
 
 def shape_of(value: object, depth: int = 0) -> str:
-    """Key names and types of a payload, never a value: `{prompt_tokens: int, details: {cached_tokens: str}}`.
+    """Return key names and types of a payload, never a value: `{prompt_tokens: int, details: {cached_tokens: str}}`.
 
-    A key that does not look like a field's name may be content, and is shown as `?`.
+    A key that does not look like a field name may be content, and is shown as `?`.
     """
     if isinstance(value, (list, tuple)):
         return f"[{shape_of(value[0], depth + 1)}]" if value and depth < _MAX_DEPTH else "list"

@@ -1,6 +1,6 @@
-"""Counts read off a usage section, and the arithmetic that makes them disjoint.
+"""Read the counts of a usage section, and make them disjoint.
 
-Nothing is ever clamped: a count that cannot be is a fault, and a fault ends in `InconsistentUsage`.
+Counts are never clamped: an impossible count is a fault, and a fault raises `InconsistentUsage`.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ NOT_THE_SUM: Final = "the total is not the sum of its parts"
 
 
 class Tally:
-    """Reads counts and notes what is wrong with them, so that one error can tell it all."""
+    """Reads counts and collects their faults, so that one error reports all of them."""
 
     def __init__(self) -> None:
         self.faults: list[str] = []
 
     def count(self, section: object, *names: str) -> int | None:
-        """A whole count under the first of these names; None where it was not told or is a fault.
+        """Return the count under the first of these names; None if it is absent or a fault.
 
-        Digits in a string count too: protobuf's JSON and HTTP headers carry integers so.
+        Strings of digits are accepted: protobuf's JSON and HTTP headers carry integers as strings.
         """
         value = self._number(section, names)
         if value is None or value.is_integer():
@@ -33,12 +33,12 @@ class Tally:
         return None
 
     def seconds(self, section: object, *names: str) -> float | None:
-        """Seconds, to the millisecond."""
+        """Return seconds, rounded to milliseconds."""
         value = self._number(section, names)
         return None if value is None else round(value, 3)
 
     def usd(self, section: object, *names: str) -> float | None:
-        """US dollars that the provider says it charged."""
+        """Return the charge that the provider reports, in USD."""
         return self._number(section, names)
 
     def input_side(
@@ -49,7 +49,7 @@ class Tally:
         writes: tuple[int, int] = (0, 0),
         audio: int | None = None,
     ) -> dict[str, int]:
-        """The buckets of an input count that includes cached, written and (uncached) audio tokens."""
+        """Return the buckets of an input count that includes cached, written and (uncached) audio tokens."""
         cached, audio = cached or 0, audio or 0
         uncached = total - cached - sum(writes) - audio
         if uncached < 0:
@@ -64,7 +64,7 @@ class Tally:
         }
 
     def output_side(self, total: int, *, reasoning: int | None = None, audio: int | None = None) -> dict[str, int]:
-        """The buckets of an output count that includes reasoning and audio tokens."""
+        """Return the buckets of an output count that includes reasoning and audio tokens."""
         reasoning, audio = reasoning or 0, audio or 0
         if reasoning + audio > total:
             self.faults.append("reasoning and audio tokens exceed the output they are part of")
@@ -76,7 +76,7 @@ class Tally:
         }
 
     def writes(self, total: int | None, short: int | None, long: int | None) -> tuple[int, int]:
-        """Cache writes by lifetime (short, long). What the breakdown leaves over has the short, default one."""
+        """Return cache writes by lifetime (short, long); those without a breakdown have the default, short one."""
         short, long = short or 0, long or 0
         if total is None:
             return short, long
@@ -86,8 +86,10 @@ class Tally:
             return 0, 0
         return short + rest, long
 
-    def resolve(self, prompt: int | None, completion: int | None, total: int | None) -> tuple[int | None, int | None]:
-        """Input and output; the one that was not told is what the total leaves for it."""
+    def fill_from_total(
+        self, prompt: int | None, completion: int | None, total: int | None
+    ) -> tuple[int | None, int | None]:
+        """Return input and output; if one is not reported, it is computed from the total."""
         if total is None or (prompt is None) == (completion is None):
             return prompt, completion
         rest = total - (prompt or 0) - (completion or 0)
@@ -96,8 +98,8 @@ class Tally:
             return prompt, completion
         return (rest, completion) if prompt is None else (prompt, rest)
 
-    def settle(self, section: object, *, provider: str, state: State = "complete", **fields: Any) -> Usage:
-        """The `Usage` of these fields. Raises `InconsistentUsage` when a fault was noted."""
+    def usage(self, section: object, *, provider: str, state: State = "complete", **fields: Any) -> Usage:
+        """Return the `Usage` of these fields. Raises `InconsistentUsage` if there are faults."""
         if not self.faults:
             return Usage(provider=provider, state=state, **fields)
         known = Usage(provider=provider, state="inconsistent", **fields)
@@ -111,7 +113,7 @@ class Tally:
             return None
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             self.faults.append(f"{names[0]} is not a number")
-        elif not 0 <= value <= MAX_COUNT:  # NaN is not in any range either
+        elif not 0 <= value <= MAX_COUNT:  # also excludes NaN
             self.faults.append(f"{names[0]} is negative or impossibly large")
         else:
             return float(value)

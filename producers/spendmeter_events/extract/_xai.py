@@ -1,12 +1,12 @@
-"""xAI (Grok): OpenAI's shape, but chat completions report reasoning beside the output, and the cost in ticks."""
+"""xAI (Grok): OpenAI's format, but the output of chat completions excludes reasoning, and the cost is in ticks."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 from spendmeter_events.extract._dialect import Dialect, Request, extract
-from spendmeter_events.extract._openai import identity, settle, tokens, unwrap
-from spendmeter_events.extract._openai_stream import fold, speaks
+from spendmeter_events.extract._openai import build_usage, identity, tokens, unwrap
+from spendmeter_events.extract._openai_stream import fold, has_output
 from spendmeter_events.extract._openai_tools import images_and_tools, tool_tag
 from spendmeter_events.extract._payload import pick
 from spendmeter_events.extract._tally import Tally
@@ -16,7 +16,7 @@ TICKS_PER_USD: Final = 10**10
 
 
 def from_xai(response: object, *, request: Request | None = None) -> Usage:
-    """Usage of an xAI response: chat completions, responses, images, and the xai-sdk's objects.
+    """Return the usage of an xAI response: chat completions, responses, images, or an object of the xai-sdk.
 
     Raises `InconsistentUsage`.
     """
@@ -24,19 +24,19 @@ def from_xai(response: object, *, request: Request | None = None) -> Usage:
 
 
 def read(payload: object, request: Request, provider: str) -> Usage:
-    """Usage of a complete payload."""
+    """Return the usage of a complete payload."""
     body, fields = unwrap(payload)
     fields = identity(body, request) | fields
     tally = Tally()
     usage = pick(body, "usage")
     fields |= images_and_tools(tally, body, request)
-    # Only the chat API counts reasoning outside; it is the one that speaks of a completion.
+    # Only the chat API excludes reasoning from the output; it is the one with `completion_tokens`.
     fields |= tokens(tally, usage, reasoning_outside=pick(usage, "completion_tokens") is not None)
     fields |= _server_tools(tally, usage, fields)
     ticks = tally.count(usage, "cost_in_usd_ticks")
     if ticks is not None:
         fields["provider_cost_usd"] = ticks / TICKS_PER_USD
-    return settle(tally, usage, fields, provider)
+    return build_usage(tally, usage, fields, provider)
 
 
 def _server_tools(tally: Tally, usage: object, fields: dict[str, Any]) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def _server_tools(tally: Tally, usage: object, fields: dict[str, Any]) -> dict[s
     }
     calls = sum(tools.values()) or tally.count(usage, "num_server_side_tools_used")
     if sources := tally.count(usage, "num_sources_used"):
-        # Live Search is billed by the source, not by the call.
+        # Live Search is billed per source, not per call.
         tools, calls = {**tools, "live_search": sources}, (calls or 0) + sources
     if not calls:
         return {}
@@ -63,4 +63,4 @@ _BILLED_TOOLS: Final = (
     "document_search_calls",
 )
 
-XAI = Dialect(provider="xai", read=read, fold=fold, speaks=speaks)
+XAI = Dialect(provider="xai", read=read, fold=fold, has_output=has_output)

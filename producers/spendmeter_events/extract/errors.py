@@ -1,4 +1,4 @@
-"""What goes wrong when a response contradicts itself."""
+"""Errors of the extractors."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from spendmeter_events.extract.usage import Usage
 
 
 class InconsistentUsage(SpendmeterError, ValueError):
-    """A response's counts are negative, no counts at all, or contradict each other.
+    """The counts of a response are negative, not numeric, or contradictory.
 
-    Carries what a person needs to find the cause, and nothing of the conversation: `faults` name the fields,
-    `shape` gives the key names and types of the usage section, `known` is the `Usage` without what is in doubt
-    (state `inconsistent`), for an event that is priced `partial`.
+    Contains no content of the conversation: `faults` names the fields, `shape` lists the key names and types of the
+    usage section, and `known` is the `Usage` without the contradictory counts (state `inconsistent`), for an event
+    that is priced `partial`.
     """
 
     def __init__(self, *, provider: str, faults: tuple[str, ...], shape: str, known: Usage) -> None:

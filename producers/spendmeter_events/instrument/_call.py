@@ -103,7 +103,7 @@ class Call:
     def chunk(self, chunk: object) -> None:
         """A chunk has come."""
         self._read_any = True
-        if self._first is None and self._meter.dialect.speaks(chunk):
+        if self._first is None and self._meter.dialect.has_output(chunk):
             self._first = time.monotonic()
         self._collector.add(chunk)
 

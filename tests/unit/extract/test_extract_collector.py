@@ -48,7 +48,7 @@ def test_what_is_known_survives_any_failure() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dialect", "chunk", "speaks"),
+    ("dialect", "chunk", "has_output"),
     [
         (OPENAI, {"choices": [{"delta": {"role": "assistant", "content": ""}}]}, False),
         (OPENAI, {"choices": [{"delta": {"content": "", "reasoning_content": "Hm"}}]}, True),
@@ -65,6 +65,6 @@ def test_what_is_known_survives_any_failure() -> None:
     ],
 )
 def test_the_first_chunk_with_output_ends_the_time_to_first_token(
-    dialect: Any, chunk: dict[str, Any], speaks: bool
+    dialect: Any, chunk: dict[str, Any], has_output: bool
 ) -> None:
-    assert dialect.speaks(chunk) is speaks
+    assert dialect.has_output(chunk) is has_output

@@ -230,7 +230,7 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
             prompt_cache_hit_tokens=4,
             prompt_cache_miss_tokens=5,
         ),
-        "cache hits and misses are not the prompt",
+        "cache hits and misses do not add up to prompt_tokens",
         {"output_tokens": 5},
     ),
     (

@@ -9,6 +9,7 @@ from zlib import crc32
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from aiokafka.structs import RecordMetadata
 
 from spendmeter_events.topics import USAGE
 from tests.torture.ledger import Ledger, Record
@@ -86,18 +87,34 @@ class Feeder:
             await asyncio.sleep(_PAUSE_S)
 
     async def _send(self, records: list[Record], width: int | None) -> list[Record]:
-        """Send `records`; returns those that were not acknowledged."""
-        results = await asyncio.gather(*(self._send_one(record, width) for record in records), return_exceptions=True)
-        failed: list[Record] = []
-        for record, result in zip(records, results, strict=True):
-            if result is None:
-                continue
-            if not isinstance(result, KafkaError):
-                raise result
-            failed.append(record)
+        failed, ends = await send(self._producer, records, width=width)
+        for partition, end in ends.items():
+            self.ends[partition] = max(self.ends[partition], end)
         return failed
 
-    async def _send_one(self, record: Record, width: int | None) -> None:
+
+async def send(
+    producer: AIOKafkaProducer, records: list[Record], *, width: int | None = None
+) -> tuple[list[Record], dict[int, int]]:
+    """Send `records` once. Returns those that were not acknowledged, and the end offset of each partition.
+
+    A record that was not acknowledged may be stored nevertheless.
+
+    :param width: send to the partition that CRC-32 chooses of so many; None for the producer's own partitioner.
+    """
+
+    async def one(record: Record) -> RecordMetadata:
         partition = None if width is None else crc32(record.key) % width
-        where = await self._producer.send_and_wait(USAGE, record.value, key=record.key, partition=partition)
-        self.ends[where.partition] = max(self.ends[where.partition], where.offset + 1)
+        return await producer.send_and_wait(USAGE, record.value, key=record.key, partition=partition)
+
+    failed: list[Record] = []
+    ends: dict[int, int] = {}
+    results = await asyncio.gather(*map(one, records), return_exceptions=True)
+    for record, result in zip(records, results, strict=True):
+        if isinstance(result, KafkaError):
+            failed.append(record)
+        elif isinstance(result, BaseException):
+            raise result
+        else:
+            ends[result.partition] = max(ends.get(result.partition, 0), result.offset + 1)
+    return failed, ends

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from spendmeter_clickhouse import Store
 
@@ -81,10 +81,15 @@ def merge_rollups(store: Store) -> None:
 
 
 def insert_usage(store: Store, rows: Iterable[dict[str, Any]]) -> None:
-    """Insert rows made by `usage_row`, all with the same columns."""
+    """Insert rows made by `usage_row`, all with the same columns.
+
+    Under a token of their own: tests that share a store insert equal rows, and `TRUNCATE` keeps the log of seen blocks.
+    """
     found = list(rows)
     columns = list(found[0])
+    values = [tuple(row[column] for column in columns) for row in found]
+    settings = {"async_insert": 0, "insert_deduplication_token": uuid4().hex}
     with store.session("usage") as session:
         asyncio.run(
-            session.insert("usage_events", [tuple(row[column] for column in columns) for row in found], columns)
+            session.run(lambda client: client.insert("usage_events", values, column_names=columns, settings=settings))
         )

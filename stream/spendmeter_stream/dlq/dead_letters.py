@@ -15,6 +15,10 @@ from spendmeter_stream.retry import OUTAGES
 
 MAX_BYTES: Final = 8 * 2**20
 _KEPT: Final = 64 * 1024
+_IN_FLIGHT: Final = 256
+"""Letters sent at once. aiokafka wakes every waiting sender for each batch: 5,000 at once time out at every retry."""
+_BATCH_BYTES: Final = 2**20
+
 VERSION: Final = "1"
 ATTEMPTS: Final = "attempts"
 """How often this record was dead-lettered. A redrive keeps the header, so that no record loops for ever."""
@@ -47,11 +51,18 @@ class DeadLetters:
     @classmethod
     def producer(cls, client_options: dict[str, Any]) -> AIOKafkaProducer:
         """Return a producer for records up to the topic's size limit. The caller starts and stops it."""
-        return AIOKafkaProducer(**client_options, acks="all", compression_type="lz4", max_request_size=MAX_BYTES)
+        return AIOKafkaProducer(
+            **client_options,
+            acks="all",
+            compression_type="lz4",
+            max_batch_size=_BATCH_BYTES,
+            max_request_size=MAX_BYTES,
+        )
 
     async def send(self, rejected: Sequence[tuple[DeadLetterSource, Rejected]]) -> None:
         """Send all records and await every acknowledgement. Raises `KafkaError`; a retry is harmless."""
-        await asyncio.gather(*(self._send(record, why) for record, why in rejected))
+        for start in range(0, len(rejected), _IN_FLIGHT):
+            await asyncio.gather(*(self._send(record, why) for record, why in rejected[start : start + _IN_FLIGHT]))
 
     async def _send(self, record: DeadLetterSource, why: Rejected) -> None:
         """Send the whole record; else its first 64 KiB; else only log it."""

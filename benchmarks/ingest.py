@@ -28,16 +28,17 @@ from spendmeter_events import UsageProducer
 from spendmeter_events.topics import USAGE
 from spendmeter_events.traffic import generate
 from spendmeter_stream.ingest.block import build_block
-from spendmeter_stream.ingest.protocol import Guarantees
+from spendmeter_stream.ingest.service import Ingest
 from spendmeter_stream.ingest.validate import validate
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.kafka.topic_admin import ensure_topics
 from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.worker import create_worker
+from tests.support.protocols import ingest_without
 
 _END = datetime(2026, 11, 1, tzinfo=UTC)
-_UNGUARDED = Guarantees(dedup=False, intent=False, fence=False, token=False, view_dedup=False, confirm=False)
+_UNGUARDED = ("dedup", "intent", "fence", "token", "view_dedup", "confirm")
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,9 @@ async def drain(topic: FilledTopic, app: faust.App) -> float:
     return (topic.events - before) / seconds
 
 
-async def worker(topic: FilledTopic, guarantees: Guarantees) -> float:
+async def worker(topic: FilledTopic, ingest_type: type[Ingest]) -> float:
     """Events a second of the worker as it ships."""
-    made = create_worker(settings=topic.settings, store=topic.store, guarantees=guarantees, web=False)
+    made = create_worker(settings=topic.settings, store=topic.store, ingest_type=ingest_type, web=False)
     return await drain(topic, made.app)
 
 
@@ -141,8 +142,8 @@ async def plain_faust(topic: FilledTopic) -> float:
 
 
 CARRIERS: dict[str, Callable[[FilledTopic], Awaitable[float]]] = {
-    "worker": lambda topic: worker(topic, Guarantees()),
-    "unguarded": lambda topic: worker(topic, _UNGUARDED),
+    "worker": lambda topic: worker(topic, Ingest),
+    "unguarded": lambda topic: worker(topic, ingest_without(*_UNGUARDED)),
     "faust": plain_faust,
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +16,7 @@ from spendmeter_events.topics import DIRECTORY
 from spendmeter_stream import metrics
 from spendmeter_stream.directory import Directory, EntryRecord
 from spendmeter_stream.guard import SpendGuard
-from spendmeter_stream.ingest.protocol import Guarantees
+from spendmeter_stream.ingest.builder import BlockBuilder
 from spendmeter_stream.ingest.service import Ingest
 from spendmeter_stream.kafka.batches import make_faust_read_committed, skip_unreadable_batches
 from spendmeter_stream.kafka.coordinator import wait_for_named_brokers
@@ -72,13 +71,13 @@ def create_worker(
     *,
     settings: StreamSettings,
     store: Store,
-    guarantees: Guarantees | None = None,
-    reached: Callable[[str], None] | None = None,
+    ingest_type: type[Ingest] = Ingest,
     web: bool = True,
     health: Health | None = None,
 ) -> Worker:
     """Create a worker. It opens no connections until the app starts.
 
+    :param ingest_type: the class of the ingest service.
     :param web: serve `/healthz`, `/readyz` and `/metrics` on the worker's own port; False if another service does.
     :param health: registry of failing conditions and tasks; a new one by default.
     :raises PriceBookError: the price book is invalid.
@@ -91,14 +90,11 @@ def create_worker(
     app = WorkerApp(APP, **faust_options(settings))
     directory = Directory(session=store.session("directory"))
     prices = PriceBookWatcher(directory=settings.prices_path)
-    ingest = Ingest(
+    ingest = ingest_type(
         settings=settings,
         store=store,
-        directory=directory,
-        book=lambda: prices.book,
+        builder=BlockBuilder(book=lambda: prices.book, directory=directory),
         find_topic_id=lambda: find_topic_id(settings),
-        guarantees=guarantees,
-        reached=reached,
         tasks=tasks,
         health=health,
     )

@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, cast
 
-import pyarrow as pa
-
 from spendmeter_clickhouse import Session, Store
+from spendmeter_stream.directory import Directory
 from spendmeter_stream.dlq.dead_letters import DeadLetters
 from spendmeter_stream.errors import PartitionLostError
-from spendmeter_stream.ingest.block import build_block
-from spendmeter_stream.ingest.decode import Events
+from spendmeter_stream.ingest.builder import BlockBuilder
 from spendmeter_stream.ingest.dedup import rebuild_filter
 from spendmeter_stream.ingest.protocol import Chunk, ChunkProtocol, Outcome
 from spendmeter_stream.journal.coordinates import Coordinates
@@ -26,9 +24,11 @@ from spendmeter_stream.journal.intents import OffsetRange
 from spendmeter_stream.journal.orphans import chunk_to_recover
 from spendmeter_stream.kafka.fence import Fence
 from spendmeter_stream.kafka.group_position import Stream
+from spendmeter_stream.kafka.topic_epoch import TopicEpoch
 from spendmeter_stream.maintenance.rebuild import Rebuilt, rebuild
 from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.verify.compare import Days, compare, days_with_rows
+from tests.support.protocols import protocol_without
 from tests.support.records import FakeRecord, record
 
 BOOK = PriceBook.load()
@@ -70,6 +70,13 @@ class GroupFence:
         self._group.committed[self._partition] = offset
 
 
+class LastingEpoch:
+    """The epoch of a topic that nobody recreates."""
+
+    async def verify(self) -> None:
+        pass
+
+
 class Owner:
     """A worker that owns one partition. `log` is all that was ever produced to it, by offset."""
 
@@ -81,14 +88,14 @@ class Owner:
         *,
         partition: int = 0,
         cpu: Executor,
-        reached: Callable[[str], None] | None = None,
+        protocol: type[ChunkProtocol] = ChunkProtocol,
     ) -> None:
         self._session = session
         self._group = group
         self._log = log
         self._partition = partition
         self._cpu = cpu
-        self._reached = reached
+        self._protocol = protocol
         self.position = 0
 
     async def assigned(self) -> None:
@@ -99,16 +106,16 @@ class Owner:
     async def join(self) -> None:
         """Own the partition from its committed offset."""
         self.coordinates = Coordinates(self._group.topic_id, self._partition)
-        self.protocol = ChunkProtocol(
+        self.protocol = self._protocol(
             fence=cast(Fence, GroupFence(self._group, self._partition)),
             coordinates=self.coordinates,
             seen=await rebuild_filter(self._session, partition=self._partition, width=1, capacity=10_000),
             store=self._session,
             dead_letters=cast(DeadLetters, None),
             cpu=self._cpu,
-            build=_build,
+            builder=BlockBuilder(book=lambda: BOOK, directory=Directory(session=self._session)),
             max_future=timedelta(days=3650),
-            reached=self._reached,
+            epoch=cast(TopicEpoch, LastingEpoch()),
         )
         self.position = self._group.committed.get(self._partition, 0)
 
@@ -173,7 +180,7 @@ class FrozenOwner:
         async with AsyncExitStack() as stack:
             session = stack.enter_context(self.store.session("frozen"))
             cpu = stack.enter_context(ThreadPoolExecutor(1))
-            owner = Owner(session, self.group, self.log, cpu=cpu, reached=self._reached)
+            owner = Owner(session, self.group, self.log, cpu=cpu, protocol=protocol_without(reached=self._reached))
             await owner.assigned()
             await owner.take(end)
             await owner.close()
@@ -182,10 +189,6 @@ class FrozenOwner:
         if point == self.point:
             self._there.set()
             assert self._go.wait(60), "never thawed"
-
-
-def _build(events: Events, coordinates: Coordinates) -> pa.Table:
-    return build_block(events, coordinates=coordinates, book=BOOK, users={}, ingested_at=datetime.now(UTC))
 
 
 class Scene:

@@ -16,13 +16,15 @@ from spendmeter_deploy.cli.app import app
 from spendmeter_deploy.embedded import stack as embedded
 from spendmeter_stream.journal.suspects import open_suspects
 from spendmeter_stream.worker import create_worker
+from tests.support.protocols import ingest_without
 from tests.torture.oracle import as_json, read_books
 from tests.torture.worker_process import ORDERS, Orders
 
 
 def up(folder: Path) -> None:
     """Run the stack, whose worker looks for orders at every step of its protocol."""
-    embedded.create_worker = partial(create_worker, reached=Orders(folder / ORDERS).reached)  # type: ignore[attr-defined]
+    observed = ingest_without(reached=Orders(folder / ORDERS).reached)
+    embedded.create_worker = partial(create_worker, ingest_type=observed)  # type: ignore[attr-defined]
     sys.argv = ["spendmeter", "up", "--data-dir", str(folder / "data"), "--port", "0"]
     app()
 

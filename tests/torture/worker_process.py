@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from spendmeter_clickhouse import Store, StoreSettings
-from spendmeter_stream.ingest.protocol import Guarantees
 from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.worker import create_worker
 from tests.support.clickhouse_http.die_at_rename import die_at_rename
+from tests.support.protocols import ingest_without
 
 ORDERS: Final = "orders"
 RENAME: Final = "RENAME"
@@ -36,7 +36,7 @@ class Job:
     stream: dict[str, Any]
     """Fields of `StreamSettings`."""
     without: list[str] = field(default_factory=list)
-    """Fields of `Guarantees` that are left out."""
+    """Guarantees that are left out."""
 
 
 class Orders:
@@ -76,8 +76,7 @@ async def work(folder: Path, job: Job) -> None:
         worker = create_worker(
             settings=StreamSettings(**job.stream),
             store=store,
-            guarantees=Guarantees(**dict.fromkeys(job.without, False)),
-            reached=Orders(folder / ORDERS).reached,
+            ingest_type=ingest_without(*job.without, reached=Orders(folder / ORDERS).reached),
             web=False,
         )
         # As `spendmeter worker` does it.

@@ -202,10 +202,10 @@ class PartitionTask:
 
     async def _verify_epoch(self, protocol: ChunkProtocol) -> None:
         """Verify the topic id of an idle partition every few seconds. A chunk verifies it on its own."""
-        if protocol.verify_epoch is not None and time.monotonic() - self._verified_at > _EPOCH_SECONDS:
+        if time.monotonic() - self._verified_at > _EPOCH_SECONDS:
             self._verified_at = time.monotonic()
             with suppress(KafkaError):
-                await protocol.verify_epoch()
+                await protocol.epoch.verify()
 
     def _skip_lost(self, earliest: int) -> None:
         """Continue at the log start offset if retention removed records past our position."""

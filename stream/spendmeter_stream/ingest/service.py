@@ -11,33 +11,28 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import mode
-import pyarrow as pa
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 
 from spendmeter_clickhouse import Store
 from spendmeter_events.topics import USAGE
-from spendmeter_stream.directory import Directory
 from spendmeter_stream.dlq.dead_letters import DeadLetters
-from spendmeter_stream.ingest.block import build_block
-from spendmeter_stream.ingest.decode import Events
+from spendmeter_stream.ingest.builder import BlockBuilder
 from spendmeter_stream.ingest.dedup import rebuild_filter
-from spendmeter_stream.ingest.gaps import count_gaps
 from spendmeter_stream.ingest.pacing import Pacing
 from spendmeter_stream.ingest.partition import PartitionTask
 from spendmeter_stream.ingest.pending import ChunkLimits
-from spendmeter_stream.ingest.protocol import ChunkProtocol, Guarantees
+from spendmeter_stream.ingest.protocol import ChunkProtocol
 from spendmeter_stream.ingest.topic_epochs import TopicEpochs
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.journal.group_owner import ensure_group
 from spendmeter_stream.kafka.consuming import dead_task, find_topic, group_error, make_consumer
 from spendmeter_stream.kafka.fence import Fence
 from spendmeter_stream.kafka.topic_epoch import TopicEpoch
-from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.retry import retry_forever
 from spendmeter_stream.runtime.background import BackgroundTasks
 from spendmeter_stream.runtime.health import Health
@@ -58,31 +53,31 @@ _CHUNKS_AT_ONCE: Final = 3
 
 
 class Ingest(mode.Service):
-    """Own the consumer, and run a `PartitionTask` for each assigned partition."""
+    """Own the consumer, and run a `PartitionTask` for each assigned partition.
+
+    Tests replace a part in a subclass, to show that each guarantee is necessary.
+    """
 
     mundane_level = "debug"
+    protocol: ClassVar[type[ChunkProtocol]] = ChunkProtocol
+    topic_epoch: ClassVar[type[TopicEpoch]] = TopicEpoch
+    topic_epochs: ClassVar[type[TopicEpochs]] = TopicEpochs
 
     def __init__(
         self,
         *,
         settings: StreamSettings,
         store: Store,
-        directory: Directory,
-        book: Callable[[], PriceBook],
+        builder: BlockBuilder,
         find_topic_id: Callable[[], Awaitable[str]],
         tasks: BackgroundTasks,
-        guarantees: Guarantees | None = None,
-        reached: Callable[[str], None] | None = None,
         health: Health | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self._settings = settings
-        self._directory = directory
-        self._book = book
+        self._builder = builder
         self._find_topic_id = find_topic_id
-        self._guarantees = guarantees or Guarantees()
-        self._reached = reached
         self._background = tasks
         self._health = health or Health()
         self._health.report(_GROUP, "has not joined its consumer group yet")
@@ -101,17 +96,15 @@ class Ingest(mode.Service):
         """Prepare everything that chunks need, then join the group."""
         freeze_gc()
         # Some brokers do not know a topic for a moment after its creation.
-        self._epochs = TopicEpochs(
+        self._epochs = self.topic_epochs(
             topic_id=await retry_forever("topic_id", self._find_topic_id),
             configured=bool(self._settings.topic_id),
             session=self._session,
-            orphans=self._guarantees.orphans,
         )
-        if self._guarantees.group:
-            await retry_forever("group", lambda: ensure_group(self._session, self._settings.group))
+        await retry_forever("group", self.ensure_group)
         # Chunks of an earlier topic epoch have no other owner: each start of a memory broker begins a new epoch.
         await retry_forever("orphans", self._epochs.suspect_orphans)
-        await retry_forever("directory", self._directory.refresh)
+        await retry_forever("directory", self._builder.directory.refresh)
         self._producer = DeadLetters.producer(self._settings.client_options())
         await self._producer.start()
         await self._open_consumer()
@@ -193,7 +186,7 @@ class Ingest(mode.Service):
         share = max(len(partitions), 16)
         for partition in partitions:
             fence = Fence(consumer=self._consumer, partition=partition)
-            epoch = TopicEpoch(consumer=self._consumer, partition=partition)
+            epoch = self.topic_epoch(consumer=self._consumer, partition=partition)
             self._partitions[partition] = PartitionTask(
                 consumer=self._consumer,
                 partition=partition,
@@ -221,42 +214,31 @@ class Ingest(mode.Service):
     async def _prepare(
         self, partition: TopicPartition, fence: Fence, epoch: TopicEpoch, shared_by: int
     ) -> ChunkProtocol:
-        guarded = self._guarantees.epoch
         # Read before the first fetch, so that the records belong to this epoch or to a later one.
-        fence.topic_id = await self._epochs.enter(await epoch.read()) if guarded else self._epochs.topic_id
+        fence.topic_id = await self._epochs.enter(await epoch.read())
         # Checked on each assignment: the store may have been assigned to another group since.
-        if self._guarantees.group:
-            await ensure_group(self._session, self._settings.group)
+        await self.ensure_group()
         seen = await rebuild_filter(
             self._session,
             partition=partition.partition,
             width=len(self._consumer.partitions_for_topic(USAGE) or {partition}),
             capacity=max(1000, self._settings.dedup_ids // (2 * shared_by)),
         )
-        return ChunkProtocol(
+        return self.protocol(
             fence=fence,
             coordinates=Coordinates(fence.topic_id, partition.partition),
             seen=seen,
             store=self._session,
             dead_letters=DeadLetters(producer=self._producer),
             cpu=self._cpu,
-            build=self._build,
+            builder=self._builder,
             max_future=timedelta(seconds=self._settings.max_future_seconds),
-            verify_epoch=epoch.verify if guarded else None,
-            guarantees=self._guarantees,
-            reached=self._reached,
+            epoch=epoch,
         )
 
-    def _build(self, events: Events, coordinates: Coordinates) -> pa.Table:
-        block = build_block(
-            events,
-            coordinates=coordinates,
-            book=self._book(),
-            users=self._directory.users,
-            ingested_at=datetime.now(UTC),
-        )
-        count_gaps(events, block, self._directory)
-        return block
+    async def ensure_group(self) -> None:
+        """Reject a store that another consumer group fills."""
+        await ensure_group(self._session, self._settings.group)
 
 
 def freeze_gc() -> None:

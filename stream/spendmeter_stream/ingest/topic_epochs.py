@@ -15,20 +15,18 @@ log = logging.getLogger(__name__)
 class TopicEpochs:
     """The topic epoch of one worker. `topic_id` identifies it in stored rows."""
 
-    def __init__(self, *, topic_id: str, configured: bool, session: Session, orphans: bool) -> None:
+    def __init__(self, *, topic_id: str, configured: bool, session: Session) -> None:
         self.topic_id = topic_id
         self._configured = configured
         self._session = session
-        self._orphans = orphans
         self._broker_id: UUID | None = None
 
     async def suspect_orphans(self) -> None:
-        """Flag chunks that earlier epochs left partly stored, unless this guarantee is disabled.
+        """Flag chunks that earlier epochs left partly stored.
 
         :raises StoreError: the store failed; call it again.
         """
-        if self._orphans:
-            await suspect_orphans(self._session, topic_id=self.topic_id)
+        await suspect_orphans(self._session, topic_id=self.topic_id)
 
     async def enter(self, found: UUID | None) -> str:
         """Return the topic id to store for the broker's id `found`.

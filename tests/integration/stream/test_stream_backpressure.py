@@ -20,6 +20,7 @@ from spendmeter_stream.worker import Worker
 from tests.support.clickhouse_http.process import ClickHouseHttp
 from tests.support.kafka.apache import ApacheKafka
 from tests.support.kafka.topic import admin_client, read_topic
+from tests.support.protocols import ingest_without
 from tests.support.records import FakeRecord, record
 from tests.support.until import until
 from tests.support.worker import count, publish, scalar, stream_settings, working
@@ -161,7 +162,10 @@ async def test_a_missing_dead_letter_topic_blocks_the_commit(kafka: ApacheKafka,
         if point == "before:dead_letter":
             there.set()
 
-    async with working(settings, store, reached=reached) as worker, open_stream(settings) as stream:
+    async with (
+        working(settings, store, ingest_type=ingest_without(reached=reached)) as worker,
+        open_stream(settings) as stream,
+    ):
         async with admin_client(kafka.connection) as admin:
             await admin.delete_topics([USAGE_DLQ])
         before = await closed(worker, stream)

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pytest
 
 from spendmeter_clickhouse import Session, Store, StoreSettings, migrate
-from spendmeter_stream.ingest.protocol import Guarantees
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.journal.intents import OffsetRange, insert_token, write_intent
 from spendmeter_stream.journal.suspects import open_suspects
@@ -32,6 +31,7 @@ from tests.support.blocks import (
 from tests.support.chunks import Group, Owner
 from tests.support.clickhouse_http.process import ClickHouseHttp
 from tests.support.lost_parts import lose
+from tests.support.protocols import protocol_without
 from tests.support.records import FakeRecord, record
 
 _RANGE = OffsetRange(0, 100)
@@ -81,15 +81,14 @@ async def test_a_kill_at_the_rename_of_the_first_part(
     server: ClickHouseHttp, session: Session, cpu: ThreadPoolExecutor, safe: bool
 ) -> None:
     group = Group(topic_id=f"life-{safe}")
-    owner = Owner(session, group, log_of(100), cpu=cpu)
-    await owner.assigned()
-    owner.protocol.guarantees = Guarantees(confirm=safe)
 
     def kill_at(point: str) -> None:
         if point == "before:insert":
             server.die_at_rename()
 
-    owner.protocol.reached = kill_at
+    protocol = protocol_without(*([] if safe else ["confirm"]), reached=kill_at)
+    owner = Owner(session, group, log_of(100), cpu=cpu, protocol=protocol)
+    await owner.assigned()
     insert = asyncio.create_task(owner.take(100))
     await asyncio.to_thread(server.wait_until_dead)
     server.start()

@@ -17,7 +17,6 @@ from spendmeter_events import UsageEvent
 from spendmeter_stream.dlq.dead_letters import DeadLetters
 from spendmeter_stream.errors import PartitionLostError
 from spendmeter_stream.ingest import protocol
-from spendmeter_stream.ingest.protocol import Guarantees
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.journal.intents import OffsetRange, write_intent
 from spendmeter_stream.journal.suspects import open_suspects
@@ -25,6 +24,7 @@ from spendmeter_stream.recovery.completion import token_is_certain
 from spendmeter_stream.recovery.reconcile import reconcile
 from tests.support.blocks import ROLLUPS, block_of, empty, insert_block
 from tests.support.chunks import FrozenOwner, Owner, Scene, value
+from tests.support.protocols import protocol_without
 from tests.support.records import FakeRecord, event, record
 
 
@@ -49,11 +49,11 @@ def scene(store: Store, session: Session, cpu: ThreadPoolExecutor) -> Scene:
 
 
 async def new_owner(scene: Scene, **guarantees: bool) -> Owner:
-    """The next owner, before it looks for an open chunk."""
+    """The next owner, before it looks for an open chunk; without guarantees that are False."""
     scene.group.generation += 1
-    owner = Owner(scene.session, scene.group, scene.log, cpu=scene.cpu)
+    protocol = protocol_without(*(name for name, given in guarantees.items() if not given))
+    owner = Owner(scene.session, scene.group, scene.log, cpu=scene.cpu, protocol=protocol)
     await owner.join()
-    owner.protocol.guarantees = Guarantees(**guarantees)
     return owner
 
 

@@ -12,7 +12,6 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from spendmeter_clickhouse import Store
 from spendmeter_events.topics import USAGE
-from spendmeter_stream.ingest.protocol import Guarantees
 from spendmeter_stream.kafka.topic_admin import ensure_topics
 from spendmeter_stream.kafka.topic_identity import read_topic_id
 from spendmeter_stream.settings import StreamSettings
@@ -21,6 +20,7 @@ from tests.support.kafka.apache import ApacheKafka
 from tests.support.kafka.jars import KafkaUnavailable
 from tests.support.kafka.raw import RawRecord, batch, client, produce
 from tests.support.kafka.topic import admin_client
+from tests.support.protocols import ingest_without
 from tests.support.records import record
 from tests.support.worker import count, stream_settings, working
 
@@ -99,7 +99,7 @@ async def test_a_topic_that_is_replaced_under_a_worker_loses_nothing(own_kafka: 
 
 async def test_without_the_guard_chunks_of_the_new_topic_are_lost(own_kafka: Any, store: Store) -> None:
     settings = stream_settings(own_kafka.connection, group="group-unguarded", usage_partitions=1, chunk_records=10)
-    async with working(settings, store, guarantees=Guarantees(epoch=False)):
+    async with working(settings, store, ingest_type=ingest_without("epoch")):
         await send(settings, "unguarded", range(7_000_000, 7_000_000 + BEFORE))
         await stored(store, "unguarded", BEFORE)
         await replace_topic(settings)

@@ -20,8 +20,6 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Final
 
-from spendmeter_stream.retry import steps_under_way
-
 log = logging.getLogger(__name__)
 
 UNDONE: Final = 1
@@ -176,7 +174,10 @@ class Ending:
         self.abort(f"the stop took longer than {self.seconds:g} s (SPENDMETER_STOP_TIMEOUT_SECONDS)")
 
     def _stuck(self) -> list[str]:
-        names = list(dict.fromkeys([*steps_under_way(), *self._tasks(), *busy_threads()]))
+        # A signal handler must not wait for an import: only what the process has loaded can be under way.
+        retry = sys.modules.get("spendmeter_stream.retry")
+        steps = retry.steps_under_way() if retry is not None else []
+        names = list(dict.fromkeys([*steps, *self._tasks(), *busy_threads()]))
         return names[:_MAX_NAMES] + ([f"and {len(names) - _MAX_NAMES} more"] if len(names) > _MAX_NAMES else [])
 
     def _tasks(self) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The `spendmeter` command. Each subcommand is a few lines here; its work is in another module.
+"""The `spendmeter` command: the stack and its processes. The other subcommands have a module each (`lazy.COMMANDS`).
 
 Imports that only one subcommand needs are inside it: worker, query service and broker take seconds to load.
 """
@@ -8,37 +8,27 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.console import Console
 
-from spendmeter_clickhouse import Store, StoreSettings, migrate
-from spendmeter_deploy.cli import apikey as apikey_commands
-from spendmeter_deploy.cli import dlq as dlq_commands
-from spendmeter_deploy.cli import fx as fx_commands
-from spendmeter_deploy.cli import prices as prices_commands
-from spendmeter_deploy.cli import rollups as rollups_commands
-from spendmeter_deploy.cli.import_files import import_command
-from spendmeter_deploy.cli.reprice import reprice_command
+from spendmeter_deploy.cli.lazy import LazyGroup
 from spendmeter_deploy.cli.running import check_environment, configure_logs, log_as_json, refuse, run
-from spendmeter_deploy.cli.verify import verify_command
 from spendmeter_deploy.ending import current_ending, leaving_in_time
-from spendmeter_deploy.settings import StackSettings
+
+if TYPE_CHECKING:
+    from spendmeter_clickhouse import Store
+    from spendmeter_deploy.settings import StackSettings
 
 CHECKOUT: Final = Path(__file__).parents[3]
 
 app = typer.Typer(
+    cls=LazyGroup,
     help="Spendmeter: exact LLM cost by org, user, feature and model, from Kafka events to ClickHouse rollups.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(dlq_commands.app, name="dlq", help="Inspect and redrive dead letters.")
-app.add_typer(apikey_commands.app, name="apikey", help="Create, list and revoke API keys of the query service.")
-app.add_typer(fx_commands.app, name="fx", help="Import and list exchange rates.")
-app.add_typer(prices_commands.app, name="prices", help="Check, compare and seed the price book.")
-app.add_typer(rollups_commands.app, name="rollups", help="Rebuild rollups from raw events.")
 
 DataDir = Annotated[
     Path | None,
@@ -79,12 +69,6 @@ def up(data_dir: DataDir = None, port: Port = None) -> None:
     """Run the embedded stack: broker, store, worker and query service in one process tree."""
     log_as_json()
     run(_up(_settings(data_dir, port)), serves=True)
-
-
-app.command("import")(import_command)
-app.command("replay", hidden=True)(import_command)  # its former name
-app.command("reprice")(reprice_command)
-app.command("verify")(verify_command)
 
 
 @app.command("migrate")
@@ -139,11 +123,15 @@ def main() -> None:
 
 
 def _settings(data_dir: Path | None, port: int | None) -> StackSettings:
+    from spendmeter_deploy.settings import StackSettings
+
     given = {"data_dir": data_dir, "port": port}
     return StackSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
 
 
 async def _up(settings: StackSettings) -> None:
+    from rich.console import Console
+
     from spendmeter_deploy.embedded.greeting import greet
     from spendmeter_deploy.embedded.stack import embedded_stack
 
@@ -153,6 +141,7 @@ async def _up(settings: StackSettings) -> None:
 
 
 async def _migrate(*, adopt_group: bool) -> None:
+    from spendmeter_clickhouse import Store, StoreSettings, migrate
     from spendmeter_stream.runtime.start import wait_for_store
 
     with Store(StoreSettings()) as store:

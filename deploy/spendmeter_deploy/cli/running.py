@@ -1,4 +1,7 @@
-"""Run a command's coroutine: signals, logging, exit codes and one-line errors."""
+"""Run a command's coroutine: signals, logging, exit codes and one-line errors.
+
+Our other packages are imported inside functions, so that `--help` does not load them.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +14,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import typer
-from pydantic import ValidationError
 
-from spendmeter_clickhouse import StoreError
 from spendmeter_deploy.ending import UNDONE, Ending, new_ending
-from spendmeter_deploy.environment import check, describe_faults
 from spendmeter_deploy.errors import StartError
-from spendmeter_events.errors import SpendmeterError
-from spendmeter_stream.errors import StreamError
-from spendmeter_stream.pricing import PriceBookError
-from spendmeter_stream.settings import StreamSettings
 
 T = TypeVar("T")
 
 SERVICES = frozenset({"demo", "serve", "up", "worker"})
 """Commands that run until they are stopped."""
-EXPECTED_ERRORS = (StartError, StoreError, StreamError, SpendmeterError, PriceBookError)
 PACKAGES = (
     "spendmeter_events",
     "spendmeter_clickhouse",
@@ -43,10 +38,14 @@ def run(work: Coroutine[Any, Any, T], *, serves: bool = False) -> T:
 
     :param serves: `work` runs until it is stopped, so SIGINT and SIGTERM are its normal end.
     """
+    from pydantic import ValidationError
+
+    from spendmeter_deploy.environment import describe_faults
+
     ending = new_ending(seconds=_stop_seconds(), serves=serves)
     try:
         result = asyncio.run(_stopped_by_signals(work, ending))
-    except EXPECTED_ERRORS as error:
+    except expected_errors() as error:
         raise refuse(str(error)) from error
     except ValidationError as error:
         raise refuse(f"invalid setting: {'; '.join(describe_faults(error))}") from error
@@ -57,6 +56,16 @@ def run(work: Coroutine[Any, Any, T], *, serves: bool = False) -> T:
     if ending.undone:
         raise typer.Exit(UNDONE)
     return result
+
+
+def expected_errors() -> tuple[type[Exception], ...]:
+    """Return the errors that end a command with one line."""
+    from spendmeter_clickhouse import StoreError
+    from spendmeter_events.errors import SpendmeterError
+    from spendmeter_stream.errors import StreamError
+    from spendmeter_stream.pricing import PriceBookError
+
+    return (StartError, StoreError, StreamError, SpendmeterError, PriceBookError)
 
 
 def refuse(message: str) -> typer.Exit:
@@ -72,6 +81,8 @@ def check_environment(command: str | None) -> None:
     """
     if "--help" in sys.argv:
         return
+    from spendmeter_deploy.environment import check
+
     unknown, invalid = check(os.environ, dotenv=Path(".env"))
     if invalid:
         raise refuse("; ".join(filter(None, (invalid, unknown))))
@@ -117,6 +128,10 @@ async def _stopped_by_signals(work: Coroutine[Any, Any, T], ending: Ending) -> T
 
 
 def _stop_seconds() -> float:
+    from pydantic import ValidationError
+
+    from spendmeter_stream.settings import StreamSettings
+
     try:
         return StreamSettings().stop_timeout_seconds
     except ValidationError:

@@ -1,0 +1,56 @@
+"""Subcommands that are imported when they run, so that `spendmeter --help` takes 0.3 s of CPU instead of 2."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, Final
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+COMMANDS: Final = {
+    "import": ("import_files:import_command", "Import past calls from a file."),
+    "replay": ("import_files:import_command", "Former name of import."),
+    "reprice": (
+        "reprice:reprice_command",
+        "Reprice stored calls with the current price book by appending adjustments.",
+    ),
+    "verify": ("verify:verify_command", "Compare every rollup with the raw events."),
+    "dlq": ("dlq:app", "Inspect and redrive dead letters."),
+    "apikey": ("apikey:app", "Create, list and revoke API keys of the query service."),
+    "fx": ("fx:app", "Import and list exchange rates."),
+    "prices": ("prices:app", "Check, compare and seed the price book."),
+    "rollups": ("rollups:app", "Rebuild rollups from raw events."),
+}
+"""Name → module of this package and attribute, first sentence of the help text."""
+HIDDEN: Final = frozenset({"replay"})
+
+
+class LazyCommand(TyperCommand):
+    """Stand for a subcommand in the list of commands, and import it when it is invoked."""
+
+    def load(self) -> Any:
+        """Import the command: a function, or a `typer.Typer` with subcommands of its own."""
+        name = str(self.name)
+        module, _, attribute = COMMANDS[name][0].partition(":")
+        found = getattr(import_module(f"spendmeter_deploy.cli.{module}"), attribute)
+        if isinstance(found, typer.Typer):
+            group = typer.main.get_group(found)
+            group.name = name
+            return group
+        single = typer.Typer(add_completion=False)
+        single.command(name)(found)
+        return typer.main.get_command(single)
+
+    def make_context(self, *arguments: Any, **extra: Any) -> Any:
+        """Return a context of the imported command."""
+        return self.load().make_context(*arguments, **extra)
+
+
+class LazyGroup(TyperGroup):
+    """The commands of `app`, and those of `COMMANDS`."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, (_, text) in COMMANDS.items():
+            self.commands[name] = LazyCommand(name, help=text, hidden=name in HIDDEN)

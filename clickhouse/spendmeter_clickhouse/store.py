@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -62,7 +63,8 @@ class Session:
         """
 
         def read(client: Client) -> QueryResult:
-            answer = client.query(sql, parameters=dict(parameters or {}), settings=dict(settings or {}))
+            # Native blocks of the oldest protocol lack the zone of DateTime columns; the driver would use the server's.
+            answer = client.query(sql, parameters=dict(parameters or {}), settings=dict(settings or {}), query_tz=UTC)
             # The driver reads no further than the first block until it is asked for rows. The rest must come in this
             # thread: on the event loop it would block, and its errors would pass by our own.
             _ = answer.result_rows

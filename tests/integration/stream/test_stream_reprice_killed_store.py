@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -81,3 +81,27 @@ async def test_what_a_killed_store_lost_of_a_block_of_adjustments_is_made_whole(
     assert await sums(session) == expected(calls, new)
     await ensure_rollups_equal_raw(session)
     assert await open_suspects(session) == []
+
+
+async def test_a_killed_block_is_flagged_on_its_utc_days_whatever_zone_the_server_has(
+    session: Session, tmp_path: Path
+) -> None:
+    old, new = book(tmp_path / "old", "2 8"), book(tmp_path / "new", "1 4")
+    # In the server's zone both hours are in November. An insert is atomic only within one month.
+    calls = [
+        event(1, occurred_at="2026-10-31T23:10:00Z", model="gpt-4o"),
+        event(2, occurred_at="2026-11-01T00:10:00Z", model="gpt-4o"),
+    ]
+    await insert(session, calls, old)
+
+    def dies(point: str) -> None:
+        if point == "begun:0":
+            raise Killed
+
+    both = Selection(start=datetime(2026, 10, 31, tzinfo=UTC), end=datetime(2026, 11, 2, tzinfo=UTC))
+    with pytest.raises(Killed):
+        async with lease(session, both, new.version, seconds=0) as held:
+            await append_adjustments(held, new, reached=dies)
+    async with lease(session, both, new.version) as held:
+        assert await append_adjustments(held, new) == 2
+    assert [sorted(suspect.days) for suspect in await open_suspects(session)] == [[date(2026, 10, 31)]]

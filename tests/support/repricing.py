@@ -16,6 +16,7 @@ from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.reprice.reading import COSTS, COUNTERS
 from tests.support.records import event
 
+HERE = Coordinates("life", 0)
 ROLLUPS = ("usage_15m", "usage_hourly", "usage_daily", "user_daily")
 
 HEAD = 'provider = "{0}"\n[defaults]\nfrom = "beginning"\nsource = "test"\nverified_at = 2026-11-01\n'
@@ -54,18 +55,18 @@ def calls(count: int = 240, *, seed: int = 1) -> list[UsageEvent]:
     return made
 
 
-def block(events: list[UsageEvent], book: PriceBook) -> Any:
+def block(events: list[UsageEvent], book: PriceBook, *, where: Coordinates = HERE) -> Any:
     return build_block(
         Events.of(events),
-        coordinates=Coordinates("life", 0),
+        coordinates=where,
         book=book,
         users={("a", "u1"): UserAttributes("student", "7", "A")},
         ingested_at=datetime.now(UTC),
     )
 
 
-async def insert(session: Session, events: list[UsageEvent], book: PriceBook) -> None:
-    await session.insert_arrow("usage_events", block(events, book))
+async def insert(session: Session, events: list[UsageEvent], book: PriceBook, *, where: Coordinates = HERE) -> None:
+    await session.insert_arrow("usage_events", block(events, book, where=where))
 
 
 def expected(events: list[UsageEvent], book: PriceBook) -> dict[str, Any]:

@@ -55,6 +55,7 @@ _EARLIER: Final = f"""
       AND sipHash64(adjusts) % {{slices:UInt32}} = {{slice:UInt32}}
     GROUP BY adjusts"""  # noqa: S608 - names of our own columns
 
+# A call that is stored in two partitions is repriced once, as the copy that the daily removal of surplus copies keeps.
 _PIECE: Final = f"""
     SELECT
         event.event_id AS event_id,
@@ -74,6 +75,8 @@ _PIECE: Final = f"""
         FROM usage_events
         WHERE kind = 'usage' AND {_IN_PIECE}
           AND sipHash64(event_id) % {{slices:UInt32}} = {{slice:UInt32}}
+        ORDER BY ingested_at, topic_id, topic_partition, topic_offset
+        LIMIT 1 BY event_id
     ) AS event
     LEFT JOIN ({_EARLIER}) AS earlier ON earlier.adjusts = event.event_id
     ORDER BY toStartOfHour(event.occurred_at), UUIDToNum(event.event_id)"""  # noqa: S608 - names of our own columns

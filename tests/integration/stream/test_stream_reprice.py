@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,8 @@ from uuid import UUID
 import pytest
 
 from spendmeter_clickhouse import Session, Store, StoreError
+from spendmeter_stream.journal.coordinates import Coordinates
+from spendmeter_stream.maintenance.surplus import remove_surplus
 from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.reprice import RepriceError, Selection, append_adjustments, compare, complete_interrupted, lease
 from tests.support.pricing import write_book
@@ -269,3 +271,17 @@ async def test_costs_may_be_negative_and_sums_stay_exact(session: Session, first
     await apply(session, second)
     answer = await session.query("SELECT cost FROM usage_events WHERE kind = 'adjustment'")
     assert answer.result_rows[0][0] == 2**40 * (Decimal("11.123458") - Decimal("12.5")) / 10**6
+
+
+async def test_a_call_with_a_surplus_copy_is_repriced_once(
+    session: Session, first: PriceBook, second: PriceBook
+) -> None:
+    events = calls(20)
+    await insert(session, events, first)
+    await insert(session, events, first, where=Coordinates("life", 1))
+    for book in (second, first, second):
+        assert await apply(session, book) > 0
+    now = datetime.now(UTC)
+    assert await remove_surplus(session, since=now - timedelta(days=1), until=now + timedelta(minutes=1)) == 20
+    assert await sums(session) == expected(events, second)
+    assert await apply(session, second) == 0

@@ -70,6 +70,10 @@ class Feeder:
         """The topic counts its offsets from 0 again."""
         self.ends.clear()
 
+    def letters_lost(self) -> None:
+        """The broker has lost the dead letters. Those of records that are sent again will be in it again."""
+        self._ledger.lost_letters = self._ledger.bad_keys - {record.key for record in self._unsure}
+
     def all_stored(self) -> None:
         """What was sent so far is in the store, as a quiet point has found."""
         self._unsure.clear()

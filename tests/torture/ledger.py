@@ -66,6 +66,8 @@ class Ledger:
     events: int = 0
     retries: int = 0
     bad_keys: set[bytes] = field(default_factory=set)
+    lost_letters: set[bytes] = field(default_factory=set)
+    """Those of `bad_keys` whose dead letters were found at a quiet point and are lost with a broker without a disk."""
     _random: random.Random = field(init=False)
     _batches: int = 0
     _sent_again: dict[int, list[Record]] = field(default_factory=lambda: defaultdict(list))

@@ -62,6 +62,7 @@ async def torture(
             await running.feeder.feed(10 * _BATCH)
             await running.settled()
             running.feeder.all_stored()
+            report.differences += await missing_dead_letters(broker.connection, ledger)
             while go_on(rounds) and not report.differences:
                 for fault in islice(faults, faults_a_round):
                     name = await _under_traffic(running, inject(hands, fault))
@@ -69,6 +70,7 @@ async def torture(
                     say(f"{time.strftime('%H:%M:%S')} {name}")
                 rounds += 1
                 report.differences += await _quiet_point(running, report)
+                report.differences += await missing_dead_letters(broker.connection, ledger)
                 say(f"{time.strftime('%H:%M:%S')} quiet point {rounds}: {len(report.differences)} differences")
             # Whatever a worker still had in its hands has now landed.
             await running.stop_workers()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -31,14 +30,10 @@ _ON_KAFKA: Final[dict[int, tuple[Kind, ...]]] = {
     12: ("store_torn", "broker_kill"),
     13: ("second_group", "foreign_partitioner", "group_moved_back", "records_expired", "widening"),
 }
-_OPEN: Final = (24, 13)
-"""Seeds whose rounds have not been seen without a difference yet; `SPENDMETER_TEST_TORTURE_OPEN=1` runs them."""
 
 
 async def one_round(seed: int, kinds: Sequence[Kind], broker: Tansu | ApacheKafka, folder: Path) -> Report:
     """Broker and store live for this run alone."""
-    if seed in _OPEN and not os.environ.get("SPENDMETER_TEST_TORTURE_OPEN"):
-        pytest.skip(f"seed {seed} is an open finding (docs/testing.md): set SPENDMETER_TEST_TORTURE_OPEN=1 to run it")
     for name in ("store", "workers"):
         (folder / name).mkdir()
     store = ClickHouseHttp(folder=folder / "store")

@@ -50,6 +50,7 @@ async def topic_reborn(hands: Hands, fault: Fault) -> str:
         if isinstance(hands.broker, Tansu):
             await asyncio.to_thread(hands.broker.kill)
             await asyncio.to_thread(hands.broker.start)
+            feeder.letters_lost()
         else:
             await _delete_topic(hands)
         await cluster.make_topics()

@@ -1,4 +1,4 @@
-"""The alert contract: one `SpendAlert` a record of `spendmeter.alerts.v1`. docs/alerts.md explains each field."""
+"""The alert contract: one `SpendAlert` per record of `spendmeter.alerts.v1`. docs/alerts.md explains each field."""
 
 from __future__ import annotations
 
@@ -14,62 +14,62 @@ from spendmeter_events.event import Identifier, Moment, OptionalIdentifier
 AlertKind = Literal["spike", "burn", "budget"]
 AlertScope = Literal["org", "user", "feature"]
 AlertSeverity = Literal["warning", "critical"]
-# Fixed point: 1E-7 is a number to JSON and a riddle to people.
+# Fixed-point notation: 1E-7 is valid JSON but hard to read.
 Usd = Annotated[Decimal, Field(ge=0), PlainSerializer(lambda amount: f"{amount:f}", when_used="json")]
 
 
 class BudgetLine(BaseModel):
-    """The budget that an alert is about."""
+    """The budget of an alert."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     budget_id: UUID
     amount: Usd
-    """Of a calendar month, in `currency`."""
+    """Amount per calendar month, in `currency`."""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     usd: Usd
-    """The same at the rate in force."""
+    """`amount` in USD at the current rate."""
     used_ratio: Annotated[float, Field(ge=0)]
-    """Spend of the month to date ÷ amount."""
+    """Month-to-date spend ÷ amount."""
 
 
 class SpendAlert(BaseModel):
-    """Something about somebody's spend that a person should know now. Unknown fields are ignored: more may come."""
+    """An alert about the spend of an org, user or feature. Unknown fields are ignored, so that fields can be added."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     schema_version: Literal[1] = 1
     alert_id: UUID
-    """Of this record; a webhook's retry carries the same."""
+    """Id of this record; a retried webhook request carries the same id."""
     fingerprint: str
-    """Of the alert: the same in each of its repeats, and the record's key."""
+    """Id of the condition: the same in repeated alerts. It is the record's key."""
     kind: AlertKind
     severity: AlertSeverity
     scope: AlertScope
     org_id: OptionalIdentifier
-    """Empty for a feature's spend over all orgs."""
+    """Empty if the spend of a feature is summed over all orgs."""
     key: Identifier
     """The org, user or feature."""
     at: Moment
-    """When the guard looked."""
+    """Time of the evaluation."""
     since: Moment
-    """When it first saw this."""
+    """Time of the first evaluation that raised this alert."""
     window: Literal["15m", "1h", "6h", "month_to_date"]
     spend_usd: Usd
-    """Spent in `window`."""
+    """Spend in `window`."""
     limit_usd: Usd
-    """As much would have been too much in `window`."""
+    """Threshold for the spend in `window`."""
     expected_usd: Usd | None = None
-    """The usual spend of this hour, where the window is one."""
+    """Usual spend in this hour, if `window` is `1h`."""
     score: float | None = None
-    """Robust standard deviations above the usual (kind `spike`)."""
+    """Robust standard deviations above the usual spend (kind `spike`)."""
     burn_ratio: float | None = None
-    """Spend ÷ the budget's even share of the window (kind `burn`)."""
+    """Spend ÷ the budget's pro-rata share for `window` (kind `burn`)."""
     budget: BudgetLine | None = None
     summary: str
 
     def to_json(self) -> bytes:
-        """The record's value."""
+        """Return the record's value."""
         return self.model_dump_json(exclude_none=True).encode()
 
     @property
@@ -79,11 +79,11 @@ class SpendAlert(BaseModel):
 
 
 def fingerprint(kind: str, scope: str, org_id: str, key: str) -> str:
-    """What an alert is about, as 32 hexadecimal digits: the severity is not part of it, for it may rise."""
+    """Return the id of an alert condition, 32 hexadecimal digits. Excludes the severity, which may increase."""
     parts = "\0".join((kind, scope, org_id, key))
     return hashlib.sha256(parts.encode()).hexdigest()[:32]
 
 
-def alert_id(print_: str, at: Any) -> UUID:
-    """The id of the alert `print_` at the moment `at`."""
-    return uuid5(NAMESPACE_URL, f"spendmeter:alert:{print_}:{at.isoformat()}")
+def alert_id(condition: str, at: Any) -> UUID:
+    """Return the id of the alert with fingerprint `condition` at time `at`."""
+    return uuid5(NAMESPACE_URL, f"spendmeter:alert:{condition}:{at.isoformat()}")

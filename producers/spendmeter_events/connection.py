@@ -17,10 +17,10 @@ _MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaConnection:
-    """Bootstrap servers (`host:port`, comma separated), client id and, where asked for, TLS and SASL.
+    """Bootstrap servers (`host:port`, comma separated), client id and, optionally, TLS and SASL.
 
-    TLS trusts the system's authorities, or those of `ssl_cafile`; a client certificate or anything
-    else special comes as a ready `ssl_context`, which then replaces both.
+    TLS trusts the system's certificate authorities, or those of `ssl_cafile`. For a client certificate or other
+    options, pass an `ssl_context`, which replaces both.
     Raises `InvalidSettings` with all errors.
     """
 
@@ -72,8 +72,8 @@ class KafkaConnection:
 
 def _address_faults(bootstrap_servers: str) -> list[str]:
     addresses = [address.strip() for address in bootstrap_servers.split(",")]
-    wrong = [address for address in addresses if not _is_address(address)]
-    return [f"bootstrap_servers: {address!r} is not host:port" for address in wrong]
+    invalid = [address for address in addresses if not _is_address(address)]
+    return [f"bootstrap_servers: {address!r} is not host:port" for address in invalid]
 
 
 def _is_address(address: str) -> bool:

@@ -14,8 +14,8 @@ from spendmeter_events.event import Identifier, Label, Moment
 Name = Annotated[str, StringConstraints(max_length=256)]
 
 
-def _in_the_zone_database(name: str) -> str:
-    # "localtime" depends on the machine that reads it.
+def _iana_zone(name: str) -> str:
+    # "localtime" depends on the reading machine.
     if name not in ("localtime", "Factory", "posixrules") and not name.startswith(("posix/", "right/")):
         with suppress(ZoneInfoNotFoundError, ValueError, OSError):
             ZoneInfo(name)
@@ -23,7 +23,7 @@ def _in_the_zone_database(name: str) -> str:
     raise ValueError("must be a name of the IANA time zone database, such as Asia/Kolkata")
 
 
-def _in_reach_of_the_store(moment: datetime) -> datetime:
+def _within_store_range(moment: datetime) -> datetime:
     if not _FIRST <= moment <= _LAST:
         raise ValueError("must be between the years 1970 and 2200")
     return moment
@@ -31,8 +31,8 @@ def _in_reach_of_the_store(moment: datetime) -> datetime:
 
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2201, 1, 1, tzinfo=UTC)
 
-UpdatedAt = Annotated[Moment, AfterValidator(_in_reach_of_the_store)]
-Zone = Annotated[Label, AfterValidator(_in_the_zone_database)]
+UpdatedAt = Annotated[Moment, AfterValidator(_within_store_range)]
+Zone = Annotated[Label, AfterValidator(_iana_zone)]
 
 
 class OrgEntry(BaseModel):

@@ -18,7 +18,7 @@ _LINGER_MS: Final = 5
 
 
 class DirectoryPublisher:
-    """Publish entries to the compacted directory topic; the last entry of a key counts.
+    """Publish entries to the compacted directory topic; the last entry of a key is current.
 
     `async with DirectoryPublisher(connection=...) as directory: await directory.publish(OrgEntry(...))`
     """

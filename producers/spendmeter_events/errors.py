@@ -1,10 +1,10 @@
-"""Errors of calls that the caller awaits. `emit` raises none of them; it counts.
+"""Errors of awaited calls. `emit` raises none of them: it counts lost events.
 
 SpendmeterError
-├── InvalidSettings      the configuration cannot work; every fault is listed at once
-├── EventRefused         this event can never be sent: not a `UsageEvent`, or too large
-├── ProducerClosed       not started yet, or closed already
-└── DeliveryFailed       the broker did not acknowledge what was to be awaited; try again
+├── InvalidSettings      the configuration is invalid; the message lists all errors
+├── EventRefused         the event can never be sent: not a `UsageEvent`, or too large
+├── ProducerClosed       the producer is not started, or closed
+└── DeliveryFailed       the broker did not acknowledge the records; retry
 """
 
 from __future__ import annotations

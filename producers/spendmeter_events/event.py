@@ -1,6 +1,6 @@
 """The event contract: one `UsageEvent` per model call of any kind.
 
-Unknown fields are rejected, so that no prompt or answer ends up in the usage log by accident.
+Unknown fields are rejected, so that no prompt or response is stored in the usage log by accident.
 Buckets are disjoint: no token is in two of them, so the cost is a plain sum over buckets.
 """
 
@@ -51,7 +51,7 @@ Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 Milliseconds = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
-def _cut(text: object) -> object:
+def _truncate(text: object) -> object:
     return text[:500] if isinstance(text, str) else text
 
 
@@ -59,11 +59,11 @@ def _to_millisecond(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
-ErrorMessage = Annotated[str, BeforeValidator(_cut), StringConstraints(max_length=500)]
+ErrorMessage = Annotated[str, BeforeValidator(_truncate), StringConstraints(max_length=500)]
 
 
-def _in_the_calendar_of_utc(moment: datetime) -> datetime:
-    """Refuse a moment of the year 0 or 10000 in UTC, such as 9999-12-31T23:59:59-23:00: nothing converts it."""
+def _within_utc_calendar(moment: datetime) -> datetime:
+    """Reject a time in the year 0 or 10000 in UTC, such as 9999-12-31T23:59:59-23:00: it cannot be converted."""
     try:
         moment.astimezone(UTC)
     except OverflowError:
@@ -73,16 +73,16 @@ def _in_the_calendar_of_utc(moment: datetime) -> datetime:
 
 Moment = Annotated[
     AwareDatetime,
-    AfterValidator(_in_the_calendar_of_utc),
+    AfterValidator(_within_utc_calendar),
     PlainSerializer(lambda moment: _to_millisecond(moment).isoformat(timespec="milliseconds"), when_used="json"),
 ]
 
 
 class UsageEvent(BaseModel):
-    """What one call used. Counts are whole units; `audio_seconds` keeps milliseconds; times are UTC.
+    """Usage of one call. Counts are integers; `audio_seconds` has millisecond precision; times are UTC.
 
-    `event_id` and `occurred_at` have no default, so that a record without them is refused instead of
-    getting another identity at each reading; an emitter makes both with `UsageEvent.now(...)`.
+    `event_id` and `occurred_at` have no default: a record without them is rejected, instead of receiving a new id each
+    time it is read. Producers set both with `UsageEvent.now(...)`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -113,7 +113,7 @@ class UsageEvent(BaseModel):
     cache_write_5m_tokens: Count = 0
     cache_write_1h_tokens: Count = 0
     output_tokens: Count = 0
-    """Output text tokens, reasoning included."""
+    """Output text tokens, including reasoning."""
     input_audio_tokens: Count = 0
     output_audio_tokens: Count = 0
     characters: Count = 0
@@ -152,6 +152,6 @@ class UsageEvent(BaseModel):
         return self.model_dump_json(exclude_defaults=True).encode()
 
 
-# Some of what pydantic needs it makes at its first event, each behind a lock. A process that is forked while another
-# thread is at that would wait for the lock for ever at its own first event.
+# pydantic initializes some state at the first event, behind locks. A process forked meanwhile by another thread would
+# inherit a locked lock and block forever at its first event.
 UsageEvent.now(org_id="-", feature="-", provider="-", model="-", provider_cost_usd=0.0, tags={"-": "-"}).to_json()

@@ -87,7 +87,7 @@ class UsageProducer:
         return True
 
     async def put(self, event: UsageEvent) -> None:
-        """`emit` for importers, which must lose nothing: waits for room in the buffer.
+        """Like `emit`, but wait for space in the buffer instead of dropping the event.
 
         Raises `EventRefused` if the event can never be sent, `ProducerClosed` if not running.
         """
@@ -169,14 +169,14 @@ class UsageProducer:
         before = self._buffer.waiting_bytes
         if not self._buffer.put(record):
             return False
-        # Wake the sender when there is something to do at last, and when lingering has become needless.
+        # Wake the sender for the first event, and when a full batch makes lingering unnecessary.
         if before == 0 or before < batch_bytes <= before + record.size:
             self._wake()
         return True
 
     def _wake(self) -> None:
         if self._loop is not None:
-            # A loop closed without `close()` sends nothing any more; `_not_running` says so from now on.
+            # The loop was closed without `close()`: nothing is sent, and `_not_running` reports CLOSED.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._signal.set)
 
@@ -192,17 +192,17 @@ class UsageProducer:
                 self._progress.notify_all()
 
     async def _wait_for_work(self) -> None:
-        """Returns when there is something to send, and it has lingered; or when nothing is left to do."""
-        while (pause := self._pause()) > 0:
-            await self._signalled(pause)
+        """Return when a batch can be sent (after lingering), or when the producer is closed and empty."""
+        while (seconds := self._seconds_to_wait()) > 0:
+            await self._wait_for_signal(seconds)
             self._losses.report()
-        # A signal of before is old news; one for a full batch would come after this line.
+        # An earlier signal is stale; the signal for a full batch is set after this line.
         self._signal.clear()
         if not self._closing and 0 < self._buffer.waiting_bytes < self._settings.batch_bytes:
-            await self._signalled(self._settings.linger_ms / 1000)
+            await self._wait_for_signal(self._settings.linger_ms / 1000)
 
-    def _pause(self) -> float:
-        """Seconds for which nothing can be sent, unless a signal says otherwise."""
+    def _seconds_to_wait(self) -> float:
+        """Return the seconds until something can be sent; a signal ends the wait earlier."""
         if self._buffer.events == 0:
             return 0 if self._closing else LOG_INTERVAL_S
         reconnect_in = self._delivery.seconds_until_reconnect()
@@ -210,9 +210,9 @@ class UsageProducer:
             return reconnect_in
         return self._delivery.seconds_until_ready() or 0
 
-    async def _signalled(self, timeout: float) -> None:
-        # Cleared after the wait and before the caller looks again: no signal is lost in between.
-        # Not `wait_for`: before Python 3.12 it loses a cancellation that meets the signal.
+    async def _wait_for_signal(self, timeout: float) -> None:
+        # Cleared after the wait and before the caller checks again, so that no signal is lost.
+        # Not `wait_for`: before Python 3.12 it loses a cancellation that coincides with the signal.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._signal.wait()

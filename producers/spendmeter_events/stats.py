@@ -21,7 +21,7 @@ class DropReason(StrEnum):
     REFUSED = "refused"
     """Rejected permanently by the broker."""
     UNSENT = "unsent"
-    """Not acknowledged when `close()` timed out; the broker may have it or not."""
+    """Not acknowledged when `close()` timed out; the broker may or may not have it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,11 @@
 """`SyncUsageProducer`: the producer for services without an event loop.
 
-One daemon thread with a loop of its own runs a `UsageProducer`. Two moments need care:
+A daemon thread with its own event loop runs a `UsageProducer`. Two cases need care:
 
-* `fork` (gunicorn, celery): the thread does not exist in the child, and what waits in the parent's buffer
-  is the parent's to send. The child forgets both and starts a thread of its own at its first `emit`.
-* exit: what waits is sent by an `atexit` hook, within `close_timeout_s`. Processes that end by `os._exit`
-  (children of `multiprocessing`) skip such hooks: they must call `close()`.
+* `fork` (gunicorn, celery): the thread does not exist in the child, and the parent sends the events in its buffer. The
+  child discards both and starts its own thread at its first `emit`.
+* Exit: an `atexit` hook sends buffered events, within `close_timeout_s`. Processes that end with `os._exit` (children
+  of `multiprocessing`) skip these hooks: they must call `close()`.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _CLOSE_MARGIN_S: Final = 5.0
 
 
 class _ThreadLoop(asyncio.SelectorEventLoop):
-    """Runs what would go to an executor (name look-ups, SASL steps) in its own thread, which serves nobody
-    else: executors refuse work once the interpreter is exiting, just when the last events must go out."""
+    """Runs executor jobs (name look-ups, SASL steps) in the loop's thread, which has no other work: executors reject
+    jobs while the interpreter exits, when the last events are sent."""
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Executor | None, func: Callable[..., Any], *args: Any
@@ -45,8 +45,8 @@ class _ThreadLoop(asyncio.SelectorEventLoop):
         return future
 
 
-class _Worker:
-    """A running `UsageProducer` and the thread it lives in."""
+class _ProducerThread:
+    """A running `UsageProducer` and its thread."""
 
     def __init__(self, *, connection: KafkaConnection, settings: ProducerSettings) -> None:
         self.producer = UsageProducer(connection=connection, settings=settings)
@@ -84,8 +84,8 @@ class _Worker:
 class SyncUsageProducer:
     """`UsageProducer` for synchronous code: same settings, same guarantees, any thread may emit.
 
-    Its thread starts at once. Raises `OSError` where `ssl_cafile` cannot be read. Use it as a context
-    manager, or once for the whole process: what is not closed is closed at exit.
+    Its thread starts immediately. Raises `OSError` if `ssl_cafile` cannot be read. Use it as a context manager, or once
+    for the whole process: producers that are still open are closed at exit.
     """
 
     def __init__(self, *, connection: KafkaConnection, settings: ProducerSettings | None = None) -> None:
@@ -93,13 +93,13 @@ class SyncUsageProducer:
         self._settings = settings or ProducerSettings()
         self._lock = threading.Lock()
         self._closed = False
-        # What no worker could count: the losses of a child process whose thread does not start.
+        # Losses without a producer thread: those of a forked child whose thread does not start.
         self._losses = Losses()
-        self._worker: _Worker | None = self._start_worker()
+        self._worker: _ProducerThread | None = self._start_worker()
         _unclosed.add(self)
 
     def emit(self, event: UsageEvent) -> bool:
-        """As `UsageProducer.emit`: returns at once, raises nothing; False when the event was not accepted."""
+        """Like `UsageProducer.emit`: never blocks and never raises. Return False if the event is dropped."""
         try:
             worker = self._worker or self._restart()
         except Exception as error:
@@ -111,9 +111,9 @@ class SyncUsageProducer:
         return worker.producer.emit(event)
 
     def flush(self, timeout: float) -> bool:
-        """Waits until no accepted event is unsent; False when `timeout` seconds were not enough.
+        """Wait until all accepted events are sent. Return False if this takes longer than `timeout` seconds.
 
-        Raises `ProducerClosed` when another thread closes it meanwhile and gives some up.
+        Raises `ProducerClosed` if another thread closes the producer meanwhile and events are dropped.
         """
         worker = self._worker
         if worker is None or self._closed:
@@ -127,7 +127,7 @@ class SyncUsageProducer:
         return True
 
     def close(self, timeout: float | None = None) -> int:
-        """As `UsageProducer.close`, and ends the thread. A second call returns 0."""
+        """Like `UsageProducer.close`; also stop the thread. A second call returns 0."""
         with self._lock:
             worker = None if self._closed else self._worker
             self._closed = True
@@ -138,7 +138,7 @@ class SyncUsageProducer:
 
     @property
     def stats(self) -> ProducerStats:
-        """The counts of this moment; after a fork, of this process alone."""
+        """Snapshot of the counts; after a fork, of this process only."""
         worker = self._worker
         return worker.producer.stats if worker else ProducerStats(dropped=self._losses.counts())
 
@@ -150,27 +150,27 @@ class SyncUsageProducer:
     ) -> None:
         self.close()
 
-    def _start_worker(self) -> _Worker:
-        return _Worker(connection=self._connection, settings=self._settings)
+    def _start_worker(self) -> _ProducerThread:
+        return _ProducerThread(connection=self._connection, settings=self._settings)
 
-    def _restart(self) -> _Worker | None:
-        """The worker of a forked child, made at its first event; None after `close`."""
+    def _restart(self) -> _ProducerThread | None:
+        """Start the thread of a forked child at its first event. Return None after `close`."""
         with self._lock:
             if self._worker is None and not self._closed:
                 self._worker = self._start_worker()
             return self._worker
 
-    def _forget_parent(self) -> None:
-        """In a child just forked: only this thread exists, and a lock may be held by one that does not."""
-        # Kept, never used: dropping the last reference would run finalizers on the parent's sockets.
-        _parents_workers.append(self._worker)
+    def _reset(self) -> None:
+        """Reset the state in a forked child: only this thread exists, and a lock may be locked by a missing one."""
+        # Keep a reference: finalizers would close the parent's sockets.
+        _parent_workers.append(self._worker)
         self._lock = threading.Lock()
         self._losses = Losses()
         self._worker = None
 
 
 _unclosed: Final[set[SyncUsageProducer]] = set()
-_parents_workers: Final[list[_Worker | None]] = []
+_parent_workers: Final[list[_ProducerThread | None]] = []
 
 
 def _close_all() -> None:
@@ -178,11 +178,11 @@ def _close_all() -> None:
         producer.close()
 
 
-def _forget_parents() -> None:
+def _reset_all() -> None:
     for producer in list(_unclosed):
-        producer._forget_parent()
+        producer._reset()
 
 
 atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_parents)
+    os.register_at_fork(after_in_child=_reset_all)

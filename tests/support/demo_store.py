@@ -1,4 +1,4 @@
-"""A store with demo traffic, put there by the worker's own pricing and block, without a broker."""
+"""Fill a store with demo traffic through the worker's pricing and blocks, without a broker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import islice
 from spendmeter_clickhouse import Session, Store
 from spendmeter_events import UsageEvent
 from spendmeter_events.topics import DIRECTORY
-from spendmeter_events.traffic import Call, directory, generate
+from spendmeter_events.traffic import TrafficRecord, directory, generate
 from spendmeter_stream.directory import Directory
 from spendmeter_stream.ingest.block import build_block
 from spendmeter_stream.ingest.decode import Events
@@ -20,7 +20,7 @@ from tests.support.records import FakeRecord
 
 
 def fill_with_demo(store: Store, *, days: float, end: datetime, seed: int = 1, scale: float = 1) -> None:
-    """Directory and events of the `days` days before `end`; `scale` as in `generate`."""
+    """Insert directory and events of the `days` days before `end`; `scale` as in `generate`."""
     with store.session("demo") as session:
         asyncio.run(_fill(session, days=days, end=end, seed=seed, scale=scale))
 
@@ -34,8 +34,8 @@ async def _fill(session: Session, *, days: float, end: datetime, seed: int, scal
     await store_calls(session, generate(seed=seed, days=days, end=end, scale=scale), known=known, name="demo")
 
 
-async def store_calls(session: Session, calls: Iterator[Call], *, known: Directory, name: str) -> None:
-    """Price `calls` and insert them as a worker would; `name` keeps their coordinates apart from others'."""
+async def store_calls(session: Session, calls: Iterator[TrafficRecord], *, known: Directory, name: str) -> None:
+    """Price and insert `calls` as a worker would; `name` makes their coordinates distinct."""
     book = PriceBook.load()
     offset = 0
     while chunk := list(islice(calls, 20_000)):

@@ -1,4 +1,4 @@
-"""Usage events from a file: CSV or JSON lines, plain or gzip, of any size, in constant memory."""
+"""Import usage events from a file: CSV or JSON lines, plain or gzip, of any size, in constant memory."""
 
 from spendmeter_events.importers._errors import InvalidMapping, UnreadableFile
 from spendmeter_events.importers._events import Imported, events

@@ -1,4 +1,4 @@
-"""One cell, text or a JSON value, to the value of one event field. Nothing is rounded, nothing is guessed."""
+"""Convert a cell (text or a JSON value) to the value of an event field, without rounding or guessing."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class CellError(ValueError):
-    """The cell is not what its field takes. The message never repeats the cell."""
+    """The cell is invalid for its field. The message never contains the cell."""
 
 
 def text(cell: Any) -> str:
-    """Without surrounding white space. A JSON whole number gives its digits: users often have numbers."""
+    """Return text without surrounding white space. JSON integers are accepted: user ids are often numbers."""
     if isinstance(cell, str):
         return cell.strip()
     if isinstance(cell, int) and not isinstance(cell, bool):
@@ -31,7 +31,7 @@ def text(cell: Any) -> str:
 
 
 def whole(cell: Any) -> int:
-    """`12`, and `12.0` as spreadsheets and data frames write it; never `12.5`, `1e3`, `1,000` or `true`."""
+    """Return an integer. Accepts `12`, and `12.0` as spreadsheets write it; not `12.5`, `1e3`, `1,000` or `true`."""
     if isinstance(cell, str):
         cell = cell.strip()
         if cell.isdecimal() and cell.isascii() and len(cell) < 20:
@@ -46,7 +46,7 @@ def whole(cell: Any) -> int:
 
 
 def decimal(cell: Any) -> float:
-    """Digits with a decimal point, an exponent if need be; never `nan`, `inf` or a decimal comma."""
+    """Return a number: digits, optionally a decimal point and an exponent; not `nan`, `inf` or a decimal comma."""
     if isinstance(cell, int | float) and not isinstance(cell, bool):
         return float(cell)
     if isinstance(cell, str) and _DECIMAL.fullmatch(cell := cell.strip()):
@@ -55,7 +55,7 @@ def decimal(cell: Any) -> float:
 
 
 def flag(cell: Any) -> bool:
-    """`true` or `false` in any case, `1` or `0`."""
+    """Return a boolean. Accepts `true` and `false` in any case, `1` and `0`."""
     if isinstance(cell, bool):
         return cell
     known = _FLAGS.get(str(cell).strip().lower()) if isinstance(cell, str | int) else None
@@ -65,50 +65,50 @@ def flag(cell: Any) -> bool:
 
 
 def identity(cell: Any) -> UUID:
-    """A UUID in its usual text forms."""
+    """Return a UUID, from any of its usual text forms."""
     try:
         return UUID(text(cell))
     except ValueError as error:
         raise CellError("not a UUID") from error
 
 
-def moment_in(zone: tzinfo) -> Convert:
-    """A converter of times to UTC, cut to the millisecond.
+def time_in(zone: tzinfo) -> Convert:
+    """Return a converter of times to UTC, truncated to milliseconds.
 
-    It takes ISO 8601 with any number of digits, and Unix time in seconds (10 digits, a fraction if need be)
-    or milliseconds (13 digits). A time without offset is in `zone`; where that means two moments, because
-    clocks were set back, it is the first.
+    It accepts ISO 8601 with any number of digits, and Unix time in seconds (10 digits, optionally a fraction) or
+    milliseconds (13 digits). A time without an offset is in `zone`; an ambiguous time, when clocks are set back, is
+    the first of the two.
     """
 
-    def moment(cell: Any) -> datetime:
-        written = cell.strip() if isinstance(cell, str) else str(cell)
+    def convert(cell: Any) -> datetime:
+        value = cell.strip() if isinstance(cell, str) else str(cell)
         try:
-            if written[4:5] != "-":
-                return _from_unix(written)
-            when = datetime.fromisoformat(written)
-            cut = when.microsecond // 1000 * 1000
+            if value[4:5] != "-":
+                return _from_unix(value)
+            when = datetime.fromisoformat(value)
+            microsecond = when.microsecond // 1000 * 1000
             if when.tzinfo is None:
-                when = when.replace(tzinfo=zone, microsecond=cut)
-            elif when.microsecond != cut:
-                when = when.replace(microsecond=cut)
+                when = when.replace(tzinfo=zone, microsecond=microsecond)
+            elif when.microsecond != microsecond:
+                when = when.replace(microsecond=microsecond)
             return when.astimezone(UTC)
         except (ValueError, OverflowError) as error:
             raise CellError("not an ISO 8601 or Unix time") from error
 
-    return moment
+    return convert
 
 
-def _from_unix(written: str) -> datetime:
-    if not _UNIX_TIME.fullmatch(written):
+def _from_unix(value: str) -> datetime:
+    if not _UNIX_TIME.fullmatch(value):
         raise ValueError
-    if len(written) == 13 and "." not in written:
-        return _EPOCH + timedelta(milliseconds=int(written))
-    seconds, _, fraction = written.partition(".")
+    if len(value) == 13 and "." not in value:
+        return _EPOCH + timedelta(milliseconds=int(value))
+    seconds, _, fraction = value.partition(".")
     return _EPOCH + timedelta(seconds=int(seconds), milliseconds=int(f"{fraction:0<3.3}"))
 
 
 def converters(zone: tzinfo) -> dict[str, Convert]:
-    """Field name → its converter, for every field a file may give."""
+    """Return field name → converter, for every field that a file may provide."""
     texts = (
         "org_id user_id feature action agent_id task_id configuration_id conversation_id request_id service "
         "provider model key_source service_tier region status error_type error_message"
@@ -120,7 +120,7 @@ def converters(zone: tzinfo) -> dict[str, Convert]:
     )
     return {
         "event_id": identity,
-        "occurred_at": moment_in(zone),
+        "occurred_at": time_in(zone),
         **dict.fromkeys(texts.split(), text),
         **dict.fromkeys(wholes.split(), whole),
         **dict.fromkeys(("audio_seconds", "provider_cost_usd"), decimal),

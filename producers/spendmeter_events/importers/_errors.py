@@ -1,4 +1,4 @@
-"""What stops an import before or between rows. A bad row stops nothing: it comes out as `Rejected`."""
+"""Errors that stop an import. An invalid row does not: it is returned as `Rejected`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from spendmeter_events.errors import SpendmeterError
 
 
 class UnreadableFile(SpendmeterError, ValueError):
-    """The file as a whole cannot be read as rows: no header, UTF-16, a broken gzip stream."""
+    """The file cannot be read as rows: no header, UTF-16, a truncated gzip stream."""
 
 
 class InvalidMapping(SpendmeterError, ValueError):
-    """The mapping cannot make events from this file. The message lists every fault, one a line."""
+    """The mapping does not fit the file. The message lists every fault, one per line."""

@@ -1,4 +1,4 @@
-"""Rows of a file to usage events."""
+"""Convert the rows of a file to usage events."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pydantic import ValidationError
 from spendmeter_events.event import UsageEvent
 from spendmeter_events.importers._convert import CellError
 from spendmeter_events.importers._identity import RowIds, derived_id, digest_of
-from spendmeter_events.importers._mapping import EventMapping, Plan, as_fields, plan, reasons
+from spendmeter_events.importers._mapping import EventMapping, RowPlan, as_fields, plan, reasons
 from spendmeter_events.importers._rows import FileFormat, Rejected, Row, Rows, read_rows
 
 
 class Imported(NamedTuple):
-    """One event, and the line its row begins on."""
+    """An event, and the first line of its row."""
 
     line: int
     event: UsageEvent
@@ -32,15 +32,15 @@ def events(
     timezone: str | tzinfo = UTC,
     namespace: str = "",
 ) -> Iterator[Imported | Rejected]:
-    """Every row of a file as an event, in the file's order, and every line that gives none with the reason.
+    """Yield every row of a file as an event, in file order, or as `Rejected` with the reason.
 
-    `source` is a path, or rows from `read_rows` (whose `position` feeds a progress bar). A time without
-    offset is in `timezone`. Event ids are derived from each row's content (or from `mapping.id_from`), not from the
-    rows around it: importing again gives the same ones, another `namespace` gives others. An empty cell, a JSON null
-    and an absent key leave a field at its default.
+    `source` is a path, or rows from `read_rows` (whose `position` feeds a progress bar). A time without an offset is
+    in `timezone`. Event ids are derived from each row's content (or from `mapping.id_from`), not from surrounding
+    rows: a second import yields the same ids, another `namespace` yields others. An empty cell, a JSON null and an
+    absent key leave a field at its default.
 
-    Raises `OSError`, `UnreadableFile` or `InvalidMapping` at once; while iterating, `OSError`, and
-    `UnreadableFile` where a gzip stream breaks off.
+    Raises `OSError`, `UnreadableFile` or `InvalidMapping` at once; while iterating, `OSError`, and `UnreadableFile`
+    if a gzip stream is truncated.
     """
     rows = source if isinstance(source, Rows) else read_rows(source, format=format)
     try:
@@ -51,13 +51,13 @@ def events(
     return _convert(rows, steps, namespace)
 
 
-def _convert(rows: Rows, steps: Plan, namespace: str) -> Iterator[Imported | Rejected]:
+def _convert(rows: Rows, steps: RowPlan, namespace: str) -> Iterator[Imported | Rejected]:
     with rows, closing(RowIds()) as ids:
         for row in rows:
             yield _event(row, steps, ids, namespace) if isinstance(row, Row) else row
 
 
-def _event(row: Row, steps: Plan, ids: RowIds, namespace: str) -> Imported | Rejected:
+def _event(row: Row, steps: RowPlan, ids: RowIds, namespace: str) -> Imported | Rejected:
     values: dict[str, Any] = dict(steps.constants)
     for name, column, convert in steps.steps:
         cell = row.cells.get(column)
@@ -80,13 +80,13 @@ def _event(row: Row, steps: Plan, ids: RowIds, namespace: str) -> Imported | Rej
         return Rejected(row.line, "; ".join(reasons(error)))
 
 
-def _digest(row: Row, steps: Plan, values: Mapping[str, Any], ids: RowIds) -> bytes | Rejected:
-    """What the id of a row is derived from."""
+def _digest(row: Row, steps: RowPlan, values: Mapping[str, Any], ids: RowIds) -> bytes | Rejected:
+    """Return the digest from which the id of a row is derived."""
     cell = row.cells.get(steps.id_from) if steps.id_from is not None else None
-    named = cell.strip() if isinstance(cell, str) else cell
-    if named is None or named == "":
+    value = cell.strip() if isinstance(cell, str) else cell
+    if value is None or value == "":
         return ids.of_content(row.digest)
-    # Numbers that count calls begin at 1 for each org and at each provider.
-    digest = digest_of(["id", values.get("org_id"), values.get("provider"), str(named)])
+    # Ids may be counters that start at 1 for each org and provider.
+    digest = digest_of(["id", values.get("org_id"), values.get("provider"), str(value)])
     line = ids.line_of_other_content(digest, row.digest, row.line)
-    return digest if line is None else Rejected(row.line, f"its id was that of line {line}, which has other content")
+    return digest if line is None else Rejected(row.line, f"same id as line {line}, but different content")

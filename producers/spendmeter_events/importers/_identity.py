@@ -1,4 +1,4 @@
-"""The id of an imported event: derived from its own row, so that importing a call again counts nothing twice."""
+"""Derive the id of an imported event from its row, so that a repeated import does not count a call twice."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _MILLISECOND = timedelta(milliseconds=1)
 _RANDOM_A = (1 << 12) - 1
 _RANDOM_B = (1 << 62) - 1
 _CACHE_KIB: Final = 64 * 1024
-"""About two million rows; what is more, SQLite moves into a temporary file."""
+"""About two million rows; SQLite writes further ones to a temporary file."""
 
 
 def derived_id(occurred_at: datetime, digest: bytes, namespace: str = "") -> UUID:
-    """A version 7 id: 48 bits of Unix milliseconds, so that look-ups by time stay local; then `digest` (SHA-256).
+    """Return a UUIDv7: 48 bits of Unix milliseconds, so that look-ups by time stay local; then `digest` (SHA-256).
 
-    A `namespace` makes other ids of the same digest.
+    A `namespace` yields different ids for the same digest.
     """
     if namespace:
         digest = hashlib.sha256(namespace.encode() + b"\0" + digest).digest()
@@ -33,14 +33,14 @@ def derived_id(occurred_at: datetime, digest: bytes, namespace: str = "") -> UUI
 
 
 def digest_of(values: Iterable[Any]) -> bytes:
-    """SHA-256 of JSON values, whatever the order of the keys inside them."""
+    """Return the SHA-256 of JSON values, independent of the order of keys."""
     return hashlib.sha256(json.dumps(list(values), sort_keys=True, separators=(",", ":")).encode()).digest()
 
 
 class RowIds:
-    """What was read of one file so far: how often each row came, and which content each id of `--id-from` had.
+    """Rows read from one file: the number of copies of each row, and the content of each id of `--id-from`.
 
-    In SQLite's private temporary database, so that memory does not grow with the file.
+    Stored in a temporary SQLite database, so that memory does not grow with the file.
     """
 
     def __init__(self) -> None:
@@ -59,9 +59,9 @@ class RowIds:
         self._rows.close()
 
     def of_content(self, content: bytes) -> bytes:
-        """The digest of a row by its content and its number among equal rows of the file, whatever lies between them.
+        """Return the digest of a row: of its content, and of its ordinal among equal rows of the file.
 
-        :raises UnreadableFile: no room for the temporary file.
+        :raises UnreadableFile: no space for the temporary file.
         """
         new = self._run("INSERT OR IGNORE INTO seen VALUES (?, 1)", content).rowcount
         if new:
@@ -71,19 +71,19 @@ class RowIds:
         return hashlib.sha256(content + copies.to_bytes(8)).digest()
 
     def line_of_other_content(self, digest: bytes, content: bytes, line: int) -> int | None:
-        """The line that had the id of `digest` with other content than this; None where there is none.
+        """Return the line that has the id of `digest` but different content, else None.
 
-        :raises UnreadableFile: no room for the temporary file.
+        :raises UnreadableFile: no space for the temporary file.
         """
         if self._run("INSERT OR IGNORE INTO ids VALUES (?, ?, ?)", digest, content, line).rowcount:
             return None
-        ((before, first),) = self._run("SELECT content, line FROM ids WHERE digest = ?", digest).fetchall()
-        return None if before == content else int(first)
+        ((known, first),) = self._run("SELECT content, line FROM ids WHERE digest = ?", digest).fetchall()
+        return None if known == content else int(first)
 
     def _run(self, sql: str, *values: object) -> sqlite3.Cursor:
         try:
             return self._rows.execute(sql, values)
         except sqlite3.Error as error:
             raise UnreadableFile(
-                f"no room to remember its rows ({error}): set SQLITE_TMPDIR to a folder with room"
+                f"cannot store row digests ({error}): set SQLITE_TMPDIR to a folder with free space"
             ) from error

@@ -1,4 +1,4 @@
-"""Physical lines of a byte stream."""
+"""Read the lines of a byte stream."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from typing import Final
 from spendmeter_events.importers._errors import UnreadableFile
 
 MAX_LINE_BYTES: Final = 2**20
-"""A longer line is rejected without being held in memory."""
+"""Longer lines are rejected without being read into memory."""
 
 
 class Lines(Iterator[str]):
-    """Iterates over lines as text that ends in one newline, whatever line end the file uses.
+    """Iterates over lines as text with a normalized newline.
 
-    A line that cannot be taken as it is still comes out, so that what reads it keeps its place, and `fault`
-    says why; `take_fault` reads that and clears it.
+    An invalid line is yielded too, so that the line numbers of the reader stay correct; `take_fault` returns the
+    reason and clears it.
     """
 
     def __init__(self, stream: BufferedIOBase) -> None:
         self._stream = stream
         self._fault = ""
         self.number = 0
-        """The number of the line just read; the first is 1."""
+        """Number of the current line, from 1."""
         self.size = 0
         """Bytes read so far, after decompression."""
 
     def take_fault(self) -> str:
-        """Why a line since the last call cannot be used; empty if none."""
+        """Return why a line since the last call is invalid; empty if none is."""
         fault, self._fault = self._fault, ""
         return fault
 
@@ -43,7 +43,7 @@ class Lines(Iterator[str]):
         if self.number == 1:
             raw = _without_byte_order_mark(raw)
         if len(raw) >= MAX_LINE_BYTES and not raw.endswith(b"\n"):
-            return self._pass_over(raw)
+            return self._skip(raw)
         body = raw.rstrip(b"\r\n")
         try:
             return body.decode() + "\n"
@@ -55,11 +55,11 @@ class Lines(Iterator[str]):
         try:
             raw = self._stream.readline(MAX_LINE_BYTES)
         except (EOFError, BadGzipFile, zlib.error) as error:
-            raise UnreadableFile(f"the gzip stream breaks off after line {self.number}") from error
+            raise UnreadableFile(f"the gzip stream is truncated after line {self.number}") from error
         self.size += len(raw)
         return raw
 
-    def _pass_over(self, raw: bytes) -> str:
+    def _skip(self, raw: bytes) -> str:
         while raw and not raw.endswith(b"\n"):
             raw = self._read()
         self._fault = f"longer than {MAX_LINE_BYTES} bytes"

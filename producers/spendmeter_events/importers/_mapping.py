@@ -1,4 +1,4 @@
-"""Which column or constant gives which event field."""
+"""Map columns and constants to event fields."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from spendmeter_events.importers._errors import InvalidMapping
 
 TAG_PREFIX: Final = "tags."
 
-# An event that is valid but for what a mapping says: what refuses it would refuse every row.
-_STAND_IN: Final[Mapping[str, Any]] = {
+# A valid event. If it is invalid with the constants of a mapping, every row would be.
+_VALID_EVENT: Final[Mapping[str, Any]] = {
     "event_id": UUID(int=0),
     "occurred_at": datetime(2000, 1, 1, tzinfo=UTC),
     "org_id": "x",
@@ -26,17 +26,17 @@ _STAND_IN: Final[Mapping[str, Any]] = {
     "provider": "x",
     "model": "x",
 }
-_NEEDED: Final = tuple(name for name in _STAND_IN if name != "event_id")
-_WORDING: Final = {"missing": "empty", "string_pattern_mismatch": "has a control character in it"}
+_REQUIRED: Final = tuple(name for name in _VALID_EVENT if name != "event_id")
+_WORDING: Final = {"missing": "empty", "string_pattern_mismatch": "contains a control character"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventMapping:
-    """`columns`: field → the file's column. `constants`: field → the value every row gets.
+    """`columns`: field → column of the file. `constants`: field → value for every row.
 
-    A field is any of `UsageEvent` but `schema_version` and `tags`, or `tags.NAME` for one tag. `occurred_at`,
-    `org_id`, `feature`, `provider` and `model` must be given. A constant is written as a cell would be.
-    `id_from`: the column that names each call, with any text (an id that is a UUID may be `event_id` instead).
+    A field is any field of `UsageEvent` except `schema_version` and `tags`, or `tags.NAME` for one tag.
+    `occurred_at`, `org_id`, `feature`, `provider` and `model` are required. A constant has the format of a cell.
+    `id_from`: the column that identifies each call, as any text (map UUIDs to `event_id` instead).
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -45,8 +45,8 @@ class EventMapping:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """A mapping that fits a file, ready to be applied to its rows."""
+class RowPlan:
+    """A mapping that was checked against a file."""
 
     constants: Mapping[str, Any]
     steps: Sequence[tuple[str, str, Convert]]
@@ -55,20 +55,20 @@ class Plan:
     id_from: str | None
 
 
-def plan(mapping: EventMapping, columns: Sequence[str], *, timezone: str | tzinfo = UTC) -> Plan:
-    """Check a mapping against a file's columns. Raises `InvalidMapping` with every fault there is."""
+def plan(mapping: EventMapping, columns: Sequence[str], *, timezone: str | tzinfo = UTC) -> RowPlan:
+    """Check a mapping against the columns of a file. Raises `InvalidMapping` with all faults."""
     known = _Fields(converters(_zone(timezone)))
-    faults = [*_unknown(mapping, known), *_doubled(mapping), *_absent(mapping, columns)]
+    faults = [*_unknown(mapping, known), *_duplicates(mapping), *_missing(mapping, columns)]
     if faults:
         raise InvalidMapping("\n".join(faults))
     constants = _constants(mapping.constants, known)
     steps = [(name, column, known[name]) for name, column in mapping.columns.items()]
     has_tags = any(name.startswith(TAG_PREFIX) for name in (*mapping.columns, *mapping.constants))
-    return Plan(constants=constants, steps=steps, has_tags=has_tags, id_from=mapping.id_from)
+    return RowPlan(constants=constants, steps=steps, has_tags=has_tags, id_from=mapping.id_from)
 
 
 def as_fields(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The keyword arguments of `UsageEvent`: `tags.NAME` entries gathered into `tags`."""
+    """Return keyword arguments of `UsageEvent`, with `tags.NAME` entries collected in `tags`."""
     fields: dict[str, Any] = {}
     tags: dict[str, Any] = {}
     for name, value in values.items():
@@ -80,20 +80,20 @@ def as_fields(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def reasons(error: ValidationError) -> list[str]:
-    """One entry a fault: the field and the rule it breaks, never the value."""
+    """Return one text per fault: the field and the violated rule, never the value."""
     faults = error.errors(include_input=False, include_url=False, include_context=False)
     return [f"{'.'.join(map(str, fault['loc']))}: {_WORDING.get(fault['type'], fault['msg'])}" for fault in faults]
 
 
 class _Fields(dict[str, Convert]):
-    """Field → converter, every `tags.NAME` included."""
+    """Field → converter, including every `tags.NAME`."""
 
     def __missing__(self, name: str) -> Convert:
         if name.startswith(TAG_PREFIX) and len(name) > len(TAG_PREFIX):
             return text
         raise KeyError(name)
 
-    def knows(self, name: str) -> bool:
+    def has(self, name: str) -> bool:
         return name in self or (name.startswith(TAG_PREFIX) and len(name) > len(TAG_PREFIX))
 
 
@@ -101,33 +101,33 @@ def _zone(timezone: str | tzinfo) -> tzinfo:
     try:
         return ZoneInfo(timezone) if isinstance(timezone, str) else timezone
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise InvalidMapping(f"timezone: no zone {timezone!r}; IANA names such as 'Asia/Kolkata' are known") from error
+        raise InvalidMapping(f"timezone: unknown zone {timezone!r}; use an IANA name such as 'Asia/Kolkata'") from error
 
 
 def _unknown(mapping: EventMapping, known: _Fields) -> Iterator[str]:
     fields = ", ".join([*known, f"{TAG_PREFIX}NAME"])
     for name in (*mapping.columns, *mapping.constants):
-        if not known.knows(name):
+        if not known.has(name):
             yield f"{name}: no such field; the fields are {fields}"
 
 
-def _doubled(mapping: EventMapping) -> Iterator[str]:
+def _duplicates(mapping: EventMapping) -> Iterator[str]:
     for name in mapping.columns:
         if name in mapping.constants:
-            yield f"{name}: given both by a column and by a constant"
+            yield f"{name}: given by both a column and a constant"
     if mapping.id_from is not None and ("event_id" in mapping.columns or "event_id" in mapping.constants):
-        yield "event_id: given both by a mapping and by the column of ids"
+        yield "event_id: given by both a mapping and the column of ids"
 
 
-def _absent(mapping: EventMapping, columns: Sequence[str]) -> Iterator[str]:
-    there = ", ".join(map(repr, columns))
-    for name in _NEEDED:
+def _missing(mapping: EventMapping, columns: Sequence[str]) -> Iterator[str]:
+    available = ", ".join(map(repr, columns))
+    for name in _REQUIRED:
         if name not in mapping.columns and name not in mapping.constants:
-            yield f"{name}: neither a column nor a constant gives it; the columns are {there}"
+            yield f"{name}: neither a column nor a constant gives it; the columns are {available}"
     named = [*mapping.columns.items(), *([("the id", mapping.id_from)] if mapping.id_from is not None else [])]
     for name, column in named:
         if column not in columns:
-            yield f"{name}: no column {column!r}; the columns are {there}"
+            yield f"{name}: no column {column!r}; the columns are {available}"
         elif columns.count(column) > 1:
             yield f"{name}: more than one column is named {column!r}"
 
@@ -141,7 +141,7 @@ def _constants(given: Mapping[str, object], known: _Fields) -> dict[str, Any]:
         except CellError as error:
             faults.append(f"{name}: {error}")
     try:
-        UsageEvent.model_validate({**_STAND_IN, **as_fields(constants)})
+        UsageEvent.model_validate({**_VALID_EVENT, **as_fields(constants)})
     except ValidationError as error:
         faults.extend(reasons(error))
     if faults:

@@ -1,4 +1,4 @@
-"""Rows of a CSV or JSON lines file, one at a time, with the line each begins on."""
+"""Read the rows of a CSV or JSON lines file one at a time, with their line numbers."""
 
 from __future__ import annotations
 
@@ -35,40 +35,40 @@ class Row(NamedTuple):
     """One data row."""
 
     line: int
-    """The physical line it begins on; the first line of the file is 1."""
+    """Its first line in the file, from 1."""
     digest: bytes
-    """SHA-256 of its own content: every column with its cell, in any order."""
+    """SHA-256 of its columns and cells, independent of their order."""
     cells: Mapping[str, Any]
     """Column name → text (CSV) or JSON value."""
 
 
 class Rejected(NamedTuple):
-    """A line that gives no event. The reason is one line and never repeats what the file says."""
+    """A line without an event. The reason is one line, and never contains content of the file."""
 
     line: int
     reason: str
 
 
 class Rows(Iterator[Row | Rejected]):
-    """An open file: iterate it once, and close it (or use it as a context manager)."""
+    """An open file: iterate over it once, then close it (or use it as a context manager)."""
 
     def __init__(self, *, file: IO[bytes], columns: tuple[str, ...], records: Iterator[Row | Rejected]) -> None:
         self._file = file
         self._records = records
         self._position = 0
         self.columns = columns
-        """CSV: the header. JSON lines: every key of the first thousand rows."""
+        """CSV: the header. JSON lines: all keys of the first thousand rows."""
         self.total_bytes = os.fstat(file.fileno()).st_size
-        """Size of the file as it lies on the disk; 0 for a pipe."""
+        """Size of the file on disk; 0 for a pipe."""
 
     def position(self) -> int:
-        """How many of `total_bytes` have been read, for a progress bar; 0 for a pipe."""
+        """Return how many of `total_bytes` have been read, for a progress bar; 0 for a pipe."""
         if not self._file.closed and self._file.seekable():
             self._position = self._file.tell()
         return self._position
 
     def close(self) -> None:
-        """Close the file; `position` stays where it was."""
+        """Close the file; `position` keeps its last value."""
         self.position()
         self._file.close()
 
@@ -83,10 +83,10 @@ class Rows(Iterator[Row | Rejected]):
 
 
 def read_rows(path: str | os.PathLike[str], *, format: FileFormat = "auto") -> Rows:
-    """Open a file of rows. Raises `OSError`, or `UnreadableFile` where no row can be had.
+    """Open a file of rows. Raises `OSError`, or `UnreadableFile` if no row can be read.
 
-    `auto` goes by the suffix (before `.gz`), and by the content where that says nothing; gzip is known by its
-    first bytes.
+    `auto` uses the suffix (before `.gz`), or the content if the suffix is unknown; gzip is detected by its first
+    bytes.
     """
     with ExitStack() as until_open:
         file = until_open.enter_context(Path(path).open("rb"))
@@ -103,9 +103,9 @@ def _decompressed(file: io.BufferedReader) -> io.BufferedReader:
     return io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=file)), 2**16)
 
 
-def _format(path: Path, stream: io.BufferedReader, asked: FileFormat) -> Literal["csv", "jsonl"]:
-    if asked != "auto":
-        return asked
+def _format(path: Path, stream: io.BufferedReader, requested: FileFormat) -> Literal["csv", "jsonl"]:
+    if requested != "auto":
+        return requested
     suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
     known = _SUFFIXES.get(suffix.lower())
     if known:
@@ -135,7 +135,7 @@ def _csv_records(reader: Iterator[list[str]], lines: Lines, columns: tuple[str, 
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            # The reader begins afresh at the next line: a stray quote costs what it swallowed and no more.
+            # The reader restarts at the next line: a stray quote affects only the lines that it consumed.
             yield Rejected(start, lines.take_fault() or f"not CSV: {error}")
             continue
         if cells is None:

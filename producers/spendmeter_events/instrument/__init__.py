@@ -1,6 +1,6 @@
-"""Wrappers for real SDK clients: `instrument(client, producer, org_id=…, feature=…)` and `usage_context(…)`.
+"""Instrument SDK clients: `instrument(client, producer, org_id=…, feature=…)` and `usage_context(…)`.
 
-No SDK is imported here: a client is known by the package that its class comes from.
+No SDK is imported: a client is identified by the package of its class.
 """
 
 from spendmeter_events.instrument._call import EmitsUsage

@@ -1,4 +1,4 @@
-"""One metered call: timed, followed to its end, counted once. Nothing here ever raises into the application."""
+"""Meter one call: measure its latency, collect its usage, emit one event. Never raises into the application."""
 
 from __future__ import annotations
 
@@ -25,51 +25,53 @@ from spendmeter_events.instrument.context import current_fields
 logger = logging.getLogger("spendmeter_events.instrument")
 
 _MAX_MS: Final = 2**31 - 1
-_ABANDONED: Final[SimpleQueue[Call]] = SimpleQueue()
-"""Streams that were dropped without being closed. A finalizer may run anywhere, inside the producer's own lock
-even, so it only queues (`SimpleQueue.put` may be re-entered) and the next call finishes them."""
+_ABANDONED: Final[SimpleQueue[MeteredCall]] = SimpleQueue()
+"""Streams that were garbage-collected without being closed. A finalizer may run anywhere, even inside the producer's
+own lock, so it only queues (`SimpleQueue.put` is re-entrant); the next call emits their events."""
 
 
 class EmitsUsage(Protocol):
-    """What the instrumentation needs of a producer: hand over an event, at once, from any thread."""
+    """A producer that the instrumentation can use: `emit` returns at once and may be called from any thread."""
 
     def emit(self, event: UsageEvent) -> object: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meter:
-    """What all calls of one instrumented client share."""
+    """The configuration of one instrumented client, shared by its calls."""
 
     producer: EmitsUsage
     provider: str
     dialect: Dialect
     defaults: Mapping[str, Any]
     stream_usage: bool = False
-    """Ask for the usage of streams that would not tell it otherwise, and keep that answer from the caller."""
+    """Request the usage of streams that do not report it by default, and hide the extra chunk from the caller."""
 
-    def call(self, *, service: str, request: Mapping[str, object], streamed: bool = False, lazy: bool = False) -> Call:
-        """Starts to time a call. A `lazy` one reaches the provider only when its stream is first read."""
+    def call(
+        self, *, service: str, request: Mapping[str, object], streamed: bool = False, lazy: bool = False
+    ) -> MeteredCall:
+        """Start to time a call. The request of a `lazy` call is sent when its stream is first read."""
         finish_abandoned()
-        return Call(meter=self, service=service, request=request, streamed=streamed, lazy=lazy)
+        return MeteredCall(meter=self, service=service, request=request, streamed=streamed, lazy=lazy)
 
 
-def quietly(method: Callable[..., None]) -> Callable[..., None]:
-    """Metering that fails is logged by its kind alone: a message could quote what is being metered."""
+def never_raises(method: Callable[..., None]) -> Callable[..., None]:
+    """Log failures of `method` instead of raising. Only the exception class: its message could quote the prompt."""
 
     @functools.wraps(method)
-    def guarded(self: Call, *args: Any) -> None:
+    def guarded(self: MeteredCall, *args: Any) -> None:
         try:
             method(self, *args)
         except Exception as error:
-            if not self.warned:  # once a call, however many chunks it has
+            if not self.warned:  # once per call, not per chunk
                 self.warned = True
                 logger.warning("a call was not metered: %s in %s", type(error).__name__, method.__name__)
 
     return guarded
 
 
-class Call:
-    """Follows one call. The first of `complete`, `finish`, `fail` and `abandon` counts, later ones do nothing."""
+class MeteredCall:
+    """One metered call. The first of `complete`, `finish`, `fail` and `abandon` emits the event, later ones none."""
 
     def __init__(
         self, *, meter: Meter, service: str, request: Mapping[str, object], streamed: bool, lazy: bool
@@ -78,77 +80,77 @@ class Call:
         self._service = service
         self._request = request
         self._streamed = streamed
-        self._waiting = lazy
+        self._unsent = lazy
         self._context = current_fields()
         self._collector = Collector(meter.dialect, request=request, provider=meter.provider)
         self.hides_usage = False
-        """Whether the usage chunk of the stream was asked for by the meter, not by the caller."""
+        """Whether the instrumentation, not the caller, requested the usage chunk of the stream."""
         self.warned = False
-        self._over = threading.Lock()
+        self._ended = threading.Lock()
         self._started = time.monotonic()
         self._first: float | None = None
         self._dropped: tuple[float, datetime] | None = None
-        self._read_any = False
+        self._has_chunks = False
 
     @property
     def streamed(self) -> bool:
-        """Whether the answer comes in chunks."""
+        """Whether the response is a stream."""
         return self._streamed
 
-    def reached(self) -> None:
-        """The caller has begun to read: a lazy call is on its way."""
-        self._waiting = False
+    def sent(self) -> None:
+        """Record that the request of a lazy call is sent, because the caller reads its stream."""
+        self._unsent = False
 
-    @quietly
+    @never_raises
     def chunk(self, chunk: object) -> None:
-        """A chunk has come."""
-        self._read_any = True
+        """Record a chunk."""
+        self._has_chunks = True
         if self._first is None and self._meter.dialect.has_output(chunk):
             self._first = time.monotonic()
         self._collector.add(chunk)
 
-    @quietly
+    @never_raises
     def complete(self, response: object) -> None:
-        """The whole answer has come. None where it could not be looked at."""
-        if self._over.acquire(blocking=False):
+        """Emit the event of a complete response; None if the response could not be inspected."""
+        if self._ended.acquire(blocking=False):
             read = self._meter.dialect.read
             self._emit(known_usage(lambda: read(response, self._request, self._meter.provider)))
 
-    @quietly
+    @never_raises
     def finish(self) -> None:
-        """The stream has been read to its end."""
-        if self._over.acquire(blocking=False):
+        """Emit the event of a stream that was read to its end."""
+        if self._ended.acquire(blocking=False):
             self._emit(known_usage(self._collector.usage))
 
-    @quietly
+    @never_raises
     def fail(self, error: BaseException) -> None:
-        """The call, or its stream, has raised."""
-        if self._over.acquire(blocking=False):
-            self._emit(self._used_before(error), outcome_of(error))
+        """Emit the event of a call, or of a stream, that raised."""
+        if self._ended.acquire(blocking=False):
+            self._emit(self._usage_until(error), outcome_of(error))
 
-    @quietly
+    @never_raises
     def abandon(self) -> None:
-        """The stream was closed, or dropped, by the caller."""
-        if self._over.acquire(blocking=False) and not self._waiting:
+        """Emit the event of a stream that the caller closed or dropped before its end."""
+        if self._ended.acquire(blocking=False) and not self._unsent:
             ended = {} if self._collector.finished else {"status": "cancelled"}
             self._emit(known_usage(self._collector.usage), ended)
 
     def __del__(self) -> None:
-        """Dropped without an end. A finalizer may run anywhere, so the event is left to the next call."""
-        if not self._over.locked() and not sys.is_finalizing():
+        """Queue a call that was dropped before its end; the next call emits its event (see `_ABANDONED`)."""
+        if not self._ended.locked() and not sys.is_finalizing():
             self._dropped = (time.monotonic(), datetime.now(UTC))
             _ABANDONED.put(self)
 
-    def _used_before(self, error: BaseException) -> Usage:
-        if self._read_any:
+    def _usage_until(self, error: BaseException) -> Usage:
+        if self._has_chunks:
             return known_usage(self._collector.usage)
-        # A refused request is not billed. Without an answer, nobody knows what the provider did.
-        refused = http_status(error) >= 400
-        return Usage(state="complete" if refused else "missing")
+        # A rejected request is not billed. Without a response, the usage is unknown.
+        rejected = http_status(error) >= 400
+        return Usage(state="complete" if rejected else "missing")
 
     def _emit(self, usage: Usage, outcome: Mapping[str, Any] | None = None) -> None:
-        stopped, moment = self._dropped or (time.monotonic(), None)
-        facts: dict[str, Any] = {"latency_ms": self._since_start(stopped), "streamed": self._streamed}
+        ended, occurred_at = self._dropped or (time.monotonic(), None)
+        facts: dict[str, Any] = {"latency_ms": self._since_start(ended), "streamed": self._streamed}
         facts |= {"provider": self._meter.provider, **(outcome or {})}
         if model := text(self._request.get("model")):
             facts["model"] = model
@@ -156,16 +158,16 @@ class Call:
             facts["ttft_ms"] = self._since_start(self._first)
         defaults = {"service": self._service, **self._meter.defaults}
         event = build_event(usage, defaults=defaults, context=self._context, facts=facts)
-        if moment is not None:
-            event = event.model_copy(update={"occurred_at": moment})
+        if occurred_at is not None:
+            event = event.model_copy(update={"occurred_at": occurred_at})
         self._meter.producer.emit(event)
 
-    def _since_start(self, moment: float) -> int:
-        return min(round((moment - self._started) * 1000), _MAX_MS)
+    def _since_start(self, clock: float) -> int:
+        return min(round((clock - self._started) * 1000), _MAX_MS)
 
 
 def finish_abandoned() -> None:
-    """Counts the streams that were dropped unread."""
+    """Emit the events of the streams that were dropped before their end."""
     while True:
         try:
             call = _ABANDONED.get_nowait()

@@ -1,7 +1,7 @@
-"""The google-genai SDK: `client.models` and `client.aio.models`, one event for each request it sends.
+"""The google-genai SDK: wrap `client.models` and `client.aio.models`, one event per request.
 
-The generated `_generate_content` sends one request; the public method above it may send several when it calls
-functions by itself, and returns the last one's usage only.
+The generated `_generate_content` sends one request. The public method may call it several times (automatic function
+calling) and returns only the usage of the last request.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ORIGINAL: Final = "_spendmeter_original"
 
 
 def instrument_google(client: Any, meter: Meter) -> None:
-    """Meters a `genai.Client`, its async side included. Done again, the later meter replaces the first."""
+    """Instrument a `genai.Client`, including its async side. A second call replaces the first meter."""
     sides = (client, getattr(client, "aio", None))
     for models in {id(models): models for side in sides if (models := getattr(side, "models", None))}.values():
         for inner, public, service in _METHODS:
@@ -47,7 +47,7 @@ def _replace(models: Any, inner: str, public: str, wrap: Callable[[Any], Any]) -
 def _call_method(meter: Meter, service: str, original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def method(*args: Any, **kwargs: Any) -> Any:
-        call = meter.call(service=service, request=_asked(kwargs))
+        call = meter.call(service=service, request=_request_of(kwargs))
         try:
             response = original(*args, **kwargs)
         except BaseException as error:
@@ -58,7 +58,7 @@ def _call_method(meter: Meter, service: str, original: Callable[..., Any]) -> Ca
 
     @functools.wraps(original)
     async def method_async(*args: Any, **kwargs: Any) -> Any:
-        call = meter.call(service=service, request=_asked(kwargs))
+        call = meter.call(service=service, request=_request_of(kwargs))
         try:
             response = await original(*args, **kwargs)
         except BaseException as error:
@@ -73,13 +73,13 @@ def _call_method(meter: Meter, service: str, original: Callable[..., Any]) -> Ca
 def _call_stream(meter: Meter, service: str, original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def method(*args: Any, **kwargs: Any) -> Iterator[Any]:
-        # The request is sent when the first chunk is asked for.
-        call = meter.call(service=service, request=_asked(kwargs), streamed=True, lazy=True)
+        # The request is sent when the first chunk is read.
+        call = meter.call(service=service, request=_request_of(kwargs), streamed=True, lazy=True)
         return _generator(MeteredIterator(original(*args, **kwargs), call))
 
     @functools.wraps(original)
     async def method_async(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        call = meter.call(service=service, request=_asked(kwargs), streamed=True)
+        call = meter.call(service=service, request=_request_of(kwargs), streamed=True)
         try:
             stream = await original(*args, **kwargs)
         except BaseException as error:
@@ -91,7 +91,7 @@ def _call_stream(meter: Meter, service: str, original: Callable[..., Any]) -> Ca
 
 
 def _generator(metered: MeteredIterator) -> Iterator[Any]:
-    """A generator, as the SDK's own is; closing it closes what is below."""
+    """A generator, as the SDK returns; closing it closes the SDK's stream."""
     yield from metered
 
 
@@ -103,5 +103,5 @@ async def _async_generator(metered: MeteredAsyncIterator) -> AsyncIterator[Any]:
         await metered.aclose()
 
 
-def _asked(kwargs: dict[str, Any]) -> dict[str, object]:
+def _request_of(kwargs: dict[str, Any]) -> dict[str, object]:
     return {"model": kwargs.get("model")}

@@ -1,7 +1,7 @@
 """The OpenAI and Anthropic SDKs: both send every call through `client.request(cast_to, options, …)`.
 
-That one place sees what all their helpers do (`parse`, `stream`, `with_raw_response`, retries), and returns what
-the caller gets.
+All helpers (`parse`, `stream`, `with_raw_response`, retries) go through this method, and it returns what the caller
+receives.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from spendmeter_events.instrument._call import Call, Meter
+from spendmeter_events.instrument._call import Meter, MeteredCall
 from spendmeter_events.instrument._streams import (
     MeteredAsyncIterator,
     MeteredIterator,
@@ -34,14 +34,14 @@ SERVICES: Final = {
     "/audio/translations": "transcription",
     "/v1/messages": "chat",
 }
-"""The paths that are billed by use, and the event's `service`. All others are passed through unmetered."""
+"""Paths that are billed by usage, with the event's `service`. Other paths are not metered."""
 
-_KEPT: Final = ("model", "voice", "size", "quality")
+_REQUEST_FIELDS: Final = ("model", "voice", "size", "quality")
 _ORIGINAL: Final = "_spendmeter_original"
 
 
 def instrument_stainless(client: Any, meter: Meter) -> None:
-    """Meters this client, and the copies that it makes of itself. Done again, the later meter replaces the first."""
+    """Instrument this client and the copies made from it. A second call replaces the first meter."""
     original = getattr(client.request, _ORIGINAL, client.request)
     wrapped = _async_request(original, meter) if inspect.iscoroutinefunction(original) else _request(original, meter)
     setattr(wrapped, _ORIGINAL, original)
@@ -94,36 +94,36 @@ def _copying(copy: Callable[..., Any], client: Any, meter: Meter) -> Callable[..
     return copied
 
 
-def _begin(meter: Meter, options: Any, kwargs: Mapping[str, Any]) -> tuple[Call | None, Any]:
-    """The call, if this request is billed by use, and the options to send."""
+def _begin(meter: Meter, options: Any, kwargs: Mapping[str, Any]) -> tuple[MeteredCall | None, Any]:
+    """Return the metered call (None if the request is not billed by usage) and the options to send."""
     path = str(getattr(options, "url", "")).split("?", 1)[0]
     service = SERVICES.get(path)
     if service is None or str(getattr(options, "method", "")).lower() != "post":
         return None, options
     body = getattr(options, "json_data", None)
     body = body if isinstance(body, Mapping) else {}
-    # What the extractors may need later; the prompt is not among it, save the text that speech is billed by.
-    kept = {name: body[name] for name in _KEPT if name in body}
+    # Fields that extractors may need. Never the prompt, except the text of speech, which is billed by characters.
+    fields = {name: body[name] for name in _REQUEST_FIELDS if name in body}
     if service == "speech":
-        kept["input"] = body.get("input")
-    call = meter.call(service=service, request=kept, streamed=bool(kwargs.get("stream")))
+        fields["input"] = body.get("input")
+    call = meter.call(service=service, request=fields, streamed=bool(kwargs.get("stream")))
     if call.streamed and meter.stream_usage and path in ("/chat/completions", "/completions"):
-        options = _asking_for_usage(call, options, body)
+        options = _with_stream_usage(call, options, body)
     return call, options
 
 
-def _asking_for_usage(call: Call, options: Any, body: Mapping[str, Any]) -> Any:
-    wanted = body.get("stream_options")
-    wanted = wanted if isinstance(wanted, Mapping) else {}
-    if "include_usage" in wanted:
-        return options  # the caller has decided
+def _with_stream_usage(call: MeteredCall, options: Any, body: Mapping[str, Any]) -> Any:
+    given = body.get("stream_options")
+    given = given if isinstance(given, Mapping) else {}
+    if "include_usage" in given:
+        return options  # set by the caller
     call.hides_usage = True
-    asking = {**body, "stream_options": {**wanted, "include_usage": True}}
-    return options.model_copy(update={"json_data": asking})
+    changed = {**body, "stream_options": {**given, "include_usage": True}}
+    return options.model_copy(update={"json_data": changed})
 
 
-def _attach(call: Call, result: Any) -> None:
-    """Follows what the caller gets, whatever it is; an SDK that has changed costs the metering, never the call."""
+def _attach(call: MeteredCall, result: Any) -> None:
+    """Meter the result that the caller receives. An incompatible SDK version breaks the metering, never the call."""
     try:
         if call.streamed and hasattr(result, "_iterator"):
             _attach_stream(call, result)
@@ -135,18 +135,18 @@ def _attach(call: Call, result: Any) -> None:
         call.complete(None)
 
 
-def _attach_stream(call: Call, stream: Any) -> None:
+def _attach_stream(call: MeteredCall, stream: Any) -> None:
     inner = stream._iterator
     if isinstance(inner, (MeteredIterator, MeteredAsyncIterator)):
-        return  # parsed twice
+        return  # already attached: the caller parsed the response twice
     is_async = hasattr(inner, "__anext__")
     metered = MeteredAsyncIterator(inner, call) if is_async else MeteredIterator(inner, call)
     stream._iterator = metered
     after_close(stream.response, metered.closed, is_async=is_async)
 
 
-def _attach_raw(call: Call, raw: Any) -> None:
-    """`with_raw_response` and `with_streaming_response`: the caller parses, or reads the bytes, if at all."""
+def _attach_raw(call: MeteredCall, raw: Any) -> None:
+    """Meter `with_raw_response` and `with_streaming_response`: the caller may parse the response or read its bytes."""
     response = raw.http_response
     if getattr(response, "is_stream_consumed", False) and not call.streamed:
         is_json = "json" in response.headers.get("content-type", "")
@@ -158,21 +158,21 @@ def _attach_raw(call: Call, raw: Any) -> None:
 
 
 class _Unparsed:
-    """A raw response whose body is still to come: parsed by the SDK, or taken as bytes by the caller."""
+    """A raw response that is not read yet: the SDK may parse it, or the caller may read its bytes."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: MeteredCall) -> None:
         self._call = call
         self._parsing = False
 
     def parse(self) -> None:
-        """The SDK begins to parse, which closes the response on the way."""
+        """Record that the SDK starts to parse, which closes the response."""
         self._parsing = True
 
     def parsed(self, value: object) -> None:
-        """What the SDK made of it."""
+        """Meter the parsed value."""
         _attach(self._call, value)
 
     def closed(self) -> None:
-        """Closed unparsed: the bytes went to the caller, and what they told is not known here."""
+        """Complete the call without usage if the response was closed unparsed: only the caller has its bytes."""
         if not self._parsing:
             self._call.complete(None)

@@ -1,4 +1,4 @@
-"""Iterators that pass a stream through as it is, and tell its call what happened to it."""
+"""Iterators that pass a stream through unchanged and report its progress to the metered call."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from spendmeter_events.extract._payload import items, pick
-from spendmeter_events.instrument._call import Call
+from spendmeter_events.instrument._call import MeteredCall
 
 
 class MeteredIterator:
-    """Reads as lazily as what it wraps; every chunk and every exception passes through unchanged."""
+    """Wraps an iterator: as lazy as the original, with the same chunks and exceptions."""
 
-    def __init__(self, inner: Iterator[Any], call: Call) -> None:
+    def __init__(self, inner: Iterator[Any], call: MeteredCall) -> None:
         self._inner = inner
         self._call = call
         self._reading = False
@@ -24,7 +24,7 @@ class MeteredIterator:
 
     def __next__(self) -> Any:
         self._reading = True
-        self._call.reached()
+        self._call.sent()
         try:
             chunk = next(self._inner)
             while _hidden(chunk, self._call):
@@ -41,22 +41,22 @@ class MeteredIterator:
         return chunk
 
     def close(self) -> None:
-        """Closes what is wrapped."""
+        """Close the wrapped iterator."""
         try:
-            getattr(self._inner, "close", _nothing)()
+            getattr(self._inner, "close", _no_close)()
         finally:
             self._call.abandon()
 
     def closed(self) -> None:
-        """The response below was closed: by the caller, unless that is part of reading its end."""
+        """Handle the closing of the response: by the caller, unless the SDK closes it while reading the end."""
         if not self._reading:
             self._call.abandon()
 
 
 class MeteredAsyncIterator:
-    """The same for `async for`."""
+    """Wraps an asynchronous iterator, like `MeteredIterator`."""
 
-    def __init__(self, inner: AsyncIterator[Any], call: Call) -> None:
+    def __init__(self, inner: AsyncIterator[Any], call: MeteredCall) -> None:
         self._inner = inner
         self._call = call
         self._reading = False
@@ -66,7 +66,7 @@ class MeteredAsyncIterator:
 
     async def __anext__(self) -> Any:
         self._reading = True
-        self._call.reached()
+        self._call.sent()
         try:
             chunk = await anext(self._inner)
             while _hidden(chunk, self._call):
@@ -83,20 +83,20 @@ class MeteredAsyncIterator:
         return chunk
 
     async def aclose(self) -> None:
-        """Closes what is wrapped."""
+        """Close the wrapped iterator."""
         try:
-            await getattr(self._inner, "aclose", _nothing_async)()
+            await getattr(self._inner, "aclose", _no_close_async)()
         finally:
             self._call.abandon()
 
     def closed(self) -> None:
-        """The response below was closed: by the caller, unless that is part of reading its end."""
+        """Handle the closing of the response: by the caller, unless the SDK closes it while reading the end."""
         if not self._reading:
             self._call.abandon()
 
 
 def after(target: Any, name: str, then: Callable[[Any], None], *, before: Callable[[], None] | None = None) -> None:
-    """Has `before()` precede and `then(result)` follow the calls of this object's method."""
+    """Wrap a method of this object: call `before()` first and `then(result)` afterwards."""
     method = getattr(type(target), name)
 
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -117,23 +117,23 @@ def after(target: Any, name: str, then: Callable[[Any], None], *, before: Callab
 
 
 def after_close(response: Any, then: Callable[[], None], *, is_async: bool) -> None:
-    """Has the bound method `then()` follow the closing of a response.
+    """Call the bound method `then()` after the response is closed.
 
-    `then` is held weakly: garbage is closed by finalizers, and those are no place to emit from. The hook goes
-    when it has served, so that no cycle keeps the response alive.
+    `then` is a weak reference: finalizers close garbage-collected responses, and must not emit events. The hook
+    removes itself before it runs, so that no reference cycle keeps the response alive.
     """
     name = "aclose" if is_async else "close"
-    follow = weakref.WeakMethod(then)
+    reference = weakref.WeakMethod(then)
 
     def closed(_: object) -> None:
-        if (alive := follow()) is not None:
-            alive()
+        if (callback := reference()) is not None:
+            callback()
 
     after(response, name, closed, before=lambda: vars(response).pop(name, None))
 
 
-def _hidden(chunk: object, call: Call) -> bool:
-    """Takes the chunk that only the meter asked for out of the stream, having read it."""
+def _hidden(chunk: object, call: MeteredCall) -> bool:
+    """Return whether to hide this chunk, because only the instrumentation requested it; records it if so."""
     if not call.hides_usage or pick(chunk, "usage") is None or pick(chunk, "choices") is None:
         return False
     if items(chunk, "choices"):
@@ -142,9 +142,9 @@ def _hidden(chunk: object, call: Call) -> bool:
     return True
 
 
-def _nothing() -> None:
-    """Most iterators have nothing to close."""
+def _no_close() -> None:
+    """Do nothing: the default for iterators without a close method."""
 
 
-async def _nothing_async() -> None:
-    """Most iterators have nothing to close."""
+async def _no_close_async() -> None:
+    """Do nothing: the default for iterators without a close method."""

@@ -1,4 +1,4 @@
-"""`instrument(client, producer, …)`: one line, and every billed call of an SDK's client becomes an event."""
+"""`instrument(client, producer, …)`: emit an event for every billed call of an SDK client."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ _HOST_PATTERNS: Final = (
     (re.compile(r"^bedrock-"), "bedrock"),
     (re.compile(r"aiplatform\.googleapis\.com$"), "vertex"),
 )
-_PLACES: Final = re.compile(
+_REGIONS: Final = re.compile(
     r"^bedrock-\w+\.([a-z\d-]+)\.|^([a-z\d-]+)-aiplatform\.|^(us|eu|ae|au|in|jp)\.api\.openai\.com$"
 )
-"""Where a host name says that calls are served: AWS and Google regions, OpenAI's data residency."""
+"""Regions in host names: AWS and Google regions, OpenAI's data residency."""
 
 
 def instrument(
@@ -52,36 +52,36 @@ def instrument(
     stream_usage: bool = False,
     **defaults: Any,
 ) -> ClientT:
-    """Has each billed call of this client emit one `UsageEvent`; returns the same client.
+    """Emit one `UsageEvent` for each billed call of this client. Returns the same client.
 
-    Takes clients of `openai` (also Azure and compatible services), `anthropic` (also on Bedrock and Vertex) and
-    `google-genai`, sync and async. Their caller sees no difference: the same objects, exceptions, lazy streams.
-    `defaults` are further fields of the event (`user_id=`, `tags=`, …); `usage_context` sets them by call.
-    `provider` is told by the client and its base URL unless given. `stream_usage=True` asks OpenAI chat streams
-    for their usage, and keeps the extra chunk from the caller; without it those that do not ask are `missing`.
+    Supports clients of `openai` (also Azure and compatible services), `anthropic` (also on Bedrock and Vertex) and
+    `google-genai`, sync and async. The caller receives the same objects, exceptions and lazy streams as before.
+    `defaults` are further fields of the event (`user_id=`, `tags=`, …); `usage_context` sets them per call.
+    `provider` defaults to the one of the client's class and base URL. `stream_usage=True` requests the usage of
+    OpenAI chat streams and hides the extra chunk; otherwise, streams without `include_usage` are `missing`.
 
-    Raises `TypeError` for any other client and `pydantic.ValidationError` for defaults that no event can have.
+    Raises `TypeError` for any other client and `pydantic.ValidationError` for defaults that violate the contract.
     """
     package = _package(client)
     name = provider or _provider(package, client)
-    place = _region(package, client)
-    settled = {"org_id": org_id, "feature": feature, **({"region": place} if place else {}), **defaults}
-    # Wrong defaults are the operator's mistake: say so now, not in a log at the first call.
-    UsageEvent.now(**{"provider": name, "model": "-", **settled})
+    region = _region(package, client)
+    fields = {"org_id": org_id, "feature": feature, **({"region": region} if region else {}), **defaults}
+    # Reject invalid defaults now, instead of logging at the first call.
+    UsageEvent.now(**{"provider": name, "model": "-", **fields})
     dialect = _dialect(package, name)
-    meter = Meter(producer=producer, provider=name, dialect=dialect, defaults=settled, stream_usage=stream_usage)
+    meter = Meter(producer=producer, provider=name, dialect=dialect, defaults=fields, stream_usage=stream_usage)
     wrap = instrument_google if package == "google.genai" else instrument_stainless
     wrap(client, meter)
     return client
 
 
 def _package(client: object) -> str:
-    """The SDK that this client, or what it inherits from, is made by."""
+    """Return the SDK that defines the client's class or one of its bases."""
     for kind in type(client).__mro__:
         for package in ("openai", "anthropic", "google.genai"):
             if f"{kind.__module__}.".startswith(f"{package}."):
                 return package
-    raise TypeError(f"{type(client).__name__} is no client of openai, anthropic or google-genai")
+    raise TypeError(f"{type(client).__name__} is not a client of openai, anthropic or google-genai")
 
 
 def _dialect(package: str, provider: str) -> Dialect:
@@ -91,7 +91,7 @@ def _dialect(package: str, provider: str) -> Dialect:
 
 
 def _provider(package: str, client: Any) -> str:
-    """Who sends the bill."""
+    """Return the provider that bills the calls."""
     kinds = " ".join(kind.__name__ for kind in type(client).__mro__)
     if package == "google.genai":
         return "vertex" if getattr(client, "vertexai", False) else "gemini"
@@ -104,14 +104,14 @@ def _provider(package: str, client: Any) -> str:
 
 
 def _region(package: str, client: Any) -> str:
-    """Where the client says that its calls are served, as far as it matters to a price."""
+    """Return the region of the client if the price depends on it."""
     if package == "google.genai":
         inner = getattr(client, "_api_client", None)
         return str(getattr(inner, "location", None) or "") if getattr(client, "vertexai", False) else ""
     if package == "anthropic":
         return str(getattr(client, "aws_region", None) or getattr(client, "region", None) or "")
-    place = _PLACES.search(_host(client))
-    return next((name for name in place.groups() if name), "") if place else ""
+    found = _REGIONS.search(_host(client))
+    return next((name for name in found.groups() if name), "") if found else ""
 
 
 def _host(client: Any) -> str:

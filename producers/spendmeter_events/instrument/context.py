@@ -1,4 +1,4 @@
-"""`usage_context`: who and what the calls made within are for."""
+"""`usage_context`: attribute calls to a user, feature, conversation, …"""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def usage_context(
     region: str | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> Iterator[None]:
-    """Fields of the events of all instrumented calls that start inside, in this thread or task and its children.
+    """Set event fields for all instrumented calls that start inside, in this thread or task and its children.
 
-    An inner context adds to the outer one and wins where both speak; tags are joined. What a response tells
-    (model, tier and region as served) wins over both.
+    An inner context extends the outer one and overrides its fields; tags are merged. Fields that a response reports
+    (the model, tier and region that served the call) override both.
     """
     given = {name: value for name, value in locals().items() if value is not None and name != "tags"}
-    before = _CURRENT.get()
-    _CURRENT.set({**before, **given, "tags": {**before.get("tags", {}), **(tags or {})}})
+    outer = _CURRENT.get()
+    _CURRENT.set({**outer, **given, "tags": {**outer.get("tags", {}), **(tags or {})}})
     try:
         yield
     finally:
-        # Not `reset`: a framework may leave a context in another one than it entered it, where a token is void.
-        _CURRENT.set(before)
+        # Not `reset`: a framework may exit in a different context than it entered, where the token is invalid.
+        _CURRENT.set(outer)
 
 
 def current_fields() -> Mapping[str, Any]:
-    """The fields of the context that this thread or task is in."""
+    """Return the fields of the current context."""
     return _CURRENT.get()

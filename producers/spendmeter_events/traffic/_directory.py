@@ -1,4 +1,4 @@
-"""Who is who in the demo traffic."""
+"""Directory entries of the demo traffic: orgs and users."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from spendmeter_events.directory import OrgEntry, UserEntry
 from spendmeter_events.traffic._people import people
 from spendmeter_events.traffic._schools import SCHOOLS
 
-# Fixed, so that a second seeding says the same, and an entry that someone has changed since stays changed.
+# Constant, so that seeding again does not override an entry that was changed since.
 _UPDATED_AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def directory(seed: int) -> list[OrgEntry | UserEntry]:
-    """Every org, then every user, whom `generate` with this seed makes act."""
+    """Return all orgs, then all users, of the traffic that `generate` yields for this seed."""
     orgs = [
         OrgEntry(
             org_id=school.org_id,

@@ -1,4 +1,4 @@
-"""Ninety days in the life of some schools, as Kafka records in time order."""
+"""Generate traffic of all schools as Kafka records in time order."""
 
 from __future__ import annotations
 
@@ -7,60 +7,60 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from spendmeter_events.traffic._cast import Cast
+from spendmeter_events.traffic._activities import ACTIVITIES, night
 from spendmeter_events.traffic._draw import poisson
-from spendmeter_events.traffic._hour import HOUR_MS, Call, Hour
+from spendmeter_events.traffic._hour import HOUR_MS, Hour, TrafficRecord
 from spendmeter_events.traffic._rhythm import growth
-from spendmeter_events.traffic._scenes import SCENES, night
+from spendmeter_events.traffic._sampler import SchoolSampler
 from spendmeter_events.traffic._schools import SCHOOLS
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def generate(*, seed: int, days: float, end: datetime, scale: float = 1.0) -> Iterator[Call]:
-    """(key, value) of every usage event in the `days` days before `end`, in time order: the Kafka records that
-    `UsageEvent.key` and `UsageEvent.to_json` would give. `scale` multiplies the traffic (1 is about 4,500 events
-    a day).
+def generate(*, seed: int, days: float, end: datetime, scale: float = 1.0) -> Iterator[TrafficRecord]:
+    """Yield (key, value) of every usage event in the `days` days before `end`, in time order: the Kafka records that
+    `UsageEvent.key` and `UsageEvent.to_json` would return. `scale` multiplies the traffic (1 is about 4,500 events
+    per day).
 
-    The same arguments give the same bytes. More than that: an hour's traffic follows from `seed`, `scale` and the
-    hour alone, so a longer or later window holds the same events where the windows overlap, and seeding again
-    tomorrow adds tomorrow. Raises `ValueError` for an `end` without a zone.
+    The same arguments yield the same bytes. The traffic of an hour depends only on `seed`, `scale` and the hour, so
+    overlapping windows contain the same events, and seeding again on the next day only adds that day. Raises
+    `ValueError` for an `end` without a time zone.
     """
     if end.tzinfo is None:
         raise ValueError("end has no time zone")
     last = (end - _EPOCH) // timedelta(milliseconds=1)
     first = last - round(days * 24 * HOUR_MS)
-    casts = [Cast(school, seed=seed) for school in SCHOOLS]
-    return _between(first, last, casts, f"traffic/{seed}/{scale!r}", scale)
+    samplers = [SchoolSampler(school, seed=seed) for school in SCHOOLS]
+    return _between(first, last, samplers, f"traffic/{seed}/{scale!r}", scale)
 
 
-def _between(first: int, last: int, casts: list[Cast], seed: str, scale: float) -> Iterator[Call]:
-    """Calls in [first, last), Unix ms. A scene may run into the next hour, so the one before `first` counts too."""
-    waiting: list[Call] = []
+def _between(first: int, last: int, samplers: list[SchoolSampler], seed: str, scale: float) -> Iterator[TrafficRecord]:
+    """Yield calls in [first, last), Unix ms. An activity may extend into the next hour, so start one hour earlier."""
+    pending: list[TrafficRecord] = []
     floor = _bound(first)
     for number in range(first // HOUR_MS - 1, -(-last // HOUR_MS)):
-        waiting += _hour(number, casts, seed, scale)
-        waiting.sort()
-        ready = bisect_left(waiting, _bound(min(last, (number + 1) * HOUR_MS)))
-        yield from waiting[bisect_left(waiting, floor) : ready]
-        del waiting[:ready]
+        pending += _hour(number, samplers, seed, scale)
+        pending.sort()
+        ready = bisect_left(pending, _bound(min(last, (number + 1) * HOUR_MS)))
+        yield from pending[bisect_left(pending, floor) : ready]
+        del pending[:ready]
 
 
-def _bound(moment: int) -> Call:
-    """Sorts before every call at or after this Unix millisecond, and after every one before it."""
-    return moment.to_bytes(6), b""
+def _bound(time_ms: int) -> TrafficRecord:
+    """Return the lower bound of calls at or after a time in Unix ms."""
+    return time_ms.to_bytes(6), b""
 
 
-def _hour(number: int, casts: list[Cast], seed: str, scale: float) -> list[Call]:
+def _hour(number: int, samplers: list[SchoolSampler], seed: str, scale: float) -> list[TrafficRecord]:
     hour = Hour(hour=number, seed=seed)
     draw, bits = hour.random.random, hour.random.getrandbits
-    for cast in casts:
-        moment = cast.rhythm.local(number)
-        for role, expected in cast.rhythm.sessions(moment):
-            scenes = SCENES[role]
+    for sampler in samplers:
+        local = sampler.rhythm.local(number)
+        for role, expected in sampler.rhythm.sessions(local):
+            activities = ACTIVITIES[role]
             for _ in range(poisson(draw, expected * scale)):
-                begins = hour.start + int(draw() * HOUR_MS)
-                scenes[bits(6)](hour, cast, cast.someone(role, draw()), begins)
-        for _ in range(int(scale + draw()) if moment.hour < 5 else 0):
-            night(hour, cast, local_hour=moment.hour, weekday=moment.weekday(), growth=growth(moment.date()))
+                start = hour.start + int(draw() * HOUR_MS)
+                activities[bits(6)](hour, sampler, sampler.caller(role, draw()), start)
+        for _ in range(int(scale + draw()) if local.hour < 5 else 0):
+            night(hour, sampler, local_hour=local.hour, weekday=local.weekday(), growth=growth(local.date()))
     return hour.calls

@@ -1,4 +1,4 @@
-"""The kinds of call that the schools' applications make, and which model each school makes them with."""
+"""Kinds of calls of the schools' applications, and the models that each school uses for them."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Kind:
     service: str = "chat"
     measure: Measure = "tokens"
     instructions: int = 0
-    """Input tokens that are the same in every call, and so can be cached."""
+    """Input tokens that are the same in every call and therefore can be cached."""
     amount: int = 0
-    """What changes from call to call: input tokens, characters, milliseconds of audio, or images."""
+    """Variable amount: input tokens, characters, milliseconds of audio, or images."""
     answer: int = 0
-    """Output tokens that can be read, reasoning not included."""
+    """Visible output tokens, without reasoning."""
     streamed: bool = False
     searches: bool = False
-    """Whether the model may look things up on the web."""
+    """Whether the model may search the web."""
 
 
 # fmt: off
@@ -160,4 +160,4 @@ STACKS: Final[dict[Stack, dict[Purpose, _Choice]]] = {
         "compose": (("claude-opus-4-8", 1),),
     },
 }
-"""Stack → purpose → models with their share."""
+"""Stack → purpose → (model, share)."""

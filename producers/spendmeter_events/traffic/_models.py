@@ -1,4 +1,4 @@
-"""The models the demo calls: public names, and how each behaves. Prices are not here: the price book has them."""
+"""Models of the demo: public names and behaviour. Their prices are in the price book."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Caching = Literal["none", "automatic", "explicit"]
-"""`automatic`: the provider keeps long prefixes by itself. `explicit`: the caller pays for the write."""
+"""`automatic`: the provider caches long prefixes. `explicit`: the caller pays for cache writes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """How a model behaves. Times are medians in milliseconds."""
+    """Behaviour of a model. Times are medians in milliseconds."""
 
     provider: str
     name: str
     first: int
-    """Until the first token, or until the whole answer where nothing is generated token by token."""
+    """Time to the first token, or to the complete response if it is not generated token by token."""
     token: float = 0.0
-    """For each output token."""
+    """Time per output token."""
     caching: Caching = "none"
     block: int = 1
-    """Cached tokens come in multiples of this."""
+    """Cached tokens are a multiple of this."""
     reasoning: float = 0.0
-    """Reasoning tokens for each visible output token."""
+    """Reasoning tokens per visible output token."""
     fails: float = 0.010
     """Share of calls that fail."""
     tiers: tuple[str, ...] = ()
-    """What the provider serves beside the standard tier."""
+    """Tiers in addition to the standard tier."""
     quality: str = ""
-    """Of the images it makes."""
+    """Quality of generated images."""
 
 
 # fmt: off
@@ -56,7 +56,7 @@ _ALL: Final = (
           reasoning=1.2, fails=0.018),
     Model(provider="mistral", name="mistral-large-4", first=700, token=12),
     Model(provider="mistral", name="mistral-small-2603", first=380, token=6),
-    # On a machine of the school's own: free, and slow.
+    # Self-hosted: free and slow.
     Model(provider="ollama", name="llama3.2:3b", first=900, token=28, fails=0.004),
     Model(provider="openai", name="text-embedding-3-small", first=140, fails=0.003),
     Model(provider="google", name="gemini-embedding-001", first=170, fails=0.003),
@@ -74,4 +74,4 @@ _ALL: Final = (
 # fmt: on
 
 MODELS: Final[dict[str, Model]] = {model.name: model for model in _ALL}
-"""By name, which no two of them share."""
+"""By name, which is unique."""

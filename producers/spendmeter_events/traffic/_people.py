@@ -1,4 +1,4 @@
-"""The people of each school, made from the seed alone: the same ones in any window."""
+"""Generate the people of each school. They depend only on the seed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _CLIENTS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """A user: who it is, and how much of its role's work it does."""
+    """A user; `weight` is the user's share of the activity of the role."""
 
     org_id: str
     user_id: str
@@ -51,7 +51,7 @@ class Person:
 
 
 def people(school: School, seed: int) -> Iterator[Person]:
-    """Everyone with an account at one school, in a fixed order."""
+    """Yield all users of a school, in a fixed order."""
     draw = random.Random(f"people/{seed}/{school.org_id}")
     number = 0
     for role, count in _roles(school):
@@ -84,7 +84,7 @@ def _person(school: School, draw: random.Random, role: str, place: int, number: 
         class_name=f"Class {grade}" if is_student else "",
         section=section if is_student else "",
         client=_pick(draw, _CLIENTS.get(role, ("web",))),
-        # A Pareto tail: a few people make much of the traffic, capped so that none looks like an accident.
+        # Pareto: a few users cause much of the traffic. Capped, so that none looks like an incident.
         weight=min(14.0, (1 - draw.random()) ** -0.55),
     )
 

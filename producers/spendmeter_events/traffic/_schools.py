@@ -1,4 +1,4 @@
-"""The schools of the demo: who they are, when they teach, which models they use. All of them are made up."""
+"""The fictional schools of the demo: head counts, calendars and models."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Final, Literal
 
 Stack = Literal["openai", "anthropic", "google", "economy", "european", "platform"]
 
-Span = tuple[tuple[int, int], tuple[int, int]]
-"""((month, day), (month, day)), both included. Real feasts move with the moon; these come at the same dates each
-year, so that any window of any year has its holidays and its exams."""
+DateRange = tuple[tuple[int, int], tuple[int, int]]
+"""((month, day), (month, day)), inclusive. Dates are the same in every year (real holidays move), so that every window
+contains holidays and exams."""
 
-INDIA: Final[tuple[Span, ...]] = (
+INDIA: Final[tuple[DateRange, ...]] = (
     ((10, 2), (10, 2)),
     ((10, 18), (10, 22)),
     ((11, 6), (11, 11)),
@@ -21,14 +21,14 @@ INDIA: Final[tuple[Span, ...]] = (
     ((5, 12), (6, 14)),
     ((8, 15), (8, 15)),
 )
-NEPAL: Final[tuple[Span, ...]] = (
+NEPAL: Final[tuple[DateRange, ...]] = (
     ((9, 19), (9, 19)),
     ((10, 11), (10, 24)),
     ((11, 8), (11, 12)),
     ((12, 25), (1, 5)),
     ((4, 10), (4, 24)),
 )
-AMERICA: Final[tuple[Span, ...]] = (
+AMERICA: Final[tuple[DateRange, ...]] = (
     ((9, 7), (9, 7)),
     ((10, 12), (10, 12)),
     ((11, 25), (11, 28)),
@@ -36,14 +36,14 @@ AMERICA: Final[tuple[Span, ...]] = (
     ((3, 15), (3, 21)),
     ((6, 12), (8, 23)),
 )
-EUROPE: Final[tuple[Span, ...]] = (
+EUROPE: Final[tuple[DateRange, ...]] = (
     ((10, 19), (10, 31)),
     ((12, 22), (1, 3)),
     ((3, 28), (4, 10)),
     ((7, 10), (8, 22)),
 )
-EXAMS_ASIA: Final[tuple[Span, ...]] = (((9, 14), (9, 29)), ((12, 7), (12, 19)), ((2, 22), (3, 16)))
-EXAMS_WEST: Final[tuple[Span, ...]] = (((10, 5), (10, 9)), ((12, 7), (12, 18)), ((5, 18), (6, 5)))
+EXAMS_ASIA: Final[tuple[DateRange, ...]] = (((9, 14), (9, 29)), ((12, 7), (12, 19)), ((2, 22), (3, 16)))
+EXAMS_WEST: Final[tuple[DateRange, ...]] = (((10, 5), (10, 9)), ((12, 7), (12, 18)), ((5, 18), (6, 5)))
 
 MON_TO_SAT: Final = frozenset({0, 1, 2, 3, 4, 5})
 SUN_TO_FRI: Final = frozenset({6, 0, 1, 2, 3, 4})
@@ -52,7 +52,7 @@ MON_TO_FRI: Final = frozenset({0, 1, 2, 3, 4})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class School:
-    """One org. Head counts are of users with an account, `school_days` count from Monday 0."""
+    """An org. Head counts are users with an account; in `school_days`, Monday is 0."""
 
     org_id: str
     name: str
@@ -66,14 +66,14 @@ class School:
     independent_students: int = 0
     super_admins: int = 0
     school_days: frozenset[int] = MON_TO_FRI
-    holidays: tuple[Span, ...] = ()
-    exams: tuple[Span, ...] = EXAMS_WEST
+    holidays: tuple[DateRange, ...] = ()
+    exams: tuple[DateRange, ...] = EXAMS_WEST
     byok: frozenset[str] = frozenset()
-    """Providers that this school pays itself, with its own key."""
+    """Providers for which the school uses its own key."""
     guardrails: bool = True
-    """Whether each message is checked before it is answered."""
+    """Whether a guardrail call checks each message first."""
     region: str = "eastus"
-    """Where its Azure speech resource stands."""
+    """Region of its Azure speech resource."""
     grades: tuple[int, ...] = (6, 7, 8, 9, 10, 11, 12)
     sections: str = "AB"
     names: Literal["india", "nepal", "west"] = "west"
@@ -235,7 +235,7 @@ SCHOOLS: Final = (
         holidays=EUROPE,
         region="uaenorth",
     ),
-    # Learners without a school: no name, as in the systems where they have none.
+    # Learners without a school: the org has no name.
     replace(_INDIAN, org_id="independent", name="", stack="google", independent_students=140, holidays=()),
     replace(
         _AMERICAN,
@@ -249,4 +249,4 @@ SCHOOLS: Final = (
         guardrails=False,
     ),
 )
-"""The twelve schools, the learners without one, and the people who run the platform."""
+"""Twelve schools, learners without a school, and platform operators."""

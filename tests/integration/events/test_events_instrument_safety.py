@@ -102,7 +102,7 @@ def test_wrong_defaults_are_refused_when_they_are_given(plain: OpenAI) -> None:
 
 @pytest.mark.parametrize("other", [object(), {}, SimpleNamespace(request=print)])
 def test_any_other_client_is_refused(other: object) -> None:
-    with pytest.raises(TypeError, match="is no client of openai, anthropic or google-genai"):
+    with pytest.raises(TypeError, match="is not a client of openai, anthropic or google-genai"):
         instrument(other, Recorder(), org_id="o", feature="f")
 
 

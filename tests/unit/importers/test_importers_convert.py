@@ -16,8 +16,8 @@ from spendmeter_events.importers._convert import (
     decimal,
     flag,
     identity,
-    moment_in,
     text,
+    time_in,
     whole,
 )
 
@@ -99,29 +99,29 @@ def test_uuids_are_read_in_any_of_their_forms() -> None:
     ],
 )
 def test_one_moment_written_in_many_ways(cell: Any) -> None:
-    assert moment_in(UTC)(cell) == datetime(2023, 11, 16, 18, 15, 46, 680_000, tzinfo=UTC)
+    assert time_in(UTC)(cell) == datetime(2023, 11, 16, 18, 15, 46, 680_000, tzinfo=UTC)
 
 
 def test_more_digits_than_milliseconds_are_cut_not_rounded() -> None:
-    moment = moment_in(UTC)
+    moment = time_in(UTC)
     assert moment("2023-11-16T00:00:00.9999999Z") == datetime(2023, 11, 16, 0, 0, 0, 999_000, tzinfo=UTC)
     assert moment("1700158546.9999999") == datetime(2023, 11, 16, 18, 15, 46, 999_000, tzinfo=UTC)
     assert moment("1969-12-31T23:59:59.9999Z") == datetime(1969, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
 
 
 def test_thirteen_digits_are_milliseconds_never_a_compact_date() -> None:
-    assert moment_in(UTC)("2012101210153") == datetime.fromtimestamp(2012101210.153, UTC)
+    assert time_in(UTC)("2012101210153") == datetime.fromtimestamp(2012101210.153, UTC)
 
 
 def test_a_time_without_offset_is_in_the_zone_asked_for() -> None:
-    kathmandu = moment_in(ZoneInfo("Asia/Kathmandu"))
+    kathmandu = time_in(ZoneInfo("Asia/Kathmandu"))
     assert kathmandu("2026-01-01 00:00:00") == datetime(2025, 12, 31, 18, 15, tzinfo=UTC)
     assert kathmandu("2026-01-01T00:00:00Z") == datetime(2026, 1, 1, tzinfo=UTC)
-    assert moment_in(timezone(timedelta(hours=2)))("2026-01-01") == datetime(2025, 12, 31, 22, tzinfo=UTC)
+    assert time_in(timezone(timedelta(hours=2)))("2026-01-01") == datetime(2025, 12, 31, 22, tzinfo=UTC)
 
 
 def test_an_hour_that_comes_twice_is_its_first() -> None:
-    berlin = moment_in(ZoneInfo("Europe/Berlin"))
+    berlin = time_in(ZoneInfo("Europe/Berlin"))
     assert berlin("2026-10-25 02:30:00") == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
 
 
@@ -144,4 +144,4 @@ def test_an_hour_that_comes_twice_is_its_first() -> None:
 )
 def test_what_is_no_time(cell: Any) -> None:
     with pytest.raises(CellError, match=r"^not an ISO 8601 or Unix time$"):
-        moment_in(UTC)(cell)
+        time_in(UTC)(cell)

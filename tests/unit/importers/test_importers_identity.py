@@ -90,7 +90,7 @@ def test_an_id_that_comes_twice_with_the_same_content_is_one_call(export: Export
 
 def test_an_id_that_comes_again_with_other_content_is_rejected_in_one_line(export: Exports) -> None:
     items = list(export.items([CALLS[0], CALLS[1], CALLS[0].replace(",1,", ",7,")], BY_ID))
-    assert items[2] == Rejected(4, "its id was that of line 2, which has other content")
+    assert items[2] == Rejected(4, "same id as line 2, but different content")
     assert [type(item) for item in items[:2]] == [Imported, Imported]
 
 
@@ -114,7 +114,7 @@ def test_a_row_without_an_id_gets_one_from_its_content(export: Exports) -> None:
         (EventMapping(columns=MAPPING.columns, constants=CONSTANTS, id_from="ID"), "the id: no column 'ID'"),
         (
             EventMapping(columns={**MAPPING.columns, "event_id": "id"}, constants=CONSTANTS, id_from="id"),
-            "event_id: given both by a mapping and by the column of ids",
+            "event_id: given by both a mapping and the column of ids",
         ),
     ],
 )

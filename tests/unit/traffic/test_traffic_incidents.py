@@ -81,5 +81,5 @@ def test_an_unpriced_model_is_one_the_demo_never_uses() -> None:
 def test_an_unknown_school_is_named() -> None:
     from spendmeter_events.traffic.incidents import runaway_loop
 
-    with pytest.raises(ValueError, match="no school 'nowhere'; there are sunrise-delhi, "):
+    with pytest.raises(ValueError, match="unknown school 'nowhere'; schools: sunrise-delhi, "):
         runaway_loop(seed=1, start=START, org_id="nowhere")

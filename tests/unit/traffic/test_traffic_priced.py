@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from spendmeter_events import UsageEvent
-from spendmeter_events.traffic import INCIDENTS, Call, generate
+from spendmeter_events.traffic import INCIDENTS, TrafficRecord, generate
 from spendmeter_stream.pricing import PriceBook, price_chunk
 from spendmeter_stream.pricing.book.units import COUNT_COLUMNS
 
@@ -22,7 +22,7 @@ def book() -> PriceBook:
     return PriceBook.load()
 
 
-def _statuses(book: PriceBook, calls: list[Call]) -> dict[tuple[str, str, str], Counter[str]]:
+def _statuses(book: PriceBook, calls: list[TrafficRecord]) -> dict[tuple[str, str, str], Counter[str]]:
     """(provider, model, tier) → pricing status → calls."""
     events = [UsageEvent.model_validate_json(value) for _, value in calls]
     columns: dict[str, Any] = {

@@ -15,12 +15,12 @@ from uuid import RFC_4122
 import pytest
 
 from spendmeter_events import UsageEvent
-from spendmeter_events.traffic import Call, generate
+from spendmeter_events.traffic import TrafficRecord, generate
 
 END = datetime(2026, 11, 18, 3, 30, tzinfo=UTC)
 
 
-def _digest(calls: list[Call]) -> str:
+def _digest(calls: list[TrafficRecord]) -> str:
     return hashlib.sha256(b"".join(key + value for key, value in calls)).hexdigest()
 
 

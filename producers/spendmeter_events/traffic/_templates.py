@@ -1,4 +1,4 @@
-"""What is the same in every call of one kind by one school to one model, written as JSON once."""
+"""Call templates: the constant JSON of all calls of one kind by one school to one model."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from spendmeter_events.traffic._draw import SIZE, factors, slots, spread
-from spendmeter_events.traffic._faults import Fault, faults
+from spendmeter_events.traffic._failures import CallFailure, failures
 from spendmeter_events.traffic._kinds import KINDS, STACKS, Kind, Measure
 from spendmeter_events.traffic._models import MODELS, Model
 from spendmeter_events.traffic._people import Person
 from spendmeter_events.traffic._schools import School
 
 SHARE: Final = 1 << 16
-"""Shares are whole numbers out of this, compared with 16 random bits."""
+"""Shares are integers out of this, compared with 16 random bits."""
 _AMOUNT_SPREAD: Final = 0.55
 _ANSWER_SPREAD: Final = 0.5
 _NOISE: Final = 0.28
@@ -31,8 +31,8 @@ _REQUEST_IDS: Final = {
 
 
 @dataclass(slots=True, kw_only=True)
-class Line:
-    """Fragments end where the next begins: who, `what`, conversation, request, `how`, usage, outcome, tags."""
+class CallTemplate:
+    """JSON fragments, concatenated as: who, `what`, conversation, request, `how`, usage, outcome, tags."""
 
     model: Model
     measure: Measure
@@ -45,47 +45,47 @@ class Line:
     instructions: int
     first: int
     token: float
-    """Milliseconds for each output token, character, millisecond of audio or image."""
+    """Milliseconds per output token, character, millisecond of audio, or image."""
     reasoning: float
     streamed: bool
     block: int
     caches: bool
     explicit: bool
     write: str
-    """Which of the two cache write buckets; grading outlasts five minutes, so its rubric is kept for the hour."""
-    faults: tuple[Fault, ...]
+    """The cache write bucket. Grading takes longer than five minutes, so its instructions are cached for an hour."""
+    failures: tuple[CallFailure, ...]
     fails: int
     """Out of `SHARE`, as is `completes`."""
     completes: int
-    """From here on a streamed call is one that its reader broke off."""
+    """From this value on, the reader cancelled a streamed call."""
     tiers: tuple[str, ...]
-    """32 equally likely places; empty for the standard tier."""
+    """32 equally likely tiers; empty for the standard tier."""
     timed: bool
-    """A batch has no latency: its answers are fetched hours later."""
+    """Batches have no latency: their results are fetched hours later."""
     region: str
-    picture: str
-    """Tags that choose the price of an image."""
+    image_tags: str
+    """Tags that determine the price of an image."""
     searches: bool
-    """Whether one call in eight looks something up on the web."""
+    """Whether one in eight calls searches the web."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Caller:
-    """The fragments that say who calls, and from where."""
+    """JSON fragments that identify the caller and its client."""
 
     who: str
     client: str = ""
     tags: str = ""
 
-    def tagged(self, more: str) -> str:
-        """The caller's tags and `more` of them."""
+    def tags_with(self, more: str) -> str:
+        """Return the caller's tags and `more`."""
         return f',"tags":{{{self.client},{more}}}' if self.client else f',"tags":{{{more}}}'
 
 
-def line(school: School, name: str, model: Model) -> Line:
-    """The line of one kind (a key of `KINDS`) of call."""
+def template(school: School, name: str, model: Model) -> CallTemplate:
+    """Return the template of one kind of call (a key of `KINDS`)."""
     kind = KINDS[name]
-    return Line(
+    return CallTemplate(
         model=model,
         measure=kind.measure,
         what=_what(school, kind),
@@ -103,28 +103,28 @@ def line(school: School, name: str, model: Model) -> Line:
         caches=model.caching != "none" and kind.instructions > 0,
         explicit=model.caching == "explicit",
         write="cache_write_1h_tokens" if kind.purpose == "grade" else "cache_write_5m_tokens",
-        faults=faults(model.provider, talks=bool(kind.answer)),
+        failures=failures(model.provider, generates_text=bool(kind.answer)),
         fails=round(model.fails * SHARE),
         completes=round((1 - _CANCELLED) * SHARE) if kind.streamed else SHARE,
         tiers=_tiers(kind, model),
         timed=not _batched(kind, model),
         region=_field("region", school.region) if model.provider == "azure-speech" else "",
-        picture=f'"image_size":"1024x1024","image_quality":"{model.quality}"' if model.quality else "",
+        image_tags=f'"image_size":"1024x1024","image_quality":"{model.quality}"' if model.quality else "",
         searches=kind.searches and model.provider in {"openai", "anthropic", "google"},
     )
 
 
-def lines(school: School) -> dict[str, tuple[Line, ...]]:
-    """Kind → 64 equally likely places that hold its lines, one line a model."""
+def templates(school: School) -> dict[str, tuple[CallTemplate, ...]]:
+    """Return kind → 64 equally likely templates, one per model."""
     stack = STACKS[school.stack]
     return {
-        name: slots([(line(school, name, MODELS[model]), share) for model, share in stack[kind.purpose]])
+        name: slots([(template(school, name, MODELS[model]), share) for model, share in stack[kind.purpose]])
         for name, kind in KINDS.items()
     }
 
 
 def caller(org_id: str, person: Person | None = None) -> Caller:
-    """Someone who makes calls; without a person it is the system."""
+    """Return the fragments of a person's calls, or of system calls if there is no person."""
     org = f'"org_id":{json.dumps(org_id)},'
     if person is None:
         return Caller(who=org)
@@ -159,12 +159,12 @@ def _how(school: School, kind: Kind, model: Model) -> str:
 
 
 def _batched(kind: Kind, model: Model) -> bool:
-    """Whether the calls wait for the night, where the provider gives a discount for that."""
+    """Return whether the calls use the provider's discounted batch tier."""
     return kind.purpose == "insight" and "batch" in model.tiers
 
 
 def _tiers(kind: Kind, model: Model) -> tuple[str, ...]:
-    """Elsewhere than in batches, another tier is served now and then."""
+    """Return 32 equally likely tiers: `batch` only, or mostly the standard tier."""
     if _batched(kind, model):
         return (_field("service_tier", "batch"),) * 32
     others = [(_field("service_tier", tier), 0.03) for tier in model.tiers if tier != "batch"]

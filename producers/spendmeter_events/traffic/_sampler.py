@@ -1,35 +1,35 @@
-"""One school's people and lines, ready to be drawn from."""
+"""Sample callers and call templates of one school."""
 
 from __future__ import annotations
 
 from bisect import bisect
 from itertools import accumulate
 
-from spendmeter_events.traffic._lines import Caller, Line, caller, lines
 from spendmeter_events.traffic._people import Person, people
 from spendmeter_events.traffic._rhythm import Rhythm
 from spendmeter_events.traffic._schools import School
+from spendmeter_events.traffic._templates import Caller, CallTemplate, caller, templates
 
 
-class Cast:
-    """Who can act at one school, and with which models."""
+class SchoolSampler:
+    """Samples callers of one school, and templates of its calls."""
 
     def __init__(self, school: School, *, seed: int) -> None:
         everyone = list(people(school, seed))
         self.school = school
         self.rhythm = Rhythm(school)
         self.system = caller(school.org_id)
-        self._lines = lines(school)
+        self._templates = templates(school)
         self._callers = {role: _weighted(everyone, role) for role in {person.role for person in everyone}}
 
-    def someone(self, role: str, chance: float) -> Caller:
-        """One of the people of a role (which the school has), the busy ones more often; `chance` is in [0, 1)."""
-        callers, reached = self._callers[role]
-        return callers[bisect(reached, chance * reached[-1])]
+    def caller(self, role: str, chance: float) -> Caller:
+        """Return a caller with a role of the school, weighted by activity; `chance` is in [0, 1)."""
+        callers, cumulative = self._callers[role]
+        return callers[bisect(cumulative, chance * cumulative[-1])]
 
-    def line(self, kind: str, chance: int) -> Line:
-        """A line of this kind, by the models' shares; `chance` is in 0 … 63."""
-        return self._lines[kind][chance]
+    def template(self, kind: str, chance: int) -> CallTemplate:
+        """Return a template of this kind, weighted by the share of its model; `chance` is in 0 … 63."""
+        return self._templates[kind][chance]
 
 
 def _weighted(everyone: list[Person], role: str) -> tuple[list[Caller], list[float]]:

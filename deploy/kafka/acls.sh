@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# What each of Spendmeter's Kafka users may do, and nothing else.
+# Create the ACLs of Spendmeter's Kafka users: the minimum that each of them needs.
 #   acls.sh --bootstrap-server HOST:PORT --command-config ADMIN.properties
-# All arguments go to kafka-acls.sh, which must be on the PATH. Running it again changes nothing.
+# All arguments go to kafka-acls.sh, which must be on the PATH. The script is idempotent.
 #
 #   spendmeter-emitter   services that publish their calls
-#   spendmeter-worker    `spendmeter worker`; Create on its own topics, so that it makes what is missing
+#   spendmeter-worker    `spendmeter worker`; with Create on its own topics, so that it can create missing ones
 #   spendmeter-operator  `spendmeter dlq`, `spendmeter import`
 set -euo pipefail
 

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 log = logging.getLogger(__name__)
 
-UNDONE: Final = 1
+UNFINISHED: Final = 1
 """Exit code of a process that stopped with work lost or unfinished."""
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 MARGIN_SECONDS: Final = 3.0
@@ -48,20 +48,20 @@ class Ending:
         self._abort_hooks: list[Callable[[], object]] = []
         self.signal: int | None = None
         """The first signal received, if any."""
-        self.undone: list[str] = []
+        self.unfinished: list[str] = []
         """Descriptions of work that was lost or left unfinished."""
 
     @property
     def exit_code(self) -> int:
         """Exit code of a cancelled command: 0 if it serves and finished everything that it had begun."""
         if self._serves or self.signal is None:
-            return UNDONE if self.undone else 0
+            return UNFINISHED if self.unfinished else 0
         return 128 + self.signal
 
-    def leave_undone(self, what: str) -> None:
+    def add_unfinished(self, what: str) -> None:
         """Log and record that `what` is lost or unfinished; the process will exit with 1."""
         log.error("%s", what)
-        self.undone.append(what)
+        self.unfinished.append(what)
 
     def at_abort(self, hook: Callable[[], object]) -> None:
         """Call `hook` before the process exits without clean-up, for example to kill a child process."""
@@ -186,7 +186,7 @@ class Ending:
                 yield f"task {task_name(task)}"
 
     def _abort_code(self) -> int:
-        return UNDONE if self._serves or self._stop_event is not None or self.signal is None else 128 + self.signal
+        return UNFINISHED if self._serves or self._stop_event is not None or self.signal is None else 128 + self.signal
 
     def _exit(self, code: int) -> None:
         for hook in self._abort_hooks:

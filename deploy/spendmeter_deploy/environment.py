@@ -45,7 +45,7 @@ DEPLOYMENT: Final = frozenset(
         "SPENDMETER_SCHEMA_EXAMPLES",
     }
 )
-"""Known variables that are no settings: deployment, tests and benchmarks."""
+"""Known variables that are not settings: for deployment, tests and benchmarks."""
 _TOOLS: Final = ("SPENDMETER_TEST_", "SPENDMETER_BENCH_")
 # Kubernetes sets these for every Service of the namespace whose name starts with "spendmeter".
 _SERVICE_LINK: Final = re.compile(r"_SERVICE_HOST$|_SERVICE_PORT(_\w+)?$|_PORT_\d+_(TCP|UDP)(_\w+)?$")

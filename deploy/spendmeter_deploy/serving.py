@@ -48,7 +48,7 @@ async def run_worker(worker: Worker, *, seconds: float) -> None:
     finally:
         current_ending().begin()
         for left in await stop_worker(worker, seconds=seconds):
-            current_ending().leave_undone(f"left undone: {left}")
+            current_ending().add_unfinished(f"not finished: {left}")
         for task in (crashed, stopping):
             task.cancel()
 

@@ -1,4 +1,4 @@
-"""The variables of the boards: filters of features.md row 3, currency, granularity."""
+"""The variables of the boards: filters, currency, granularity."""
 
 from __future__ import annotations
 

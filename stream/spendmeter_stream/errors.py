@@ -8,7 +8,7 @@ StreamError
 ├── BarrierError            the ingest barrier cannot be kept: print the reason, exit 2
 ├── RebuildError            raw events are insufficient for a rebuild: print the reason, exit 2
 ├── RepriceError            the repricing cannot run or continue: print the reason, exit 2
-├── NotThereYetError        the store's schema is not ready: wait and retry
+├── NotReadyError        the store's schema is not ready: wait and retry
 └── SetupError              the configuration or a service prevents the start: print the reason, exit 2
 """
 
@@ -50,7 +50,7 @@ class RebuildError(StreamError):
     """A month cannot be rebuilt from raw events. Nothing was changed."""
 
 
-class NotThereYetError(StreamError):
+class NotReadyError(StreamError):
     """The store is reachable, but lacks the schema that this version needs."""
 
 

@@ -55,7 +55,7 @@ def test_a_worker_waits_for_the_store_and_its_schema(deployment: Deployment) -> 
         assert worker.stop(within=30) == 0
         one_line_each(worker)
     with deployment.running("worker") as worker:
-        worker.until_logged("it has no schema, run `spendmeter migrate`")
+        worker.until_logged("the database has no schema: run `spendmeter migrate`")
         assert deployment.run("migrate").returncode == 0
         worker.until("/readyz")
         assert worker.stop(within=30) == 0
@@ -80,7 +80,7 @@ def test_a_refused_store_login_is_one_line(deployment: Deployment, verb: str) ->
     dsn = deployment.environment(verb)["SPENDMETER_STORE_DSN"]
     with deployment.running(verb, SPENDMETER_STORE_DSN=dsn.replace(":" + password_of(dsn), ":wrong")) as process:
         assert process.ended() == 2
-        ends_with(process, "refused the login", "SPENDMETER_STORE_DSN")
+        ends_with(process, "rejected the credentials", "SPENDMETER_STORE_DSN")
 
 
 def test_a_refused_kafka_login_is_one_line(deployment: Deployment, kafka: ApacheKafka, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_refused_kafka_login_is_one_line(deployment: Deployment, kafka: Apache
     try:
         with deployment.running("worker", **wrong) as worker:
             assert worker.ended() == 2
-            ends_with(worker, "refused the login", "SPENDMETER_SASL_PASSWORD")
+            ends_with(worker, "rejected the credentials", "SPENDMETER_SASL_PASSWORD")
             assert "not-the-password" not in worker.log()
     finally:
         authority.unlink()

@@ -64,7 +64,7 @@ def test_a_worker_whose_store_answers_no_more_leaves_its_chunk_and_ends(
         send(fresh_tansu.connection)
         wait_until(lambda: "delay" in store.faults.fired())
         assert running.stop(signal.SIGTERM) == 1, running.output()
-        assert "left undone: partition" in running.output()
+        assert "not finished: partition" in running.output()
         assert "recovery by the next owner" in running.output()
 
 
@@ -74,13 +74,13 @@ def test_a_worker_whose_store_is_gone_names_the_step_and_ends(fresh_tansu: Tansu
         send(fresh_tansu.connection)
         wait_until(lambda: "failed (attempt 2)" in running.output())
         assert running.stop(signal.SIGINT) == 1, running.output()
-        assert "left undone: partition" in running.output()
+        assert "not finished: partition" in running.output()
 
 
 def test_a_worker_that_has_finished_all_ends_with_0(fresh_tansu: Tansu, store: ClickHouseHttp) -> None:
     with worker(fresh_tansu.connection, store, stop_seconds="60") as running:
         assert running.stop(signal.SIGTERM) == 0, running.output()
-        assert "left undone" not in running.output()
+        assert "not finished" not in running.output()
 
 
 def test_a_worker_that_still_waits_for_kafka_ends_with_0(store: ClickHouseHttp) -> None:
@@ -110,7 +110,7 @@ def test_a_worker_whose_kafka_is_frozen_names_what_is_stuck_and_ends(kafka: Apac
             assert running.stop(signal.SIGTERM) == 1, running.output()
         finally:
             kafka.thaw()
-        assert "left undone: " in running.output()
+        assert "not finished: " in running.output()
 
 
 def test_a_stack_whose_broker_died_says_so_and_ends(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import typer
 
-from spendmeter_deploy.ending import UNDONE, Ending, new_ending
+from spendmeter_deploy.ending import UNFINISHED, Ending, new_ending
 from spendmeter_deploy.errors import StartError
 
 T = TypeVar("T")
@@ -53,8 +53,8 @@ def run(work: Coroutine[Any, Any, T], *, serves: bool = False) -> T:
         raise typer.Exit(ending.exit_code) from error
     finally:
         ending.stop_clock()
-    if ending.undone:
-        raise typer.Exit(UNDONE)
+    if ending.unfinished:
+        raise typer.Exit(UNFINISHED)
     return result
 
 

@@ -54,13 +54,13 @@ async def stop_stack(stack: EmbeddedStack, *, drain_seconds: float, seconds: flo
     if stack.failure:
         seconds = min(seconds, _WITHOUT_BROKER_SECONDS)
     elif stack.announced and not await _drain(stack, seconds=drain_seconds, patience=seconds / 2):
-        ending.leave_undone(
+        ending.add_unfinished(
             f"the broker stops before all events are stored: {_LOST}."
             " Raise SPENDMETER_DRAIN_SECONDS if the worker needs more time"
         )
         seconds /= 2
     for left in await stop_worker(stack.worker, seconds=seconds):
-        ending.leave_undone(f"left undone: {left}")
+        ending.add_unfinished(f"not finished: {left}")
 
 
 async def _drain(stack: EmbeddedStack, *, seconds: float, patience: float) -> bool:

@@ -1,4 +1,4 @@
-"""Use of each budget, and the forecast day on which it is exhausted (features row 17).
+"""Use of each budget, and the forecast day on which it is exhausted.
 
 A budget covers the calendar month in its org's time zone, independent of the request's window, and counts chargeable
 cost: calls on an org's own keys (BYOK) are excluded.

@@ -1,4 +1,4 @@
-"""Monthly budgets: definition and use (features row 17)."""
+"""Monthly budgets: definition and use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dated exchange rates: the rate of an answer, and new rates (features row 22)."""
+"""Dated exchange rates: the rate of an answer, and new rates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The error report: error rate over time, errors by provider and type, recent errors (features row 12)."""
+"""The error report: error rate over time, errors by provider and type, recent errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The call log, newest first, with keyset pagination (features row 11)."""
+"""The call log, newest first, with keyset pagination."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One user's page: identity and usage in one window (features row 10)."""
+"""One user's page: identity and usage in one window."""
 
 from __future__ import annotations
 

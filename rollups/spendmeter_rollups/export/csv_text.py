@@ -1,4 +1,4 @@
-"""CSV text in which spreadsheets do not execute formulas (features row 21)."""
+"""CSV text in which spreadsheets do not execute formulas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CSV export of complete views in constant memory (features row 21).
+"""CSV export of complete views in constant memory.
 
 Rows are read in portions by key, each with a separate query under the usual limits. A slow client therefore occupies
 no thread and no query, and rows stored during the export neither repeat nor hide other rows.

@@ -1,4 +1,4 @@
-"""Projected cost of the current month (features row 14). The formula is in `projection`."""
+"""Projected cost of the current month. The formula is in `projection`."""
 
 from __future__ import annotations
 

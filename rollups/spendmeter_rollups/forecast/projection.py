@@ -1,4 +1,4 @@
-"""Month-end projection: least squares on daily spend, with an 80 % prediction interval (features row 14).
+"""Month-end projection: least squares on daily spend, with an 80 % prediction interval.
 
 Each complete local day of the window, from the first day with a request on, is a point (x = days since then,
 y = spend); days without spend are points too. The fit y = a + b·x by ordinary least squares gives the spend of

@@ -1,4 +1,4 @@
-"""Usage by one dimension, ranked (features rows 8, 16, 20)."""
+"""Usage by one dimension, ranked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Searchable lists of values for each filter (features row 3)."""
+"""Searchable lists of values for each filter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Usage by weekday and hour in the caller's time zone (features row 15)."""
+"""Usage by weekday and hour in the caller's time zone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Comparison of models: cost by kind of token, and cost against latency (features row 9)."""
+"""Comparison of models: cost by kind of token, and cost against latency."""
 
 from __future__ import annotations
 

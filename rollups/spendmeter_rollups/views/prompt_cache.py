@@ -1,4 +1,4 @@
-"""Savings of prompt caches (features row 13)."""
+"""Savings of prompt caches."""
 
 from __future__ import annotations
 

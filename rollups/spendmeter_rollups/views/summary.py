@@ -1,4 +1,4 @@
-"""Totals of a window, compared with the preceding window of equal length (features row 6)."""
+"""Totals of a window, compared with the preceding window of equal length."""
 
 from __future__ import annotations
 

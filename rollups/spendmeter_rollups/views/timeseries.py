@@ -1,4 +1,4 @@
-"""Usage over time, in total or by a dimension, without missing buckets (features rows 5 and 7)."""
+"""Usage over time, in total or by a dimension, without missing buckets."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Verify a retried insert, and re-insert rows lost when ClickHouse crashed mid-insert.
 
 A non-replicated MergeTree records a block's deduplication token before it renames the part into place. A crash between
-the two keeps the token but loses the rows, and a retry is then dropped as a duplicate. docs/exactly-once.md ("A store
-killed in the middle of an insert") proves that the repair counts nothing twice.
+the two keeps the token but loses the rows, and a retry is then dropped as a duplicate. docs/exactly-once.md
+("ClickHouse killed during an insert") proves that the repair counts nothing twice.
 """
 
 from __future__ import annotations

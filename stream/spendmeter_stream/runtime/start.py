@@ -24,7 +24,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from spendmeter_clickhouse import Session, Store, StoreError, StoreLoginError, missing_migrations
 from spendmeter_events.topics import USAGE
-from spendmeter_stream.errors import NotThereYetError, SetupError
+from spendmeter_stream.errors import NotReadyError, SetupError
 from spendmeter_stream.kafka.topic_admin import ensure_topics
 from spendmeter_stream.runtime.health import Health
 from spendmeter_stream.settings import StreamSettings
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 _CONNECT_MS: Final = 10_000
 _LONGEST_WAIT_SECONDS: Final = 30
-_REFUSED: Final = (
+_REJECTED: Final = (
     AuthenticationFailedError,
     AuthenticationMethodNotSupported,
     SaslAuthenticationFailed,
@@ -123,11 +123,11 @@ async def connect(client_options: dict[str, Any]) -> None:
     for host, port, _ in collect_hosts(client_options["bootstrap_servers"]):
         try:
             connection = await create_conn(host, port, request_timeout_ms=_CONNECT_MS, **options)
-        except _REFUSED as refusal:
+        except _REJECTED as rejection:
             raise SetupError(
-                f"Kafka at {host}:{port} refused the login ({reason_of(refusal)}):"
+                f"Kafka at {host}:{port} rejected the credentials ({reason_of(rejection)}):"
                 " check SPENDMETER_SASL_USERNAME, SPENDMETER_SASL_PASSWORD and SPENDMETER_SASL_MECHANISM"
-            ) from refusal
+            ) from rejection
         except (KafkaError, OSError, TimeoutError) as failure:
             error = failure
         else:
@@ -160,10 +160,10 @@ async def _ask(session: Session, *, schema: bool) -> None:
         missing = await missing_migrations(session)
     except StoreError as error:
         if "UNKNOWN_DATABASE" in str(error) or "UNKNOWN_TABLE" in str(error):
-            raise NotThereYetError("it has no schema, run `spendmeter migrate`") from error
+            raise NotReadyError("the database has no schema: run `spendmeter migrate`") from error
         raise
     if missing:
-        raise NotThereYetError(f"migration {missing[0].version:04} is missing, run `spendmeter migrate`")
+        raise NotReadyError(f"migration {missing[0].version:04} is missing: run `spendmeter migrate`")
 
 
 async def _until_reached(
@@ -174,7 +174,7 @@ async def _until_reached(
             await attempt()
         except StoreLoginError as error:
             raise SetupError(
-                f"{where} refused the login: check the user and the password in SPENDMETER_STORE_DSN"
+                f"{where} rejected the credentials: check the user and the password in SPENDMETER_STORE_DSN"
             ) from error
 
     def report(state: RetryCallState) -> None:
@@ -187,7 +187,7 @@ async def _until_reached(
 
     await AsyncRetrying(
         wait=wait_random_exponential(multiplier=1, min=1, max=_LONGEST_WAIT_SECONDS),
-        retry=retry_if_exception_type((StoreError, KafkaError, OSError, asyncio.TimeoutError, NotThereYetError)),
+        retry=retry_if_exception_type((StoreError, KafkaError, OSError, asyncio.TimeoutError, NotReadyError)),
         before_sleep=report,
         reraise=True,
     )(once)

@@ -1,4 +1,4 @@
-"""Prometheus and Alertmanager as `deploy/prometheus` configures them; only addresses and waits are a test's own."""
+"""Prometheus and Alertmanager with the configuration of `deploy/prometheus`; tests replace only addresses and waits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONFIGURATION = Path(__file__).parents[2] / "deploy" / "prometheus"
 
 
 def tool(*names: str) -> str:
-    """The path of the first of `names` that is installed; without any the test is skipped, or fails where everything
+    """Return the path of the first of `names` that is installed; otherwise skip the test, or fail it if everything
     is required."""
     for name in names:
         if path := shutil.which(name):
@@ -39,21 +39,21 @@ def tool(*names: str) -> str:
 
 @dataclass
 class Pager:
-    """Every receiver of the example: alerts by the path that they were sent to."""
+    """The receivers of the example configuration: alerts by URL path."""
 
     url: str
     alerts: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     pages: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    """Each post: its path and its body."""
+    """Path and body of each POST request."""
 
     def got(self, path: str, **labels: str) -> list[dict[str, Any]]:
-        """The alerts sent to `path` that have these labels."""
+        """Return the alerts sent to `path` that have these labels."""
         return [alert for alert in self.alerts.get(path, []) if labels.items() <= alert["labels"].items()]
 
 
 @contextmanager
 def pager() -> Iterator[Pager]:
-    """An HTTP server that takes Alertmanager's posts."""
+    """Serve HTTP for Alertmanager's webhooks."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -80,7 +80,7 @@ def pager() -> Iterator[Pager]:
 
 @contextmanager
 def alertmanager(folder: Path, receivers: str) -> Iterator[str]:
-    """The example's Alertmanager: its address. `receivers` is the address that stands for every receiver's."""
+    """Run the example's Alertmanager and yield its address. `receivers` is the address of all receivers."""
     configuration = yaml.safe_load((CONFIGURATION / "alertmanager.yml").read_text())
     for receiver in configuration["receivers"]:
         for webhook in receiver["webhook_configs"]:
@@ -102,11 +102,11 @@ def alertmanager(folder: Path, receivers: str) -> Iterator[str]:
 
 @contextmanager
 def prometheus(folder: Path, target: str, alerts_to: str) -> Iterator[str]:
-    """The example's Prometheus with every rule, scraping `target` each second: its URL."""
+    """Run the example's Prometheus with all rules, scraping `target` every second, and yield its URL."""
     configuration = yaml.safe_load((CONFIGURATION / "prometheus.yml").read_text())
     configuration["global"] |= {"scrape_interval": "1s", "evaluation_interval": "1s"}
     configuration["rule_files"] = [str(CONFIGURATION / path) for path in configuration["rule_files"]]
-    # The embedded stack is one process: there is no worker on a port of its own.
+    # The embedded stack is one process: the worker has no port of its own.
     (job,) = (job for job in configuration["scrape_configs"] if job["job_name"] == "spendmeter-service")
     configuration["scrape_configs"] = [job]
     del job["dns_sd_configs"]
@@ -127,13 +127,13 @@ def prometheus(folder: Path, target: str, alerts_to: str) -> Iterator[str]:
 
 
 def free_address() -> str:
-    """An address that nobody listens on."""
+    """Return an address without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as found:
         return f"127.0.0.1:{found.getsockname()[1]}"
 
 
 def ask(url: str) -> Any:
-    """What Prometheus' API answers."""
+    """Return the response of Prometheus' API."""
     with urllib.request.urlopen(url, timeout=120) as answer:
         return json.loads(answer.read())["data"]
 

@@ -1,4 +1,4 @@
-"""Blocks of `usage_events` as the worker makes them, and what raw events and rollups hold of them."""
+"""Blocks of `usage_events` as the worker builds them, and the sums of raw events and rollups."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SUMS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What a table holds of one month. Tokens, USD, calls."""
+    """Sums of one table and month: tokens, USD, calls."""
 
     requests: int = 0
     input_tokens: int = 0
@@ -53,17 +53,17 @@ class Sums:
 
 
 Books = dict[tuple[str, int], Sums]
-"""(table, YYYYMM) → what it holds."""
+"""(table, YYYYMM) → sums."""
 
 
 @cache
 def packaged_book() -> PriceBook:
-    """The price book of the package, loaded once."""
+    """Return the packaged price book, loaded once."""
     return PriceBook.load()
 
 
 def events_around_a_month_boundary(count: int, *, first: int = 1) -> list[UsageEvent]:
-    """Every second one in October, the others in November 2026; most have a latency."""
+    """Return events, half of them in October, half in November 2026; most have a latency."""
     minutes = ("2026-10-31T23:{:02}:59.999Z", "2026-11-01T00:{:02}:00.001Z")
     return [
         event(
@@ -81,7 +81,7 @@ def block_of(
     book: PriceBook | None = None,
     users: Mapping[tuple[str, str], Any] | None = None,
 ) -> pa.Table:
-    """The block that a worker inserts, its events at consecutive offsets."""
+    """Return the block that a worker inserts, with events at consecutive offsets."""
     return build_block(
         Events.of(events, range(first_offset, first_offset + len(events))),
         coordinates=coordinates,
@@ -99,13 +99,13 @@ async def insert_block(session: Session, block: pa.Table, token: str, **settings
 
 
 async def empty(session: Session) -> None:
-    """Remove every event, and what the rollups and the worker's memory hold."""
+    """Delete all events, rollups and journal tables."""
     for table in (*TABLES, "ingest_chunks", "ingest_newest_chunks"):
         await session.command(f"TRUNCATE TABLE {table}")
 
 
 def books_of(*blocks: pa.Table) -> Books:
-    """What every table must hold when each of `blocks` was counted once."""
+    """Return the expected sums of every table if each of `blocks` was counted once."""
     sums: dict[int, Sums] = {}
     for block in blocks:
         for row in _rows(block):
@@ -120,7 +120,7 @@ def books_of(*blocks: pa.Table) -> Books:
 
 
 async def read_books(session: Session) -> Books:
-    """What every table holds."""
+    """Return the sums of every table."""
     books: Books = {}
     for table in TABLES:
         moment = "occurred_at" if table == "usage_events" else "bucket"

@@ -1,4 +1,4 @@
-"""What the boards are shown on: months of thin demo traffic, and the few odd rows that break careless SQL."""
+"""Data for the boards: months of sparse demo traffic, and unusual rows that break careless SQL."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.records import event
 from tests.support.store import open_store
 
 NOW: Final = datetime(2026, 11, 20, 10, 7, 13, tzinfo=UTC)
-"""The newest event is a little older."""
+"""Shortly after the newest event."""
 DAYS: Final = 75
 
 QUOTED_ORG: Final = 'd\'Arc-\\new "school"'
@@ -39,12 +39,12 @@ BUDGETS: Final = (
     ("feature", QUOTED_ORG, "", "ask'me", 1, "XAU"),
     ("user", "sunrise-delhi", "nobody yet", "", 1, "USD"),
 )
-"""(scope, org, user, feature, amount, currency): in three time zones, one without a rate, one without any usage."""
+"""(scope, org, user, feature, amount, currency): three time zones, one without a rate, one without usage."""
 
 
 @pytest.fixture(scope="session")
 def board_store(_engine: Store, store_folder: Path) -> Iterator[Store]:
-    """Shared by the tests of the boards, which only read."""
+    """A store shared by the tests of the boards, which only read."""
     with open_store(store_folder, "boards") as store:
         asyncio.run(migrate(store))
         fill(store)
@@ -52,7 +52,7 @@ def board_store(_engine: Store, store_folder: Path) -> Iterator[Store]:
 
 
 def fill(store: Store) -> None:
-    """Fill an empty store."""
+    """Insert the data into an empty store."""
     fill_with_demo(store, days=DAYS, end=NOW - timedelta(minutes=3), scale=0.06)
     with store.session("odd") as session:
         asyncio.run(_odd(session))
@@ -78,7 +78,7 @@ async def _odd(session: Session) -> None:
 
 
 def _odd_events() -> list[UsageEvent]:
-    """Quotes and backslashes in every name, a model without a price, errors, cancelled calls, audio, a cache."""
+    """Return events with quoted and escaped names, an unpriced model, errors, cancelled calls, audio, caches."""
     changes: list[dict[str, Any]] = [
         {
             "feature": "ask'me",

@@ -1,8 +1,8 @@
 """Real brokers for tests: Tansu always, Apache Kafka where Java and Maven are installed.
 
-A test that uses `kafka` carries `@pytest.mark.kafka`; where it cannot run it is skipped with one line, or fails
-when SPENDMETER_REQUIRE_ALL=1. `broker` runs a test on both. The brokers are shared by the whole session: a test
-makes its own topics, and one that kills or restarts a broker uses `fresh_tansu`, or leaves `kafka` running again.
+A test that uses `kafka` has `@pytest.mark.kafka`; it is skipped with a one-line reason if Kafka cannot run, or fails
+when SPENDMETER_REQUIRE_ALL=1. `broker` runs a test on both. The brokers are shared by the session: a test
+creates its own topics; a test that kills or restarts a broker uses `fresh_tansu`, or restarts `kafka` at its end.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def tansu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tansu]:
 
 @pytest.fixture
 def fresh_tansu(tmp_path: Path) -> Iterator[Tansu]:
-    """A broker of the test's own, to kill, freeze or restart."""
+    """A broker for one test, to kill, freeze or restart."""
     broker = Tansu(folder=tmp_path)
     broker.start()
     try:
@@ -58,7 +58,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka]:
 
 
 def do_without(missing: KafkaUnavailable) -> NoReturn:
-    """Skips the test with the one line that says what to install; fails it where everything must run."""
+    """Skip the test with a one-line reason; fail it if SPENDMETER_REQUIRE_ALL=1."""
     if os.environ.get("SPENDMETER_REQUIRE_ALL") == "1":
         pytest.fail(str(missing), pytrace=False)
     pytest.skip(str(missing))
@@ -66,6 +66,6 @@ def do_without(missing: KafkaUnavailable) -> NoReturn:
 
 @pytest.fixture(params=["tansu", pytest.param("kafka", marks=pytest.mark.kafka)])
 def broker(request: pytest.FixtureRequest) -> Broker:
-    """Each of the two, one test each."""
+    """Each of the two brokers in turn."""
     chosen: Broker = request.getfixturevalue(request.param)
     return chosen

@@ -1,4 +1,4 @@
-"""Chunks through the real protocol and a real store, with a consumer group that a test holds in its hand."""
+"""Run chunks through the real protocol and a real store, with a consumer group that the test controls."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ _scenes = itertools.count(1)
 
 @dataclass
 class Group:
-    """The coordinator's memory: whose generation it is, and how far each partition is committed."""
+    """State of a group coordinator: its generation, and the committed offset of each partition."""
 
     topic_id: str = "life-1"
     generation: int = 1
     committed: dict[int, int] = field(default_factory=dict)
 
     def stream(self) -> Stream:
-        """As the commands see it."""
+        """The group as commands see it."""
 
         async def committed() -> dict[int, int]:
             return dict(self.committed)
@@ -57,7 +57,7 @@ class Group:
 
 
 class GroupFence:
-    """What `Fence` asks of a broker, asked of a `Group`."""
+    """A `Fence` that commits to a `Group` instead of a broker."""
 
     def __init__(self, group: Group, partition: int) -> None:
         self._group = group
@@ -78,7 +78,7 @@ class LastingEpoch:
 
 
 class Owner:
-    """A worker that owns one partition. `log` is all that was ever produced to it, by offset."""
+    """A worker that owns one partition. `log` contains all produced records, by offset."""
 
     def __init__(
         self,
@@ -99,12 +99,12 @@ class Owner:
         self.position = 0
 
     async def assigned(self) -> None:
-        """Take the partition over: the rest of an open chunk first, as `PartitionTask` does."""
+        """Take over the partition: recover an open chunk first, as `PartitionTask` does."""
         await self.join()
         await self.recover()
 
     async def join(self) -> None:
-        """Own the partition from its committed offset."""
+        """Take over the partition at its committed offset."""
         self.coordinates = Coordinates(self._group.topic_id, self._partition)
         self.protocol = self._protocol(
             fence=cast(Fence, GroupFence(self._group, self._partition)),
@@ -120,7 +120,7 @@ class Owner:
         self.position = self._group.committed.get(self._partition, 0)
 
     async def recover(self, *, first: int = 0) -> None:
-        """Complete the chunk that an earlier owner left open; of the log, offsets below `first` have expired."""
+        """Recover the chunk that a previous owner left open; offsets below `first` have expired."""
         intent = await chunk_to_recover(self._session, self.coordinates, committed=self.position)
         if intent is None:
             return
@@ -130,7 +130,7 @@ class Owner:
         self.position = intent.offsets.end
 
     async def take(self, end: int) -> Outcome:
-        """The chunk from the position to `end`."""
+        """Process the chunk from the current position to `end`."""
         records = self._log[self.position : end]
         outcome = await self.protocol.run(Chunk(records, OffsetRange(self.position, end)))
         self.position = end
@@ -143,7 +143,7 @@ class Owner:
 
 @dataclass
 class FrozenOwner:
-    """An owner in a thread of its own, which stands still at a point of the protocol until it is thawed."""
+    """An owner in its own thread that blocks at a point of the protocol until it is released."""
 
     store: Store
     group: Group
@@ -152,7 +152,7 @@ class FrozenOwner:
     error: BaseException | None = None
 
     def start(self, end: int) -> None:
-        """Take one chunk up to the point; returns when it stands there."""
+        """Process a chunk; return when it blocks at the point."""
         self._there = threading.Event()
         self._go = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(end,), daemon=True)
@@ -166,7 +166,7 @@ class FrozenOwner:
         return not self._thread.is_alive()
 
     async def wait(self) -> None:
-        """Returns when its chunk is done, or refused."""
+        """Return when its chunk is finished or rejected."""
         await asyncio.to_thread(self._thread.join, 60)
         assert self.over(), "still running"
 
@@ -192,7 +192,7 @@ class FrozenOwner:
 
 
 class Scene:
-    """One partition of a topic of its own: a first chunk stored and closed, a second one to come."""
+    """One partition of a new topic: a stored and closed first chunk, and a second one to be processed."""
 
     def __init__(self, store: Store, session: Session, cpu: ThreadPoolExecutor) -> None:
         self.store = store
@@ -221,13 +221,13 @@ class Scene:
         return asyncio.create_task(rebuild(self.session, NOVEMBER, stream=self.group.stream(), barrier_seconds=60))
 
     async def check(self, *, requests: int) -> None:
-        """Raw events hold each event once, and every rollup says what raw events say."""
+        """Assert that raw events contain each event once, and that every rollup equals raw events."""
         stored = await value(self.session, "SELECT count() FROM usage_events WHERE org_id = {org:String}", org=self.org)
         assert stored == requests
         assert await compare(self.session, await days_with_rows(self.session, Days())) == []
 
 
 async def value(session: Session, sql: str, **parameters: Any) -> Any:
-    """The only value of an answer."""
+    """Return the only value of a result."""
     ((only,),) = (await session.query(sql, parameters)).result_rows
     return only

@@ -1,4 +1,4 @@
-"""A DNS server that answers every A question with the same addresses: `python -m tests.support.dns ADDRESS …`."""
+"""A DNS server that returns the same addresses for every A query: `python -m tests.support.dns ADDRESS …`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 
 def answer(question: bytes, addresses: list[str]) -> bytes:
-    """The response to one query (RFC 1035): all `addresses` for type A, none for anything else."""
+    """Return the response to a query (RFC 1035): all `addresses` for type A, none for other types."""
     end = question.index(0, 12) + 5
     kind = struct.unpack("!H", question[end - 4 : end - 2])[0]
     found = addresses if kind == 1 else []

@@ -1,4 +1,4 @@
-"""A local HTTP endpoint that takes webhooks."""
+"""A local HTTP endpoint for webhooks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Post = tuple[dict[str, str], bytes]
 
 @asynccontextmanager
 async def endpoint(answers: Sequence[int] = ()) -> AsyncIterator[tuple[str, list[Post]]]:
-    """Its URL, and what it got so far. It answers with `answers` in turn, then with 200."""
+    """Yield its URL and the received requests. It responds with the statuses `answers` in turn, then with 200."""
     got: list[Post] = []
     statuses = list(answers)
 

@@ -1,4 +1,4 @@
-"""A provider's HTTP API on a loopback port: scripted answers, one after the other, to any POST or GET."""
+"""A provider's HTTP API on a loopback port: scripted responses, in order, to any POST or GET."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from typing import Any, Final
 from aiohttp import web
 
 GATE: Final = "gate"
-"""In a stream: wait until the test opens the gate."""
+"""In a stream: wait until the test releases it."""
 CUT: Final = "cut"
-"""In a stream: drop the connection without an end."""
+"""In a stream: close the connection before the end."""
 _WAIT_S: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """One answer: a JSON body, raw bytes, or a stream of server-sent events."""
+    """One response: a JSON body, raw bytes, or a stream of server-sent events."""
 
     status: int = 200
     body: Any = None
     raw: bytes | None = None
     events: list[Any] | None = None
-    """Dicts are sent as `data:` lines, with an `event:` line where they have a `type`; strings as they are."""
+    """Dicts are sent as `data:` lines, with an `event:` line if they have a `type`; strings are sent unchanged."""
     content_type: str = "application/json"
     delay_s: float = 0.0
 
 
 @dataclass(slots=True)
 class FakeProvider:
-    """What was asked, and what is to be answered."""
+    """Records requests and returns scripted responses."""
 
     url: str = ""
     replies: deque[Reply] = field(default_factory=deque)
     requests: list[tuple[str, Any]] = field(default_factory=list)
-    """(path, JSON body or None) in the order they came."""
+    """(path, JSON body or None) of each request, in order."""
     sent: int = 0
-    """Stream events written so far."""
+    """Number of stream events written."""
     gate: threading.Event = field(default_factory=threading.Event)
 
     def answer(self, **reply: Any) -> None:
-        """Queues an answer."""
+        """Queue a response."""
         self.replies.append(Reply(**reply))
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -77,7 +77,7 @@ class FakeProvider:
                 try:
                     await response.write(_encoded(event))
                 except ConnectionResetError:
-                    return response  # the caller hung up, as some tests do
+                    return response  # the client disconnected, as in some tests
                 self.sent += 1
         return response
 
@@ -91,7 +91,7 @@ def _encoded(event: Any) -> bytes:
 
 @contextmanager
 def fake_provider() -> Iterator[FakeProvider]:
-    """A running fake; its thread and port are gone afterwards."""
+    """Run the fake in a thread, and stop it afterwards."""
     fake = FakeProvider()
     loop = asyncio.new_event_loop()
     started, stopping = threading.Event(), asyncio.Event()
@@ -121,7 +121,7 @@ def fake_provider() -> Iterator[FakeProvider]:
 
 
 class Recorder:
-    """A producer that keeps what it is given."""
+    """A producer that stores emitted events."""
 
     def __init__(self) -> None:
         self.events: list[Any] = []
@@ -132,6 +132,6 @@ class Recorder:
 
     @property
     def only(self) -> Any:
-        """The one event that was emitted."""
+        """Return the only emitted event."""
         assert len(self.events) == 1, self.events
         return self.events[0]

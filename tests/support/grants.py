@@ -1,7 +1,7 @@
-"""ClickHouse's users for real: an engine whose only user has the grants and the profile of one of `clickhouse/users`.
+"""Test ClickHouse users: an engine whose only user has the grants and the profile of one of `clickhouse/users`.
 
-chDB has one user, `default`, and takes its rights from a configuration file. So each role gets a process of its own:
-`python -m tests.support.grants FOLDER CONFIG CALLS`, which runs recorded calls and reports what the engine refused.
+chDB has one user, `default`, with the rights of a configuration file, so each role runs in its own process:
+`python -m tests.support.grants FOLDER CONFIG CALLS`, which runs recorded calls and reports the rejected ones.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ROOT: Final = Path(__file__).parents[2]
 USERS: Final = ROOT / "clickhouse" / "users" / "spendmeter.xml"
 DATABASE: Final = "spendmeter"
 _RECORDED: Final = ("query", "command", "insert", "insert_arrow", "raw_query")
-# The dictionaries load as `default`, which on a server is another user than these.
+# Dictionaries load as `default`, which is a different user on a server.
 _DICTIONARIES: Final = ("GRANT SELECT ON spendmeter.orgs", "GRANT SELECT ON spendmeter.users")
 
 # Of `merge()` over tables that the user cannot see.
@@ -38,13 +38,13 @@ Call = tuple[str, tuple[Any, ...], dict[str, Any]]
 
 
 def statement(sql: str, **settings: Any) -> Call:
-    """A call that runs `sql`, with settings as the driver sends them."""
+    """Return a call that runs `sql`, with settings as the driver sends them."""
     return "query", (sql,), {"settings": settings} if settings else {}
 
 
 @dataclass
 class Recording:
-    """Calls of the driver by the name of the session that made them."""
+    """Calls of the driver by session name."""
 
     calls: dict[str, list[Call]] = field(default_factory=dict)
 
@@ -73,7 +73,7 @@ class _Recorded:
 
 @contextmanager
 def recording() -> Iterator[Recording]:
-    """Record what every session that is opened meanwhile asks of its store."""
+    """Record the calls of all sessions opened inside the block."""
     found = Recording()
     opened = Store._open
 
@@ -91,7 +91,7 @@ def recording() -> Iterator[Recording]:
 
 
 def configuration(user: str, folder: Path) -> Path:
-    """A configuration of an engine whose `default` is `user`."""
+    """Return the configuration of an engine whose `default` user has the rights of `user`."""
     document = ElementTree.parse(USERS).getroot()  # noqa: S314 - our own file
     profiles, users = document.find("profiles"), document.find("users")
     assert profiles is not None
@@ -116,7 +116,7 @@ def configuration(user: str, folder: Path) -> Path:
 
 
 def run_as(user: str, calls: Sequence[Call], *, store: Path, scratch: Path) -> list[str]:
-    """Run `calls` as `user` on the store in the folder `store`; of each the error's first line, or ''."""
+    """Run `calls` as `user` on the store in the folder `store`. Return the first error line of each, or ''."""
     config, file = configuration(user, scratch), scratch / f"{user}.pickle"
     file.write_bytes(pickle.dumps(list(calls)))
     done = subprocess.run(
@@ -134,7 +134,7 @@ def run_as(user: str, calls: Sequence[Call], *, store: Path, scratch: Path) -> l
 
 
 def refused(errors: Sequence[str], calls: Sequence[Call]) -> list[str]:
-    """The calls that a right was missing for, or that a limit of the profile forbade."""
+    """Return the calls that lacked a grant or exceeded a limit of the profile."""
     why = ("ACCESS_DENIED", "Not enough privileges", "READONLY", "SETTING_CONSTRAINT_VIOLATION", _NOTHING_VISIBLE)
     return [
         f"{error[:300]}: {call[1][0]!s:.300}"
@@ -144,7 +144,7 @@ def refused(errors: Sequence[str], calls: Sequence[Call]) -> list[str]:
 
 
 def main(store: str, config: str, file: str) -> None:
-    """The child: one engine, one role."""
+    """Run the child process: one engine, one role."""
     client: Any = clickhouse_connect.get_client(interface="chdb", path=f"{store}?config-file={config}", tz_mode="aware")
     client.database = DATABASE
     errors = []
@@ -158,7 +158,7 @@ def main(store: str, config: str, file: str) -> None:
             errors.append(" ".join(str(error).split())[:500])
     sys.stdout.write("\n" + json.dumps(errors) + "\n")
     sys.stdout.flush()
-    # The engine prints while it stops.
+    # The engine prints while it is stopping.
     os._exit(0)
 
 

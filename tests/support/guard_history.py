@@ -1,6 +1,6 @@
-"""The guard over stored history: what it would have told at each moment, and how soon after an incident began.
+"""Run the guard on stored history: its findings at given times, and the delay after the start of an incident.
 
-Nothing after a moment counts in a reading, so one store serves every moment.
+A reading ignores later events, so one store serves every time.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ PER_USD = {"INR": Decimal("88.5"), "EUR": Decimal("0.86"), "USD": Decimal(1)}
 
 
 def moments(first: datetime, last: datetime, *, every: timedelta) -> Iterator[datetime]:
-    """From `first` on, below `last`."""
+    """Return times from `first` on, below `last`."""
     while first < last:
         yield first
         first += every
 
 
 async def findings(session: Session, at: Iterable[datetime]) -> list[tuple[datetime, Finding]]:
-    """Everything that the guard would have found at each of the moments, which ascend."""
+    """Return all findings of the guard at each of the ascending times."""
     reader = Reader(session=session, floor=FLOOR)
     return [
         (moment, finding)
@@ -42,13 +42,13 @@ async def findings(session: Session, at: Iterable[datetime]) -> list[tuple[datet
 
 
 async def seconds_to_find(session: Session, start: datetime, org_id: str, *, most: int) -> tuple[int, Finding] | None:
-    """Seconds from `start` to the first run that finds something about `org_id`, and what; None within `most` runs."""
+    """Return the seconds from `start` to the first findings about `org_id`, and these; None after `most` runs."""
     reader = Reader(session=session, floor=FLOOR)
-    # A run comes when it comes: the worst case is an incident that begins right after one.
+    # The worst case is an incident that starts directly after a run.
     for run in range(1, most + 1):
         reading = await reader.read(start + timedelta(seconds=run * RUN_SECONDS))
         found = find(reading, thresholds=default_thresholds())
-        # How full a month's budget was before says nothing about how soon an incident is seen.
+        # Budget findings depend on earlier spend, not on the incident.
         mine = [finding for finding in found if finding.key.org_id == org_id and finding.kind != "budget"]
         if mine:
             return run * RUN_SECONDS, mine[0]
@@ -56,8 +56,8 @@ async def seconds_to_find(session: Session, start: datetime, org_id: str, *, mos
 
 
 async def set_budgets(session: Session, *, headroom: Decimal, now: datetime) -> int:
-    """A budget for every org, every feature over all orgs, and the 100 users who spend most: `headroom` times their
-    dearest calendar month, in the org's currency. Returns how many."""
+    """Create budgets for each org, each feature over all orgs, and the 100 top-spending users: `headroom` times
+    their most expensive calendar month, in the org's currency. Return their number."""
     rates = [FxRate(datetime(2026, 1, 1, tzinfo=UTC).date(), code, rate, "test") for code, rate in PER_USD.items()]
     await import_rates(session, [rate for rate in rates if rate.currency != "USD"], now=now)
     number = 0
@@ -71,7 +71,7 @@ async def set_budgets(session: Session, *, headroom: Decimal, now: datetime) -> 
 
 
 async def _months(session: Session) -> Mapping[tuple[str, str, str], list[Decimal]]:
-    """Of each key the spend of every calendar month (of UTC; the edges are a few hours off, far below the headroom)."""
+    """Return the spend of each key per UTC calendar month (the offset to local months is far below the headroom)."""
     where = "FROM user_daily AS event WHERE event.key_source = 'platform'"
     months: defaultdict[tuple[str, str, str], list[Decimal]] = defaultdict(list)
     for scope, org, name, limit in (

@@ -1,4 +1,4 @@
-"""Sessions whose statements may read only so many rows: the store itself refuses more, whatever the machine's speed."""
+"""Sessions with a limit of rows read: ClickHouse enforces it, independent of the machine's speed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from spendmeter_clickhouse import Session, Store
 
 
 def limited_session(store: Store, *, rows: int, memory: int = 64 * 2**20) -> Session:
-    """A session of an embedded `store` with limits of rows read and bytes of memory for each statement."""
+    """Yield a session of an embedded `store` with limits of rows read and memory per statement."""
 
     def connect() -> Client:
         client = clickhouse_connect.get_client(interface="chdb", path=store.settings.path, tz_mode="aware")

@@ -1,4 +1,4 @@
-"""Takes parts away from a store as a SIGKILL between a block's token and its rename does."""
+"""Remove parts from a store, as a SIGKILL between a block's token and its rename does."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _PARTS = """
 
 
 async def lose(server: ClickHouseHttp, session: Session, parts: Collection[tuple[int, str, str]]) -> None:
-    """Kill the store, and start it with tokens whose parts it lacks: the log knows them, their folders are drafts.
+    """Kill the store, and restart it with tokens but without their parts: logged, but with temporary folder names.
 
-    Stop merges first, so that each insert's parts stay its own.
+    Stop merges first, so that the parts of each insert stay separate.
 
     :param parts: number of the insert (-1 is the last one), table, month as YYYYMM.
     """

@@ -1,4 +1,4 @@
-"""A real OpenID Connect issuer on a free local port: discovery, a key set that can be rotated, and tokens."""
+"""An OpenID Connect issuer on a free local port: discovery, a rotatable key set, and tokens."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ AUDIENCE = "spendmeter"
 
 
 class Issuer:
-    """Serves what an issuer publishes, and signs with its newest key. `asked` counts requests by path."""
+    """Serves discovery and keys, and signs with its newest key. `asked` counts requests by path."""
 
     def __init__(self) -> None:
         self.asked: dict[str, int] = {}
         self.refused = 0
-        """Requests while it was down."""
+        """Number of requests during its outage."""
         self.down = False
         self.name: str | None = None
         self._keys: dict[str, rsa.RSAPrivateKey] = {}
@@ -33,24 +33,24 @@ class Issuer:
         self.rotate("first")
 
     def rotate(self, kid: str) -> None:
-        """From now on publish and sign with this key alone."""
+        """Publish and sign only with this key from now on."""
         self.kid = kid
         self._keys = {kid: rsa.generate_private_key(public_exponent=65537, key_size=2048)}
 
     def claims(self, **more: Any) -> dict[str, Any]:
-        """What a good token says; None takes a claim away."""
+        """Return the claims of a valid token; None removes a claim."""
         now = int(time.time())
         good = {"iss": self.url, "aud": AUDIENCE, "sub": "ann", "iat": now, "exp": now + 300, "scope": "platform:read"}
         return {name: value for name, value in (good | more).items() if value is not None}
 
     def token(self, *, kid: str | None = None, algorithm: str = "RS256", **claims: Any) -> str:
-        """A token signed by the newest key."""
+        """Return a token signed with the newest key."""
         return jwt.encode(
             self.claims(**claims), self._keys[self.kid], algorithm=algorithm, headers={"kid": kid or self.kid}
         )
 
     def public_pem(self) -> bytes:
-        """The newest public key, as an attacker gets it."""
+        """Return the newest public key, as an attacker can download it."""
         return self._keys[self.kid].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
     def _answer(self, path: str) -> dict[str, Any] | None:
@@ -80,7 +80,7 @@ class Issuer:
                 self.wfile.write(body)
 
             def log_message(self, *_: Any) -> None:
-                """Say nothing."""
+                """Suppress logging."""
 
         return Handler
 

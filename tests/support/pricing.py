@@ -1,4 +1,4 @@
-"""Usage as the columns that pricing takes, and prices as plain numbers again."""
+"""Convert usage to the columns that pricing reads, and prices to plain numbers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Call(NamedTuple):
 
 @cache
 def packaged_book() -> PriceBook:
-    """The packaged book, compiled once for all tests: it never changes."""
+    """Return the packaged book, compiled once for all tests."""
     return PriceBook.load()
 
 
@@ -41,7 +41,7 @@ def milliseconds(moment: str) -> int:
 
 
 def columns(calls: Sequence[Call]) -> dict[str, Any]:
-    """The calls as one chunk."""
+    """Return the calls as one chunk."""
     counts = {name: np.array([call.usage.get(name, 0) for call in calls], np.int64) for name in COUNT_COLUMNS}
     return {
         "provider": [call.provider for call in calls],
@@ -56,7 +56,7 @@ def columns(calls: Sequence[Call]) -> dict[str, Any]:
 
 
 def price_all(book: PriceBook, calls: Sequence[Call]) -> list[dict[str, Any]]:
-    """Every column of every call, as Python values."""
+    """Return every column of every call, as Python values."""
     priced = {name: column.to_pylist() for name, column in price_chunk(book, columns(calls)).items()}
     return [{name: values[row] for name, values in priced.items()} for row in range(len(calls))]
 
@@ -66,12 +66,12 @@ def price(book: PriceBook, call: Call) -> dict[str, Any]:
 
 
 def costs(priced: Mapping[str, Any]) -> dict[str, Decimal]:
-    """The components that are not 0."""
+    """Return the components that are not 0."""
     return {name: priced[name] for name in COSTS if priced[name]}
 
 
 def write_book(folder: Path, **files: str) -> PriceBook:
-    """The book of these files (`seed__name` stands for `seed/name`)."""
+    """Write a book from these files (`seed__name` is `seed/name`)."""
     for name, text in files.items():
         file = folder / f"{name.replace('__', '/')}.toml"
         file.parent.mkdir(parents=True, exist_ok=True)

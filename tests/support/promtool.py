@@ -1,4 +1,4 @@
-"""Prometheus' rules over counters that we have: when does an alert fire first? By `promtool`, with `for` and all."""
+"""Evaluate Prometheus rules on given counters with `promtool`: when does an alert fire first?"""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _BEFORE = timedelta(hours=3)
 _AFTER = timedelta(minutes=30)
 
 Series = Mapping[str, Sequence[float | None]]
-"""Series, as Prometheus writes its name and labels → a value each scrape; None where it is not there."""
+"""Series in Prometheus notation → its value at each scrape; None if it is absent."""
 
 
 def first_alert(alert: str, series: Series, *, after: int = 0) -> int | None:
-    """Seconds from the first scrape to the first evaluation, not before `after`, at which `alert` fires.
+    """Return the seconds from the first scrape to the first evaluation, not before `after`, at which `alert` fires.
 
-    `promtool` has no question for it: it is told that the alert never fires, and names the times at which it does.
+    `promtool` cannot query this: the test expects that the alert never fires, and parses the reported times.
     """
     steps = max(map(len, series.values()))
     times = range(after // SCRAPE_SECONDS * SCRAPE_SECONDS, steps * SCRAPE_SECONDS, SCRAPE_SECONDS)
@@ -65,14 +65,14 @@ def first_alert(alert: str, series: Series, *, after: int = 0) -> int | None:
 
 
 async def call_counters(session: Session, start: datetime) -> tuple[Series, int]:
-    """`spendmeter_calls_total` around `start`, and the seconds from the first scrape to it."""
+    """Return `spendmeter_calls_total` around `start`, and the seconds from the first scrape to `start`."""
     answer = await _counted(session, start, "status", "provider, status", "")
     names = {labels: 'spendmeter_calls_total{{provider="{}", status="{}"}}'.format(*labels) for labels in answer}
     return {names[labels]: _total(counts) for labels, counts in answer.items()}, int(_BEFORE.total_seconds())
 
 
 async def unpriced_counters(session: Session, start: datetime) -> tuple[Series, int]:
-    """`spendmeter_unpriced_events_total` around `start`: its series come to be with their first event."""
+    """Return `spendmeter_unpriced_events_total` around `start`; a series starts with its first event."""
     answer = await _counted(session, start, "unit", "provider, model, unit", "ARRAY JOIN unpriced_units AS unit")
     name = 'spendmeter_unpriced_events_total{{provider="{}", model="{}", unit="{}"}}'
     series: dict[str, Sequence[float | None]] = {}
@@ -82,7 +82,7 @@ async def unpriced_counters(session: Session, start: datetime) -> tuple[Series, 
 
 
 def stuck_worker() -> Series:
-    """A worker whose only chunk never ends: the lag that it shows, from the moment on at which the record was sent."""
+    """Return the lag of a worker whose only chunk never ends, from the time at which the record was sent."""
     start = 1_790_000_000
     clock = [float(start)]
     lag = Lag(partition=0, clock=lambda: clock[0])
@@ -94,7 +94,7 @@ def stuck_worker() -> Series:
     lag.hide()
     return {
         'spendmeter_consumer_lag_seconds{partition="0", instance="worker"}': ages,
-        # It worked until then.
+        # No lag before.
         'spendmeter_chunks_total{reason="time", instance="worker"}': [9.0] * 60,
     }
 
@@ -102,7 +102,7 @@ def stuck_worker() -> Series:
 async def _counted(
     session: Session, start: datetime, last: str, by: str, join: str
 ) -> dict[tuple[Any, ...], list[int]]:
-    """Calls in each scrape's interval, by labels."""
+    """Return the calls in each scrape interval, by labels."""
     first, end = start - _BEFORE, start + _AFTER
     steps = int((end - first).total_seconds()) // SCRAPE_SECONDS
     answer = await session.query(
@@ -113,7 +113,7 @@ async def _counted(
     )
     found: dict[tuple[Any, ...], list[int]] = {}
     for *labels, step, number in answer.result_rows:
-        # What happens in an interval is seen by the scrape at its end.
+        # The scrape at the end of an interval counts its calls.
         found.setdefault(tuple(labels), [0] * (steps + 2))[int(step) + 1] += number
     return found
 
@@ -127,6 +127,6 @@ def _total(counts: Sequence[int]) -> list[float]:
 
 
 def _seconds(text: str) -> int:
-    """A duration as Prometheus writes it: 1h2m3s."""
+    """Parse a duration in Prometheus notation: 1h2m3s."""
     units = {"h": 3600, "m": 60, "s": 1}
     return sum(int(number) * units[unit] for number, unit in re.findall(r"(\d+)([hms])", text))

@@ -1,4 +1,4 @@
-"""Kafka records for tests, made like an emitter makes them."""
+"""Kafka records for tests, as a producer builds them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class FakeRecord:
 
 
 def event_fields(number: int = 1, **changes: Any) -> dict[str, Any]:
-    """A valid event as plain JSON values; `number` sets its id and its minute."""
+    """Return a valid event as plain JSON values; `number` determines its id and its minute."""
     return {
         "event_id": str(UUID(int=number)),
         "occurred_at": f"2026-11-02T10:{number % 60:02}:00.000Z",
@@ -42,12 +42,12 @@ def event_fields(number: int = 1, **changes: Any) -> dict[str, Any]:
 
 
 def event(number: int = 1, **changes: Any) -> UsageEvent:
-    """A valid event."""
+    """Return a valid event."""
     return UsageEvent.model_validate_json(json.dumps(event_fields(number, **changes)))
 
 
 def record(number: int = 1, *, offset: int | None = None, **changes: Any) -> FakeRecord:
-    """A record of `event(number)`, at `offset` (`number` if left out)."""
+    """Return a record of `event(number)` at `offset` (default `number`)."""
     fields = event_fields(number, **changes)
     return FakeRecord(
         offset=number if offset is None else offset,

@@ -29,7 +29,7 @@ def rate(models: str, input_: str, output: str, cached: str = "") -> str:
 
 
 def calls(count: int = 240, *, seed: int = 1) -> list[UsageEvent]:
-    """Calls over three months and several hours, of every model, failed ones and ones without a user included."""
+    """Return calls over three months and several hours, of every model, also failed ones and ones without a user."""
     draw = random.Random(seed)
     models = [("openai", "gpt-4o"), ("openai", "gpt-4o-mini"), ("openai", "new-model"), ("anthropic", "claude-x")]
     made = []
@@ -70,7 +70,7 @@ async def insert(session: Session, events: list[UsageEvent], book: PriceBook, *,
 
 
 def expected(events: list[UsageEvent], book: PriceBook) -> dict[str, Any]:
-    """The sums of `events` as `book` prices them, without the store."""
+    """Return the sums of `events` with the prices of `book`, computed without the store."""
     table = block(events, book)
     return {name: sum(table[name].to_pylist()) for name in (*COSTS, *COUNTERS)}
 
@@ -82,7 +82,7 @@ async def sums(session: Session, table: str = "usage_events") -> dict[str, Any]:
 
 
 async def ensure_rollups_equal_raw(session: Session) -> None:
-    """Every measure of every rollup, by day, org, model and user, as raw events have it."""
+    """Assert that every measure of every rollup, by day, org, model and user, equals raw events."""
     measures = (*COSTS, *COUNTERS, "requests", "input_tokens", "output_tokens", "audio_seconds")
     by_model = "toStartOfDay({0}) AS day, org_id, provider, model, role, feature, status"
     for table in ROLLUPS:

@@ -1,4 +1,4 @@
-"""The query service over a test's store, asked as a client asks it."""
+"""The query service on a test's store, with an HTTP client."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOW = datetime(2026, 11, 22, 9, 0, 0, 5000, tzinfo=UTC)
 def service(
     store: Store, *, now: datetime = NOW, authenticators: Sequence[Authenticator] = (), **settings: Any
 ) -> Iterator[TestClient]:
-    """A client that sends the administrator's key; the service's clock stands still at `now`."""
+    """Yield a client with the administrator's key; the service's clock is fixed at `now`."""
     app = create_app(
         store=store,
         settings=ServiceSettings(
@@ -35,7 +35,7 @@ def service(
 
 
 def answer(client: TestClient, path: str, **parameters: Any) -> dict[str, Any]:
-    """The JSON answer; anything but 200 fails the test with the problem's text."""
+    """Return the JSON response; fail the test with the problem's text if the status is not 200."""
     response = client.get(path, params=parameters)
     assert response.status_code == 200, response.text
     body: dict[str, Any] = response.json()
@@ -43,7 +43,7 @@ def answer(client: TestClient, path: str, **parameters: Any) -> dict[str, Any]:
 
 
 def pico(amount: str) -> int:
-    """An amount of an answer in 1e-12 of its currency."""
+    """Return an amount of a response in 1e-12 of its currency."""
     scaled = Decimal(amount).scaleb(12)
     assert scaled == scaled.to_integral_value(), amount
     return int(scaled)

@@ -1,4 +1,4 @@
-"""The query service as a process of its own, over the store that speaks HTTP."""
+"""The query service as a separate process, on a store over HTTP."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.stack import COMMAND, KEY, wait_until
 
 
 class ServeProcess:
-    """A `spendmeter serve` that answers."""
+    """A running `spendmeter serve`."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
         self.process = process
@@ -25,7 +25,7 @@ class ServeProcess:
         self.url = f"http://127.0.0.1:{port}"
 
     def get(self, path: str, *, key: str | None = KEY, patience: float = 300) -> bytes:
-        """The body of a 200. Raises `HTTPError` for any other."""
+        """Return the body of a 200 response. Raises `HTTPError` for other statuses."""
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         request = urllib.request.Request(self.url + path, headers=headers)
         with urllib.request.urlopen(request, timeout=patience) as answer:
@@ -33,13 +33,13 @@ class ServeProcess:
         return body
 
     def seconds(self, path: str, *, key: str | None = KEY) -> float:
-        """How long the answer takes."""
+        """Return the response time."""
         began = time.perf_counter()
         self.get(path, key=key)
         return time.perf_counter() - began
 
     def memory(self) -> int:
-        """Bytes of the process that are in memory now."""
+        """Return the resident memory of the process in bytes."""
         (line,) = (
             line
             for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
@@ -48,7 +48,7 @@ class ServeProcess:
         return int(line.split()[1]) * 1024
 
     def answers(self) -> bool:
-        """Whether it lives and can answer."""
+        """Return whether it runs and responds."""
         try:
             self.get("/readyz", key=None)
         except OSError:
@@ -58,7 +58,7 @@ class ServeProcess:
 
 @contextmanager
 def serving(dsn: str, **environment: str) -> Iterator[ServeProcess]:
-    """Runs until the block ends."""
+    """Run the service until the block ends."""
     port = free_port()
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(

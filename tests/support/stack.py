@@ -1,4 +1,4 @@
-"""The `spendmeter` command as a user runs it: child processes, folders of their own, free ports."""
+"""The `spendmeter` command as a user runs it: child processes, temporary folders, free ports."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PATIENCE = 400.0
 
 
 def spendmeter(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run one command to its end."""
+    """Run one command to completion."""
     return subprocess.run(
         [*COMMAND, *map(str, arguments)],
         env={**os.environ, **environment},
@@ -34,7 +34,7 @@ def spendmeter(*arguments: str | Path, **environment: str) -> subprocess.Complet
 
 
 class Command:
-    """A command that runs on, with its output in a file; killed at the end of the block if it still runs."""
+    """A background command with its output in a file; killed at the end of the block if it still runs."""
 
     def __init__(self, *arguments: str | Path, **environment: str) -> None:
         self._output = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115 - it lives as long as the command
@@ -54,12 +54,12 @@ class Command:
             self.process.wait()
 
     def output(self) -> str:
-        """Everything that it printed and logged."""
+        """Return its output and log."""
         self._output.seek(0)
         return self._output.read()
 
     def wait_for(self, words: str) -> None:
-        """Wait until it prints `words`."""
+        """Wait until `words` are in its output."""
         wait_until(lambda: words in self.output() or self.process.poll() is not None)
         assert words in self.output(), self.output()
 
@@ -75,7 +75,7 @@ class RunningStack:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        # A file, for a pipe that nobody reads would stop a stack that logs each request.
+        # A file, because an unread pipe would block a stack that logs each request.
         self._output = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115 - it lives as long as the stack
         self.process = subprocess.Popen(
             [*COMMAND, "up", "--data-dir", str(folder), "--port", "0"],
@@ -93,17 +93,17 @@ class RunningStack:
             self.note = json.loads((self.folder / "running.json").read_text())
         except (OSError, ValueError):
             return False
-        # A stack that was killed leaves its note to the next.
+        # A killed stack leaves its file for the next one.
         return bool(self.note["pid"] == self.process.pid)
 
     def get(self, path: str, *, key: str = KEY) -> Any:
-        """The JSON answer to a GET."""
+        """Return the JSON response to a GET."""
         request = urllib.request.Request(self.note["url"] + path, headers={"Authorization": f"Bearer {key}"})
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.loads(answer.read())
 
     def metric(self, name: str) -> float:
-        """A metric's value, 0 where it is not there yet; `name` with its labels as Prometheus writes them."""
+        """Return a metric's value, or 0 if it is absent; `name` with labels in Prometheus notation."""
         request = urllib.request.Request(self.note["url"] + "/metrics", headers={"Authorization": f"Bearer {KEY}"})
         with urllib.request.urlopen(request, timeout=30) as answer:
             for line in answer.read().decode().splitlines():
@@ -112,12 +112,12 @@ class RunningStack:
         return 0.0
 
     def totals(self) -> dict[str, Any]:
-        """The totals of all time."""
+        """Return the totals of all events."""
         totals: dict[str, Any] = self.get("/v1/usage/summary?preset=all")["totals"]
         return totals
 
     def stop(self, number: int = signal.SIGTERM) -> str:
-        """Tell it to stop; returns what it printed."""
+        """Stop it and return its output."""
         self.process.send_signal(number)
         self.process.wait(timeout=_PATIENCE)
         return self._said()
@@ -129,7 +129,7 @@ class RunningStack:
 
 @contextmanager
 def running(folder: Path) -> Iterator[RunningStack]:
-    """A stack that is stopped at the end, whatever happens."""
+    """Run a stack, and stop it at the end in any case."""
     stack = RunningStack(folder)
     try:
         yield stack
@@ -139,7 +139,7 @@ def running(folder: Path) -> Iterator[RunningStack]:
 
 
 def wait_until(condition: Callable[[], bool], *, patience: float = _PATIENCE) -> None:
-    """Poll until true. The bound only keeps a broken test from hanging."""
+    """Poll until the condition is true. The limit only ends a broken test."""
     deadline = time.monotonic() + patience
     while not condition():
         if time.monotonic() > deadline:
@@ -148,7 +148,7 @@ def wait_until(condition: Callable[[], bool], *, patience: float = _PATIENCE) ->
 
 
 def alive(pid: int) -> bool:
-    """Whether a process exists and is no zombie."""
+    """Return whether a process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -156,6 +156,6 @@ def alive(pid: int) -> bool:
 
 
 def children(pid: int) -> list[int]:
-    """The child processes of a process."""
+    """Return the child processes of a process."""
     listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
     return [int(child) for child in listed.stdout.split()]

@@ -1,6 +1,6 @@
-"""A real ClickHouse engine for tests: chDB, one folder a test session, one database a test module.
+"""A real ClickHouse engine for tests: chDB, one folder per session, one database per module.
 
-An embedded engine can open one folder per process, so modules are kept apart by database, not by path.
+An embedded engine can open one folder per process, so modules are separated by database, not by path.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from spendmeter_clickhouse import Store, StoreSettings, migrate
 
 @pytest.fixture(scope="session")
 def store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The one folder of this session's embedded engine."""
+    """The folder of this session's embedded engine."""
     return tmp_path_factory.mktemp("store")
 
 
 def open_store(folder: Path, database: str) -> Store:
-    """A store on `folder`, not yet migrated."""
+    """Return a store on `folder`, not yet migrated."""
     return Store(StoreSettings(store_dsn=f"chdb://{folder}?database={database}"))
 
 
 @pytest.fixture(scope="session")
 def _engine(store_folder: Path) -> Iterator[Store]:
-    # PausedChunk open for the whole session: the engine stops with its last client, and each start costs a second.
+    # Open for the whole session: the engine stops with its last client, and each start takes a second.
     with open_store(store_folder, "keeper") as store:
         asyncio.run(migrate(store))
         yield store
@@ -45,9 +45,9 @@ def chdb_store(_engine: Store, store_folder: Path, request: pytest.FixtureReques
 
 @pytest.fixture(scope="module")
 def store(request: pytest.FixtureRequest) -> Store:
-    """A migrated, empty store for the tests of one module; SPENDMETER_TEST_STORE=http reaches it as production does.
+    """A migrated, empty store for the tests of one module; over HTTP with SPENDMETER_TEST_STORE=http.
 
-    Tests of what talks to the store use `any_store` instead, and run on both.
+    Tests of the store's client use `any_store` instead, and run on both.
     """
     over_http = os.environ.get("SPENDMETER_TEST_STORE") == "http"
     chosen: Store = request.getfixturevalue("http_store" if over_http else "chdb_store")
@@ -55,5 +55,5 @@ def store(request: pytest.FixtureRequest) -> Store:
 
 
 def database_of(request: pytest.FixtureRequest) -> str:
-    """The database of a test's module."""
+    """Return the database name of a test module."""
     return "t_" + re.sub(r"\W", "_", request.module.__name__)[-50:]

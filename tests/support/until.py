@@ -1,4 +1,4 @@
-"""Waiting in tests: for a condition, never for a time; bounded, so that a fault ends the test."""
+"""Wait in tests for a condition, never for a time; bounded, so that a broken test ends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 async def until(condition: Callable[[], bool], *, attempts: int = 9000, pause_s: float = 0.01) -> None:
-    """Returns when `condition()` is true; `AssertionError` after `attempts` looks."""
+    """Wait until `condition()` is true; raise `AssertionError` after `attempts` checks."""
     for _ in range(attempts):
         if condition():
             return

@@ -1,4 +1,4 @@
-"""Usage rows for tests of the query side: written straight into `usage_events`, so that its views do the rest."""
+"""Usage rows for tests of queries, inserted directly into `usage_events`; materialized views fill the rollups."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COSTS = ("input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "a
 
 
 def usage_row(number: int, occurred_at: datetime, **columns: Any) -> dict[str, Any]:
-    """One row; `cost` is the sum of its parts. The id is made from `number`."""
+    """Return a row; `cost` is the sum of its parts, and the id is derived from `number`."""
     row: dict[str, Any] = {
         "event_id": UUID(int=number),
         "kind": "usage",
@@ -74,7 +74,7 @@ _ROLLUPS = ("usage_15m", "usage_hourly", "usage_daily", "user_daily", "latency_d
 
 
 def merge_rollups(store: Store) -> None:
-    """Merge each rollup's parts: merges are what makes projections. Parts with and without are not merged at once."""
+    """Merge the parts of each rollup, which builds projections. Parts with and without them need separate merges."""
     with store.session("merge") as session:
         for table in _ROLLUPS:
             asyncio.run(session.command(f"OPTIMIZE TABLE {table} FINAL"))

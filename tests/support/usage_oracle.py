@@ -1,6 +1,6 @@
-"""The same answers computed another way: polars over raw rows, each event put into its bucket by its local clock.
+"""An independent implementation of the answers: polars over raw rows, with buckets by local time.
 
-The service computes bucket edges and reads rollups between them; this never sees an edge or a rollup.
+The service computes bucket edges and reads rollups between them; the oracle uses neither.
 Amounts are integers of 1e-12 USD.
 """
 
@@ -57,7 +57,7 @@ SUMMED = (
 
 
 def random_rows(count: int, seed: int) -> list[dict[str, Any]]:
-    """Calls of seven months, a third of them within a second of a local midnight or a clock change."""
+    """Return calls of seven months, a third of them within a second of a local midnight or a clock change."""
     chance = random.Random(seed)
     return [_row(number, chance) for number in range(count)]
 
@@ -104,7 +104,7 @@ def _moment(chance: random.Random) -> datetime:
 
 
 def frame_of(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    """Rows as the oracle reads them."""
+    """Return rows as the oracle's data frame."""
     picked = [
         {
             "at": row["occurred_at"],
@@ -135,7 +135,7 @@ _KEPT = (
 
 
 def select(frame: pl.DataFrame, start: datetime, end: datetime, filters: dict[str, list[str]]) -> pl.DataFrame:
-    """The rows of [start, end) that pass `filters` (query parameter → values)."""
+    """Return the rows of [start, end) that match `filters` (query parameter → values)."""
     found = frame.filter(
         (pl.col("ms") >= round(start.timestamp() * 1000)) & (pl.col("ms") < round(end.timestamp() * 1000))
     )
@@ -145,18 +145,18 @@ def select(frame: pl.DataFrame, start: datetime, end: datetime, filters: dict[st
 
 
 def totals(frame: pl.DataFrame) -> dict[str, int]:
-    """The sums over `frame`."""
+    """Return the sums of `frame`."""
     return {name: int(frame[name].sum()) for name in SUMMED}
 
 
 def users(frame: pl.DataFrame) -> int:
-    """Distinct users with a request."""
+    """Return the number of distinct users with a request."""
     asked = frame.filter((pl.col("requests") > 0) & (pl.col("user_id") != "system"))
     return asked.select("org_id", "user_id").unique().height
 
 
 def grouped(frame: pl.DataFrame, columns: list[str]) -> dict[tuple[str, ...], dict[str, int]]:
-    """Key → sums."""
+    """Return key → sums."""
     found = frame.group_by(columns).agg(pl.col(name).sum() for name in SUMMED)
     return {
         tuple(row[column] for column in columns): {name: int(row[name]) for name in SUMMED}
@@ -166,7 +166,7 @@ def grouped(frame: pl.DataFrame, columns: list[str]) -> dict[tuple[str, ...], di
 
 @lru_cache(maxsize=100_000)
 def local_label(moment: datetime, granularity: str, zone: str) -> str:
-    """The local start of the bucket `moment` is in, by the clock on the wall."""
+    """Return the local start of the bucket that contains `moment`."""
     local = moment.astimezone(ZoneInfo(zone))
     if granularity == "hour":
         return local.strftime("%Y-%m-%d %H %z")
@@ -179,7 +179,7 @@ def local_label(moment: datetime, granularity: str, zone: str) -> str:
 
 
 def by_bucket(frame: pl.DataFrame, granularity: str, zone: str) -> dict[str, dict[str, int]]:
-    """Bucket label → sums."""
+    """Return bucket label → sums."""
     found: dict[str, dict[str, int]] = {}
     for row in frame.iter_rows(named=True):
         sums = found.setdefault(local_label(row["at"], granularity, zone), dict.fromkeys(SUMMED, 0))

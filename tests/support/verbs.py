@@ -1,4 +1,4 @@
-"""One verb of the command in a process of its own: the embedded engine takes one folder a process."""
+"""Run a subcommand in a separate process: the embedded engine opens one folder per process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def run_verb(program: str, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a Python program to its end, with a wide terminal so that no table is cut."""
+    """Run a Python program to completion, with a wide terminal so that no table is truncated."""
     return subprocess.run(
         [sys.executable, "-c", program, *map(str, arguments)],
         env={**os.environ, "COLUMNS": "200", **environment},

@@ -21,9 +21,9 @@ from tests.support.until import until
 
 
 def stream_settings(connection: KafkaConnection, **changes: Any) -> StreamSettings:
-    """Settings of a quick worker on a test's broker."""
+    """Return settings of a worker with short intervals on a test's broker."""
     quick = {
-        # Tansu answers a join after half a session; one much shorter would end while a busy machine looks elsewhere.
+        # Tansu responds to a join after half a session; a shorter session would expire on a busy machine.
         "session_timeout_ms": 4000,
         "rebalance_timeout_ms": 2000,
         "chunk_interval_ms": 100,
@@ -34,9 +34,9 @@ def stream_settings(connection: KafkaConnection, **changes: Any) -> StreamSettin
 
 @asynccontextmanager
 async def working(settings: StreamSettings, store: Store, **options: Any) -> AsyncIterator[Worker]:
-    """A worker that owns its partitions, stopped at the end."""
+    """Run a worker until it owns its partitions; stop it at the end."""
     await ensure_topics(settings.client_options(), usage_partitions=settings.usage_partitions)
-    # Tests of one module share a store, and each has a group of its own.
+    # Tests of a module share a store; each has its own group.
     with store.session("group") as session:
         await adopt_group(session, settings.group)
     worker = create_worker(settings=settings, store=store, web=False, **options)
@@ -49,7 +49,7 @@ async def working(settings: StreamSettings, store: Store, **options: Any) -> Asy
 
 
 async def publish(connection: KafkaConnection, records: Sequence[FakeRecord]) -> None:
-    """Records as they are, valid or not, each in the partition that its key asks for."""
+    """Publish records unchanged, valid or not, to the partitions of their keys."""
     options = connection.client_options()
     async with AIOKafkaProducer(**options, acks="all", max_request_size=8 * 2**20) as producer:
         sent = [await producer.send(USAGE, it.value, key=it.key, headers=list(it.headers)) for it in records]
@@ -57,11 +57,11 @@ async def publish(connection: KafkaConnection, records: Sequence[FakeRecord]) ->
 
 
 async def scalar(store: Store, sql: str, **parameters: Any) -> Any:
-    """The only value of the only row."""
+    """Return the only value of the only row."""
     with store.session("test") as session:
         return (await session.query(sql, parameters)).result_rows[0][0]
 
 
 async def count(store: Store, org_id: str) -> int:
-    """How many events of an org are stored."""
+    """Return the number of stored events of an org."""
     return int(await scalar(store, "SELECT count() FROM usage_events WHERE org_id = {org:String}", org=org_id))

@@ -62,7 +62,7 @@ class Stack(BrokerProcess):
         while True:
             self.fail_if_dead()
             found: dict[str, Any] = json.loads(note.read_text() or "{}") if note.exists() else {}
-            # A stack that was killed leaves its note to the next.
+            # A killed stack leaves its file for the next one.
             if found.get("pid") == self.pid:
                 return KafkaConnection(bootstrap_servers=found["bootstrap"])
             watch.see(None)

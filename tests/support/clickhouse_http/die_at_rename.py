@@ -1,7 +1,7 @@
-"""Lets the kernel kill this process, as SIGKILL does, at the entry of the n-th rename of its threads.
+"""Let the kernel kill this process (SIGKILL) at the entry of its n-th rename.
 
-A MergeTree makes a part visible by renaming its folder, after it wrote the block's token down: so this is the place
-to die at with a token and without its rows. seccomp needs no tool to be installed; Linux on x86-64 and arm64 have it.
+A MergeTree writes the block's token before it renames the folder of the part: a crash between the two keeps the
+token without its rows. seccomp requires no tools and is available on Linux (x86-64 and arm64).
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import threading
 from typing import Final
 
 _RENAMES: Final = {"x86_64": (82, 264, 316), "aarch64": (38, 276)}
-"""rename, renameat, renameat2, as far as the machine has them."""
+"""Numbers of rename, renameat and renameat2, if the architecture has them."""
 _SECCOMP: Final = {"x86_64": 317, "aarch64": 277}
 _SET_MODE_FILTER, _ALL_THREADS = 1, 1
 _NO_NEW_PRIVILEGES: Final = 38
 _LOAD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
 _KILL_PROCESS, _ASK, _ALLOW = 0x80000000, 0x7FC00000, 0x7FFF0000
-# With a listener, threads that cannot be given the filter are an error like any other (seccomp(2), Linux 5.7).
+# With a listener, threads that cannot receive the filter cause an error (seccomp(2), Linux 5.7).
 _ALL_THREADS_AND_ASK_US: Final = 1 | 8 | 16
 _RECEIVE, _ANSWER, _GO_ON = 0xC0502100, 0xC0182101, 1
 """Of `struct seccomp_notif` (80 bytes) and `seccomp_notif_resp` (24): ioctl numbers, and the flag of the answer."""
@@ -33,17 +33,17 @@ class _Program(ctypes.Structure):
 
 
 def die_at_rename(number: int = 1) -> None:
-    """At the next one, or at a later. Raises `OSError` where the kernel refuses."""
+    """Kill the process at its `number`-th rename. Raises `OSError` if the kernel rejects the filter."""
     if number == 1:
         _install(_KILL_PROCESS, _ALL_THREADS)
         return
-    # The kernel cannot count, so it asks a thread of ours before each rename.
+    # The filter cannot count, so the kernel notifies a thread of ours before each rename.
     listener = _install(_ASK, _ALL_THREADS_AND_ASK_US)
     threading.Thread(target=_count, args=(listener, number), daemon=True, name="counts-renames").start()
 
 
 def _count(listener: int, number: int) -> None:
-    """Let `number - 1` renames go on, and die at the next, before it is done."""
+    """Allow `number - 1` renames, and kill the process before the next one."""
     for _ in range(number - 1):
         asked = bytearray(80)
         fcntl.ioctl(listener, _RECEIVE, asked)
@@ -67,7 +67,7 @@ def _install(verdict: int, flags: int) -> int:
 
 
 def _program(numbers: tuple[int, ...], verdict: int) -> bytes:
-    """Classic BPF: the number of the system call, compared with each of `numbers`."""
+    """Return a classic BPF program that compares the system call number with each of `numbers`."""
     steps = [(_LOAD, 0, 0, 0)]
     for at, number in enumerate(numbers):
         steps.append((_JUMP_IF_EQUAL, len(numbers) - at, 0, number))

@@ -1,4 +1,4 @@
-"""chDB behind the server: each statement on a connection of its own, so that a long one holds up no other."""
+"""Run statements on chDB, each on its own connection, so that a long statement does not block others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _connect: Callable[[str], Any] = chdb.connect
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a statement answered; `format` is None where it answers nothing (DDL, inserts)."""
+    """Result of a statement; `format` is None without a result (DDL, inserts)."""
 
     body: bytes = b""
     format: str | None = None
@@ -29,7 +29,7 @@ class Result:
 
 
 class Engine:
-    """The one engine on `folder` that this process can have."""
+    """The engine on `folder`; a process can have only one."""
 
     def __init__(self, folder: Path, *, scratch: Path) -> None:
         self._folder = str(folder)
@@ -42,7 +42,7 @@ class Engine:
     def run(self, statement: Statement) -> Result:
         """Execute `statement` in the calling thread.
 
-        :raises ServerError: ClickHouse refused or failed it.
+        :raises ServerError: ClickHouse rejected the statement, or it failed.
         """
         try:
             with self._connection(statement) as connection:
@@ -50,11 +50,11 @@ class Engine:
                     return self._insert(connection, statement, statement.data)
                 return _query(connection, statement)
         except RuntimeError as error:
-            # What connections raise is a RuntimeError, but not `chdb.ChdbError`, which is another class of that name.
+            # Connections raise a RuntimeError, not `chdb.ChdbError`, which is a different class.
             raise ServerError.of_engine(error) from error
 
     def close(self) -> None:
-        """Stop the engine, once no statement runs."""
+        """Stop the engine when no statement is running."""
         self._keeper.close()
 
     @contextmanager
@@ -72,7 +72,7 @@ class Engine:
             connection.close()
 
     def _insert(self, connection: Any, statement: Statement, data: bytes) -> Result:
-        # Inline data would end at its first newline byte: the engine reads several statements from one text.
+        # Not inline: the engine reads several statements from one text, so inline data would end at its first newline.
         with tempfile.NamedTemporaryFile(dir=self._scratch, suffix=".rows") as rows:
             rows.write(data)
             rows.flush()
@@ -87,7 +87,7 @@ def _query(connection: Any, statement: Statement) -> Result:
         wanted = statement.format or statement.default_format
         answer = connection.query(statement.text, wanted, params=parameters)
         return Result(answer.bytes() or b"", wanted, _summary(answer))
-    # Names are asked for to see whether there is a result at all: an empty one has a line of names, DDL has not.
+    # The format with names shows whether there is a result: an empty result has a line of names, DDL has none.
     answer = connection.query(statement.text, "TabSeparatedWithNames", params=parameters)
     names, _, body = (answer.bytes() or b"").partition(b"\n")
     return Result(body, "TabSeparated" if names else None, _summary(answer))

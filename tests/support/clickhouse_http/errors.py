@@ -1,4 +1,4 @@
-"""An exception as ClickHouse tells it over HTTP."""
+"""Exceptions as ClickHouse reports them over HTTP."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ AUTHENTICATION_FAILED: Final = 516
 SESSION_IS_LOCKED: Final = 373
 NOT_IMPLEMENTED: Final = 48
 _CODE: Final = re.compile(r"\bCode: (\d+)")
-# src/Server/HTTP/exceptionCodeToHTTPStatus.cpp; whatever is not listed is 500.
+# src/Server/HTTP/exceptionCodeToHTTPStatus.cpp; all others are 500.
 _STATUS: Final = {
     400: {6, 8, 15, 25, 26, 27, 36, 37, 38, 41, 44, 53, 62, 72, 117, 123, 167, 168, 223, 321, 376, 427, 441, 675, 676},
     401: {194},
@@ -24,7 +24,7 @@ _STATUS: Final = {
 
 
 class ServerError(Exception):
-    """Carries ClickHouse's code, the message without the version, and the HTTP status."""
+    """An error with ClickHouse's code, its message without the version, and the HTTP status."""
 
     def __init__(self, *, code: int, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -34,7 +34,7 @@ class ServerError(Exception):
 
     @classmethod
     def of_engine(cls, error: Exception) -> Self:
-        """What the embedded engine raised: `Code: 60. DB::Exception: … (UNKNOWN_TABLE)`."""
+        """Parse the error text of the embedded engine: `Code: 60. DB::Exception: … (UNKNOWN_TABLE)`."""
         message = str(error)
         found = _CODE.search(message)
         if found is None:

@@ -1,14 +1,14 @@
-"""What the test server is told to do wrong: switched on and off at run time, statement by statement.
+"""Faults of the test server, switched on and off at run time, per statement.
 
     refuse    read the request, close the connection, execute nothing
     delay     wait before executing
-    error     answer with an exception instead of executing
-    cut       execute, then close the connection before the answer
-    truncate  execute, send half of the answer, then close the connection
-    stall     execute, send half of the answer, wait, send the rest
-    slow      execute, send the answer in 16 pieces spread over the time
+    error     respond with an exception instead of executing
+    cut       execute, then close the connection before the response
+    truncate  execute, send half of the response, then close the connection
+    stall     execute, send half of the response, wait, send the rest
+    slow      execute, send the response in 16 pieces spread over the time
 
-Waits end early when the faults are cleared, so that no test waits for a clock.
+Clearing the faults ends all waits, so that tests do not depend on time.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ _HEAD: Final = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One switch. It meets the statements that `match` (a regular expression, any case) is found in."""
+    """One fault. It applies to statements that match the regular expression `match` (case-insensitive)."""
 
     kind: Kind
     match: str = ""
     skip: int = 0
-    """So many matching statements pass first."""
+    """Number of matching statements to skip first."""
     count: int | None = 1
-    """So many are met then; None for all until cleared."""
+    """Number of statements to affect; None for all until cleared."""
     seconds: float = 0.0
     code: int = 999
-    """ClickHouse's error code for `error`. 999 is KEEPER_EXCEPTION, which a replicated cluster gives in an outage."""
+    """ClickHouse's error code for `error`. 999 is KEEPER_EXCEPTION, which a replicated cluster returns in an outage."""
     status: int = 500
     """HTTP status for `error`."""
 
@@ -47,7 +47,7 @@ class Fault:
 
 
 class FaultPlan:
-    """The switches in force, in the order they were added. Used on the server's event loop alone."""
+    """The active faults in the order of their addition. Used only on the server's event loop."""
 
     def __init__(self) -> None:
         self._armed: list[_Armed] = []
@@ -59,15 +59,15 @@ class FaultPlan:
         self._armed.append(_Armed(fault))
 
     def clear(self) -> None:
-        """Switch everything off, end the waits under way, forget what fired."""
+        """Remove all faults, end their waits, and reset the list of fired faults."""
         self._armed.clear()
         self.fired.clear()
         self._cleared.set()
         self._cleared = asyncio.Event()
 
     def take(self, statement: bytes) -> Fault | None:
-        """The fault that `statement` meets: the first armed one that matches and is due."""
-        # Without the quotes that a client puts around some names and not around others.
+        """Return the fault that applies to `statement`: the first active one that matches and is due."""
+        # Without quotes, which clients put around some names only.
         head = statement[:_HEAD].decode(errors="replace").replace("`", "")
         for armed in self._armed:
             if armed.meets(head):
@@ -76,13 +76,13 @@ class FaultPlan:
         return None
 
     async def wait(self, seconds: float) -> None:
-        """Wait, but no longer than until the faults are cleared."""
+        """Wait until the time has passed or the faults are cleared."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._cleared.wait(), seconds)
 
 
 class _Armed:
-    """A fault with what is left of its counts."""
+    """A fault and its remaining counts."""
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault

@@ -1,4 +1,4 @@
-"""The test server for tests: one for the session, with a database for each module; or one of the test's own."""
+"""Fixtures of the test server: one per session with a database per module, or one per test."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _http_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHous
 
 @pytest.fixture
 def clickhouse_http(_http_server: ClickHouseHttp) -> Iterator[ClickHouseHttp]:
-    """The session's server, to order faults from. It may be stopped or killed: it runs again for the next test."""
+    """The session's server, for fault injection. A test may stop or kill it: it is restarted for the next test."""
     if not _http_server.running():
         _http_server.start()
     try:
@@ -39,7 +39,7 @@ def clickhouse_http(_http_server: ClickHouseHttp) -> Iterator[ClickHouseHttp]:
 
 @pytest.fixture
 def fresh_clickhouse_http(tmp_path: Path) -> Iterator[ClickHouseHttp]:
-    """A server of the test's own, on an empty folder."""
+    """A server for one test, on an empty folder."""
     server = ClickHouseHttp(folder=tmp_path)
     server.start()
     try:
@@ -50,7 +50,7 @@ def fresh_clickhouse_http(tmp_path: Path) -> Iterator[ClickHouseHttp]:
 
 @pytest.fixture(scope="module")
 def http_store(_http_server: ClickHouseHttp, request: pytest.FixtureRequest) -> Iterator[Store]:
-    """A migrated, empty store for the tests of one module, reached as a production store is."""
+    """A migrated, empty store over HTTP for the tests of one module."""
     settings = StoreSettings(store_dsn=_http_server.dsn_of(database_of(request)))
     with Store(settings) as store:
         asyncio.run(migrate(store))
@@ -59,7 +59,7 @@ def http_store(_http_server: ClickHouseHttp, request: pytest.FixtureRequest) -> 
 
 @pytest.fixture(params=["chdb", "http"])
 def any_dsn(request: pytest.FixtureRequest) -> Callable[[str], str]:
-    """From a database's name to its DSN: once embedded, once over HTTP. The database may not exist yet."""
+    """A function from database name to DSN: once embedded, once over HTTP. The database may not exist yet."""
     if request.param == "chdb":
         request.getfixturevalue("_engine")
         folder = request.getfixturevalue("store_folder")

@@ -1,4 +1,4 @@
-"""The test server as a child process: start, stop, kill, start again on the same folder, and its fault switches."""
+"""The test server as a child process: start, stop, kill, restart on the same folder, inject faults."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.support.kafka.process import BrokerProcess, free_port, wait_for_port,
 USERS: Final = {"spendmeter": "p@ss/word:1", "reader": "reads only"}
 """Passwords that a DSN must quote. Users whose name ends with `reader` cannot write."""
 TIMEZONE: Final = "Asia/Kolkata"
-"""Of the server. Half an hour off every full one: whoever leaves a zone to the server gets other quarters and days."""
+"""Time zone of the server, with an offset of half an hour: a query that relies on it gets different hours and days."""
 _REPOSITORY: Final = Path(__file__).parents[3]
 _STOP_TIMEOUT_S: Final = 30.0
 _CONTROL_TIMEOUT_S: Final = 30.0
 
 
 class ClickHouseHttp(BrokerProcess):
-    """ClickHouse over HTTP on 127.0.0.1. What it stored outlives `kill`; its faults do not."""
+    """ClickHouse over HTTP on 127.0.0.1. Its data survives `kill`; its faults do not."""
 
     name = "clickhouse-http"
 
@@ -45,20 +45,20 @@ class ClickHouseHttp(BrokerProcess):
 
     @property
     def dsn(self) -> str:
-        """Of the writing user, for database `spendmeter`."""
+        """DSN of the writing user, for database `spendmeter`."""
         return self.dsn_of("spendmeter")
 
     def dsn_of(self, database: str, *, user: str = "spendmeter") -> str:
-        """Of `user`, for `database`, which may not exist yet."""
+        """Return the DSN of `user` for `database`, which may not exist yet."""
         return f"http://{user}:{quote(USERS[user], safe='')}@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
-        """Returns when it answers, which takes two to three seconds."""
+        """Start the server and wait until it responds (two to three seconds)."""
         super().start()
         wait_for_port(self, self.port)
 
     def stop(self) -> None:
-        """SIGTERM: statements under way are finished. Nothing happens when it is not running."""
+        """Send SIGTERM: running statements are finished. Does nothing if the server is not running."""
         if self._child is None:
             return
         self._child.terminate()
@@ -70,38 +70,38 @@ class ClickHouseHttp(BrokerProcess):
         self._child = None
 
     def die_at_rename(self, number: int = 1) -> None:
-        """Of the parts that are written from now on, this one dies with its server: its token is written down, and the
+        """Kill the server at the rename of the `number`-th part from now on: the token is stored, and the
         part is not in its place."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}/_die_at_rename?number={number}", method="POST")
         urllib.request.urlopen(request, timeout=_CONTROL_TIMEOUT_S).close()
 
     def wait_until_dead(self) -> None:
-        """Returns when the kernel has killed it."""
+        """Wait until the kernel has killed the server."""
         assert self._child is not None
         self._child.wait(_STOP_TIMEOUT_S)
         self._child = None
 
     def running(self) -> bool:
-        """Whether the child lives."""
+        """Return whether the child process is running."""
         return self._child is not None and self._child.poll() is None
 
 
 class FaultSwitches:
-    """Orders faults from the running server; see `faults.Fault` for what each field does."""
+    """Switches faults of the running server; see `faults.Fault` for the fields."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     def add(self, kind: Kind, **fields: Any) -> None:
-        """Switch one on, for one matching statement if `count` says no other number."""
+        """Add a fault, for one matching statement unless `count` is given."""
         self._call("POST", [asdict(Fault(kind=kind, **fields))])
 
     def clear(self) -> None:
-        """Switch all off; the waits under way end now."""
+        """Remove all faults and end their waits."""
         self._call("DELETE")
 
     def fired(self) -> list[str]:
-        """The kinds that met a statement since the last `clear`, in order."""
+        """Return the kinds that were applied since the last `clear`, in order."""
         return [fault["kind"] for fault in self._call("GET")]
 
     def _call(self, method: str, payload: Any = None) -> Any:

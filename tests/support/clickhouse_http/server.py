@@ -1,6 +1,6 @@
-"""ClickHouse's HTTP interface over chDB, with faults to order: `python -m tests.support.clickhouse_http.server`.
+"""ClickHouse's HTTP interface over chDB, with fault injection: `python -m tests.support.clickhouse_http.server`.
 
-A process of its own, because an embedded engine locks its folder to one process, and because a test kills it.
+It is a separate process, because an embedded engine locks its folder to one process, and because tests kill it.
 Faults: POST a list of them to `/_faults`, DELETE to clear, GET to see which fired.
 """
 
@@ -33,7 +33,7 @@ _MAX_BODY_BYTES: Final = 2**31
 
 @dataclass(slots=True, kw_only=True)
 class Server:
-    """The handlers, and what they share."""
+    """The request handlers and their state."""
 
     engine: Engine
     passwords: Mapping[str, str]
@@ -43,7 +43,7 @@ class Server:
     busy_sessions: set[str] = field(default_factory=set)
 
     def app(self) -> web.Application:
-        """The routes, for `web.run_app`."""
+        """Return the application for `web.run_app`."""
         app = web.Application(client_max_size=_MAX_BODY_BYTES)
         app.router.add_get("/ping", _ok)
         app.router.add_route("*", "/_faults", self.control)
@@ -53,7 +53,7 @@ class Server:
         return app
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """One statement."""
+        """Execute one statement."""
         if not request.rel_url.raw_query_string and not request.can_read_body:
             return await _ok(request)
         fault: Fault | None = None
@@ -72,7 +72,7 @@ class Server:
         return await self._send(request, status, headers, body, fault)
 
     async def control(self, request: web.Request) -> web.Response:
-        """The switches."""
+        """Add, clear or list faults."""
         if request.method == hdrs.METH_POST:
             for fault in await request.json():
                 self.plan.add(Fault(**fault))
@@ -87,7 +87,7 @@ class Server:
             fields,
             body,
             database=request.headers.get("X-ClickHouse-Database", ""),
-            # ClickHouse lets a GET read and no more.
+            # ClickHouse executes a GET in readonly mode.
             read_only=user in self.read_only_users or request.method == hdrs.METH_GET,
         )
 
@@ -119,13 +119,13 @@ class Server:
         headers["X-ClickHouse-Query-Id"] = request.query.get("query_id") or str(uuid.uuid4())
         headers["X-ClickHouse-Server-Display-Name"] = "spendmeter-test"
         response = web.StreamResponse(status=status, headers=headers)
-        # Like ClickHouse's, so that an answer of no bytes has a middle too: between its headers and its end.
+        # Chunked, as ClickHouse responds, so that an empty response also has a middle: between headers and end.
         response.enable_chunked_encoding()
         try:
             await response.prepare(request)
             await self._send_body(request, response, body, fault)
         except ConnectionError:
-            # The client has given up; what it asked for is done all the same.
+            # The client has disconnected; the statement was executed nevertheless.
             _hang_up(request)
         return response
 
@@ -153,7 +153,7 @@ class Server:
 
 
 def _hang_up(request: web.Request) -> web.StreamResponse:
-    """Close the connection now, whatever was or was not sent."""
+    """Close the connection immediately, at any point of the response."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
@@ -169,7 +169,7 @@ async def _ok(_: web.Request) -> web.Response:
 
 
 def main() -> None:
-    """Serve until SIGTERM. Users and their passwords come in `CLICKHOUSE_HTTP_USERS`, as JSON."""
+    """Serve until SIGTERM. `CLICKHOUSE_HTTP_USERS` contains users and passwords as JSON."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", required=True, type=Path)
     parser.add_argument("--port", required=True, type=int)

@@ -1,4 +1,4 @@
-"""What an HTTP request asks of ClickHouse: https://clickhouse.com/docs/interfaces/http. Pure."""
+"""Parse ClickHouse HTTP requests: https://clickhouse.com/docs/interfaces/http. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Final
 
 from tests.support.clickhouse_http.errors import ServerError
 
-# ClickHouse's own defaults; a client that passes them is refused in production, so it is refused here.
+# ClickHouse's default limits: requests beyond them are rejected in production, and therefore here.
 MAX_URI_BYTES: Final = 1_048_576
 MAX_FIELD_BYTES: Final = 131_072
 
-# What the HTTP handler keeps for itself. Everything else is a setting.
+# Parameters of the HTTP handler. All others are settings.
 _RESERVED: Final = frozenset(
     {
         "query", "database", "default_format", "user", "password", "quota_key", "query_id", "stacktrace", "role",
@@ -37,9 +37,9 @@ class Statement:
 
     text: bytes
     data: bytes | None
-    """The rows of an `INSERT … FORMAT x`, which `text` ends before."""
+    """Rows of an `INSERT … FORMAT x`; `text` ends before them."""
     format: str | None
-    """Of the answer, or of `data`; None where the statement names none."""
+    """Format of the result, or of `data`; None if the statement has none."""
     default_format: str
     database: str
     settings: Mapping[str, str]
@@ -48,7 +48,7 @@ class Statement:
 
 
 def read_statement(fields: Mapping[str, str], body: bytes, *, database: str, read_only: bool) -> Statement:
-    """The statement of a request with these URL or form `fields`; the query may begin there and go on in `body`."""
+    """Return the statement of a request; the query may start in the URL or form `fields` and continue in `body`."""
     query = fields.get("query", "").encode()
     text = query + b"\n" + body if query and body else query or body
     insert = _data_insert(text)
@@ -66,13 +66,13 @@ def read_statement(fields: Mapping[str, str], body: bytes, *, database: str, rea
 
 
 def check_url(raw_query: str) -> None:
-    """Refuse a URL field that ClickHouse would refuse; lengths are those of the encoded bytes."""
+    """Reject a URL field that ClickHouse would reject; lengths are those of the encoded bytes."""
     for field in raw_query.split("&"):
         check_field(field.partition("=")[2])
 
 
 def check_field(value: str | bytes) -> None:
-    """Refuse a field whose value ClickHouse would refuse.
+    """Reject a field whose value ClickHouse would reject.
 
     :raises ServerError: longer than `http_max_field_value_size`.
     """

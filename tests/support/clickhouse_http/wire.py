@@ -1,4 +1,4 @@
-"""The HTTP side of one request: who asks, what came, and how an answer goes back."""
+"""HTTP of one request: authentication, decoding, and encoding of the response."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _CONTENT_TYPES: Final = {
 
 
 def authenticate(request: web.Request, passwords: Mapping[str, str]) -> str:
-    """The user of `request`: basic authentication, or `X-ClickHouse-User` and `-Key`, or URL parameters.
+    """Return the user of `request`: basic authentication, `X-ClickHouse-User` and `-Key`, or URL parameters.
 
-    :raises ServerError: unknown user, wrong password, or two of these ways at once.
+    :raises ServerError: unknown user, wrong password, or two of these methods at once.
     """
     basic = request.headers.get(hdrs.AUTHORIZATION, "")
     ways = [
@@ -51,7 +51,7 @@ def authenticate(request: web.Request, passwords: Mapping[str, str]) -> str:
 
 
 async def read_request(request: web.Request) -> tuple[dict[str, str], bytes]:
-    """URL and form fields, and the body in plain."""
+    """Return URL and form fields, and the decompressed body."""
     check_url(request.rel_url.raw_query_string)
     fields = dict(request.query)
     if request.content_type == "multipart/form-data":
@@ -61,7 +61,7 @@ async def read_request(request: web.Request) -> tuple[dict[str, str], bytes]:
 
 
 def success(result: Result, request: web.Request, *, timezone: str) -> tuple[dict[str, str], bytes]:
-    """Headers and body of an answer, compressed where the client asks for it."""
+    """Return headers and body of a result, compressed if the client requests it."""
     headers = {
         hdrs.CONTENT_TYPE: _CONTENT_TYPES.get(result.format or "TabSeparated", "application/octet-stream"),
         "X-ClickHouse-Summary": json.dumps(result.summary),
@@ -77,7 +77,7 @@ def success(result: Result, request: web.Request, *, timezone: str) -> tuple[dic
 
 
 def failure(error: ServerError, *, version: str) -> tuple[dict[str, str], bytes]:
-    """Headers and body of an exception."""
+    """Return headers and body of an exception."""
     headers = {hdrs.CONTENT_TYPE: "text/plain; charset=UTF-8", "X-ClickHouse-Exception-Code": str(error.code)}
     return headers, f"{error.message} (version {version} (official build))\n".encode()
 
@@ -111,7 +111,7 @@ async def _form(request: web.Request) -> dict[str, str]:
 
 
 def _encoding(request: web.Request) -> str:
-    """The method that ClickHouse would choose among those that the client accepts."""
+    """Return the compression that ClickHouse would choose among those that the client accepts."""
     if request.query.get("enable_http_compression") != "1":
         return ""
     accepted = request.headers.get(hdrs.ACCEPT_ENCODING, "")
@@ -127,7 +127,7 @@ def _compressed(body: bytes, encoding: str) -> bytes:
 
 
 def _decompressed(body: bytes, encoding: str) -> bytes:
-    """Clients send a frame for each block, one after the other."""
+    """Decompress the body, which is one frame per block."""
     if encoding in ("", "identity"):
         return body
     if encoding == "lz4":

@@ -1,7 +1,7 @@
-"""Apache Kafka itself: one KRaft node, broker and controller in one small JVM, on loopback ports.
+"""Apache Kafka: one KRaft node, broker and controller in one small JVM, on loopback ports.
 
 It has two listeners for clients, plain and SASL/SCRAM over TLS, so that one broker serves both kinds of test. One that
-is `guarded` lets a SASL user do only what an ACL allows; whoever comes by the plain listener may do all, as its admin.
+is `guarded` enforces ACLs for SASL users; clients of the plain listener are administrators.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from tests.support.kafka.process import BrokerProcess, free_port, wait_for_port
 SCRAM_USER: Final = "spendmeter"
 SCRAM_PASSWORD: Final = "correct horse"
 _READY_ATTEMPTS: Final = 120
-# A test broker lives for seconds and holds kilobytes: quick to start counts, peak speed does not.
+# A test broker runs for seconds with kilobytes of data: fast start matters, peak throughput does not.
 _JVM: Final = ("-Xms96m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 
 class ApacheKafka(BrokerProcess):
-    """`folder` is fresh and belongs to this broker alone. A restart keeps topics, offsets and producer ids.
+    """`folder` is empty and used only by this broker. A restart keeps topics, offsets and producer ids.
 
-    Raises `KafkaUnavailable` where Java or Maven is missing.
+    Raises `KafkaUnavailable` if Java or Maven is missing.
     """
 
     name = "kafka"
@@ -54,7 +54,7 @@ class ApacheKafka(BrokerProcess):
         java = ["java", *_JVM, f"-Dlog4j2.configurationFile={logging}", "-cp", f"{jars}/*"]
         self._format = [
             *(*java, "kafka.tools.StorageTool", "format", "--config", str(properties)),
-            # Of the first byte 0, for an id that begins with a dash is taken for an option.
+            # The first byte is 0, because an id that starts with a dash is parsed as an option.
             *("--cluster-id", base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).rstrip(b"=").decode()),
         ]
         for user in users:
@@ -73,11 +73,11 @@ class ApacheKafka(BrokerProcess):
         )
 
     def connection_of(self, user: str) -> KafkaConnection:
-        """A user's own way in, through SASL/SCRAM over TLS."""
+        """Return a user's connection, with SASL/SCRAM over TLS."""
         return replace(self.secure_connection, sasl_username=user)
 
     def as_admin(self, *command: str) -> None:
-        """Run a command with Kafka's own `kafka-acls.sh` on its PATH, and this broker as its last arguments."""
+        """Run a command with Kafka's `kafka-acls.sh` on its PATH, and this broker as its last arguments."""
         tools = self._folder / "bin"
         tools.mkdir(exist_ok=True)
         tool = tools / "kafka-acls.sh"
@@ -88,13 +88,13 @@ class ApacheKafka(BrokerProcess):
         subprocess.run(full, check=True, env=env, stdin=subprocess.DEVNULL, timeout=300)
 
     def start(self) -> None:
-        """Returns when an admin client is answered (about five seconds)."""
+        """Start the broker and wait until it responds to an admin client (about five seconds)."""
         if not self._formatted:
             subprocess.run(self._format, check=True, capture_output=True, timeout=60)
             self._formatted = True
         super().start()
         wait_for_port(self, self.port)
-        # In a thread, because the caller may be inside an event loop.
+        # In a thread, because the caller may run in an event loop.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(asyncio.run, self._answers()).result()
 
@@ -112,7 +112,7 @@ class ApacheKafka(BrokerProcess):
         raise RuntimeError("Apache Kafka listens, but answers no admin client")
 
 
-# The short session lets a killed broker come back at once instead of waiting for its own old registration.
+# With a short session, a restarted broker does not wait for the expiry of its previous registration.
 def _properties(folder: Path, server_pem: Path, port: int, secure_port: int, controller_port: int) -> str:
     return f"""\
 process.roles=broker,controller

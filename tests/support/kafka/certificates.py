@@ -1,4 +1,4 @@
-"""A throw-away authority and a certificate for 127.0.0.1, valid for one day around now."""
+"""A temporary certificate authority and a certificate for 127.0.0.1, valid for one day around now."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Certificates(NamedTuple):
     """PEM files."""
 
     authority: Path
-    """What a client trusts."""
+    """The authority that clients trust."""
     server: Path
     """The server's private key and certificate, in one file as Kafka reads it."""
 
 
 def make_certificates(folder: Path) -> Certificates:
-    """Writes `authority.pem` and `server.pem` into the folder."""
+    """Write `authority.pem` and `server.pem` into the folder."""
     authority_key = ec.generate_private_key(ec.SECP256R1())
     server_key = ec.generate_private_key(ec.SECP256R1())
     name = _name("Spendmeter test authority")

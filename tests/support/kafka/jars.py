@@ -17,11 +17,11 @@ _MAVEN_TIMEOUT_S: Final = 600
 
 
 class KafkaUnavailable(Exception):
-    """Kafka cannot run here; the message is one line that says what to install."""
+    """Kafka cannot run; the message is a one-line hint what to install."""
 
 
 def kafka_jars() -> Path:
-    """The folder of jars. Raises `KafkaUnavailable`."""
+    """Return the folder of jars. Raises `KafkaUnavailable`."""
     _require_java()
     digest = hashlib.sha256(_POM.read_bytes()).hexdigest()[:16]
     folder = _CACHE / digest
@@ -43,7 +43,7 @@ def _resolve(folder: Path) -> None:
     if maven is None:
         raise KafkaUnavailable("Apache Kafka's jars come by Maven: install it (package maven)")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Another test run may do the same: each fills a folder of its own, and the first to finish names it.
+    # Concurrent test runs each fill a temporary folder; the first to finish renames it.
     filling = Path(tempfile.mkdtemp(dir=folder.parent))
     command = [
         maven,

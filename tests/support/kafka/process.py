@@ -1,4 +1,4 @@
-"""A broker as a child process on a loopback port: start, freeze, kill, start again."""
+"""A broker as a child process on a loopback port: start, freeze, kill, restart."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 _KILL_TIMEOUT_S = 10.0
-# The kernel's "die with your parent" means the thread that started the child: so that is one that lives as
-# long as this process, whoever calls `start`.
+# PR_SET_PDEATHSIG refers to the thread that started the child: therefore start it in a thread that lives as
+# long as this process.
 _spawner = ThreadPoolExecutor(1, thread_name_prefix="broker-spawner")
 
 
 def free_port() -> int:
-    """A loopback TCP port that was free a moment ago."""
+    """Return a free loopback TCP port (it may be taken later)."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -27,12 +27,12 @@ def free_port() -> int:
 
 
 def with_path(folder: Path) -> str:
-    """PYTHONPATH of a child that imports from `folder`, and all else from where this process does."""
+    """Return PYTHONPATH for a child that imports from `folder` and from the paths of this process."""
     return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 class BrokerProcess:
-    """Runs `command`, output into `log`. `start` may follow `kill`, with the same port and folders."""
+    """Runs `command` with its output in `log`. `start` after `kill` uses the same port and folders."""
 
     def __init__(self, *, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
         self._command = [*_dies_with_us(), *command]
@@ -42,12 +42,12 @@ class BrokerProcess:
 
     @property
     def pid(self) -> int:
-        """Of the running child."""
+        """PID of the running child."""
         assert self._child is not None, "not started"
         return self._child.pid
 
     def start(self) -> None:
-        """Starts the child; whether it answers yet is for the caller to find out."""
+        """Start the child without waiting until it responds."""
         with self._log.open("ab") as output:
             self._child = _spawner.submit(
                 subprocess.Popen[bytes],
@@ -59,21 +59,21 @@ class BrokerProcess:
             ).result()
 
     def fail_if_dead(self) -> None:
-        """Raises `RuntimeError` with the end of the log when the child has ended by itself."""
+        """Raise `RuntimeError` with the end of the log if the child has exited."""
         if self._child is not None and self._child.poll() is not None:
             tail = self._log.read_text(errors="replace")[-2000:]
             raise RuntimeError(f"the broker ended with code {self._child.returncode}:\n{tail}")
 
     def freeze(self) -> None:
-        """SIGSTOP: connections stay open, nothing answers."""
+        """Send SIGSTOP: connections stay open without responses."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """SIGCONT."""
+        """Send SIGCONT."""
         os.kill(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
-        """SIGKILL, and waits for the end. Nothing happens when it is not running."""
+        """Send SIGKILL and wait for the exit. Does nothing if the child is not running."""
         if self._child is not None:
             self._child.kill()
             self._child.wait(_KILL_TIMEOUT_S)
@@ -81,7 +81,7 @@ class BrokerProcess:
 
 
 def wait_for_port(process: BrokerProcess, port: int, *, attempts: int = 3000) -> None:
-    """Returns when something listens on the loopback port; `attempts` are 50 ms apart."""
+    """Wait for a listener on the loopback port; `attempts` are 50 ms apart."""
     for _ in range(attempts):
         process.fail_if_dead()
         with socket.socket() as probe:
@@ -92,6 +92,6 @@ def wait_for_port(process: BrokerProcess, port: int, *, attempts: int = 3000) ->
 
 
 def _dies_with_us() -> list[str]:
-    # A test session that is itself killed runs no fixture's end; the kernel then kills the broker.
+    # A killed test session runs no fixture teardown; the kernel then kills the broker.
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL"] if setpriv else []

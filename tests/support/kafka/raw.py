@@ -1,4 +1,4 @@
-"""Record batches as bytes: what no client library would write, and a broker takes all the same."""
+"""Record batches as bytes that no client library writes but brokers accept."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CODECS: Final[Mapping[str, tuple[int, Callable[[bytes], bytes]]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawRecord:
-    """A record of which nothing is checked. Header keys are bytes; a header's value may be null."""
+    """An unvalidated record. Header keys are bytes; a header value may be null."""
 
     key: bytes | None = None
     value: bytes | None = None
@@ -37,7 +37,7 @@ class RawRecord:
 
 
 def batch(records: Sequence[RawRecord], *, codec: str = "none") -> bytes:
-    """A batch of magic 2 that begins at offset 0; the broker sets the real offsets."""
+    """Return a batch of magic 2 with base offset 0; the broker assigns the offsets."""
     number, compress = CODECS[codec]
     first = records[0].timestamp
     body = b"".join(_record(it, delta, it.timestamp - first) for delta, it in enumerate(records))
@@ -47,13 +47,13 @@ def batch(records: Sequence[RawRecord], *, codec: str = "none") -> bytes:
 
 
 def sealed(raw: bytes) -> bytes:
-    """`raw` with the length and the CRC that belong to it."""
+    """Return `raw` with its correct length and CRC."""
     body = raw[21:]
     return raw[:8] + struct.pack(">i", len(raw) - 12) + raw[12:17] + struct.pack(">I", calc_crc32c(body)) + body
 
 
 async def produce(client: AIOKafkaClient, topic: str, raw: bytes, *, partition: int = 0) -> int:
-    """Append a batch; returns the offset of its first record. Raises the broker's `KafkaError`."""
+    """Append a batch and return the offset of its first record. Raises the broker's `KafkaError`."""
     node = await _leader(client, topic, partition)
     request = ProduceRequest(None, -1, 30_000, [(topic, [(partition, raw)])])
     answer = await client.send(node, request)
@@ -71,7 +71,7 @@ async def _leader(client: AIOKafkaClient, topic: str, partition: int) -> int:
 
 
 def client(connection: KafkaConnection) -> AIOKafkaClient:
-    """The caller awaits `bootstrap()` and `close()`."""
+    """Return a client; the caller awaits `bootstrap()` and `close()`."""
     return AIOKafkaClient(**connection.client_options())
 
 

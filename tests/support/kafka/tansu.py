@@ -11,7 +11,7 @@ from tests.support.kafka.process import BrokerProcess, free_port, wait_for_port
 
 
 class Tansu(BrokerProcess):
-    """Bound to 127.0.0.1 on a free port. A restart forgets every topic and every offset."""
+    """Listens on a free port of 127.0.0.1. A restart loses all topics and offsets."""
 
     name = "tansu"
 
@@ -34,6 +34,6 @@ class Tansu(BrokerProcess):
         self.connection = KafkaConnection(bootstrap_servers=f"127.0.0.1:{self.port}")
 
     def start(self) -> None:
-        """Returns when it listens."""
+        """Start the broker and wait until it listens."""
         super().start()
         wait_for_port(self, self.port)

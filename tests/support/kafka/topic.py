@@ -1,4 +1,4 @@
-"""Short words for tests: a topic of one's own, and everything that is in it."""
+"""Helpers for tests: create a topic, and read all of its records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spendmeter_events import KafkaConnection
 
 
 class Stored(NamedTuple):
-    """One record as a broker gave it back."""
+    """One record read from a broker."""
 
     partition: int
     offset: int
@@ -28,7 +28,7 @@ class Stored(NamedTuple):
 
 @asynccontextmanager
 async def admin_client(connection: KafkaConnection) -> AsyncIterator[Any]:
-    """A connected admin client."""
+    """Yield a connected admin client."""
     admin = AIOKafkaAdminClient(**connection.client_options())
     try:
         await admin.start()
@@ -44,7 +44,7 @@ async def create_topic(
     partitions: int = 1,
     config: Mapping[str, str] | None = None,
 ) -> str:
-    """Creates the topic (by default under a name nobody has) and returns its name when the broker knows it."""
+    """Create the topic (by default with a unique name) and return its name when the broker has created it."""
     name = name or f"test-{uuid4().hex[:12]}"
     async with admin_client(connection) as admin:
         topic = NewTopic(name, partitions, 1, topic_configs=dict(config or {}))
@@ -52,14 +52,14 @@ async def create_topic(
         for _, code, *_ in answer.topic_errors:
             if code:
                 raise for_code(code)(name)
-        # Apache Kafka's broker hears of it from its controller a moment later.
+        # Apache Kafka's broker learns of the topic from its controller a moment later.
         while (await admin.describe_topics([name]))[0]["error_code"] == UnknownTopicOrPartitionError.errno:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     return name
 
 
 async def read_topic(connection: KafkaConnection, topic: str, *, count: int, attempts: int = 120) -> list[Stored]:
-    """Every record from the beginning: at least `count`, and those that come within a moment after them."""
+    """Return all records from the beginning: at least `count`, and those that arrive shortly after."""
     consumer = AIOKafkaConsumer(
         topic, auto_offset_reset="earliest", max_partition_fetch_bytes=8 * 2**20, **connection.client_options()
     )

@@ -1,6 +1,6 @@
-"""A consumer in a process of its own, to be frozen past its session and woken again.
+"""A consumer in a separate process, to be frozen beyond its session timeout and resumed.
 
-`python zombie.py BOOTSTRAP TOPIC GROUP`: prints "assigned" when partition 0 is its own; at a line on standard
+`python zombie.py BOOTSTRAP TOPIC GROUP`: prints "assigned" when partition 0 is assigned; at a line on standard
 input commits offset 1 there, and prints "committed", or the error's name and its cause's.
 """
 
@@ -17,7 +17,7 @@ GROUP_OPTIONS = {
     "auto_offset_reset": "earliest",
     "session_timeout_ms": 3000,
     "heartbeat_interval_ms": 500,
-    # Tansu holds a join open for the whole of it.
+    # Tansu delays the join response for this time.
     "rebalance_timeout_ms": 2000,
 }
 

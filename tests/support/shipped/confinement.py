@@ -1,6 +1,6 @@
-"""A process as in its container: read-only root with a writable /tmp, a working folder that cannot be written, no root.
+"""Run a process as in its container: read-only root, writable /tmp, read-only working folder, unprivileged user.
 
-Where the machine does not allow one of these, a warning says so in one line and the rest is used.
+If the machine does not support one of these, log a one-line warning and apply the others.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Final
 
 _SCRIPT: Final = str(Path(__file__).with_name("confined.sh"))
 _USER: Final = "10001"
-"""As the Dockerfile and the manifests have it."""
+"""The user of the Dockerfile and the manifests."""
 _READ: Final = "-all,+dac_read_search"
-"""May read everything, because the interpreter may be in a home folder; may write nothing more by this."""
+"""Allows reading everything, because the interpreter may be in a home folder; does not allow more writes."""
 _AS_ROOT: Final = (
     *("unshare", "--mount", "sh", _SCRIPT),
     *("setpriv", "--reuid", _USER, "--regid", _USER, "--clear-groups", "--no-new-privs"),
@@ -27,7 +27,7 @@ _AS_USER: Final = ("unshare", "--user", "--map-root-user", "--mount", "sh", _SCR
 
 @functools.cache
 def confinement() -> tuple[str, ...]:
-    """What to put before a command."""
+    """Return the prefix for a command."""
     prefix = _AS_ROOT if os.geteuid() == 0 else _AS_USER
     if not _works([*prefix, "sh", "-c", "test ! -w / && test ! -w . && test -w /tmp"]):
         warnings.warn("this machine allows no mount namespace: shipped processes run on a writable root", stacklevel=2)

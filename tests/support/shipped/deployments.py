@@ -1,4 +1,4 @@
-"""The deployments that deploy/ describes, on a test's Kafka and ClickHouse server."""
+"""The deployments of deploy/, on a test's Kafka and ClickHouse server."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _LITERAL: Final = re.compile(r"--from-literal=([\w-]+)=(\S+)")
 
 
 def secret_of_readme() -> dict[str, str]:
-    """Key → value of the secret that deploy/README.md creates."""
+    """Return key → value of the secret that deploy/README.md creates."""
     return dict(_LITERAL.findall((ROOT / "deploy" / "README.md").read_text()))
 
 
 @contextmanager
 def compose(kafka: ApacheKafka, folder: Path, executable: tuple[str, ...] = SPENDMETER) -> Iterator[Deployment]:
-    """The processes of compose.yaml."""
+    """Yield the processes of compose.yaml."""
     processes = from_compose(SECRETS)
     with _store(processes, folder) as store:
         addresses = {"kafka:9092": f"127.0.0.1:{kafka.port}", "clickhouse:8123": f"127.0.0.1:{store.port}"}
@@ -38,7 +38,7 @@ def compose(kafka: ApacheKafka, folder: Path, executable: tuple[str, ...] = SPEN
 
 @contextmanager
 def kubernetes(kafka: ApacheKafka, folder: Path) -> Iterator[Deployment]:
-    """The processes of k8s/, through Kafka's SASL and TLS."""
+    """Yield the processes of k8s/, with SASL and TLS."""
     secret = {key: value.replace("PASSWORD", _K8S_PASSWORD) for key, value in secret_of_readme().items()}
     secret |= {"kafka-password": SCRAM_PASSWORD, "admin-key": ADMIN_KEY, "metrics-token": METRICS_TOKEN}
     processes = from_manifests(secret)
@@ -48,13 +48,13 @@ def kubernetes(kafka: ApacheKafka, folder: Path) -> Iterator[Deployment]:
             "https://": "http://",
             "clickhouse.example.org:8443": f"127.0.0.1:{store.port}",
         }
-        # One node is no cluster, and its certificate is signed by an authority of the test.
+        # The test broker is a single node, with a certificate of the test's authority.
         changes = {"SPENDMETER_REPLICATION": "1", "SPENDMETER_SSL_CAFILE": str(authority)}
         yield Deployment(processes=processes, addresses=addresses, changes=changes, logs=folder)
 
 
 def secrets_of(deployment: Deployment) -> set[str]:
-    """What no log may show."""
+    """Return the secrets that no log may contain."""
     values = [value for process in deployment.processes.values() for value in process.environment.values()]
     passwords = {urlsplit(value).password or "" for value in values if "://" in value}
     return (passwords | {ADMIN_KEY, METRICS_TOKEN, SCRAM_PASSWORD}) - {""}
@@ -75,7 +75,7 @@ def _store(processes: Mapping[str, Shipped], folder: Path) -> Iterator[ClickHous
 
 @contextmanager
 def _readable(file: str) -> Iterator[Path]:
-    # pytest's folders are for their owner alone, and the processes run as another user.
+    # pytest's folders are readable only by their owner, and the processes run as another user.
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         Path(folder).chmod(0o755)
         copy = Path(folder) / "authority.pem"

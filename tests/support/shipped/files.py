@@ -1,4 +1,4 @@
-"""What deploy/ starts: commands, environment, probes and stop times, read from the files themselves."""
+"""Parse deploy/: commands, environment, probes and stop times."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """One process as it is shipped."""
+    """One process of the deploy files."""
 
     command: tuple[str, ...]
     environment: dict[str, str]
@@ -42,21 +42,21 @@ class Shipped:
 
 
 def compose_variables() -> set[str]:
-    """The variables that the compose file wants from `deploy/.env`."""
+    """Return the variables that the compose file reads from `deploy/.env`."""
     text = COMPOSE.read_text()
     secrets = yaml.safe_load(text)["secrets"].values()
     return {*_VARIABLE.findall(text), *(secret["environment"] for secret in secrets)}
 
 
 def from_compose(variables: Mapping[str, str]) -> dict[str, Shipped]:
-    """Verb → process of the compose file, with `variables` as its `.env`."""
+    """Return command → process of the compose file, with `variables` as its `.env`."""
     services = yaml.safe_load(COMPOSE.read_text())["services"]
     ours = [service for service in services.values() if service["image"] == IMAGE]
     return {service["command"][0]: _of_service(service, variables) for service in ours}
 
 
 def from_manifests(secret: Mapping[str, str]) -> dict[str, Shipped]:
-    """Verb → process of the Kubernetes manifests, with `secret` as the values of the secret `spendmeter`."""
+    """Return command → process of the Kubernetes manifests, with `secret` as the values of the secret `spendmeter`."""
     documents = [
         document
         for path in sorted(MANIFESTS.glob("*.yaml"))

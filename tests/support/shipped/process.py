@@ -1,4 +1,4 @@
-"""Our shipped processes, running: confined as in their containers, with the environment of the deploy files."""
+"""Run processes of the deploy files: confined as in their containers, with their environment."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ SPENDMETER: Final = (str(Path(sys.executable).parent / "spendmeter"),)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an HTTP server answered."""
+    """An HTTP response."""
 
     status: int
     content_type: str
     body: bytes
 
     def json(self) -> Any:
-        """The body."""
+        """The parsed body."""
         return json.loads(self.body)
 
 
 class Running:
-    """One process. Its log is a file, for a pipe that nobody reads would stop it."""
+    """One process. Its log is a file, because an unread pipe would block it."""
 
     def __init__(self, command: list[str], environment: Mapping[str, str], log: Path, port: int) -> None:
         self.port = port
@@ -50,7 +50,7 @@ class Running:
             )
 
     def get(self, path: str, *, key: str = "") -> Answer:
-        """The answer to a GET, whatever its status. Raises `OSError` where nobody listens."""
+        """Return the response to a GET with any status. Raises `OSError` without a listener."""
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
         try:
@@ -60,7 +60,7 @@ class Running:
             return Answer(error.code, error.headers["Content-Type"], error.read())
 
     def answers(self, path: str, status: int = 200) -> bool:
-        """Whether a GET is answered with `status` now. Fails the test when the process has ended."""
+        """Return whether a GET currently returns `status`. Fail the test if the process has exited."""
         assert self.process.poll() is None, f"ended with {self.process.returncode}: {self.log()}"
         try:
             return self.get(path).status == status
@@ -68,35 +68,35 @@ class Running:
             return False
 
     def until(self, path: str, status: int = 200) -> None:
-        """Returns when a GET is answered with `status`."""
+        """Wait until a GET returns `status`."""
         wait_until(lambda: self.answers(path, status), patience=_PATIENCE_S)
 
     def log(self) -> str:
-        """Everything that it wrote so far, since the first process with this log."""
+        """Return the log, including that of earlier processes with the same file."""
         return self._log.read_text()
 
     def logged(self, words: str) -> bool:
-        """Whether `words` are in the log; fails the test when the process has ended without them."""
+        """Return whether `words` are in the log; fail the test if the process has exited without them."""
         ended = self.process.poll() is not None
         found = words in self.log()
         assert found or not ended, f"ended with {self.process.returncode}: {self.log()}"
         return found
 
     def until_logged(self, words: str) -> None:
-        """Returns when `words` are in the log."""
+        """Wait until `words` are in the log."""
         wait_until(lambda: self.logged(words), patience=_PATIENCE_S)
 
     def ended(self) -> int:
-        """The exit code, once it has ended by itself."""
+        """Wait until the process exits by itself, and return its exit code."""
         return self.process.wait(timeout=_PATIENCE_S)
 
     def stop(self, *, within: float) -> int:
-        """SIGTERM; the exit code. `within` is the time after which an orchestrator kills the container."""
+        """Send SIGTERM and return the exit code. `within` is the orchestrator's time limit before SIGKILL."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=within)
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL."""
         self.process.kill()
         self.process.wait(timeout=_ANSWER_S)
 
@@ -107,15 +107,15 @@ class Deployment:
 
     processes: Mapping[str, Shipped]
     addresses: Mapping[str, str]
-    """What stands in the files → what stands for it here."""
+    """Values of the files → their replacements in the test."""
     changes: Mapping[str, str]
-    """Variables of processes that reach Kafka, where a test machine needs others."""
+    """Overrides for processes that connect to Kafka."""
     logs: Path
     executable: tuple[str, ...] = SPENDMETER
 
     @contextmanager
     def running(self, verb: str, **changes: str) -> Iterator[Running]:
-        """The process of `verb`, killed at the end if it still runs."""
+        """Run the process of `verb`; kill it at the end if it still runs."""
         port = free_port()
         own = {"SPENDMETER_WORKER_PORT": str(port)} if verb == "worker" else {}
         options = ["--port", str(port)] if verb == "serve" else []
@@ -128,7 +128,7 @@ class Deployment:
                 process.kill()
 
     def run(self, verb: str, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
-        """Run `verb` to its end; other verbs than those of the files run in the worker's environment."""
+        """Run `verb` to completion; commands that are not in the files run in the worker's environment."""
         known = verb if verb in self.processes else "worker"
         command = self.command(verb) if verb in self.processes else [*confinement(), *self.executable, verb, *arguments]
         return subprocess.run(
@@ -142,11 +142,11 @@ class Deployment:
         )
 
     def command(self, verb: str) -> list[str]:
-        """The command line of `verb`, confined."""
+        """Return the confined command line of `verb`."""
         return [*confinement(), *self.executable, *self.processes[verb].command]
 
     def environment(self, verb: str, **changes: str) -> dict[str, str]:
-        """The environment of `verb`, and nothing of the test's own but the PATH."""
+        """Return the environment of `verb`; of the test's environment only PATH."""
         found = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
         for name, value in self.processes[verb].environment.items():
             for theirs, ours in self.addresses.items():

@@ -26,8 +26,10 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise StartError(f"cannot listen on {host} ({error.strerror}): choose another --host") from error
+    except (OSError, UnicodeError) as error:
+        # Names that are too long or not ASCII fail in Python's IDNA codec.
+        reason = error.strerror if isinstance(error, OSError) else "not a host name"
+        raise StartError(f"cannot listen on {host} ({reason}): choose another --host") from error
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from spendmeter_clickhouse.api_keys import ApiKey, digest_of, generate_key, list_keys, revoke_key, store_key
 from spendmeter_clickhouse.scopes import ORG_READ, PLATFORM_READ, PLATFORM_WRITE
 from spendmeter_deploy.cli.offline_store import offline_store
 from spendmeter_deploy.cli.running import refuse, run
+from spendmeter_deploy.cli.terminal.console import add_plain_row, output
+from spendmeter_deploy.cli.terminal.values import MAX_COUNT, MAX_UINT32
 
 app = typer.Typer(help="Create, list and revoke API keys of the query service.", no_args_is_help=True)
 
@@ -35,10 +36,18 @@ def create(
     scope: Annotated[list[Scope], typer.Option(help="Scope to grant; repeatable.")],
     org: Annotated[str, typer.Option(help="Org of a key with the scope org:read.")] = "",
     days: Annotated[int, typer.Option(help="Validity in days; 0 never expires.", min=0, max=3650)] = 0,
-    requests_per_minute: Annotated[int, typer.Option(help="Rate limit; 0 uses the service's default.", min=0)] = 0,
-    query_seconds: Annotated[int, typer.Option(help="Time limit of a query; 0 uses the default.", min=0)] = 0,
-    query_memory_bytes: Annotated[int, typer.Option(help="Memory limit of a query; 0 uses the default.", min=0)] = 0,
-    query_rows: Annotated[int, typer.Option(help="Limit of rows that a query reads; 0 uses the default.", min=0)] = 0,
+    requests_per_minute: Annotated[
+        int, typer.Option(help="Rate limit; 0 uses the service's default.", min=0, max=MAX_UINT32)
+    ] = 0,
+    query_seconds: Annotated[
+        int, typer.Option(help="Time limit of a query; 0 uses the default.", min=0, max=MAX_UINT32)
+    ] = 0,
+    query_memory_bytes: Annotated[
+        int, typer.Option(help="Memory limit of a query; 0 uses the default.", min=0, max=MAX_COUNT)
+    ] = 0,
+    query_rows: Annotated[
+        int, typer.Option(help="Limit of rows that a query reads; 0 uses the default.", min=0, max=MAX_COUNT)
+    ] = 0,
     data_dir: DataDir = None,
 ) -> None:
     """Create a key and print it to stdout, once: only its hash is stored."""
@@ -74,8 +83,8 @@ def list_(data_dir: DataDir = None) -> None:
         expires = f"{key.expires_at:%Y-%m-%d %H:%M}" if key.expires_at else "never"
         state = "revoked" if key.revoked else "valid" if key.valid(now) else "expired"
         created = f"{key.created_at:%Y-%m-%d %H:%M}"
-        table.add_row(key.prefix, key.name, " ".join(key.scopes), key.org_id, created, expires, state)
-    Console().print(table)
+        add_plain_row(table, key.prefix, key.name, " ".join(key.scopes), key.org_id, created, expires, state)
+    output().print(table)
 
 
 @app.command("revoke")

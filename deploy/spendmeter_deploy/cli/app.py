@@ -55,7 +55,9 @@ def demo(
     data_dir: DataDir = None,
     port: Port = None,
     days: Annotated[int, typer.Option(help="Days of traffic.", min=1, max=400)] = 90,
-    seed: Annotated[int, typer.Option(help="Seed of the traffic; the same seed generates the same events.")] = 7,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the traffic; the same seed generates the same events.", min=0, max=2**63 - 1)
+    ] = 7,
     exit_: Annotated[bool, typer.Option("--exit", help="Exit after the summary.")] = False,
 ) -> None:
     """Run the embedded stack with demo traffic, print a summary, and serve the API."""

@@ -7,9 +7,8 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -17,6 +16,8 @@ from rich.table import Table
 
 from spendmeter_deploy.cli.brokers import any_broker, broker_errors
 from spendmeter_deploy.cli.running import refuse, run
+from spendmeter_deploy.cli.terminal.console import add_plain_row, output
+from spendmeter_deploy.cli.terminal.values import MAX_COUNT, MAX_OFFSET, MAX_UINT32, parse_time
 from spendmeter_deploy.errors import StartError
 from spendmeter_stream.dlq import (
     MAX_ATTEMPTS,
@@ -31,8 +32,11 @@ from spendmeter_stream.settings import StreamSettings
 
 app = typer.Typer(help="Inspect and redrive dead letters.", no_args_is_help=True)
 
+_MAX_LISTED: Final = 1_000_000
+"""Listed dead letters are in memory."""
+
 Code = Annotated[str | None, typer.Option(help="Only this error code, for example invalid_field.")]
-Partition = Annotated[int | None, typer.Option(help="Only this partition of the usage topic.", min=0)]
+Partition = Annotated[int | None, typer.Option(help="Only this partition of the usage topic.", min=0, max=MAX_UINT32)]
 Since = Annotated[str | None, typer.Option(help="Only dead letters since this time; UTC without an offset.")]
 Bootstrap = Annotated[str | None, typer.Option(help="Kafka broker, HOST:PORT. Default: SPENDMETER_BOOTSTRAP.")]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Data folder of a running embedded stack.")]
@@ -43,13 +47,13 @@ def list_(
     code: Code = None,
     partition: Partition = None,
     since: Since = None,
-    limit: Annotated[int, typer.Option(help="Number of newest dead letters to list.", min=1)] = 50,
+    limit: Annotated[int, typer.Option(help="Number of newest dead letters to list.", min=1, max=_MAX_LISTED)] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
     bootstrap: Bootstrap = None,
     data_dir: DataDir = None,
 ) -> None:
     """List dead letters, newest last, without their content."""
-    chosen = Filter(code=code, partition=partition, since=_parse_since(since))
+    chosen = Filter(code=code, partition=partition, since=parse_time(since, option="--since") if since else None)
     found, total = run(_newest(any_broker_or_refuse(data_dir, bootstrap), chosen, limit))
     if as_json:
         for letter in found:
@@ -59,7 +63,8 @@ def list_(
     for letter in found:
         source = f"{letter.from_partition}@{letter.from_offset}"
         size = f"{len(letter.value):,}" + ("+" if letter.truncated else "")
-        table.add_row(
+        add_plain_row(
+            table,
             str(letter.offset),
             f"{letter.at:%Y-%m-%d %H:%M:%S}",
             letter.code,
@@ -68,13 +73,15 @@ def list_(
             size,
             letter.message,
         )
-    Console().print(table)
+    output().print(table)
     typer.echo(f"{total:,} dead letters match" + (f", the newest {len(found)} shown" if total > len(found) else ""))
 
 
 @app.command("show")
 def show_(
-    offset: Annotated[int, typer.Argument(help="Offset in the dead-letter topic, as shown by `list`.", min=0)],
+    offset: Annotated[
+        int, typer.Argument(help="Offset in the dead-letter topic, as shown by `list`.", min=0, max=MAX_OFFSET)
+    ],
     raw: Annotated[bool, typer.Option("--raw", help="Write only the original bytes to stdout.")] = False,
     bootstrap: Bootstrap = None,
     data_dir: DataDir = None,
@@ -98,11 +105,15 @@ def redrive(
     code: Code = None,
     partition: Partition = None,
     since: Since = None,
-    offset: Annotated[int | None, typer.Option(help="Only the dead letter at this offset.", min=0)] = None,
-    limit: Annotated[int | None, typer.Option(help="Redrive at most this many, oldest first.", min=1)] = None,
-    rate: Annotated[float, typer.Option(help="Maximum records per second.", min=0.1)] = 100.0,
+    offset: Annotated[
+        int | None, typer.Option(help="Only the dead letter at this offset.", min=0, max=MAX_OFFSET)
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Redrive at most this many, oldest first.", min=1, max=MAX_COUNT)
+    ] = None,
+    rate: Annotated[float, typer.Option(help="Maximum records per second.", min=0.1, max=1e6)] = 100.0,
     max_attempts: Annotated[
-        int, typer.Option(help="Skip records dead-lettered this often or more.", min=1)
+        int, typer.Option(help="Skip records dead-lettered this often or more.", min=1, max=MAX_UINT32)
     ] = MAX_ATTEMPTS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the records without sending them.")] = False,
     bootstrap: Bootstrap = None,
@@ -110,7 +121,9 @@ def redrive(
 ) -> None:
     """Send dead letters to the usage topic again. Events that are already stored are not counted twice."""
     plan = RedrivePlan(
-        filter=Filter(code=code, partition=partition, since=_parse_since(since), offset=offset),
+        filter=Filter(
+            code=code, partition=partition, since=parse_time(since, option="--since") if since else None, offset=offset
+        ),
         limit=limit,
         per_second=rate,
         max_attempts=max_attempts,
@@ -178,13 +191,3 @@ def _plain(letter: DeadLetter) -> dict[str, Any]:
         "bytes": len(letter.value),
         "truncated": letter.truncated,
     }
-
-
-def _parse_since(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        since = datetime.fromisoformat(text)
-    except ValueError:
-        raise refuse(f"--since: invalid time {text!r}; expected 2026-11-20 or 2026-11-20T12:00:00Z") from None
-    return since if since.tzinfo else since.replace(tzinfo=UTC)

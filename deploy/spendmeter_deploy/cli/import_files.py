@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from spendmeter_deploy.cli.brokers import require_broker
 from spendmeter_deploy.cli.running import refuse, run
+from spendmeter_deploy.cli.terminal.console import progress_bars
 from spendmeter_deploy.embedded.folder import DataFolder
 from spendmeter_deploy.errors import StartError
 from spendmeter_deploy.settings import StackSettings
@@ -103,12 +103,11 @@ def _pairs(option: str, given: list[str] | None) -> dict[str, str]:
 
 
 def _progress() -> Progress:
-    return Progress(
+    return progress_bars(
         TextColumn("[bold]{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %  {task.fields[events]:,} events  {task.fields[rate]:,.0f}/s  left"),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
     )
 
 

@@ -6,7 +6,9 @@ from importlib import import_module
 from typing import Any, Final
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
+
+from spendmeter_deploy.cli.terminal.usage_errors import OneLineErrors
 
 COMMANDS: Final = {
     "import": ("import_files:import_command", "Import past calls from a file."),
@@ -47,7 +49,7 @@ class LazyCommand(TyperCommand):
         return self.load().make_context(*arguments, **extra)
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(OneLineErrors):
     """The commands of `app`, and those of `COMMANDS`."""
 
     def __init__(self, **attributes: Any) -> None:

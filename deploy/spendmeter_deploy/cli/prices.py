@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from spendmeter_deploy.cli.terminal.values import supported_day
 from spendmeter_stream.pricing import PriceBook, PriceBookError, packaged_directory
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ Providers = Annotated[
 def check(
     directory: Directory = None,
     stale_days: Annotated[
-        int, typer.Option(help="Report providers with prices not verified for this many days.")
+        int, typer.Option(help="Report providers with prices not verified for this many days.", min=0, max=100_000)
     ] = 365,
 ) -> None:
     """Compile the price book. Lists each error with file and line; exits with 1 on errors."""
@@ -68,7 +69,11 @@ def import_(
     directory: Directory = None,
     effective: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Effective date of undated price changes. Default: today."),
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            help="Effective date of undated price changes. Default: today.",
+            callback=supported_day,
+        ),
     ] = None,
 ) -> None:
     """Update the seed files from the installed `genai-prices`. Past prices never change."""

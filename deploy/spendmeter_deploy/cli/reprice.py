@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from aiokafka.errors import KafkaError
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from spendmeter_clickhouse import Session
 from spendmeter_deploy.cli.offline_store import embedded_folder, offline_store
-from spendmeter_deploy.cli.running import refuse, run
+from spendmeter_deploy.cli.running import run
+from spendmeter_deploy.cli.terminal.console import add_plain_row, output, progress_bars
+from spendmeter_deploy.cli.terminal.values import parse_time
 from spendmeter_deploy.errors import StartError
 from spendmeter_stream.price_feed import read_price_rows
 from spendmeter_stream.pricing import PriceBook, PriceBookWatcher
@@ -44,7 +45,8 @@ def reprice_command(
 ) -> None:
     """Reprice stored calls with the current price book by appending adjustments. Stored rows stay unchanged."""
     names = {"providers": tuple(provider or ()), "models": tuple(model or ()), "orgs": tuple(org or ())}
-    run(_reprice(_parse_time(start), _parse_time(end), names, dry_run, yes, files_only, data_dir))
+    window = parse_time(start, option="--from"), parse_time(end, option="--to")
+    run(_reprice(*window, names, dry_run, yes, files_only, data_dir))
 
 
 async def _reprice(
@@ -103,18 +105,10 @@ async def _current_book(data_dir: Path | None, *, files_only: bool) -> PriceBook
     return watcher.book
 
 
-def _parse_time(text: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise refuse(f"invalid time {text!r}; expected 2026-01-31 or 2026-01-31T12:00:00Z") from None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-
-
 @contextmanager
 def _progress(verb: str) -> Iterator[Report]:
     columns = (TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("calls"))
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+    with progress_bars(*columns, TimeRemainingColumn()) as bar:
         task = bar.add_task(verb, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
@@ -129,11 +123,11 @@ def _show(difference: Difference, book: PriceBook) -> None:
     lines = sorted(difference.lines.items(), key=lambda item: (-abs(item[1].delta), item[0]))
     for (provider, model), line in lines:
         if line.changed:
-            table.add_row(provider, model, *_cells(line), end_section=False)
+            add_plain_row(table, provider, model, *_cells(line))
     unchanged = sum(not line.changed for _, line in lines)
     table.add_section()
     table.add_row("all", f"and {unchanged} unchanged models" if unchanged else "", *_cells(difference.total()))
-    Console().print(table)
+    output().print(table)
 
 
 def _cells(line: Line) -> list[str]:

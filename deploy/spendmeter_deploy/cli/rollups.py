@@ -13,6 +13,7 @@ from spendmeter_clickhouse.watermark import EVERYTHING, raw_kept_from, set_raw_k
 from spendmeter_deploy.cli.brokers import named_broker, stream_or_none
 from spendmeter_deploy.cli.offline_store import embedded_folder, offline_store
 from spendmeter_deploy.cli.running import refuse, run
+from spendmeter_deploy.cli.terminal.values import supported_day
 from spendmeter_deploy.cli.verify import BarrierSeconds, Bootstrap, DataDir, check, progress
 from spendmeter_deploy.cli.verify_tables import show
 from spendmeter_deploy.errors import StartError
@@ -25,7 +26,7 @@ app = typer.Typer(help="Rebuild rollups from raw events.", no_args_is_help=True)
 
 @app.command("rebuild")
 def rebuild_(
-    month: Annotated[datetime, typer.Option(formats=["%Y-%m"], help="UTC month, YYYY-MM.")],
+    month: Annotated[datetime, typer.Option(formats=["%Y-%m"], help="UTC month, YYYY-MM.", callback=supported_day)],
     barrier_seconds: BarrierSeconds = 60,
     no_ingest: Annotated[
         bool, typer.Option("--no-ingest", help="Skip the ingest barrier. No worker may run until this command ends.")
@@ -75,7 +76,9 @@ def watermark(
     raw_from: Annotated[
         datetime | None,
         typer.Option(
-            formats=["%Y-%m-%d"], help="First UTC day with complete raw events. Set it before deleting older ones."
+            formats=["%Y-%m-%d"],
+            help="First UTC day with complete raw events. Set it before deleting older ones.",
+            callback=supported_day,
         ),
     ] = None,
     data_dir: DataDir = None,

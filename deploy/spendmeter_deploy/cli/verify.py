@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
 from spendmeter_clickhouse import StoreSettings
 from spendmeter_deploy.cli.brokers import named_broker, stream_or_none
 from spendmeter_deploy.cli.offline_store import embedded_folder, offline_store
 from spendmeter_deploy.cli.running import refuse, run
+from spendmeter_deploy.cli.terminal.console import progress_bars
+from spendmeter_deploy.cli.terminal.values import supported_day
 from spendmeter_deploy.cli.verify_tables import show
 from spendmeter_stream.dlq import count_dead_letters
 from spendmeter_stream.settings import StreamSettings
@@ -27,17 +28,25 @@ from spendmeter_stream.verify.run import Progress as OnProgress
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Data folder of a stopped embedded stack.")]
 Bootstrap = Annotated[str | None, typer.Option(help="Kafka broker, HOST:PORT. Default: SPENDMETER_BOOTSTRAP.")]
 BarrierSeconds = Annotated[
-    int, typer.Option(help="Maximum time that workers are paused, even if this command is killed.", min=2)
+    int, typer.Option(help="Maximum time that workers are paused, even if this command is killed.", min=2, max=3600)
 ]
 
 
 def verify_command(
     first: Annotated[
         datetime | None,
-        typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC day. Default: the first stored day."),
+        typer.Option(
+            "--from",
+            formats=["%Y-%m-%d"],
+            help="First UTC day. Default: the first stored day.",
+            callback=supported_day,
+        ),
     ] = None,
     last: Annotated[
-        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last UTC day. Default: the last stored day.")
+        datetime | None,
+        typer.Option(
+            "--to", formats=["%Y-%m-%d"], help="Last UTC day. Default: the last stored day.", callback=supported_day
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     barrier: Annotated[
@@ -54,6 +63,8 @@ def verify_command(
         raise refuse("--from is after --to")
     broker = named_broker(bootstrap) if embedded_folder(data_dir) is None else None
     report = run(check(days, broker=broker, data_dir=data_dir, barrier=barrier, barrier_seconds=barrier_seconds))
+    if days != Days() and not report.days:
+        raise refuse(f"nothing to compare: {_why_nothing(report)}; choose other days, or omit --from and --to")
     if as_json:
         typer.echo(json.dumps(report.as_json(), default=str, indent=2))
     else:
@@ -81,10 +92,16 @@ async def check(
             return await verify(session, days, around=around, progress=advance)
 
 
+def _why_nothing(report: Report) -> str:
+    if report.uncompared:
+        return f"the raw events of these days, before {report.raw_kept_from}, were deleted"
+    return "no rows are stored in these days"
+
+
 @contextmanager
 def progress(verb: str, unit: str) -> Iterator[OnProgress]:
     """Show a progress bar on stderr; yield the function that updates it with (done, total)."""
     columns = (TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with progress_bars(*columns, transient=True) as bar:
         task = bar.add_task(verb, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
+from spendmeter_deploy.cli.terminal.console import add_plain_row, output
 from spendmeter_stream.verify import Report
 from spendmeter_stream.verify.measures import ROLLUPS
 
@@ -13,7 +14,7 @@ _MAX_ROWS = 40
 
 def show(report: Report) -> None:
     """Print the result for each rollup, then differences and duplicates, then open chunks and dead letters."""
-    console = Console()
+    console = output()
     span = f"{report.first} … {report.last}" if report.days else "no rows"
     console.print(f"{report.events:,} raw events, {report.days} days with rows ({span})")
     if report.uncompared:
@@ -44,7 +45,7 @@ def _show_differences(report: Report, console: Console) -> None:
     table = Table("day", "org", "table", "measure", "raw events", "rollup", title="Differences")
     for found in report.differences[:_MAX_ROWS]:
         raw, rollup = found.raw or "org missing", found.rollup or "org missing"
-        table.add_row(str(found.day), found.org, found.table, found.measure, raw, rollup)
+        add_plain_row(table, str(found.day), found.org, found.table, found.measure, raw, rollup)
     console.print(table)
     if (more := len(report.differences) - _MAX_ROWS) > 0:
         console.print(f"and {more:,} more; --json lists up to 50 orgs per day and table")
@@ -61,14 +62,14 @@ def _show_duplicates(report: Report, console: Console) -> None:
         return
     table = Table("day", "org", "event_id", "copies", title="Duplicates")
     for found in report.duplicates[:_MAX_ROWS]:
-        table.add_row(str(found.day), found.org, str(found.event_id), str(found.copies))
+        add_plain_row(table, str(found.day), found.org, str(found.event_id), str(found.copies))
     console.print(table)
 
 
 def _show_surroundings(report: Report, console: Console) -> None:
     label = "open chunks" if report.offsets_known else "last chunk of each partition (no broker: may be complete)"
     chunks = ", ".join(f"{chunk} since {chunk.written_at:%H:%M:%S}" for chunk in report.open_chunks[:_MAX_ROWS])
-    console.print(f"{label}: {chunks or 'none'}")
+    console.print(f"{label}: {chunks or 'none'}", markup=False)
     if report.dead_letters is None:
         console.print("dead letters: not counted (no broker)")
         return

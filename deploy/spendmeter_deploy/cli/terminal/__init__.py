@@ -1,0 +1,1 @@
+"""What the commands read from and print to a terminal: option values, usage errors, tables, progress bars."""

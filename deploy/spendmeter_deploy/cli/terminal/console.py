@@ -1,0 +1,29 @@
+"""Consoles of the commands. In a pipe or a file, lines have no width limit, and there are no progress bars."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich.console import Console
+from rich.progress import Progress, ProgressColumn
+from rich.table import Table
+from rich.text import Text
+
+_UNLIMITED: Final = 100_000
+
+
+def output() -> Console:
+    """Return the console of stdout. Only a terminal's width limits its lines: a cut value is useless to a script."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_UNLIMITED)
+
+
+def progress_bars(*columns: ProgressColumn, transient: bool = False) -> Progress:
+    """Return progress bars on stderr, shown only on a terminal."""
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=transient, disable=not console.is_terminal)
+
+
+def add_plain_row(table: Table, *cells: str) -> None:
+    """Add a row of stored or foreign text, in which `[…]` is no markup."""
+    table.add_row(*map(Text, cells))

@@ -1,0 +1,54 @@
+"""Usage errors of the command in one line: an unknown option, an invalid value, an empty value."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
+
+
+class OneLineErrors(TyperGroup):
+    """The root command. Prints each usage error in one line, like every other error, and exits with code 2."""
+
+    def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **options: Any) -> Any:  # type: ignore[override]
+        """Run the command, as `TyperGroup.main` does."""
+        given = sys.argv[1:] if args is None else list(args)
+        if not standalone_mode:
+            return super().main(given, standalone_mode=False, **options)
+        try:
+            _refuse_empty_values(given)
+            code = super().main(given, standalone_mode=False, **options)
+        except TyperException as error:
+            typer.echo(_described(error), err=True)
+            sys.exit(2)
+        except typer.Abort:
+            typer.echo("spendmeter: aborted", err=True)
+            sys.exit(1)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _refuse_empty_values(given: Sequence[str]) -> None:
+    """Raise `BadParameter` for `--option ""`: an empty folder would be the working folder, an empty host any address.
+
+    Empty values usually come from an unset variable of a script.
+    """
+    for before, text in zip(["", *given], given, strict=False):
+        inline = text.startswith("--") and text.endswith("=") and text.count("=") == 1
+        if text and not inline:
+            continue
+        option = text[:-1] if inline else before
+        if option.startswith("--"):
+            raise typer.BadParameter("it is empty; omit the option for its default", param_hint=option)
+        raise typer.BadParameter("an argument is empty")
+
+
+def _described(error: TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return error.format_message()
+    hint = f"; see `{context.command_path} --help`" if context is not None else ""
+    return f"spendmeter: {' '.join(error.format_message().split()).rstrip('.')}{hint}"

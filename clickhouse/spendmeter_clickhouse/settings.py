@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from spendmeter_clickhouse.urls import url_fault
+
 _SCHEMES = ("chdb", "http", "https")
 _DATABASE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")
 
@@ -16,7 +18,7 @@ _DATABASE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")
 class StoreSettings(BaseSettings):
     """One DSN reaches either store: `chdb:///folder` (embedded) or `https://user:password@host:8443/database`."""
 
-    model_config = SettingsConfigDict(env_prefix="SPENDMETER_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="SPENDMETER_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     store_dsn: str = Field(default="chdb:///.spendmeter/store", repr=False)
     reader_dsn: str = Field(default="", repr=False)
@@ -29,10 +31,14 @@ class StoreSettings(BaseSettings):
             ("SPENDMETER_STORE_DSN", self.store_dsn),
             ("SPENDMETER_READER_DSN", self.reader_dsn),
         ):
-            if dsn and urlsplit(dsn).scheme not in _SCHEMES:
-                raise ValueError(f"{name} must start with one of {', '.join(s + '://' for s in _SCHEMES)}")
+            if dsn and (fault := _dsn_fault(dsn)):
+                raise ValueError(f"{name} {fault}")
+        if self.reader_dsn and urlsplit(self.reader_dsn).scheme == "chdb" and not self.embedded:
+            raise ValueError("SPENDMETER_READER_DSN must be on the server of SPENDMETER_STORE_DSN")
         if not _DATABASE.match(self.database):
-            raise ValueError(f"the database name {self.database!r} must be letters, digits and underscores")
+            raise ValueError(
+                f"SPENDMETER_STORE_DSN: the database name {self.database!r} must be letters, digits and underscores"
+            )
         return self
 
     @property
@@ -54,3 +60,12 @@ class StoreSettings(BaseSettings):
         while `chdb:///.spendmeter/store` is below the working folder, as people mean it."""
         path = unquote(urlsplit(self.store_dsn).path)
         return path[1:] if path.startswith("/.") else path
+
+
+def _dsn_fault(dsn: str) -> str:
+    if not dsn.startswith("chdb:"):
+        return url_fault(dsn, _SCHEMES)
+    parts = urlsplit(dsn)
+    if parts.netloc or not parts.path.strip("/"):
+        return "must name a folder after three slashes, for example chdb:///.spendmeter/store"
+    return ""

@@ -18,6 +18,9 @@ from spendmeter_clickhouse import StoreSettings
 from spendmeter_deploy.settings import StackSettings
 from spendmeter_events.errors import SpendmeterError
 from spendmeter_rollups.settings import ServiceSettings
+from spendmeter_stream.errors import StreamError
+from spendmeter_stream.guard.evaluate.thresholds import load_thresholds
+from spendmeter_stream.pricing import PriceBook, PriceBookError
 from spendmeter_stream.settings import StreamSettings
 
 PREFIX: Final = "SPENDMETER_"
@@ -50,7 +53,7 @@ _TOOLS: Final = ("SPENDMETER_TEST_", "SPENDMETER_BENCH_")
 # Kubernetes sets these for every Service of the namespace whose name starts with "spendmeter".
 _SERVICE_LINK: Final = re.compile(r"_SERVICE_HOST$|_SERVICE_PORT(_\w+)?$|_PORT_\d+_(TCP|UDP)(_\w+)?$")
 # `KafkaConnection` reports faults by its argument names.
-_CONNECTION: Final = re.compile(r"\b(bootstrap_servers|security_protocol|sasl_\w+|ssl_\w+)\b")
+_CONNECTION: Final = re.compile(r"\b(?:bootstrap_servers|security_protocol|(?:sasl|ssl)_(?:\w+|\*))")
 _DOTENV: Final = re.compile(r"^\s*(?:export\s+)?(SPENDMETER_\w+)\s*=", re.MULTILINE)
 
 
@@ -91,15 +94,36 @@ def invalid_values() -> list[str]:
     return list(dict.fromkeys(faults))
 
 
+def invalid_files() -> list[str]:
+    """Return a message for each file of the environment that a worker could not load. The settings must be valid."""
+    settings, faults = StreamSettings(), []
+    if settings.guard_thresholds_path is not None:
+        try:
+            load_thresholds(settings.guard_thresholds_path)
+        except StreamError as error:
+            faults.append(f"SPENDMETER_GUARD_THRESHOLDS_PATH: {error}")
+    if settings.prices_path is not None:
+        try:
+            PriceBook.load(settings.prices_path)
+        except PriceBookError as error:
+            first, count = error.faults[0], len(error.faults)
+            more = f" and {count - 1} more; run `spendmeter prices check --directory {settings.prices_path}`"
+            faults.append(f"SPENDMETER_PRICES_PATH: {first}{more if count > 1 else ''}")
+    return faults
+
+
 def describe_faults(error: ValidationError) -> list[str]:
     """Return the faults of `error` by variable name, without values: some are secret."""
     return [_fault(fault["loc"], fault["msg"]) for fault in error.errors(include_input=False)]
 
 
-def check(environment: Mapping[str, str], *, dotenv: Path) -> tuple[str, str]:
-    """Return one line on unknown names and one on invalid values, each empty if there are none."""
+def check(environment: Mapping[str, str], *, dotenv: Path, files: bool = False) -> tuple[str, str]:
+    """Return one line on unknown names and one on invalid values, each empty if there are none.
+
+    :param files: also load the files that the settings name, as a worker does.
+    """
     unknown = unknown_names(environment, dotenv=dotenv)
-    faults = invalid_values()
+    faults = invalid_values() or (invalid_files() if files else [])
     return describe_unknown(unknown), f"invalid setting: {'; '.join(faults)}" if faults else ""
 
 

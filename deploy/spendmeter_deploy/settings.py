@@ -7,16 +7,16 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from spendmeter_stream.settings import MAX_STOP_SECONDS
+from spendmeter_stream.settings import MAX_STOP_SECONDS, Name
 
 
 class StackSettings(BaseSettings):
     """Data folder, address and drain time of the embedded stack."""
 
-    model_config = SettingsConfigDict(env_prefix="SPENDMETER_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="SPENDMETER_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     data_dir: Path = Path(".spendmeter")
-    host: str = "127.0.0.1"
+    host: Name = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     """Port of the query service; 0 picks a free one."""
     drain_seconds: float = Field(default=30.0, ge=0, le=MAX_STOP_SECONDS)

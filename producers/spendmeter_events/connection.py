@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -11,6 +12,8 @@ from spendmeter_events.errors import InvalidSettings
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
+_HOST: Final = re.compile(r"[\w.-]+|\[[0-9a-fA-F:.]+(%[\w.-]+)?\]|[0-9a-fA-F:.]+")
+_PORT: Final = re.compile(r"[0-9]{1,5}")
 _PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
@@ -78,4 +81,4 @@ def _address_faults(bootstrap_servers: str) -> list[str]:
 
 def _is_address(address: str) -> bool:
     host, separator, port = address.rpartition(":")
-    return bool(host and separator and port.isdecimal() and 0 < int(port) < 65536)
+    return bool(_HOST.fullmatch(host) and separator and _PORT.fullmatch(port) and 0 < int(port) < 65536)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from typing import Final, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from spendmeter_clickhouse.secret_text import Secret
+from spendmeter_clickhouse.urls import is_origin, url_fault
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Accepted signature algorithms: asymmetric only, so that published keys cannot be used to sign."""
+
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
 class ServiceSettings(BaseSettings):
     """Settings from `SPENDMETER_*`; the defaults suit the embedded stack."""
 
-    model_config = SettingsConfigDict(env_prefix="SPENDMETER_", extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix="SPENDMETER_", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     admin_key: Secret = Field(default="", repr=False)
     """Key with access to everything. Empty: none, only credentials of other authenticators."""
@@ -63,14 +69,26 @@ class ServiceSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _issuer_is_usable(self) -> Self:
-        if not self.oidc_issuer:
-            return self
-        if not self.oidc_issuer.startswith(("https://", "http://127.0.0.1", "http://localhost")):
-            raise ValueError("SPENDMETER_OIDC_ISSUER must begin with https://")
-        if not self.oidc_audience:
-            raise ValueError("SPENDMETER_OIDC_AUDIENCE is required: tokens issued for other services must be rejected")
         if not self.pinned_algorithms or not set(self.pinned_algorithms) <= set(ALGORITHMS):
             raise ValueError(f"SPENDMETER_OIDC_ALGORITHMS must be some of {', '.join(ALGORITHMS)}")
+        if not self.oidc_issuer:
+            return self
+        if fault := url_fault(self.oidc_issuer):
+            raise ValueError(f"SPENDMETER_OIDC_ISSUER {fault}")
+        parts = urlsplit(self.oidc_issuer)
+        if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+            raise ValueError("SPENDMETER_OIDC_ISSUER must start with https://")
+        if not self.oidc_audience:
+            raise ValueError("SPENDMETER_OIDC_AUDIENCE is required: tokens issued for other services must be rejected")
+        return self
+
+    @model_validator(mode="after")
+    def _origins_are_usable(self) -> Self:
+        for origin in self.allowed_origins:
+            if not is_origin(origin):
+                raise ValueError(
+                    f"SPENDMETER_CORS_ORIGINS: {origin!r} is no origin; expected https://host or https://host:port"
+                )
         return self
 
 

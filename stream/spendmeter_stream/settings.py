@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, DirectoryPath, Field, FilePath
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from spendmeter_clickhouse.secret_text import Secret
+from spendmeter_clickhouse.urls import url_fault
 from spendmeter_events.connection import KafkaConnection
 
 MAX_STOP_SECONDS: Final = 86_400.0
 """Bound of every time limit of a stop. An infinite one could not be measured."""
 
 
-def _none_if_empty(value: object) -> object:
-    # `Path("")` is the working folder.
-    return None if value == "" else value
+def _usable_url(url: str) -> str:
+    if url and (fault := url_fault(url)):
+        raise ValueError(fault)
+    return url
 
 
-OptionalPath = Annotated[Path | None, BeforeValidator(_none_if_empty)]
+def _name(text: str) -> str:
+    if not text.strip() or text != text.strip():
+        raise ValueError("must not be blank, or begin or end with a space")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
 
 
 class KafkaSettings(BaseSettings):
     """Kafka connection settings of the worker and the commands."""
 
-    model_config = SettingsConfigDict(env_prefix="SPENDMETER_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="SPENDMETER_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     bootstrap: str = "127.0.0.1:9092"
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
@@ -57,19 +64,19 @@ class KafkaSettings(BaseSettings):
 class StreamSettings(KafkaSettings):
     """Settings of the worker. docs/benchmarks.md shows how the defaults were measured."""
 
-    group: str = "spendmeter-ingest"
+    group: Name = "spendmeter-ingest"
     usage_partitions: int = Field(default=4, ge=1, le=1024)
     """Number of partitions of the usage topic, when created by us."""
     replication: int = Field(default=1, ge=1, le=9)
     """Replication factor of topics created by us."""
-    prices_path: OptionalPath = None
+    prices_path: DirectoryPath | None = None
     """Folder of a price book that replaces the packaged one. Changes take effect within seconds."""
-    worker_host: str = "127.0.0.1"
+    worker_host: Name = "127.0.0.1"
     worker_port: int = Field(default=6066, ge=0, le=65535)
     """Port of `/metrics`, `/healthz` and `/readyz` of a standalone worker."""
     metrics_token: Secret = Field(default="", repr=False)
     """Bearer token for `/metrics` series that name tenants. Empty: shown only on loopback addresses."""
-    topic_id: str = ""
+    topic_id: str = Field(default="", pattern=r"^[\w.-]{0,64}$")
     """Topic id of the usage topic. Empty: the id that Kafka assigned."""
     chunk_records: int = Field(default=30_000, ge=1, le=100_000)
     chunk_interval_ms: int = Field(default=500, ge=10, le=60_000)
@@ -89,9 +96,9 @@ class StreamSettings(KafkaSettings):
     stop_timeout_seconds: float = Field(default=20.0, gt=0, le=MAX_STOP_SECONDS)
     guard_interval_seconds: float = Field(default=10.0, ge=1, le=300)
     """Interval of the spend guard, if a run takes at most a fifth of it."""
-    guard_thresholds_path: OptionalPath = None
+    guard_thresholds_path: FilePath | None = None
     """File of thresholds by scope that replaces the packaged `guard/thresholds.toml`."""
-    alert_webhook_url: str = Field(default="", pattern=r"^(https?://.+)?$", repr=False)
+    alert_webhook_url: Annotated[str, AfterValidator(_usable_url)] = Field(default="", repr=False)
     """URL that receives each alert. Empty: alerts go only to the topic and the metrics."""
     alert_webhook_secret: str = Field(default="", repr=False)
     """Secret that signs webhook requests. Empty: requests are unsigned."""

@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 SERVICES = frozenset({"demo", "serve", "up", "worker"})
 """Commands that run until they are stopped."""
+WORKERS = frozenset({"demo", "up", "worker"})
+"""Commands that run a worker, which loads the price book and the guard's thresholds."""
 PACKAGES = (
     "spendmeter_events",
     "spendmeter_clickhouse",
@@ -70,7 +72,7 @@ def expected_errors() -> tuple[type[Exception], ...]:
 
 def refuse(message: str) -> typer.Exit:
     """Print a one-line error to stderr; `raise refuse(...)` exits with code 2."""
-    typer.echo(f"spendmeter: {message}", err=True)
+    typer.echo(f"spendmeter: {'; '.join(message.splitlines())}", err=True)
     return typer.Exit(2)
 
 
@@ -83,7 +85,7 @@ def check_environment(command: str | None) -> None:
         return
     from spendmeter_deploy.environment import check
 
-    unknown, invalid = check(os.environ, dotenv=Path(".env"))
+    unknown, invalid = check(os.environ, dotenv=Path(".env"), files=command in WORKERS)
     if invalid:
         raise refuse("; ".join(filter(None, (invalid, unknown))))
     if unknown and command in SERVICES:

@@ -59,10 +59,11 @@ class WorkerWeb(mode.Service):
         await runner.setup()
         try:
             await web.TCPSite(runner, host, port).start()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             await runner.cleanup()
+            reason = error.strerror if isinstance(error, OSError) else "not a host name"
             raise SetupError(
-                f"cannot listen on {host}:{port} ({error.strerror}):"
+                f"cannot listen on {host}:{port} ({reason}):"
                 " choose another SPENDMETER_WORKER_HOST or SPENDMETER_WORKER_PORT"
             ) from error
         self._runner = runner

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.middleware.cors import CORSMiddleware
 from starlette_compress import CompressMiddleware
@@ -20,6 +20,7 @@ from spendmeter_rollups.access.rate_limit import RateLimit
 from spendmeter_rollups.http.bounds import BoundedRequests
 from spendmeter_rollups.http.cache import AnswerCache
 from spendmeter_rollups.http.compute import ComputeThread
+from spendmeter_rollups.http.head_requests import HeadRequests
 from spendmeter_rollups.http.headers import SecurityHeaders
 from spendmeter_rollups.http.metrics import ServiceMetrics
 from spendmeter_rollups.http.middleware import RequestLogMiddleware
@@ -36,7 +37,7 @@ from spendmeter_rollups.http.routes import (
     usage,
 )
 from spendmeter_rollups.http.service import Service, utc_now
-from spendmeter_rollups.problems import describe_problems, install_problems
+from spendmeter_rollups.problems import describe_problems, install_problems, refuse_repeated
 from spendmeter_rollups.query.reader import Reader
 from spendmeter_rollups.settings import ServiceSettings
 
@@ -65,6 +66,7 @@ def create_app(
         redoc_url=None,
         # Slash redirects are built from the Host header, which the client controls.
         redirect_slashes=False,
+        dependencies=[Depends(refuse_repeated)],
     )
     app.state.service = _service(store, settings, authenticators, clock)
     app.state.registry = registry
@@ -76,6 +78,7 @@ def create_app(
     app.add_middleware(CompressMiddleware, minimum_size=1000)
     if settings.allowed_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.allowed_origins, allow_headers=["Authorization"])
+    app.add_middleware(HeadRequests)
     app.add_middleware(BoundedRequests)
     app.add_middleware(RequestLogMiddleware, metrics=ServiceMetrics(registry))
     app.add_middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds)

@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, get_origin
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -64,6 +65,14 @@ class Problem(Exception):
         self.detail = detail
         self.errors = list(errors)
         self.headers = headers
+
+
+class ProblemWhileReading(HTTPException):
+    """A problem found while the body is read. FastAPI turns every other exception there into a 400."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.status, problem.detail)
+        self.problem = problem
 
 
 def invalid_parameter(parameter: str, detail: str, *, allowed: Sequence[str] | None = None) -> Problem:
@@ -172,7 +181,9 @@ async def _on_invalid(request: Request, error: RequestValidationError) -> JSONRe
 
 
 async def _on_http(request: Request, error: HTTPException) -> JSONResponse:
-    kind = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "http-error")
+    if isinstance(error, ProblemWhileReading):
+        return render(request, error.problem)
+    kind = {400: "invalid-body", 404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "http-error")
     problem = Problem(
         status=error.status_code,
         kind=kind,
@@ -199,6 +210,9 @@ def _validation_fault(request: Request, item: dict[str, Any]) -> Fault:
     location = [str(part) for part in item["loc"]]
     # A body fault is located by (body, kind, field); a parameter fault by (query, name, index of the value).
     name = location[-1] if location[0] == "body" else location[min(1, len(location) - 1)]
+    if item["type"] == "json_invalid":
+        reason = item.get("ctx", {}).get("error", "syntax error")
+        return Fault(parameter="body", detail=f"not valid JSON at character {int(location[-1]) + 1}: {reason}")
     if item["type"] == "extra_forbidden":
         allowed = None if location[0] == "body" else _known_parameters(request)
         return Fault(parameter=name, detail="unknown parameter", allowed=allowed)
@@ -207,12 +221,25 @@ def _validation_fault(request: Request, item: dict[str, Any]) -> Fault:
     return Fault(parameter=name, detail=item["msg"], allowed=allowed)
 
 
+async def refuse_repeated(request: Request) -> None:
+    """Raise `Problem` if a parameter with one value is given several times; the framework would use the last one."""
+    single = {name for name, annotation in _parameters(request) if get_origin(annotation) is not list}
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    faults = [_fault(name, "given more than once", None) for name, times in given.items() if times > 1]
+    if faults := [fault for fault in faults if fault.parameter in single]:
+        raise invalid_parameters(faults)
+
+
 def _known_parameters(request: Request) -> list[str]:
-    names: list[str] = []
-    for parameter in request.scope["route"].dependant.query_params:
+    return sorted(name for name, _ in _parameters(request))
+
+
+def _parameters(request: Request) -> Iterator[tuple[str, Any]]:
+    """Yield name and type of each query parameter of the route."""
+    dependant = getattr(request.scope["route"], "dependant", None)
+    for parameter in dependant.query_params if dependant else ():
         model = getattr(parameter.field_info.annotation, "model_fields", None)
         if model is None:
-            names.append(parameter.alias)
+            yield parameter.alias, parameter.field_info.annotation
         else:
-            names += [field.alias or name for name, field in model.items()]
-    return sorted(names)
+            yield from ((field.alias or name, field.annotation) for name, field in model.items())

@@ -6,10 +6,9 @@ import asyncio
 from typing import Final
 
 from fastapi import Request
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from spendmeter_rollups.problems import Problem, render
+from spendmeter_rollups.problems import Problem, ProblemWhileReading, render
 
 MOST_BODY_BYTES: Final = 64 * 1024
 """A budget or a rate needs a few hundred."""
@@ -52,11 +51,11 @@ def _bounded(receive: Receive) -> Receive:
             async with asyncio.timeout_at(deadline):
                 message = await receive()
         except TimeoutError:
-            raise HTTPException(408, f"the body did not arrive within {BODY_SECONDS:.0f} s") from None
+            raise ProblemWhileReading(_too_slow()) from None
         read += len(message.get("body", b""))
         complete = not message.get("more_body", False)
         if read > MOST_BODY_BYTES:
-            raise HTTPException(413, _BODY_TOO_LARGE)
+            raise ProblemWhileReading(_too_large())
         return message
 
     return bounded
@@ -73,7 +72,16 @@ def _fault(scope: Scope) -> Problem | None:
     length = dict(scope["headers"]).get(b"content-length", b"0")
     if length.isdigit() and len(length) < _DIGITS and int(length) <= MOST_BODY_BYTES:
         return None
+    return _too_large()
+
+
+def _too_large() -> Problem:
     return Problem(status=413, kind="body-too-large", title="Body too large", detail=_BODY_TOO_LARGE)
+
+
+def _too_slow() -> Problem:
+    detail = f"the body did not arrive within {BODY_SECONDS:.0f} s"
+    return Problem(status=408, kind="body-too-slow", title="Body too slow", detail=detail)
 
 
 def _too_long(detail: str) -> Problem:

@@ -58,7 +58,7 @@ class RequestLogMiddleware:
                 self._record(scope, request_id, status, time.perf_counter() - started_at)
 
     def _record(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", _OTHER)
+        route = getattr(scope.get("route"), "path_format", _OTHER)
         method = scope["method"] if scope["method"] in _METHODS else _OTHER
         self._metrics.requests.labels(method, route, f"{status // 100}xx").inc()
         self._metrics.seconds.labels(route).observe(seconds)

@@ -100,7 +100,8 @@ async def get_events(params: Annotated[EventsParams, Query()], context: RequestC
     return await context.answer(params, partial(events, params=params))
 
 
-@router.get("/users/{user_id}", response_model=UserAnswer, responses=UNKNOWN)
+# An id may contain slashes.
+@router.get("/users/{user_id:path}", response_model=UserAnswer, responses=UNKNOWN)
 async def get_user(user_id: UserId, params: Annotated[UserParams, Query()], context: RequestContextDep) -> Response:
     """One user: identity, totals, features, daily trend and recent calls. Each read is recorded in the audit log."""
 

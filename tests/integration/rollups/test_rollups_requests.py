@@ -1,0 +1,119 @@
+"""Requests as HTTP clients send them: HEAD, repeated parameters, unreadable bodies, ids with slashes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from fastapi.testclient import TestClient
+
+from spendmeter_clickhouse import Store
+from spendmeter_rollups.http.bounds import MOST_BODY_BYTES
+from tests.support.service import service
+from tests.support.usage import insert_usage, usage_row
+
+USERS = ("a/b", "/", "a//b/", "users/a?b#c", "../x", "a b")
+
+
+@pytest.fixture(scope="module")
+def client(store: Store) -> Iterator[TestClient]:
+    at = datetime(2026, 11, 20, 9, tzinfo=UTC)
+    insert_usage(store, [usage_row(number, at, user_id=user) for number, user in enumerate(USERS)])
+    with service(store) as client:
+        yield client
+
+
+IDS = {"dimension": "model", "user_id": "system", "budget_id": "00000000-0000-0000-0000-000000000000"}
+OTHERS = ("/docs", "/docs/start.js", "/runbooks", "/openapi.json", "/v1/nothing")
+"""Paths that the document does not describe."""
+
+
+def gets(client: TestClient) -> dict[str, Any]:
+    """Return each described GET: path → operation."""
+    paths = client.get("/openapi.json").json()["paths"]
+    return {path.format(**IDS): item["get"] for path, item in paths.items() if "get" in item}
+
+
+def test_head_has_the_status_and_headers_of_get_and_no_body(client: TestClient) -> None:
+    paths = [*gets(client), *OTHERS]
+    assert len(paths) > 20
+    for path in paths:
+        got, head = client.get(path), client.head(path)
+        assert head.status_code == got.status_code, path
+        assert head.content == b"", path
+        assert head.headers["content-type"] == got.headers["content-type"], path
+
+
+def test_head_of_a_path_without_get_is_still_refused(client: TestClient) -> None:
+    assert client.head("/v1/usage/users").status_code == client.get("/v1/usage/users").status_code == 404
+
+
+def test_head_counts_as_head_with_its_route(client: TestClient) -> None:
+    client.head("/v1/usage/summary")
+    assert 'method="HEAD",route="/v1/usage/summary"' in client.get("/metrics").text
+
+
+def test_a_repeated_parameter_with_one_value_is_refused(client: TestClient) -> None:
+    checked = 0
+    for path, operation in gets(client).items():
+        for parameter in operation.get("parameters", ()):
+            name, several = parameter["name"], parameter["schema"].get("type") == "array"
+            if parameter["in"] != "query":
+                continue
+            refused = client.get(path, params=[(name, "1"), (name, "2")])
+            answer = refused.json() if refused.status_code == 422 else {"errors": []}
+            faults = {(fault["parameter"], fault["detail"]) for fault in answer["errors"]}
+            assert ((name, "given more than once") in faults) is not several, (path, name, refused.text)
+            assert several or refused.status_code == 422
+            checked += not several
+    assert checked > 60
+
+
+def chunked(size: int) -> Iterator[bytes]:
+    for _ in range(size // 1024 + 1):
+        yield b" " * 1024
+
+
+def test_a_body_that_is_too_large_is_one_problem_however_it_is_sent(client: TestClient) -> None:
+    whole = client.post("/v1/budgets", content=b" " * (MOST_BODY_BYTES + 1))
+    parts = client.post("/v1/budgets", content=chunked(MOST_BODY_BYTES))
+    assert whole.status_code == 413
+    assert whole.json() == parts.json()
+    assert whole.json()["type"] == "urn:spendmeter:problem:body-too-large"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"{", "not valid JSON at character 2"),
+        (b'{"amount": }', "not valid JSON at character 12"),
+        (b"", "Field required"),
+        (b"[]", "valid dictionary"),
+    ],
+)
+def test_an_unreadable_body_is_named_as_the_body(client: TestClient, body: bytes, words: str) -> None:
+    refused = client.post("/v1/budgets", content=body, headers={"Content-Type": "application/json"})
+    assert refused.status_code == 422
+    (fault,) = refused.json()["errors"]
+    assert fault["parameter"] == "body"
+    assert words in fault["detail"]
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe{", b"[" * 50_000])
+def test_a_body_that_cannot_be_decoded_has_a_problem_of_its_own(client: TestClient, body: bytes) -> None:
+    refused = client.post("/v1/budgets", content=body, headers={"Content-Type": "application/json"})
+    assert (refused.status_code, refused.json()["type"]) in {
+        (400, "urn:spendmeter:problem:invalid-body"),
+        (422, "urn:spendmeter:problem:invalid-parameter"),
+    }
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_an_id_with_any_character_has_a_page(client: TestClient, user: str) -> None:
+    page = client.get(f"/v1/usage/users/{quote(user, safe='')}", params={"preset": "all"})
+    assert page.status_code == 200, page.text
+    assert page.json()["user"]["user_id"] == user
+    assert 'route="/v1/usage/users/{user_id}"' in client.get("/metrics").text

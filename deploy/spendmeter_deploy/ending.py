@@ -1,4 +1,4 @@
-"""Stop a process: in order and within a time limit after the first SIGINT or SIGTERM, immediately after the second.
+"""Stop a process: in order and within a time limit after the first SIGINT or SIGTERM, immediately after a later one.
 
 Clean-up can hang on an unreachable broker or store, or on a thread inside a driver. A watchdog thread limits it,
 because the event loop itself may hang. When the limit is reached, the process logs what is stuck and exits.
@@ -27,6 +27,8 @@ UNFINISHED: Final = 1
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 MARGIN_SECONDS: Final = 3.0
 """Grace period after the time limit, so that parts with a limit of their own can report first."""
+REPEAT_SECONDS: Final = 1.0
+"""Signals within this time of the first belong to it: `timeout` and process groups deliver one stop several times."""
 _EXIT_SECONDS: Final = 2.0
 _MAX_NAMES: Final = 12
 _COROUTINE: Final = re.compile(r"coroutine object (\S+) at")
@@ -48,6 +50,7 @@ class Ending:
         self._abort_hooks: list[Callable[[], object]] = []
         self.signal: int | None = None
         """The first signal received, if any."""
+        self._signalled_at = 0.0
         self.unfinished: list[str] = []
         """Descriptions of work that was lost or left unfinished."""
 
@@ -144,9 +147,13 @@ class Ending:
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         if self.signal is not None:
+            if time.monotonic() - self._signalled_at <= REPEAT_SECONDS:
+                return
             # Not `sys.stderr`: this thread may be inside a write to it.
             os.write(2, b"spendmeter: second signal received; exiting immediately\n")
             self._exit(128 + number)
+        # In this order: the next signal may interrupt this handler.
+        self._signalled_at = time.monotonic()
         self.signal = number
         self.begin()
         if self._loop is not None:

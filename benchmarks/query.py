@@ -155,7 +155,7 @@ async def endpoint(client: Client, path: str, *, times: int, raw_times: int) -> 
 async def export(client: Client, events: int) -> dict[str, float]:
     """The log as CSV: rows a second, and the process's memory in MiB early on and at the end."""
     process, rows, early, began = psutil.Process(), 0, 0.0, time.perf_counter()
-    app: Any = client._transport.app  # type: ignore[attr-defined]
+    app: Any = client._transport.app  # type: ignore[attr-defined]  # noqa: SLF001
     # The client of a test would keep the whole body: the app is called as a server calls it.
     async for chunk in _body(app, "/v1/usage/export/events", b"preset=all"):
         rows += chunk.count(b"\r\n")

@@ -137,7 +137,7 @@ async def test_committed_offset_is_where_the_next_member_starts(broker: Broker) 
         assert await consumer.committed(partition) is None
         await consumer.commit({partition: OffsetAndMetadata(4, "note")})
         assert await consumer.committed(partition) == 4
-        stored = await consumer._coordinator.fetch_committed_offsets([partition])
+        stored = await consumer._coordinator.fetch_committed_offsets([partition])  # noqa: SLF001
         assert stored[partition].metadata == ("note" if broker.name == "kafka" else "")
     async with _in_group(broker, topic, f"g-{topic}") as consumer:
         record = await consumer.getone()
@@ -151,7 +151,7 @@ async def test_commit_of_a_stale_generation_is_refused(broker: Broker) -> None:
     group = f"g-{topic}"
     async with _in_group(broker, topic, group) as consumer:
         await until(lambda: len(consumer.assignment()) == 1)
-        coordinator = consumer._coordinator
+        coordinator = consumer._coordinator  # noqa: SLF001 - aiokafka has no public way
         old, member = coordinator.generation, coordinator.member_id
         async with _in_group(broker, topic, group):
             await until(lambda: coordinator.generation > old)

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from prometheus_client import REGISTRY
 
 from spendmeter_clickhouse import Store, StoreUnreachableError
 from spendmeter_clickhouse.budgets import write_budget
@@ -24,6 +23,7 @@ from spendmeter_stream.runtime.health import Health
 from spendmeter_stream.settings import StreamSettings
 from tests.support.endpoint import endpoint
 from tests.support.kafka.topic import read_topic
+from tests.support.metrics import metric
 from tests.support.records import FakeRecord, record
 from tests.support.spend import ACME, budget
 from tests.support.until import until
@@ -48,10 +48,6 @@ def loop(org_id: str, *, calls: int, over: timedelta) -> list[FakeRecord]:
         )
         for index, moment in enumerate(moments)
     ]
-
-
-def metric(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
 async def told(settings: StreamSettings, *, alerts: int) -> list[SpendAlert]:

@@ -4,35 +4,70 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, cast
 
 import pytest
-from prometheus_client import REGISTRY
+from aiokafka import TopicPartition
 
 from spendmeter_clickhouse import Store, StoreSettings, migrate
-from spendmeter_events.topics import USAGE_DLQ
-from spendmeter_stream.ingest.service import _BUFFER_BYTES
+from spendmeter_events.topics import USAGE, USAGE_DLQ
+from spendmeter_stream.ingest.partition import PartitionTask
+from spendmeter_stream.ingest.service import _BUFFER_BYTES, _CHUNKS_AT_ONCE, Ingest
 from spendmeter_stream.kafka.group_position import Stream, open_stream
 from spendmeter_stream.kafka.topic_admin import ensure_topics
-from spendmeter_stream.worker import Worker
+from spendmeter_stream.settings import StreamSettings
 from tests.support.clickhouse_http.process import ClickHouseHttp
 from tests.support.kafka.apache import ApacheKafka
 from tests.support.kafka.topic import admin_client, read_topic
-from tests.support.protocols import ingest_without
+from tests.support.metrics import metric
+from tests.support.protocols import protocol_without
 from tests.support.records import FakeRecord, record
 from tests.support.until import until
 from tests.support.worker import count, publish, scalar, stream_settings, working
 
 
-def metric(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(name, labels) or 0.0
-
-
 def of(org_id: str, numbers: range) -> list[FakeRecord]:
     first = 10_000_000 * (sum(org_id.encode()) + 1)
     return [record(first + number, org_id=org_id) for number in numbers]
+
+
+class Inspected(Ingest):
+    """The ingest service with its parts in view, and a count of the chunks that wait for a slot."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.slots = self._slots = WatchedSlots(_CHUNKS_AT_ONCE)
+
+    @property
+    def consumer(self) -> Any:
+        return self._consumer
+
+    @property
+    def partitions(self) -> dict[TopicPartition, PartitionTask]:
+        return self._partitions
+
+
+class WatchedSlots(asyncio.Semaphore):
+    waiting = 0
+
+    async def acquire(self) -> Literal[True]:
+        self.waiting += 1
+        try:
+            return await super().acquire()
+        finally:
+            self.waiting -= 1
+
+
+@asynccontextmanager
+async def inspecting(
+    settings: StreamSettings, store: Store, reached: Callable[[str], None] = lambda _: None
+) -> AsyncIterator[Inspected]:
+    ingest_type = type("Observed", (Inspected,), {"protocol": protocol_without(reached=reached)})
+    async with working(settings, store, ingest_type=ingest_type) as worker:
+        yield cast(Inspected, worker.ingest)
 
 
 @pytest.fixture
@@ -52,8 +87,8 @@ async def test_heartbeats_flow_while_an_insert_takes_longer_than_the_session(
     settings = stream_settings(
         broker.connection, group=f"group-{org}", session_timeout_ms=4000, usage_partitions=4, topic_id=org
     )
-    async with working(settings, slow_store) as worker:
-        coordinator = worker.ingest._consumer._coordinator
+    async with inspecting(settings, slow_store) as ingest:
+        coordinator = ingest.consumer._coordinator  # noqa: SLF001
         member, generation = coordinator.member_id, coordinator.generation
         clickhouse_http.faults.add("delay", match="INSERT INTO usage_events", seconds=10, count=2)
         await publish(broker.connection, of(org, range(40)))
@@ -80,10 +115,10 @@ async def test_many_quiet_partitions_make_few_inserts_and_say_how_late_they_are(
     """64 partitions that each get an event now and then: the interval stretches, so that parts stay few."""
     rate = 8
     settings = stream_settings(fresh_tansu.connection, usage_partitions=64, chunks_per_second=rate)
-    async with working(settings, store) as worker:
-        tasks = worker.ingest._partitions.values()
+    async with inspecting(settings, store) as ingest:
+        tasks = ingest.partitions.values()
         assert len(tasks) == 64
-        assert sum(task._limits.bytes for task in tasks) <= _BUFFER_BYTES
+        assert sum(task._limits.bytes for task in tasks) <= _BUFFER_BYTES  # noqa: SLF001
         before, started = metric("spendmeter_chunks_total", reason="time"), time.monotonic()
         await publish(fresh_tansu.connection, of("many", range(150)))
         late = 0.0
@@ -103,18 +138,18 @@ async def test_a_chunk_that_waits_for_its_place_takes_along_what_comes_meanwhile
 ) -> None:
     """Else, where the store is slow, each record would wait for two rounds of all partitions."""
     settings = stream_settings(fresh_tansu.connection, usage_partitions=1)
-    async with working(settings, store) as worker:
-        (task,), slots = worker.ingest._partitions.values(), worker.ingest._slots
+    async with inspecting(settings, store) as ingest:
+        slots = ingest.slots
         while not slots.locked():
             await slots.acquire()
         chunks = metric("spendmeter_chunks_total", reason="time")
         await publish(fresh_tansu.connection, of("place", range(1)))
-        await until(lambda: bool(slots._waiters), attempts=6000)
+        await until(lambda: slots.waiting > 0, attempts=6000)
         await publish(fresh_tansu.connection, of("place", range(1, 30)))
         # What the broker said of its end came with the records themselves.
-        await until(lambda: worker.ingest._consumer.highwater(task._partition) == 30, attempts=6000)
+        await until(lambda: ingest.consumer.highwater(TopicPartition(USAGE, 0)) == 30, attempts=6000)
         slots.release()
-        await until(worker.ingest.caught_up, attempts=6000)
+        await until(ingest.caught_up, attempts=6000)
         assert metric("spendmeter_chunks_total", reason="time") == chunks + 1
     assert await count(store, "place") == 30
 
@@ -122,16 +157,17 @@ async def test_a_chunk_that_waits_for_its_place_takes_along_what_comes_meanwhile
 async def test_a_task_that_is_cancelled_gives_back_no_place_that_it_never_had(fresh_tansu: Any, store: Store) -> None:
     """Else each such partition would let one more chunk at once through to the store, until the worker ends."""
     settings = stream_settings(fresh_tansu.connection, usage_partitions=1, chunk_records=100)
-    async with working(settings, store) as worker:
-        (task,), slots = worker.ingest._partitions.values(), worker.ingest._slots
+    async with inspecting(settings, store) as ingest:
+        slots = ingest.slots
         while not slots.locked():
             await slots.acquire()
         await publish(fresh_tansu.connection, of("cancelled", range(100)))
         # The chunk is full, so nothing but the place is waited for.
-        await until(lambda: bool(slots._waiters))
+        await until(lambda: slots.waiting > 0)
         await asyncio.sleep(0.1)
-        task._task.cancel()
-        await asyncio.wait([task._task])
+        (task,) = [task for task in asyncio.all_tasks() if task.get_name() == "partition-0"]
+        task.cancel()
+        await asyncio.wait([task])
         assert slots.locked()
 
 
@@ -139,11 +175,10 @@ def lag_seconds() -> list[float]:
     return [metric("spendmeter_consumer_lag_seconds", partition=str(number)) for number in range(64)]
 
 
-async def closed(worker: Worker, stream: Stream) -> dict[int, int]:
+async def closed(ingest: Inspected, stream: Stream) -> dict[int, int]:
     """What the group has committed, once that is all there is."""
-    consumer = worker.ingest._consumer
     for _ in range(600):
-        ends = {tp.partition: consumer.highwater(tp) for tp in worker.ingest._partitions}
+        ends = {tp.partition: ingest.consumer.highwater(tp) for tp in ingest.partitions}
         committed = dict(await stream.committed())
         if committed == {partition: end for partition, end in ends.items() if end}:
             return committed
@@ -163,12 +198,12 @@ async def test_a_missing_dead_letter_topic_blocks_the_commit(kafka: ApacheKafka,
             there.set()
 
     async with (
-        working(settings, store, ingest_type=ingest_without(reached=reached)) as worker,
+        inspecting(settings, store, reached) as ingest,
         open_stream(settings) as stream,
     ):
         async with admin_client(kafka.connection) as admin:
             await admin.delete_topics([USAGE_DLQ])
-        before = await closed(worker, stream)
+        before = await closed(ingest, stream)
         known = metric("spendmeter_events_total", outcome="dead_letter")
         # One partition, so that good records lie behind the bad one.
         behind = [replace(it, key=bad.key) for it in of("behind", range(5))]
@@ -178,8 +213,8 @@ async def test_a_missing_dead_letter_topic_blocks_the_commit(kafka: ApacheKafka,
         assert await stream.committed() == before
         assert metric("spendmeter_events_total", outcome="dead_letter") == known
         await ensure_topics(settings.client_options(), usage_partitions=4)
-        await until(worker.ingest.caught_up, attempts=18000)
-        assert sum((await closed(worker, stream)).values()) == sum(before.values()) + 6
+        await until(ingest.caught_up, attempts=18000)
+        assert sum((await closed(ingest, stream)).values()) == sum(before.values()) + 6
         # A key that is not the event's own makes the others dead letters, too.
         letters = await read_topic(kafka.connection, USAGE_DLQ, count=6)
     assert {(it.value, it.key) for it in letters} >= {(bad.value, bad.key)}

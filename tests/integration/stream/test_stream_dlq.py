@@ -14,7 +14,6 @@ import pytest
 
 from spendmeter_clickhouse import Store
 from spendmeter_events.topics import USAGE
-from spendmeter_stream import metrics
 from spendmeter_stream.dlq import (
     DeadLetter,
     Filter,
@@ -27,6 +26,7 @@ from spendmeter_stream.errors import SetupError
 from spendmeter_stream.kafka.topic_admin import ensure_topics
 from spendmeter_stream.settings import StreamSettings
 from tests.support.kafka.topic import read_topic
+from tests.support.metrics import metric
 from tests.support.records import FakeRecord, record
 from tests.support.until import until
 from tests.support.worker import count, publish, stream_settings, working
@@ -55,7 +55,7 @@ def ahead(number: int, org: str) -> FakeRecord:
 
 
 def duplicates() -> float:
-    return float(metrics.EVENTS.labels("duplicate")._value.get())
+    return metric("spendmeter_events_total", outcome="duplicate")
 
 
 async def test_an_event_counts_once_its_reason_is_gone_and_only_once(broker: Any, store: Store) -> None:

@@ -18,9 +18,10 @@ from spendmeter_stream.dlq import Filter, RedrivePlan, dead_letters, redrive_dea
 from spendmeter_stream.guard.notify.alert_topic import AlertTopic
 from spendmeter_stream.kafka.batches import open_reader
 from spendmeter_stream.kafka.topic_admin import ensure_topics
-from tests.integration.stream.test_stream_poison_fuzz import broken, metric, skipped
+from tests.integration.stream.test_stream_poison_fuzz import broken, skipped
 from tests.support.kafka.raw import RawRecord, batch, client, produce
 from tests.support.kafka.topic import admin_client
+from tests.support.metrics import metric
 from tests.support.records import record
 from tests.support.until import until
 from tests.support.worker import count, stream_settings, working

@@ -16,7 +16,6 @@ from typing import Any
 from uuid import UUID
 
 import cramjam
-from prometheus_client import REGISTRY
 
 from spendmeter_clickhouse import Store
 from spendmeter_events.topics import USAGE
@@ -25,6 +24,7 @@ from spendmeter_stream.dlq.letters import Filter
 from spendmeter_stream.kafka.inflate import LIMIT
 from spendmeter_stream.kafka.topic_admin import ensure_topics
 from tests.support.kafka.raw import CODECS, NOW, RawRecord, batch, client, produce, sealed
+from tests.support.metrics import metric
 from tests.support.records import event_fields
 from tests.support.until import until
 from tests.support.worker import count, stream_settings, working
@@ -33,10 +33,6 @@ SEED = int(os.environ.get("SPENDMETER_TEST_SEED", "20261126"))
 CASES = int(os.environ.get("SPENDMETER_TEST_POISON", "50000"))
 _DEEP = 10_000
 _ORG = "fuzz"
-
-
-def metric(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
 def skipped(topic: str) -> float:

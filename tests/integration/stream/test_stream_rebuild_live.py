@@ -12,7 +12,6 @@ from uuid import uuid4
 import pytest
 
 from spendmeter_clickhouse import Session, Store
-from spendmeter_stream import metrics
 from spendmeter_stream import worker as worker_module
 from spendmeter_stream.errors import BarrierError, RebuildError
 from spendmeter_stream.journal.coordinates import Coordinates
@@ -24,6 +23,7 @@ from spendmeter_stream.maintenance.rebuild import rebuild
 from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.verify import Days, Surroundings, check_drift, verify
 from tests.support.chunks import NOVEMBER, value
+from tests.support.metrics import metric
 from tests.support.records import record
 from tests.support.until import until
 from tests.support.usage import insert_usage, usage_row
@@ -122,13 +122,13 @@ async def test_the_leader_exports_the_drift_of_closed_days_and_settles_doubts(
     monkeypatch.setattr(worker_module, "_DRIFT_SECONDS", 0.5)
     monkeypatch.setattr(worker_module, "_RECONCILE_SECONDS", 0.5)
     async with working(stream_settings(fresh_tansu.connection), store):
-        await until(lambda: metrics.ROLLUP_DRIFT._value.get() == 1)
+        await until(lambda: metric("spendmeter_rollup_drift") == 1)
         # As the owner of a chunk does whose store was killed: the leader compares its days, and mends the rollup.
-        mended = metrics.MONTHS_REBUILT._value.get()
+        mended = metric("spendmeter_rollup_months_rebuilt_total")
         await flag_suspect(session, Coordinates("life", 0), OffsetRange(0, 1), days=days)
-        await until(lambda: metrics.ROLLUP_DRIFT._value.get() == 0)
-        await until(lambda: metrics.SUSPECT_BLOCKS._value.get() == 0)
-        assert metrics.MONTHS_REBUILT._value.get() == mended + 1
+        await until(lambda: metric("spendmeter_rollup_drift") == 0)
+        await until(lambda: metric("spendmeter_suspect_blocks") == 0)
+        assert metric("spendmeter_rollup_months_rebuilt_total") == mended + 1
 
 
 async def test_a_repricing_and_a_rebuild_keep_out_of_each_others_way(

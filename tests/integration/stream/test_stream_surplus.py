@@ -11,7 +11,6 @@ import pytest
 
 from spendmeter_clickhouse import Session, Store
 from spendmeter_events import UsageEvent
-from spendmeter_stream import metrics
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.journal.suspects import open_suspects
 from spendmeter_stream.maintenance.surplus import remove_surplus, remove_surplus_when_due
@@ -19,6 +18,7 @@ from spendmeter_stream.recovery.reconcile import reconcile
 from spendmeter_stream.verify import Days, Surroundings, verify
 from tests.support.blocks import ELSEWHERE, HERE, block_of, books_of, empty, insert_block, read_books
 from tests.support.chunks import Group, value
+from tests.support.metrics import metric
 from tests.support.records import event
 
 LONG_AGO = datetime(1970, 1, 2, tzinfo=UTC)
@@ -64,12 +64,12 @@ async def test_the_copy_that_came_first_stays_and_rollups_agree(session: Session
     await store(session, [stamped(1, "2026-11-01T00:30:00Z"), stamped(2, "2026-11-01T10:00:00Z")], ELSEWHERE)
     other = await store(session, [stamped(3, "2026-11-01T10:00:00Z")], ELSEWHERE, first_offset=2)
     assert await duplicates(session) == 2
-    before = metrics.SURPLUS_REMOVED._value.get()
+    before = metric("spendmeter_surplus_copies_removed_total")
     assert await look(session) == 2
     await settled(session)
     assert await read_books(session) == books_of(kept, other)
     assert await duplicates(session) == 0
-    assert metrics.SURPLUS_REMOVED._value.get() == before + 2
+    assert metric("spendmeter_surplus_copies_removed_total") == before + 2
     # What was removed is on record, with the place of the copy that stays.
     rows = await session.query("SELECT topic_partition, kept_partition FROM ingest_surplus")
     assert rows.result_rows == [(1, 0), (1, 0)]

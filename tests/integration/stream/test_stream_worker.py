@@ -8,20 +8,18 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import pytest
-from prometheus_client import REGISTRY
+import pyarrow as pa
 
 from spendmeter_clickhouse import Store, StoreUnreachableError
 from spendmeter_events import DirectoryPublisher, OrgEntry, UserEntry
 from spendmeter_events.topics import USAGE_DLQ
+from spendmeter_stream.ingest.protocol import Chunk, ChunkProtocol
+from spendmeter_stream.ingest.service import Ingest
 from tests.support.kafka.topic import read_topic
+from tests.support.metrics import metric
 from tests.support.records import FakeRecord, record
 from tests.support.until import until
 from tests.support.worker import count, publish, scalar, stream_settings, working
-
-
-def metric(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
 def of(org_id: str, numbers: range, **changes: Any) -> list[FakeRecord]:
@@ -130,22 +128,21 @@ def stopped_partitions() -> float:
     return sum(metric("spendmeter_partition_stopped", partition=str(number)) for number in range(4))
 
 
-async def test_an_outage_of_the_store_is_waited_out(
-    fresh_tansu: Any, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_outage_of_the_store_is_waited_out(fresh_tansu: Any, store: Store) -> None:
     """Inserts fail for a while after they were done, as when the answer is lost: nothing is lost or doubled."""
     settings = stream_settings(fresh_tansu.connection)
     failures = iter(range(5))
-    async with working(settings, store) as worker:
-        session = worker.ingest._session
-        insert = session.insert_arrow
 
-        async def insert_and_lose_the_answer(*arguments: Any, **options: Any) -> None:
-            await insert(*arguments, **options)
+    class LosesAnswers(ChunkProtocol):
+        async def insert(self, chunk: Chunk, block: pa.Table) -> None:
+            await super().insert(chunk, block)
             if next(failures, None) is not None:
                 raise StoreUnreachableError("the answer was lost")
 
-        monkeypatch.setattr(session, "insert_arrow", insert_and_lose_the_answer)
+    class LossyIngest(Ingest):
+        protocol = LosesAnswers
+
+    async with working(settings, store, ingest_type=LossyIngest) as worker:
         await publish(fresh_tansu.connection, of("outage", range(30)))
         await until(worker.ingest.caught_up, attempts=18000)
         await arrived(store, "outage", 30)

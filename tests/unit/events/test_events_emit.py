@@ -132,7 +132,7 @@ async def test_start_does_not_need_the_loop_that_closed() -> None:
         await producer.start()
 
     await asyncio.to_thread(other.run_until_complete, start_there())
-    cast(Any, producer)._runner.cancel()
+    cast(Any, producer)._runner.cancel()  # noqa: SLF001 - the loop ends without `close`
     await asyncio.to_thread(other.run_until_complete, asyncio.sleep(0))
     other.close()
     assert producer.emit(_event()) is False

@@ -35,7 +35,7 @@ def exported(values: Iterable[object]) -> Table:
             (described,) = value.describe()
             name = described.name + ("_total" if described.type == "counter" else "")
             # prometheus_client tells label names through samples only, and there are none yet.
-            found[name] = (described.type, tuple(value._labelnames))
+            found[name] = (described.type, tuple(value._labelnames))  # noqa: SLF001
     return found
 
 

@@ -12,7 +12,7 @@ _PAGE = (_ROOT / "docs" / "pricing.md").read_text()
 
 
 def test_every_word_of_a_price_file_is_documented() -> None:
-    keys = {*parsing._PRICE_KEYS, *parsing._MULTIPLIER_KEYS, *parsing._HEAD_KEYS, "defaults"}
+    keys = {*parsing.PRICE_KEYS, *parsing.MULTIPLIER_KEYS, *parsing.HEAD_KEYS, "defaults"}
     words = {*keys, *parsing.CHARACTER_COUNTS, *units.UNITS, *units.TIERS, *units.QUALIFIERS}
 
     assert not [word for word in sorted(words) if f"`{word}`" not in _PAGE]

@@ -13,13 +13,13 @@ import pytest
 
 from spendmeter_clickhouse import Store, StoreSettings
 from spendmeter_events import UsageEvent
-from spendmeter_stream import metrics
 from spendmeter_stream.directory import Directory, UserAttributes
 from spendmeter_stream.ingest.block import build_block
 from spendmeter_stream.ingest.decode import Events
 from spendmeter_stream.ingest.gaps import count_gaps
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.pricing import PriceBook
+from tests.support.metrics import metric
 from tests.support.records import event
 
 TABLE = Path(__file__).parents[3] / "clickhouse" / "migrations" / "0001_usage_events.sql"
@@ -112,6 +112,6 @@ def test_no_events_make_no_rows(book: PriceBook) -> None:
 def test_a_block_without_events_has_nothing_to_count(book: PriceBook, tmp_path: Path) -> None:
     """The block of a recovery whose records have expired."""
     with Store(StoreSettings(store_dsn=f"chdb://{tmp_path / 'store'}")) as store:
-        newest = metrics.NEWEST_EVENT._value.get()
+        newest = metric("spendmeter_newest_event_timestamp_seconds")
         count_gaps(Events.of([]), build(book), Directory(session=store.session("directory")))
-    assert metrics.NEWEST_EVENT._value.get() == newest
+    assert metric("spendmeter_newest_event_timestamp_seconds") == newest

@@ -12,7 +12,7 @@ from spendmeter_stream.retry import OUTAGES
 
 async def test_a_client_that_knows_no_broker_is_told_to_ask_again() -> None:
     client = AIOKafkaClient(bootstrap_servers="127.0.0.1:1")
-    client.cluster._bootstrap_brokers = {}
+    client.cluster._bootstrap_brokers = {}  # noqa: SLF001 - a state that no public call reaches
     # The premise, as long as aiokafka is like this.
     with pytest.raises(AssertionError):
         await _lookup(client, 0, "group")

@@ -12,6 +12,7 @@ import pytest
 from spendmeter_stream.guard.metrics import SPEND
 from spendmeter_stream.runtime.readiness import Readiness
 from spendmeter_stream.runtime.web import WorkerWeb
+from tests.support.kafka.process import free_port
 
 TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 SECRET = "zeta-school"
@@ -35,11 +36,11 @@ def _spend() -> None:
 
 @asynccontextmanager
 async def worker(host: str, token: str) -> AsyncIterator[str]:
-    web = WorkerWeb(address=lambda: (host, 0), readiness=cast(Readiness, _Ready()), metrics_token=token)
+    port = free_port()
+    web = WorkerWeb(address=lambda: (host, port), readiness=cast(Readiness, _Ready()), metrics_token=token)
     await web.on_start()
-    assert web._runner is not None
     try:
-        yield f"http://127.0.0.1:{web._runner.addresses[0][1]}/metrics"
+        yield f"http://127.0.0.1:{port}/metrics"
     finally:
         await web.on_stop()
 

@@ -21,9 +21,9 @@ from spendmeter_stream.pricing.book.rows import (
 )
 from spendmeter_stream.pricing.book.units import TIERS, TOKEN_UNITS, UNITS
 
-_HEAD_KEYS: Final = ("provider", "name", "aliases", "resells", "strip", "tier_aliases")
+HEAD_KEYS: Final = ("provider", "name", "aliases", "resells", "strip", "tier_aliases")
 _SHARED_KEYS: Final = ("models", "from", "to", "tiers", "regions", "org", "source", "verified_at", "note")
-_PRICE_KEYS: Final = frozenset(
+PRICE_KEYS: Final = frozenset(
     (
         *_SHARED_KEYS,
         *RATE_KEYS,
@@ -36,7 +36,7 @@ _PRICE_KEYS: Final = frozenset(
         "characters_counted",
     )
 )
-_MULTIPLIER_KEYS: Final = (*_SHARED_KEYS, "factor", "units")
+MULTIPLIER_KEYS: Final = (*_SHARED_KEYS, "factor", "units")
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 CHARACTER_COUNTS: Final = ("raw", "without_whitespace", "ssml_included", "markup_excluded")
 """Ways in which providers count billed characters; see docs/pricing.md."""
@@ -74,7 +74,7 @@ def parse(documents: list[Document]) -> Parsed:
 
 def _provider(head: Block, parsed: Parsed) -> str:
     reader = BlockReader(block=head, faults=parsed.faults)
-    reader.only(_HEAD_KEYS)
+    reader.only(HEAD_KEYS)
     name = reader.text("provider")
     tier_aliases = reader.table("tier_aliases")
     for tier in tier_aliases.values():
@@ -120,7 +120,7 @@ def _models(reader: BlockReader) -> tuple[str, ...]:
 
 def _price(block: Block, provider: str, document: Document, faults: list[Fault]) -> Price:
     reader = BlockReader(block=block, faults=faults)
-    reader.only(_PRICE_KEYS)
+    reader.only(PRICE_KEYS)
     free, rates = rates_of(reader)
     characters = reader.text("characters_counted", "raw")
     reader.one_of("characters_counted", characters, CHARACTER_COUNTS, "way to count characters")
@@ -176,7 +176,7 @@ def _window(reader: BlockReader) -> Window | None:
 
 def _multiplier(block: Block, provider: str, document: Document, faults: list[Fault]) -> Multiplier:
     reader = BlockReader(block=block, faults=faults)
-    reader.only(_MULTIPLIER_KEYS)
+    reader.only(MULTIPLIER_KEYS)
     terms = _terms(reader, provider, document.layer, TIERS)
     units = reader.texts("units")
     for unit in units:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -111,3 +112,10 @@ def test_a_plan_comes_to_every_kind_and_every_point() -> None:
     assert {fault.kind for fault in faults} == set(KINDS)
     assert {fault.point for fault in faults} - {""} == set(POINTS)
     assert faults == list(islice(plan(seed=3, workers=3), 120))
+
+
+def test_a_fault_without_effect_is_no_row_of_the_table() -> None:
+    report = Report(
+        faults=Counter({"kill before:fence": 2, "rebuild, not reached": 1, "clock jump, no libfaketime": 1})
+    )
+    assert report.markdown("seed 1, kafka") == "| kill before:fence | seed 1, kafka | 2 | 0 |"

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 import pytest
 
+from spendmeter_stream.barrier.requests import _REQUEST, shadow_of
 from tests.support.brokers import do_without
 from tests.support.clickhouse_http.process import ClickHouseHttp
 from tests.support.kafka.apache import ApacheKafka
 from tests.support.kafka.jars import KafkaUnavailable
 from tests.support.kafka.tansu import Tansu
 from tests.torture.embedded import torture_embedded
+from tests.torture.faults.commands import REBUILD_STATEMENTS
 from tests.torture.ledger import Ledger
 from tests.torture.plan import KINDS, POINTS, Kind, plan
 from tests.torture.report import Report
@@ -119,3 +123,14 @@ def test_a_fault_without_effect_is_no_row_of_the_table() -> None:
         faults=Counter({"kill before:fence": 2, "rebuild, not reached": 1, "clock jump, no libfaketime": 1})
     )
     assert report.markdown("seed 1, kafka") == "| kill before:fence | seed 1, kafka | 2 | 0 |"
+
+
+def test_a_rebuild_is_killed_at_the_statements_that_it_sends() -> None:
+    table = shadow_of("usage_daily", uuid4())
+    sent = (
+        f"INSERT INTO {table} (a) SELECT 1",
+        _REQUEST,
+        f"ALTER TABLE usage_daily REPLACE PARTITION 202510 FROM {table}",
+    )
+    for statement, pattern in zip(sent, REBUILD_STATEMENTS.values(), strict=True):
+        assert re.search(pattern, statement)

@@ -9,6 +9,7 @@ import sys
 from dataclasses import asdict, replace
 from typing import Final
 
+from spendmeter_stream.barrier.requests import ROLLUPS
 from tests.support.kafka.process import BrokerProcess, with_path
 from tests.torture.command_process import REPOSITORY, CommandJob
 from tests.torture.faults.hands import Hands
@@ -16,7 +17,12 @@ from tests.torture.patience import PAUSE_S, Progress
 from tests.torture.plan import Fault
 
 _REPRICE_POINTS: Final = ("begun:0", "inserted:0", "ended:0", "begun:1")
-_REBUILD_STATEMENTS: Final = ("INSERT INTO .*shadow", "INSERT INTO ingest_barriers", "REPLACE PARTITION")
+REBUILD_STATEMENTS: Final = {
+    "filling a shadow table": "INSERT INTO .*_rebuild_",
+    "requesting the barrier": "INSERT INTO ingest_barriers",
+    "replacing a month": "REPLACE PARTITION",
+}
+"""Statements of a rebuild, each of the first five times that it comes; a barrier is requested once."""
 _MONTHS: Final = ("2025-10-01", "2025-11-01")
 
 
@@ -57,9 +63,11 @@ async def rebuild_crash(hands: Hands, fault: Fault) -> str:
     dice = random.Random(fault.dice)
     job = CommandJob(dsn=hands.cluster.dsn, bootstrap=hands.cluster.settings.bootstrap, what="rebuild")
     job = replace(job, month=dice.choice(_MONTHS))
-    match = dice.choice(_REBUILD_STATEMENTS)
+    where = dice.choice(list(REBUILD_STATEMENTS))
+    match = REBUILD_STATEMENTS[where]
+    skip = 0 if where == "requesting the barrier" else dice.randrange(len(ROLLUPS))
     switches = hands.store.faults
-    await asyncio.to_thread(lambda: switches.add("delay", match=match, seconds=600))
+    await asyncio.to_thread(lambda: switches.add("delay", match=match, skip=skip, seconds=600))
     dying = Command(hands, job)
     dying.start()
     running = asyncio.create_task(dying.ended())
@@ -70,7 +78,7 @@ async def rebuild_crash(hands: Hands, fault: Fault) -> str:
     running.cancel()
     await asyncio.to_thread(switches.clear)
     await _until_done(hands, job)
-    return f"rebuild killed at {match}" if met else "rebuild, not reached"
+    return f"rebuild killed {where}" if met else "rebuild, not reached"
 
 
 async def _until_done(hands: Hands, job: CommandJob) -> None:

@@ -30,11 +30,12 @@ def _packages() -> list[str]:
 
 
 def surface() -> str:
-    """One line per package: its name, and the names that it exports."""
+    """One line per package that exports names; the others export none."""
     lines = []
     for name in _packages():
         exported = getattr(importlib.import_module(name), "__all__", [])
-        lines.append(f"{name}: {' '.join(sorted(exported))}".rstrip())
+        if exported:
+            lines.append(f"{name}: {' '.join(sorted(exported))}")
     return "\n".join(lines) + "\n"
 
 

@@ -85,13 +85,13 @@ def plain(fake: FakeProvider) -> Iterator[OpenAI]:
 
 @pytest.fixture
 def client(plain: OpenAI, recorder: Recorder) -> OpenAI:
-    return instrument(plain, recorder, org_id="school-1", feature="tutor")
+    return instrument(plain, recorder, org_id="school-1", feature="tutor", provider="openai")
 
 
 @pytest.fixture
 async def async_client(fake: FakeProvider, recorder: Recorder) -> AsyncIterator[AsyncOpenAI]:
     async with AsyncOpenAI(api_key="k", base_url=f"{fake.url}/v1", max_retries=0) as client:
-        yield instrument(client, recorder, org_id="school-1", feature="tutor")
+        yield instrument(client, recorder, org_id="school-1", feature="tutor", provider="openai")
 
 
 def counts(event: Any) -> tuple[int, int, int]:

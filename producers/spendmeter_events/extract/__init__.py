@@ -2,32 +2,45 @@
 
 `from_openai(response)` and the other extractors take a provider's response (an SDK object or the decoded JSON,
 complete or as a list or iterator of streamed chunks) and return a `Usage`; `UsageEvent.now(org_id=…, feature=…,
-**usage.as_fields())` creates the event. docs/extractors.md lists how each provider counts.
+**usage.as_fields())` creates the event. With `strict=True` they raise `InconsistentUsage` for counts that contradict
+each other or cannot be read. docs/extractors.md lists how each provider counts.
 """
 
 from spendmeter_events.extract._anthropic import from_anthropic
 from spendmeter_events.extract._bedrock import from_bedrock
-from spendmeter_events.extract._compatible import from_deepseek, from_mistral, from_openrouter
+from spendmeter_events.extract._compatible import (
+    from_cohere,
+    from_deepseek,
+    from_mistral,
+    from_ollama,
+    from_openrouter,
+    from_perplexity,
+)
 from spendmeter_events.extract._gemini import from_gemini
 from spendmeter_events.extract._openai import from_openai
 from spendmeter_events.extract._otel import from_otel
 from spendmeter_events.extract._xai import from_xai
 from spendmeter_events.extract.errors import InconsistentUsage
-from spendmeter_events.extract.usage import TOKEN_BUCKETS, USAGE_TAG, State, Usage
+from spendmeter_events.extract.usage import COST_SOURCE_TAG, TOKEN_BUCKETS, UNREAD_TAG, USAGE_TAG, State, Usage
 
 __all__ = [
+    "COST_SOURCE_TAG",
     "TOKEN_BUCKETS",
+    "UNREAD_TAG",
     "USAGE_TAG",
     "InconsistentUsage",
     "State",
     "Usage",
     "from_anthropic",
     "from_bedrock",
+    "from_cohere",
     "from_deepseek",
     "from_gemini",
     "from_mistral",
+    "from_ollama",
     "from_openai",
     "from_openrouter",
     "from_otel",
+    "from_perplexity",
     "from_xai",
 ]

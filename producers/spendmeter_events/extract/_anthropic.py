@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from spendmeter_events.extract._dialect import FINISHED, Dialect, Merged, Request, extract
+from spendmeter_events.extract._openai import identity
 from spendmeter_events.extract._openai_tools import tool_tag
-from spendmeter_events.extract._payload import items, pick, text, tier
-from spendmeter_events.extract._tally import Tally
+from spendmeter_events.extract._outcome import error_type
+from spendmeter_events.extract._payload import fields_of, items, pick, text, tier
+from spendmeter_events.extract._tally import Tally, part
+from spendmeter_events.extract._tokens import CACHED, LONG, REASONING, SHORT, WRITTEN, foreign, usage_of
+from spendmeter_events.extract._tokens import tokens as foreign_tokens
 from spendmeter_events.extract.usage import State, Usage
 
 _ADDITIVE: Final = (
@@ -19,22 +23,30 @@ _ADDITIVE: Final = (
 )
 
 
-def from_anthropic(response: object, *, request: Request | None = None, provider: str = "anthropic") -> Usage:
-    """Return the usage of a message, the events of its stream, or a batch result line. Raises `InconsistentUsage`."""
-    return extract(ANTHROPIC, response, request=request, provider=provider)
+def from_anthropic(
+    response: object, *, request: Request | None = None, provider: str = "anthropic", strict: bool = False
+) -> Usage:
+    """Return the usage of a message, the events of its stream, or a batch result line.
+
+    LangChain's `usage_metadata` of a message is read too. With `strict`, raises `InconsistentUsage`.
+    """
+    return extract(ANTHROPIC, response, request=request, provider=provider, strict=strict)
 
 
 def read(payload: object, request: Request, provider: str) -> Usage:
     """Return the usage of a complete message."""
-    message = pick(pick(payload, "result"), "message") or payload
-    tally, usage = Tally(), pick(message, "usage")
-    fields: dict[str, Any] = {
-        "model": text(pick(message, "model")) or text(pick(request, "model")),
-        "request_id": text(pick(message, "id")),
-        "service_tier": "fast" if pick(usage, "speed") == "fast" else tier(pick(usage, "service_tier")),
-        "region": _region(usage),
-    }
-    counts = tokens(tally, usage)
+    result = pick(payload, "result")
+    message = pick(result, "message") or payload
+    tally, usage = Tally(), usage_of(message)
+    fields = identity(message, request) | {"region": _region(usage)}
+    if pick(usage, "speed") == "fast":
+        fields["service_tier"] = "fast"
+    elif pick(usage, "service_tier"):
+        fields["service_tier"] = tier(pick(usage, "service_tier"))
+    if (failed := _batch_failure(result)) is not None:
+        # Requests of a batch that did not succeed are not billed.
+        return tally.usage(None, provider=provider, **fields | failed)
+    counts = foreign_tokens(tally, usage) if foreign(usage) else tokens(tally, usage)
     state: State = "complete" if {"input_tokens", "output_tokens"} <= counts.keys() else "missing"
     for iteration in items(usage, "iterations"):
         kind = pick(iteration, "type")
@@ -44,10 +56,25 @@ def read(payload: object, request: Request, provider: str) -> Usage:
             counts |= {name: counts.get(name, 0) + extra.get(name, 0) for name in _ADDITIVE}
         elif kind == "advisor_message":
             state = "incomplete"
-    searches = tally.count(pick(usage, "server_tool_use"), "web_search_requests")
-    if searches:
-        fields |= {"tool_calls": searches, "tags": tool_tag({"web_search": searches})}
-    return tally.usage(usage, provider=provider, state=state, **fields, **counts)
+    tally.skip(usage, "iterations")
+    return tally.usage(usage, provider=provider, state=state, **fields, **counts, **_searches(tally, usage))
+
+
+def _searches(tally: Tally, usage: object) -> dict[str, Any]:
+    tools = pick(usage, "server_tool_use")
+    tally.skip(tools, "web_fetch_requests")  # free of charge
+    searches = tally.count(tools, "web_search_requests")
+    return {"tool_calls": searches, "tags": tool_tag({"web_search": searches})} if searches else {}
+
+
+def _batch_failure(result: object) -> dict[str, Any] | None:
+    kind = text(pick(result, "type"))
+    if kind not in ("errored", "canceled", "expired"):
+        return None
+    error = pick(result, "error")
+    status = "cancelled" if kind == "canceled" else "error"
+    code = error_type(pick(error, "error") or error) if error else kind
+    return {"service_tier": "batch", "status": status, "error_type": code}
 
 
 def fold(merged: Merged, event: object) -> None:
@@ -63,6 +90,8 @@ def fold(merged: Merged, event: object) -> None:
             merged[FINISHED] = True
     elif kind == "message_stop":
         merged[FINISHED] = True
+    elif kind == "error":
+        merged |= {"status": "failed", "error": {"code": error_type(pick(event, "error"))}}
 
 
 def has_output(event: object) -> bool:
@@ -72,24 +101,25 @@ def has_output(event: object) -> bool:
 
 def tokens(tally: Tally, usage: object) -> dict[str, int]:
     """Return the token buckets of a usage section; the sides that are not reported are absent."""
-    lifetimes = pick(usage, "cache_creation")
+    lifetimes = part(usage, "cache_creation")
     short, long = tally.writes(
-        tally.count(usage, "cache_creation_input_tokens"),
-        tally.count(lifetimes, "ephemeral_5m_input_tokens"),
-        tally.count(lifetimes, "ephemeral_1h_input_tokens"),
+        tally.count(usage, *WRITTEN),
+        tally.first((lifetimes, SHORT), (usage, SHORT)),
+        tally.first((lifetimes, LONG), (usage, LONG)),
     )
     counts: dict[str, int] = {}
     uncached = tally.count(usage, "input_tokens")
+    tally.skip(usage, "total_tokens")  # not Anthropic's own; gateways disagree about the cache in it
     if uncached is not None:
         counts |= {
             "input_tokens": uncached,
-            "cache_read_tokens": tally.count(usage, "cache_read_input_tokens") or 0,
+            "cache_read_tokens": tally.count(usage, *CACHED) or 0,
             "cache_write_5m_tokens": short,
             "cache_write_1h_tokens": long,
         }
     output = tally.count(usage, "output_tokens")
     if output is not None:
-        thinking = tally.count(pick(usage, "output_tokens_details"), "thinking_tokens")
+        thinking = tally.count(part(usage, "output_tokens_details"), *REASONING)
         side = tally.output_side(output, reasoning=thinking)
         counts |= {name: side[name] for name in ("output_tokens", "reasoning_tokens") if name in side}
     return counts
@@ -100,23 +130,8 @@ def _region(usage: object) -> str:
     return "" if place == "not_available" else place
 
 
-_USAGE_NAMES: Final = (
-    "input_tokens",
-    "cache_creation_input_tokens",
-    "cache_read_input_tokens",
-    "cache_creation",
-    "output_tokens",
-    "output_tokens_details",
-    "server_tool_use",
-    "service_tier",
-    "inference_geo",
-    "speed",
-    "iterations",
-)
-
-
 def _known(usage: object) -> dict[str, Any]:
-    return {name: value for name in _USAGE_NAMES if (value := pick(usage, name)) is not None}
+    return {name: value for name in fields_of(usage) if (value := pick(usage, name)) is not None}
 
 
 ANTHROPIC = Dialect(provider="anthropic", read=read, fold=fold, has_output=has_output)

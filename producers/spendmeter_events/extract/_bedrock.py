@@ -9,45 +9,64 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from spendmeter_events.extract import _anthropic, _openai, _openai_stream
+from spendmeter_events.extract import _anthropic, _openai_stream
 from spendmeter_events.extract._dialect import FINISHED, Dialect, Merged, Request, extract
+from spendmeter_events.extract._native import native_usage
+from spendmeter_events.extract._openai import outcome
 from spendmeter_events.extract._payload import items, pick, text, tier
 from spendmeter_events.extract._tally import NOT_THE_SUM, Tally
+from spendmeter_events.extract._tokens import foreign, tokens, usage_of
 from spendmeter_events.extract.usage import State, Usage
 
 _METRICS: Final = "amazon-bedrock-invocationMetrics"
 _HEADER: Final = "x-amzn-bedrock-"
 _CHUNK_COUNTS: Final = (_METRICS, "prompt_token_count", "generation_token_count", "inputTextTokenCount")
 """Counts in a chunk of an InvokeModel stream."""
+_EXCEPTIONS: Final = (
+    "internalServerException",
+    "modelStreamErrorException",
+    "modelTimeoutException",
+    "serviceUnavailableException",
+    "throttlingException",
+    "validationException",
+)
 _METADATA: Final = ("usage", "serviceTier", "performanceConfig", "trace")
 
 
-def from_bedrock(response: object, *, request: Request | None = None) -> Usage:
-    """Return the usage of a Bedrock response: Converse, an InvokeModel body or raw response, or stream events.
+def from_bedrock(response: object, *, request: Request | None = None, strict: bool = False) -> Usage:
+    """Return the usage of a Bedrock response: Converse, an InvokeModel body or raw response, stream, batch line.
 
     For a raw InvokeModel response, only the headers are read: its body can be read only once, by the caller.
-    `request["modelId"]` supplies the model, which Bedrock does not return. Raises `InconsistentUsage`.
+    `request["modelId"]` supplies the model, which Bedrock does not return. With `strict`, raises `InconsistentUsage`.
     """
-    return extract(BEDROCK, response, request=request)
+    return extract(BEDROCK, response, request=request, strict=strict)
 
 
 def read(payload: object, request: Request, provider: str) -> Usage:
     """Return the usage of a complete payload."""
-    headers = _headers(payload)
-    body = _decoded(pick(payload, "body")) or payload
+    headers, batch = _headers(payload), pick(payload, "modelOutput")
+    body = _decoded(pick(payload, "body")) or batch or payload
     fields: dict[str, Any] = {
         "model": text(pick(pick(pick(body, "trace"), "promptRouter"), "invokedModelId"))
         or text(pick(request, "modelId", "model")),
         "request_id": text(pick(pick(payload, "ResponseMetadata"), "RequestId") or pick(body, "id")),
-        "service_tier": _tier(body, headers),
+        "service_tier": "batch" if batch is not None else _tier(body, headers),
+        **outcome(body),
     }
-    tally, usage = Tally(), pick(body, "usage")
-    counts, section = _reader(body, usage)(tally, body, usage), usage
+    tally, usage = Tally(), usage_of(body)
+    if (native := native_usage(body, usage)) is not None:
+        section, counts = native(tally)
+    else:
+        counts, section = _reader(body, usage)(tally, body, usage), usage
     if not counts and not tally.faults:
         section = pick(body, _METRICS) or headers
         counts = _bedrock_counts(tally, body, headers)
     reported = {"input_tokens", "output_tokens"} <= counts.keys()
     state: State = "complete" if reported else "missing"
+    if pick(payload, "recordId") and pick(payload, "error"):
+        # A record of a batch that failed is not billed.
+        state = "complete"
+        fields |= {"service_tier": "batch", **outcome(payload)}
     return tally.usage(section, provider=provider, state=state, **fields, **counts)
 
 
@@ -61,6 +80,9 @@ def fold(merged: Merged, event: object) -> None:
     merged |= {name: value for name in _CHUNK_COUNTS if (value := pick(chunk, name)) is not None}
     metadata = pick(chunk, "metadata")
     merged |= {name: value for name in _METADATA if (value := pick(metadata, name)) is not None}
+    for name in _EXCEPTIONS:
+        if pick(event, name) is not None:
+            merged |= {"status": "failed", "error": {"code": name}}
     if pick(chunk, _METRICS) is not None or pick(metadata, "usage") is not None:
         merged[FINISHED] = True
 
@@ -70,15 +92,15 @@ def has_output(event: object) -> bool:
     return pick(event, "contentBlockDelta", "chunk") is not None
 
 
-Reader = Callable[[Tally, object, object], dict[str, int]]
+Reader = Callable[[Tally, object, object], dict[str, Any]]
 
 
 def _reader(body: object, usage: object) -> Reader:
     """Return the reader for the vendor's format of this body."""
     if pick(usage, "inputTokens", "outputTokens") is not None:
         return _converse
-    if pick(usage, "prompt_tokens", "completion_tokens") is not None:
-        return lambda tally, _, usage: _openai.tokens(tally, usage)
+    if foreign(usage) or pick(usage, "completion_tokens") is not None:
+        return lambda tally, _, usage: tokens(tally, usage)
     if usage is not None:
         return lambda tally, _, usage: _anthropic.tokens(tally, usage)
     return _flat
@@ -141,7 +163,8 @@ def _disjoint(uncached: int | None, output: int | None, cached: int | None, writ
 
 def _headers(payload: object) -> dict[str, Any]:
     found = pick(pick(payload, "ResponseMetadata"), "HTTPHeaders")
-    return {str(name).lower(): found[name] for name in found} if isinstance(found, Mapping) else {}
+    lower = {str(name).lower(): found[name] for name in found} if isinstance(found, Mapping) else {}
+    return {name: value for name, value in lower.items() if name.startswith(_HEADER)}
 
 
 def _tier(body: object, headers: dict[str, Any]) -> str:

@@ -1,84 +1,117 @@
-"""OpenAI-compatible services with extensions: OpenRouter, Mistral, DeepSeek."""
+"""OpenAI-compatible services with extensions: OpenRouter, Mistral, DeepSeek, Perplexity, Cohere, Ollama."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from spendmeter_events.extract._dialect import Dialect, Request, extract
-from spendmeter_events.extract._openai import build_usage, identity, tokens
+from spendmeter_events.extract._openai import OPENAI, build_usage, identity, told_cost, unwrap
+from spendmeter_events.extract._openai import read as read_openai
 from spendmeter_events.extract._openai_stream import fold, has_output
 from spendmeter_events.extract._openai_tools import images_and_tools, tool_tag
 from spendmeter_events.extract._payload import pick, text
 from spendmeter_events.extract._tally import Tally
+from spendmeter_events.extract._tokens import tokens, usage_of
 from spendmeter_events.extract.usage import Usage
 
 
-def from_openrouter(response: object, *, request: Request | None = None) -> Usage:
+def from_openrouter(response: object, *, request: Request | None = None, strict: bool = False) -> Usage:
     """Return the usage of an OpenRouter response; `provider_cost_usd` is the charge including the upstream's part.
 
-    Raises `InconsistentUsage`.
+    With `strict`, raises `InconsistentUsage`.
     """
-    return extract(OPENROUTER, response, request=request)
+    return extract(OPENROUTER, response, request=request, strict=strict)
 
 
-def from_mistral(response: object, *, request: Request | None = None) -> Usage:
-    """Return the usage of a Mistral response: chat, embeddings, transcription. Raises `InconsistentUsage`."""
-    return extract(MISTRAL, response, request=request)
+def from_mistral(response: object, *, request: Request | None = None, strict: bool = False) -> Usage:
+    """Return the usage of a Mistral response: chat, embeddings, transcription.
+
+    With `strict`, raises `InconsistentUsage`.
+    """
+    return extract(MISTRAL, response, request=request, strict=strict)
 
 
-def from_deepseek(response: object, *, request: Request | None = None) -> Usage:
-    """Return the usage of a DeepSeek response. Raises `InconsistentUsage`."""
-    return extract(DEEPSEEK, response, request=request)
+def from_deepseek(response: object, *, request: Request | None = None, strict: bool = False) -> Usage:
+    """Return the usage of a DeepSeek response. With `strict`, raises `InconsistentUsage`."""
+    return extract(DEEPSEEK, response, request=request, strict=strict)
 
 
-def _read_openrouter(body: object, request: Request, provider: str) -> Usage:
-    tally, fields, usage = Tally(), identity(body, request), pick(body, "usage")
+def from_perplexity(response: object, *, request: Request | None = None, strict: bool = False) -> Usage:
+    """Return the usage of a Perplexity response; its fee per request is a tool call, by the size of the context.
+
+    With `strict`, raises `InconsistentUsage`.
+    """
+    return extract(PERPLEXITY, response, request=request, strict=strict)
+
+
+def from_cohere(response: object, *, request: Request | None = None, strict: bool = False) -> Usage:
+    """Return the usage of a Cohere response (v1 or v2): chat, embeddings, reranking, by its billed units.
+
+    With `strict`, raises `InconsistentUsage`.
+    """
+    return extract(OPENAI, response, request=request, provider="cohere", strict=strict)
+
+
+def from_ollama(response: object, *, request: Request | None = None, strict: bool = False) -> Usage:
+    """Return the usage of a response of Ollama's own API: chat, generate, embed, or the chunks of their streams.
+
+    With `strict`, raises `InconsistentUsage`.
+    """
+    return extract(OPENAI, response, request=request, provider="ollama", strict=strict)
+
+
+def _read_openrouter(payload: object, request: Request, provider: str) -> Usage:
+    body, fields = unwrap(payload)
+    tally, fields, usage = Tally(), identity(body, request) | fields, usage_of(body)
     fields |= images_and_tools(tally, body, request) | tokens(tally, usage)
-    searches = tally.count(pick(usage, "server_tool_use"), "web_search_requests")
-    if searches:
-        fields["tool_calls"] = searches
-        fields["tags"] |= tool_tag({"web_search": searches})
+    tools = pick(usage, "server_tool_use")
+    tally.skip(tools, "tool_calls_requested", "tool_calls_executed")  # the caller's own functions
     if upstream := text(pick(body, "provider")):
         fields["tags"]["upstream"] = upstream
-    cost = tally.usd(usage, "cost")
-    if cost is not None:
-        # With the caller's own key, `cost` is only OpenRouter's fee; the upstream bills the caller directly.
-        own_key = pick(usage, "is_byok") is True
-        inference = tally.usd(pick(usage, "cost_details"), "upstream_inference_cost") if own_key else 0.0
-        fields["provider_cost_usd"] = cost + (inference or 0.0)
+    fields |= told_cost(tally, usage, fields)
+    if pick(usage, "is_byok") is True:
+        fields["key_source"] = "byok"
+        if "provider_cost_usd" in fields:
+            # With the caller's own key, `cost` is only OpenRouter's fee; the upstream bills the caller directly.
+            inference = tally.usd(pick(usage, "cost_details"), "upstream_inference_cost")
+            fields["provider_cost_usd"] += inference or 0.0
     return build_usage(tally, usage, fields, provider)
 
 
-def _read_mistral(body: object, request: Request, provider: str) -> Usage:
-    tally, fields, usage = Tally(), identity(body, request), pick(body, "usage")
+def _read_perplexity(body: object, request: Request, provider: str) -> Usage:
+    tally, fields, usage = Tally(), identity(body, request), usage_of(body)
+    # Deep research bills reasoning and citations beside the completion, at rates of their own: they stay unread.
+    fields |= {"tags": {}, **tokens(tally, _sides(usage))}
+    tally.skip(usage, *_SIDES)
+    size = text(pick(usage, "search_context_size"), 16).lower()
+    searches = tally.count(usage, "num_search_queries") or (1 if size else 0)
+    if searches:
+        fields |= {"tool_calls": searches, "tags": tool_tag({f"search_{size}" if size else "search_query": searches})}
+    fields |= told_cost(tally, usage, fields)
+    return build_usage(tally, usage, fields, provider)
+
+
+_SIDES: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
+
+
+def _sides(usage: object) -> dict[str, Any]:
+    return {name: value for name in _SIDES if (value := pick(usage, name)) is not None}
+
+
+def _read_mistral(payload: object, request: Request, provider: str) -> Usage:
+    body, fields = unwrap(payload)
+    tally, fields, usage = Tally(), identity(body, request) | fields, usage_of(body)
     fields |= images_and_tools(tally, body, request)
     seconds = tally.seconds(usage, "prompt_audio_seconds")
     if seconds:
-        fields |= {"audio_seconds": seconds, **tokens(tally, _without_total(usage))}
+        # The total counts audio as tokens too, although it is billed per second.
+        fields |= {"audio_seconds": seconds, **tokens(tally, usage, ignore_total=True)}
     else:
         fields |= tokens(tally, usage)
     return build_usage(tally, usage, fields, provider)
 
 
-def _without_total(usage: object) -> dict[str, Any]:
-    """Return the usage without its total, which counts audio as tokens, although audio is billed per second."""
-    names = ("prompt_tokens", "completion_tokens", "prompt_tokens_details", "completion_tokens_details")
-    return {name: value for name in names if (value := pick(usage, name)) is not None}
-
-
-def _read_deepseek(body: object, request: Request, provider: str) -> Usage:
-    tally, fields, usage = Tally(), identity(body, request), pick(body, "usage")
-    fields["tags"] = {}
-    hit, miss = (tally.count(usage, f"prompt_cache_{kind}_tokens") for kind in ("hit", "miss"))
-    buckets = tokens(tally, usage)
-    if hit is not None and miss is not None:
-        buckets |= {"input_tokens": miss, "cache_read_tokens": hit}
-        if tally.count(usage, "prompt_tokens") not in (None, hit + miss):
-            tally.faults.append("cache hits and misses do not add up to prompt_tokens")
-            del buckets["input_tokens"], buckets["cache_read_tokens"]
-    return build_usage(tally, usage, fields | buckets, provider)
-
-
 OPENROUTER = Dialect(provider="openrouter", read=_read_openrouter, fold=fold, has_output=has_output)
 MISTRAL = Dialect(provider="mistral", read=_read_mistral, fold=fold, has_output=has_output)
-DEEPSEEK = Dialect(provider="deepseek", read=_read_deepseek, fold=fold, has_output=has_output)
+PERPLEXITY = Dialect(provider="perplexity", read=_read_perplexity, fold=fold, has_output=has_output)
+DEEPSEEK = Dialect(provider="deepseek", read=read_openai, fold=fold, has_output=has_output)

@@ -52,21 +52,38 @@ class Collector:
 
     def usage(self) -> Usage:
         """Return the usage so far; its state is `aborted` before the end. Raises `InconsistentUsage`."""
-        usage = self._dialect.read(self._merged, self._request, self._provider)
+        try:
+            usage = self._dialect.read(self._merged, self._request, self._provider)
+        except InconsistentUsage as error:
+            if not self.finished and error.known.state != "inconsistent":
+                error.known = replace(error.known, state="aborted")
+            raise
         return usage if self.finished else replace(usage, state="aborted")
 
 
-def extract(dialect: Dialect, response: object, *, request: Request | None, provider: str = "") -> Usage:
+def extract(
+    dialect: Dialect, response: object, *, request: Request | None, provider: str = "", strict: bool = False
+) -> Usage:
     """Return the usage of a complete response, or of a list or iterator of its chunks.
 
-    Raises `InconsistentUsage`, and the exceptions of the iterator.
+    Raises the exceptions of the iterator, and with `strict` `InconsistentUsage`.
     """
     if not is_stream(response):
-        return dialect.read(response, request or {}, provider or dialect.provider)
+        return lenient(lambda: dialect.read(response, request or {}, provider or dialect.provider), strict)
     collector = Collector(dialect, request=request, provider=provider)
     for chunk in response:
         collector.add(chunk)
-    return collector.usage()
+    return lenient(collector.usage, strict)
+
+
+def lenient(read: Callable[[], Usage], strict: bool) -> Usage:
+    """Return the result of `read`, or with faults what is certain. With `strict`, raises `InconsistentUsage`."""
+    try:
+        return read()
+    except InconsistentUsage as error:
+        if strict:
+            raise
+        return error.known
 
 
 def known_usage(read: Callable[[], Usage]) -> Usage:

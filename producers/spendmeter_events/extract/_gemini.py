@@ -5,47 +5,62 @@ Protobuf omits zeros, so a count that is absent while others are present is 0.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from spendmeter_events.extract._dialect import FINISHED, Dialect, Merged, Request, extract
+from spendmeter_events.extract._modalities import modalities
+from spendmeter_events.extract._openai import outcome
 from spendmeter_events.extract._openai_tools import tool_tag
 from spendmeter_events.extract._payload import items, pick, text, tier
 from spendmeter_events.extract._tally import NOT_THE_SUM, Tally
+from spendmeter_events.extract._tokens import foreign, tokens, usage_of
 from spendmeter_events.extract.usage import Usage
 
 _USAGE: Final = ("usage_metadata", "usageMetadata")
-_OUTPUT: Final = (
-    "candidates_token_count",
-    "candidatesTokenCount",
-    "response_token_count",
-    "responseTokenCount",
-)
-"""The Live API uses the name `response` for candidates."""
+_PROMPT: Final = ("prompt_token_count", "total_input_tokens")
+_TOTAL: Final = ("total_token_count", "total_tokens")
+_OUTPUT: Final = ("candidates_token_count", "response_token_count", "total_output_tokens")
+"""The Live API uses the name `response` for candidates, the Interactions API has totals by side."""
+_PROMPT_DETAILS: Final = ("prompt_tokens_details", "input_tokens_by_modality")
+_CACHE_DETAILS: Final = ("cache_tokens_details", "cached_tokens_by_modality")
+_TOOL_DETAILS: Final = ("tool_use_prompt_tokens_details", "tool_use_tokens_by_modality")
+_OUTPUT_DETAILS: Final = ("candidates_tokens_details", "response_tokens_details", "output_tokens_by_modality")
+_OWN_RATES: Final = re.compile("live|native-audio|embedding")
+"""Models that bill images and videos in the input at rates of their own; for all others the rate is that of text."""
 
 
-def from_gemini(response: object, *, request: Request | None = None, provider: str = "gemini") -> Usage:
-    """Return the usage of a Gemini response: content, its stream's chunks, embeddings, images.
+def from_gemini(
+    response: object, *, request: Request | None = None, provider: str = "gemini", strict: bool = False
+) -> Usage:
+    """Return the usage of a Gemini response: content, its stream's chunks, embeddings, images, batch result lines.
 
-    Pass `provider="vertex"` for Vertex AI. Raises `InconsistentUsage`.
+    Pass `provider="vertex"` for Vertex AI. With `strict`, raises `InconsistentUsage`.
     """
-    return extract(GEMINI, response, request=request, provider=provider)
+    return extract(GEMINI, response, request=request, provider=provider, strict=strict)
 
 
-def read(body: object, request: Request, provider: str) -> Usage:
+def read(payload: object, request: Request, provider: str) -> Usage:
     """Return the usage of a complete payload."""
-    tally, usage = Tally(), pick(body, *_USAGE)
+    inner = pick(payload, "response")
+    body = payload if inner is None else inner
+    tally, usage = Tally(), usage_of(body)
     fields: dict[str, Any] = {
-        "model": text(pick(body, "model_version", "modelVersion")) or _model(pick(request, "model")),
-        "request_id": text(pick(body, "response_id", "responseId")),
-        "service_tier": _tier(body, usage),
+        "model": text(pick(body, "model_version", "modelVersion")) or _model(pick(body, "model"), request),
+        "request_id": text(pick(body, "response_id", "responseId", "id")),
+        "service_tier": _tier(body, usage) if inner is None else "batch",
+        **_outcome(payload),
     }
-    fields |= _content(tally, usage) if usage is not None else _other(tally, body)
+    fields |= _counts(tally, body, usage, str(fields["model"]))
     if images := len(items(body, "generated_images", "generatedImages")) + _images(body):
         fields["images"] = images
-    if searches := _searches(body, str(fields["model"])):
-        fields |= {"tool_calls": searches, "tags": tool_tag({"web_search": searches})}
+    tools = {name: count for name, count in _grounding(body, str(fields["model"])).items() if count}
+    if tools:
+        fields |= {"tool_calls": sum(tools.values()), "tags": tool_tag(tools)}
     reported = fields.keys() & {"input_tokens", "characters", "images"}
-    return tally.usage(usage, provider=provider, state="complete" if reported else "missing", **fields)
+    # A request of a batch that failed is not billed.
+    failed = usage is None and "status" in fields and pick(payload, "key", "request") is not None
+    return tally.usage(usage, provider=provider, state="complete" if reported or failed else "missing", **fields)
 
 
 def fold(merged: Merged, chunk: object) -> None:
@@ -56,6 +71,7 @@ def fold(merged: Merged, chunk: object) -> None:
             merged[names[0]] = value
     merged["_images"] = _images(merged) + _images(chunk)
     merged["_queries"] = _queries(merged) | _queries(chunk)
+    merged["_chunks"] = _grounding_chunks(merged) | _grounding_chunks(chunk)
     blocked = pick(pick(chunk, "prompt_feedback", "promptFeedback"), "block_reason", "blockReason")
     ended = any(pick(each, "finish_reason", "finishReason") for each in items(chunk, "candidates"))
     if ended or blocked:
@@ -67,37 +83,44 @@ def has_output(chunk: object) -> bool:
     return any(items(pick(each, "content"), "parts") for each in items(chunk, "candidates"))
 
 
-def _content(tally: Tally, usage: object) -> dict[str, int]:
-    if pick(usage, "prompt_token_count", "promptTokenCount", "total_token_count", "totalTokenCount") is None:
+def _counts(tally: Tally, body: object, usage: object, model: str) -> dict[str, int]:
+    if usage is None:
+        return _other(tally, body)
+    return tokens(tally, usage) if foreign(usage) else _content(tally, usage, model)
+
+
+def _content(tally: Tally, usage: object, model: str) -> dict[str, int]:
+    total = tally.count(usage, *_TOTAL)
+    prompt = tally.count(usage, *_PROMPT)
+    if prompt is None and total is None:
         return {}
-    prompt = tally.count(usage, "prompt_token_count", "promptTokenCount") or 0
-    tools = tally.count(usage, "tool_use_prompt_token_count", "toolUsePromptTokenCount") or 0
+    prompt = prompt or 0
+    tools = tally.count(usage, "tool_use_prompt_token_count", "total_tool_use_tokens") or 0
     answer = tally.count(usage, *_OUTPUT) or 0
-    thoughts = tally.count(usage, "thoughts_token_count", "thoughtsTokenCount") or 0
-    total = tally.count(usage, "total_token_count", "totalTokenCount")
+    thoughts = tally.count(usage, "thoughts_token_count", "total_thought_tokens", "total_reasoning_tokens") or 0
     # On some endpoints the answer count includes thoughts; the total shows whether it does.
     inside = total == prompt + tools + answer and thoughts > 0
     output = answer if inside else answer + thoughts
     if total not in (None, prompt + tools + output, prompt + output):
         tally.faults.append(NOT_THE_SUM)
-    audio = _audio(tally, usage, "candidates_tokens_details", "candidatesTokensDetails")
-    return {**_input(tally, usage, prompt + tools), **tally.output_side(output, reasoning=thoughts, audio=audio)}
+    made = modalities(tally, usage, _OUTPUT_DETAILS)
+    made.flag_all(tally, ("IMAGE", "VIDEO"))
+    sides = _input(tally, usage, prompt + tools, model)
+    return {**sides, **tally.output_side(output, reasoning=thoughts, audio=made.audio)}
 
 
-def _input(tally: Tally, usage: object, total: int) -> dict[str, int]:
-    audio = _audio(tally, usage, "prompt_tokens_details", "promptTokensDetails")
-    audio -= _audio(tally, usage, "cache_tokens_details", "cacheTokensDetails")
-    audio += _audio(tally, usage, "tool_use_prompt_tokens_details", "toolUsePromptTokensDetails")
+def _input(tally: Tally, usage: object, total: int, model: str) -> dict[str, int]:
+    lists = (_PROMPT_DETAILS, _CACHE_DETAILS, _TOOL_DETAILS)
+    given, kept, used = (modalities(tally, usage, names) for names in lists)
+    kept.flag_all(tally, ("AUDIO",))
+    if _OWN_RATES.search(model):
+        given.flag_all(tally, ("IMAGE", "VIDEO"))
+    audio = given.audio - kept.audio + used.audio
     if audio < 0:
         tally.faults.append("cached audio tokens exceed audio tokens")
-        return {}
-    cached = tally.count(usage, "cached_content_token_count", "cachedContentTokenCount")
+        audio = 0
+    cached = tally.count(usage, "cached_content_token_count", "total_cached_tokens")
     return tally.input_side(total, cached=cached, audio=audio)
-
-
-def _audio(tally: Tally, usage: object, *names: str) -> int:
-    parts = [each for each in items(usage, *names) if text(pick(each, "modality")).upper() == "AUDIO"]
-    return sum(tally.count(each, "token_count", "tokenCount") or 0 for each in parts)
 
 
 def _other(tally: Tally, body: object) -> dict[str, int]:
@@ -125,11 +148,31 @@ def _queries(body: object) -> frozenset[str]:
     return found
 
 
-def _searches(body: object, model: str) -> int:
-    """Return the billed searches: one per grounded answer up to Gemini 2.5, one per distinct query since Gemini 3."""
-    queries = len(_queries(body))
-    per_answer = model.startswith(("gemini-1", "gemini-2"))
-    return min(queries, 1) if per_answer else queries
+def _grounding_chunks(body: object) -> frozenset[str]:
+    """Return the kinds of sources that the answer names: `web`, `maps`."""
+    found = frozenset(pick(body, "_chunks") or ())
+    for each in items(body, "candidates"):
+        grounding = pick(each, "grounding_metadata", "groundingMetadata")
+        for chunk in items(grounding, "grounding_chunks", "groundingChunks"):
+            found |= {kind for kind in ("web", "maps") if pick(chunk, kind) is not None}
+    return found
+
+
+def _grounding(body: object, model: str) -> dict[str, int]:
+    """Return the billed uses: one of each tool per grounded answer up to Gemini 2.5, one per query since Gemini 3."""
+    queries, kinds = len(_queries(body)), _grounding_chunks(body)
+    if model.startswith(("gemini-1", "gemini-2")):
+        return {"web_search": int(queries > 0 and kinds != {"maps"}), "google_maps": int("maps" in kinds)}
+    if kinds == {"maps"}:
+        return {"google_maps": max(queries, 1)}
+    return {"web_search": queries, "google_maps": int("maps" in kinds)}
+
+
+def _outcome(payload: object) -> dict[str, str]:
+    """Return the outcome; Vertex puts the message of a failed batch request in `status`, which may be content."""
+    if pick(payload, "status") and pick(payload, "request") is not None:
+        return {"status": "error", "error_type": "failed"}
+    return outcome(payload)
 
 
 def _tier(body: object, usage: object) -> str:
@@ -140,9 +183,9 @@ def _tier(body: object, usage: object) -> str:
     return tier(reported).replace("provisioned_throughput", "provisioned").replace("traffic_type_", "")
 
 
-def _model(requested: object) -> str:
+def _model(reported: object, request: Request) -> str:
     """Return the last segment of `models/gemini-…` or of a Vertex resource name."""
-    return text(requested).rsplit("/", 1)[-1]
+    return (text(reported) or text(pick(request, "model"))).rsplit("/", 1)[-1]
 
 
 GEMINI = Dialect(provider="gemini", read=read, fold=fold, has_output=has_output)

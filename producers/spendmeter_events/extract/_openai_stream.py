@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from spendmeter_events.extract._dialect import FINISHED, Merged
+from spendmeter_events.extract._openai_tools import cites_the_web
+from spendmeter_events.extract._outcome import error_type, finish_reason
 from spendmeter_events.extract._payload import items, pick
 
-_IN_CHUNK: Final = ("id", "model", "service_tier", "usage", "citations", "provider")
-_IN_RESPONSE: Final = ("id", "model", "service_tier", "usage", "tool_usage", "output")
+_OLLAMA: Final = ("prompt_eval_count", "eval_count", "done")
+_IN_CHUNK: Final = ("id", "model", "service_tier", "usage", "citations", "provider", *_OLLAMA)
+_IN_RESPONSE: Final = ("id", "model", "service_tier", "usage", "tool_usage", "output", "status")
 _OUTPUT: Final = ("content", "reasoning_content", "reasoning", "tool_calls", "refusal", "audio")
 _ENDS: Final = (
     "response.completed",
@@ -33,13 +36,16 @@ def fold(merged: Merged, chunk: object) -> None:
         value = pick(source, name)
         if value:
             merged[name] = value
+    _note_error(merged, chunk, source)
+    if cites_the_web(chunk):
+        merged["cites_the_web"] = True
     # Older chunks of Groq carry the usage under `x_groq`.
     if usage := pick(pick(chunk, "x_groq"), "usage"):
         merged["usage"] = usage
     if kind in _ENDS:
         merged |= {FINISHED: True, "type": kind}
         _count_image(merged, chunk, str(kind))
-    elif any(pick(choice, "finish_reason") for choice in items(chunk, "choices")):
+    elif finish_reason(chunk) or pick(chunk, "done") is True:
         merged[FINISHED] = True
 
 
@@ -56,3 +62,12 @@ def _count_image(merged: Merged, chunk: object, kind: str) -> None:
     if kind.startswith("image_"):
         merged.setdefault("data", []).append({"b64_json": True})  # presence only, no content
         merged.update({name: value for name in ("size", "quality") if (value := pick(chunk, name))})
+
+
+def _note_error(merged: Merged, chunk: object, source: object) -> None:
+    """Keep the code of an error: its message may quote the prompt."""
+    error = pick(source, "error") or pick(pick(source, "status_details"), "error")
+    if pick(chunk, "type") == "error":
+        error = error or chunk
+    if error or finish_reason(chunk) == "error":
+        merged |= {"status": "failed", "error": {"code": error_type(error)}}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from spendmeter_events.extract._payload import items, pick, text
-from spendmeter_events.extract._tally import Tally
+from spendmeter_events.extract._tally import Tally, part
 
 _BILLED_BY_CALL: Final = {"web_search_call": "web_search", "file_search_call": "file_search"}
 """Output items of the Responses API that are priced per call. Code interpreter is billed per container."""
+
+_SEARCH_MODEL: Final = re.compile(r"search-(preview|api)")
 
 
 def images_and_tools(tally: Tally, body: object, request: object) -> dict[str, Any]:
@@ -39,9 +42,28 @@ def _tools(tally: Tally, body: object) -> dict[str, int]:
         if name and pick(pick(item, "action"), "type") in (None, "search"):
             counts[name] = counts.get(name, 0) + 1
     billed = tally.count(pick(pick(body, "tool_usage"), "web_search"), "num_requests")
+    if billed is None:
+        billed = _gateway_searches(tally, pick(body, "usage"))
     if billed is not None:
         counts["web_search"] = billed
+    elif _SEARCH_MODEL.search(text(pick(body, "model"))) and (pick(body, "cites_the_web") or cites_the_web(body)):
+        # These models search at most once a call, and no usage section shows it.
+        counts["web_search_preview"] = 1
     return counts
+
+
+def cites_the_web(body: object) -> bool:
+    """Return whether an answer, or a chunk of one, has a web page in its annotations."""
+    parts = [pick(choice, name) for choice in items(body, "choices") for name in ("message", "delta")]
+    return any(pick(note, "type") == "url_citation" for part in parts for note in items(part, "annotations"))
+
+
+def _gateway_searches(tally: Tally, usage: object) -> int | None:
+    """Return the searches that LiteLLM and OpenRouter report in the usage, by Anthropic's name."""
+    details = part(usage, "prompt_tokens_details", "input_tokens_details")
+    tools = pick(usage, "server_tool_use")
+    tally.skip(tools, "web_fetch_requests")  # free of charge
+    return tally.first((tools, ("web_search_requests",)), (details, ("web_search_requests",)))
 
 
 def _image_tags(body: object, request: object, generated: int) -> dict[str, str]:

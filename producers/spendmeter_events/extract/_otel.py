@@ -1,6 +1,7 @@
-"""OpenTelemetry's GenAI attributes: current names, and older names that are still in use.
+"""OpenTelemetry's GenAI attributes: current names, and older and other dialects that are still in use.
 
-By these conventions, input includes cached tokens (read and written) and output includes reasoning.
+By the conventions, input includes cached tokens (read and written) and output includes reasoning. Instrumentations of
+providers that report cached tokens beside the input do not all follow this; see `_otel_spans`.
 """
 
 from __future__ import annotations
@@ -8,113 +9,105 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from spendmeter_events.extract._dialect import lenient
+from spendmeter_events.extract._otel_names import names_by_kind, usage_attributes
+from spendmeter_events.extract._otel_spans import cache_outside, is_inference, scope_of
 from spendmeter_events.extract._payload import items, pick, text, tier
+from spendmeter_events.extract._providers import provider_of
 from spendmeter_events.extract._tally import NOT_THE_SUM, Tally
-from spendmeter_events.extract.usage import State, Usage
+from spendmeter_events.extract.usage import COST_SOURCE_TAG, State, Usage
 
-_INPUT: Final = (
-    "gen_ai.usage.input_tokens",
-    "gen_ai.usage.prompt_tokens",
-    "llm.usage.prompt_tokens",
-    "llm.token_count.prompt",
+_MODEL: Final = (
+    "gen_ai.response.model",
+    "gen_ai.request.model",
+    "llm.response.model_name",
+    "llm.response.model",
+    "llm.model_name",
+    "llm.request.model_name",
+    "embedding.model_name",
+    "ai.response.model",
+    "ai.model.id",
 )
-_OUTPUT: Final = (
-    "gen_ai.usage.output_tokens",
-    "gen_ai.usage.completion_tokens",
-    "llm.usage.completion_tokens",
-    "llm.token_count.completion",
-)
-_TOTAL: Final = ("gen_ai.usage.total_tokens", "llm.usage.total_tokens", "llm.token_count.total")
-_CACHE_READ: Final = (
-    "gen_ai.usage.cache_read.input_tokens",
-    "gen_ai.usage.cache_read_input_tokens",
-    "gen_ai.usage.cached_input_tokens",
-    "llm.usage.cache_read_input_tokens",
-    "llm.token_count.prompt_details.cache_read",
-)
-_CACHE_WRITE: Final = (
-    "gen_ai.usage.cache_creation.input_tokens",
-    "gen_ai.usage.cache_creation_input_tokens",
-    "llm.usage.cache_creation_input_tokens",
-    "llm.token_count.prompt_details.cache_write",
-)
-_REASONING: Final = (
-    "gen_ai.usage.reasoning.output_tokens",
-    "gen_ai.usage.reasoning_tokens",
-    "llm.usage.reasoning_tokens",
-    "llm.token_count.completion_details.reasoning",
-)
-_AUDIO_IN: Final = ("gen_ai.usage.input_audio_tokens", "llm.token_count.prompt_details.audio")
-_AUDIO_OUT: Final = ("gen_ai.usage.output_audio_tokens", "llm.token_count.completion_details.audio")
-_MODEL: Final = ("gen_ai.response.model", "gen_ai.request.model", "llm.response.model", "llm.model_name")
-_PROVIDER: Final = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
+_PROVIDER: Final = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system", "ai.model.provider")
 _TIER: Final = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")
-
-_PROVIDERS: Final = {
-    "aws.bedrock": "bedrock",
-    "az.ai.inference": "azure",
-    "az.ai.openai": "azure",
-    "azure.ai.inference": "azure",
-    "azure.ai.openai": "azure",
-    "gcp.gemini": "gemini",
-    "gcp.gen_ai": "gemini",
-    "gcp.vertex_ai": "vertex",
-    "google": "gemini",
-    "vertex_ai": "vertex",
-    "mistral_ai": "mistral",
-    "mistralai": "mistral",
-    "x_ai": "xai",
-}
+_ID: Final = ("gen_ai.response.id", "ai.response.id", "llm.response.id")
+_COST: Final = ("gen_ai.usage.total_cost", "gen_ai.usage.cost", "llm.cost.total", "gen_ai.cost.total_cost")
 
 
-def from_otel(span: object) -> Usage:
+def from_otel(span: object, *, scope: object = None, strict: bool = False) -> Usage:
     """Return the usage of a GenAI span: attributes as a dict or OTLP key/value list, or an object with `attributes`.
 
-    Raises `InconsistentUsage`, for instance if an instrumentation excludes cached tokens from the input.
+    `scope` is the instrumentation scope (`{"name": …, "version": …}`, or the name), unless the span has it: some
+    instrumentations leave cached tokens out of the input. A span that is not a model call has the state
+    `not_inference` and no counts. With `strict`, raises `InconsistentUsage`.
     """
-    attributes = _attributes(span)
-    tally = Tally()
-    name = text(pick(attributes, *_PROVIDER)).lower()
-    provider = _PROVIDERS.get(name, name)
-    fields: dict[str, Any] = {
-        "model": text(pick(attributes, *_MODEL)),
-        "request_id": text(pick(attributes, "gen_ai.response.id")),
-        "service_tier": tier(pick(attributes, *_TIER)),
-    }
-    counts = _counts(tally, attributes)
+    attributes = attributes_of(span)
+    provider, model = provider_of(text(pick(attributes, *_PROVIDER))), text(pick(attributes, *_MODEL))
+    fields: dict[str, Any] = {"model": model, "request_id": text(pick(attributes, *_ID))}
+    if not is_inference(attributes):
+        return Usage(provider=provider, state="not_inference", **fields)
+    tally, section = Tally(), usage_attributes(attributes)
+    outside = cache_outside(scope_of(span, attributes, scope), provider, model, section)
+    counts = _counts(tally, section, outside, embeds=_embeds(attributes))
     reported = {"input_tokens", "output_tokens"} <= counts.keys()
-    # Only usage attributes: a span may carry prompts under other keys.
-    section = {key: value for key, value in attributes.items() if "usage." in key or "token_count." in key}
     state: State = "complete" if reported else "missing"
-    return tally.usage(section, provider=provider, state=state, **fields, **counts)
+    fields |= {"service_tier": tier(pick(attributes, *_TIER)), **_outcome(attributes), **_cost(tally, attributes)}
+    return lenient(lambda: tally.usage(section, provider=provider, state=state, **fields, **counts), strict)
 
 
-def _counts(tally: Tally, attributes: Mapping[str, object]) -> dict[str, int]:
-    total = tally.count(attributes, *_TOTAL)
-    given, made = tally.fill_from_total(tally.count(attributes, *_INPUT), tally.count(attributes, *_OUTPUT), total)
-    if made is None and pick(attributes, "gen_ai.operation.name") == "embeddings":
+def _counts(tally: Tally, section: Mapping[str, Any], outside: bool | None, *, embeds: bool) -> dict[str, int]:
+    names = names_by_kind(section)
+    tally.skip(section, *names.pop("repeated"))
+    found = {kind: tally.count(section, *names[kind]) for kind in names}
+    total = found["total"]
+    given, made = tally.fill_from_total(found["input"], found["output"], total)
+    if made is None and (embeds or any(name.endswith(".usage.tokens") for name in names["input"])):
         made = 0
-    if total is not None and given is not None and made is not None and given + made != total:
-        tally.faults.append(NOT_THE_SUM)
     counts: dict[str, int] = {}
+    whole = given
     if given is not None:
-        written = tally.writes(tally.count(attributes, *_CACHE_WRITE), None, None)
-        counts |= tally.input_side(
-            given,
-            cached=tally.count(attributes, *_CACHE_READ),
-            writes=written,
-            audio=tally.count(attributes, *_AUDIO_IN),
-        )
+        written = tally.writes(found["written"], found["short"], found["long"])
+        cache = (found["cached"] or 0) + sum(written)
+        whole = _whole(tally, given, cache, None if total is None else total - (made or 0), outside)
+        counts |= tally.input_side(whole, cached=found["cached"], writes=written, audio=found["audio_in"])
     if made is not None:
-        counts |= tally.output_side(
-            made,
-            reasoning=tally.count(attributes, *_REASONING),
-            audio=tally.count(attributes, *_AUDIO_OUT),
-        )
+        counts |= tally.output_side(made, reasoning=found["reasoning"], audio=found["audio_out"])
+    if total is not None and given is not None and made is not None and total - made not in (given, whole):
+        tally.faults.append(NOT_THE_SUM)
     return counts
 
 
-def _attributes(span: object) -> Mapping[str, Any]:
+def _whole(tally: Tally, given: int, cache: int, rest: int | None, outside: bool | None) -> int:
+    """Return the input including cached tokens. `rest` is the total without the output."""
+    if not cache or (given < cache and outside is None):
+        return given  # if less than its parts, `input_side` sees that they are not inside
+    if outside or rest == given + cache:
+        return given + cache
+    # Many instrumentations compute the total from the input, so a total of the input alone proves nothing.
+    tally.ambiguous = outside is None
+    return given
+
+
+def _embeds(attributes: Mapping[str, Any]) -> bool:
+    operation = text(pick(attributes, "gen_ai.operation.name")).lower()
+    kinds = (text(pick(attributes, "openinference.span.kind")), text(pick(attributes, "llm.request.type")))
+    return operation.startswith("embed") or any(kind.lower() == "embedding" for kind in kinds)
+
+
+def _outcome(attributes: Mapping[str, Any]) -> dict[str, str]:
+    error = text(pick(attributes, "error.type"), 64)
+    return {"status": "error", "error_type": error} if error else {}
+
+
+def _cost(tally: Tally, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    for name in _COST:
+        cost = tally.usd(attributes, name)
+        if cost is not None:
+            return {"provider_cost_usd": cost, "tags": {COST_SOURCE_TAG: name}}
+    return {}
+
+
+def attributes_of(span: object) -> Mapping[str, Any]:
     """Return `{name: value}` from a mapping, a span, or OTLP's `[{"key": …, "value": {"intValue": "12"}}]`."""
     found = pick(span, "attributes")
     found = span if found is None else found

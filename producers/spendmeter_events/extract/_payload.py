@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from functools import cache
 from typing import Any, Final, TypeGuard
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]+")
@@ -21,13 +23,56 @@ _TIERS: Final = {
 }
 
 
+_SENTINELS: Final = frozenset((
+    "unset", "notset", "notgiven", "notprovided", "omit", "omitted", "undefined", "pydanticundefined", "missing",
+    "absent", "empty", "ellipsis", "sentinel", "nothing",
+))  # fmt: skip
+"""Type names, without `_`, `Type` and case, of the objects by which SDKs say that a field was not set."""
+
+
 def pick(payload: object, *names: str) -> Any:
-    """Return the first named key or attribute that is present and not None, else None."""
+    """Return the first named key or attribute that is set, else None. None and an SDK's sentinels are not set."""
     for name in names:
         value = payload.get(name) if isinstance(payload, Mapping) else getattr(payload, name, None)
-        if value is not None:
+        if value is not None and not _is_sentinel(value):
             return value
     return None
+
+
+def fields_of(value: object) -> Mapping[str, Any]:
+    """Return the named fields of a mapping or an object, those that an SDK does not declare included."""
+    if isinstance(value, Mapping):
+        return {name: value[name] for name in value if isinstance(name, str)}
+    if isinstance(value, (type, str, bytes, int, float, Decimal, Sequence)):
+        return {}
+    if callable(listed := getattr(value, "ListFields", None)):  # protobuf
+        return {spec.name: inner for spec, inner in listed()}
+    slots = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
+    found = {name: getattr(value, name, None) for name in slots if not name.startswith("_")}
+    for names in (getattr(value, "__dict__", None), getattr(value, "__pydantic_extra__", None)):
+        found |= {name: names[name] for name in names if not name.startswith("_")} if isinstance(names, dict) else {}
+    return found
+
+
+def _is_sentinel(value: object) -> bool:
+    kind: type[Any] = type(value)
+    if kind in _PLAIN:
+        return False
+    return _names_a_sentinel(kind) or (_has_truth_only(kind) and not value)  # type: ignore[arg-type]
+
+
+_PLAIN: Final = frozenset((str, int, float, bool, dict, list, tuple, bytes))
+
+
+@cache
+def _names_a_sentinel(kind: type) -> bool:
+    return kind is type or kind.__name__.replace("_", "").lower().removesuffix("type") in _SENTINELS
+
+
+@cache
+def _has_truth_only(kind: type) -> bool:
+    """Return whether objects of this type are neither numbers nor containers, but can be false."""
+    return hasattr(kind, "__bool__") and not hasattr(kind, "__len__") and not hasattr(kind, "__float__")
 
 
 def items(payload: object, *names: str) -> Sequence[Any]:
@@ -67,9 +112,10 @@ def shape_of(value: object, depth: int = 0) -> str:
         return type(value).__name__
     if depth >= _MAX_DEPTH:
         return "object"
-    shown = [f"{_key(name)}: {shape_of(fields[name], depth + 1)}" for name in list(fields)[:_MAX_KEYS]]
+    shown = [f"{field_name(name)}: {shape_of(fields[name], depth + 1)}" for name in list(fields)[:_MAX_KEYS]]
     return "{" + ", ".join(shown) + "}"
 
 
-def _key(name: object) -> str:
+def field_name(name: object) -> str:
+    """Return the key if it looks like a field name, else `?`: it may be content."""
     return name if isinstance(name, str) and _NAME.fullmatch(name) else "?"

@@ -1,18 +1,27 @@
 """Read the counts of a usage section, and make them disjoint.
 
-Counts are never clamped: an impossible count is a fault, and a fault raises `InconsistentUsage`.
+Counts are never clamped: an impossible count is a fault. A fault, or a count that was not read, raises
+`InconsistentUsage`, which carries what is certain.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import cache
 from typing import Any, Final
 
 from spendmeter_events.event import MAX_COUNT
-from spendmeter_events.extract._payload import pick, shape_of
+from spendmeter_events.extract._payload import fields_of, pick, shape_of
+from spendmeter_events.extract._unread import unread_counts
 from spendmeter_events.extract.errors import InconsistentUsage
 from spendmeter_events.extract.usage import State, Usage
 
 NOT_THE_SUM: Final = "the total is not the sum of its parts"
+PARTS_EXCEED: Final = "cached, written and audio tokens exceed the input they are part of"
+Place = tuple[object, tuple[str, ...]]
+"""A section and the names under which it may have a count, in snake case; camel case is read too."""
 
 
 class Tally:
@@ -20,26 +29,51 @@ class Tally:
 
     def __init__(self) -> None:
         self.faults: list[str] = []
+        self.ambiguous = False
+        """Whether a count can be read in two ways."""
+        self._read: set[tuple[int, str]] = set()
+        self._sections: list[object] = []  # alive, so that no other object gets the id of one
+        self._unpriced: list[str] = []
 
     def count(self, section: object, *names: str) -> int | None:
-        """Return the count under the first of these names; None if it is absent or a fault.
+        """Return the count under these names; None if it is absent or a fault.
 
         Strings of digits are accepted: protobuf's JSON and HTTP headers carry integers as strings.
         """
-        value = self._number(section, names)
-        if value is None or value.is_integer():
-            return None if value is None else int(value)
-        self.faults.append(f"{names[0]} is not a whole count")
-        return None
+        return self.first((section, names))
+
+    def first(self, *places: Place) -> int | None:
+        """Return the first count other than 0 in these places, else 0 or None.
+
+        Places that repeat the count are read with it; one that contradicts it is left unread.
+        """
+        value = self._number(places, whole=True)
+        return None if value is None else int(value)
+
+    def peek(self, section: object, *names: str) -> int:
+        """Return a count of tokens that has no bucket, or 0. It stays unread."""
+        before = set(self._read)
+        value = self.first((section, names)) or 0
+        self._read = before
+        return value
 
     def seconds(self, section: object, *names: str) -> float | None:
         """Return seconds, rounded to milliseconds."""
-        value = self._number(section, names)
+        value = self._number(((section, names),))
         return None if value is None else round(value, 3)
 
     def usd(self, section: object, *names: str) -> float | None:
         """Return the charge that the provider reports, in USD."""
-        return self._number(section, names)
+        return self._number(((section, names),))
+
+    def skip(self, section: object, *names: str) -> None:
+        """Mark what these names contain as known: it repeats other counts, or is not billed."""
+        self._sections.append(section)
+        self._read |= {(id(section), spelling) for name in names for spelling in spellings(name)}
+
+    def flag(self, name: str) -> None:
+        """Name a count for which there is no bucket."""
+        self._unpriced.append(name)
 
     def input_side(
         self,
@@ -49,12 +83,15 @@ class Tally:
         writes: tuple[int, int] = (0, 0),
         audio: int | None = None,
     ) -> dict[str, int]:
-        """Return the buckets of an input count that includes cached, written and (uncached) audio tokens."""
+        """Return the buckets of an input count that includes cached, written and (uncached) audio tokens.
+
+        Parts that exceed it cannot be inside: then the count is without them.
+        """
         cached, audio = cached or 0, audio or 0
         uncached = total - cached - sum(writes) - audio
         if uncached < 0:
-            self.faults.append("cached, written and audio tokens exceed the input they are part of")
-            return {}
+            self.faults.append(PARTS_EXCEED)
+            uncached = total
         return {
             "input_tokens": uncached,
             "cache_read_tokens": cached,
@@ -68,7 +105,7 @@ class Tally:
         reasoning, audio = reasoning or 0, audio or 0
         if reasoning + audio > total:
             self.faults.append("reasoning and audio tokens exceed the output they are part of")
-            return {}
+            return {"output_tokens": total}
         return {
             "output_tokens": total - audio,
             "output_audio_tokens": audio,
@@ -78,12 +115,12 @@ class Tally:
     def writes(self, total: int | None, short: int | None, long: int | None) -> tuple[int, int]:
         """Return cache writes by lifetime (short, long); those without a breakdown have the default, short one."""
         short, long = short or 0, long or 0
-        if total is None:
+        if not total:  # some SDKs set it to 0 if there is a breakdown
             return short, long
         rest = total - short - long
         if rest < 0:
             self.faults.append("cache writes by lifetime exceed their total")
-            return 0, 0
+            return total, 0
         return short + rest, long
 
     def fill_from_total(
@@ -99,25 +136,66 @@ class Tally:
         return (rest, completion) if prompt is None else (prompt, rest)
 
     def usage(self, section: object, *, provider: str, state: State = "complete", **fields: Any) -> Usage:
-        """Return the `Usage` of these fields. Raises `InconsistentUsage` if there are faults."""
-        if not self.faults:
-            return Usage(provider=provider, state=state, **fields)
-        known = Usage(provider=provider, state="inconsistent", **fields)
-        raise InconsistentUsage(provider=provider, faults=tuple(self.faults), shape=shape_of(section), known=known)
+        """Return the `Usage` of these fields. Raises `InconsistentUsage` if there are faults or unread counts."""
+        unread = tuple(dict.fromkeys((*unread_counts(section, self._read), *self._unpriced)))
+        if state == "complete":
+            state = "ambiguous" if self.ambiguous else "unread" if unread else state
+        if self.faults:
+            state = "inconsistent"
+        known = Usage(provider=provider, state=state, unread=unread, **fields)
+        if not self.faults and not unread:
+            return known
+        faults = (*self.faults, *(f"{name} was not read" for name in unread))
+        raise InconsistentUsage(provider=provider, faults=faults, shape=shape_of(section), known=known)
 
-    def _number(self, section: object, names: tuple[str, ...]) -> float | None:
-        value = pick(section, *names)
-        if isinstance(value, str):
-            value = _parsed(value)
-        if value is None:
+    def _number(self, places: tuple[Place, ...], *, whole: bool = False) -> float | None:
+        found = [
+            (section, name, number)
+            for section, names in places
+            for name in dict.fromkeys(each for name in names for each in spellings(name))
+            if (number := self._checked(section, name, whole)) is not None
+        ]
+        value = next((number for _, _, number in found if number), 0.0 if found else None)
+        for section, name, number in found:
+            if number in (0, value):
+                self._mark(section, name)
+        return value
+
+    def _checked(self, section: object, name: str, whole: bool) -> float | None:
+        value = pick(section, name)
+        value = _parsed(value) if isinstance(value, str) else value
+        if value is None or isinstance(value, Mapping) or fields_of(value):  # a breakdown, with counts of its own
             return None
+        value = float(value) if isinstance(value, Decimal) else value
+        fault = ""
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            self.faults.append(f"{names[0]} is not a number")
+            fault = "is not a number"
         elif not 0 <= value <= MAX_COUNT:  # also excludes NaN
-            self.faults.append(f"{names[0]} is negative or impossibly large")
-        else:
+            fault = "is negative or impossibly large"
+        elif whole and value != math.floor(value):
+            fault = "is not a whole count"
+        if not fault:
             return float(value)
+        self._mark(section, name)
+        self.faults.append(f"{name} {fault}")
         return None
+
+    def _mark(self, section: object, name: str) -> None:
+        self._sections.append(section)
+        self._read.add((id(section), name))
+
+
+@cache
+def spellings(name: str) -> tuple[str, ...]:
+    """Return the name as it is and in camel case: `cached_tokens`, `cachedTokens`."""
+    first, *rest = name.split("_")
+    return tuple(dict.fromkeys((name, first + "".join(word.capitalize() for word in rest))))
+
+
+def part(section: object, *names: str) -> Any:
+    """Return the first of these parts of a section that has fields, in snake or camel case."""
+    found = (pick(section, spelling) for name in names for spelling in spellings(name))
+    return next((value for value in found if fields_of(value)), None)
 
 
 def _parsed(value: str) -> float | str:

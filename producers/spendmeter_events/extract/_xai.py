@@ -5,22 +5,23 @@ from __future__ import annotations
 from typing import Any, Final
 
 from spendmeter_events.extract._dialect import Dialect, Request, extract
-from spendmeter_events.extract._openai import build_usage, identity, tokens, unwrap
+from spendmeter_events.extract._openai import build_usage, identity, unwrap
 from spendmeter_events.extract._openai_stream import fold, has_output
 from spendmeter_events.extract._openai_tools import images_and_tools, tool_tag
 from spendmeter_events.extract._payload import pick
-from spendmeter_events.extract._tally import Tally
-from spendmeter_events.extract.usage import Usage
+from spendmeter_events.extract._tally import Tally, part
+from spendmeter_events.extract._tokens import INPUT_DETAILS, tokens, usage_of
+from spendmeter_events.extract.usage import COST_SOURCE_TAG, Usage
 
 TICKS_PER_USD: Final = 10**10
 
 
-def from_xai(response: object, *, request: Request | None = None) -> Usage:
+def from_xai(response: object, *, request: Request | None = None, strict: bool = False) -> Usage:
     """Return the usage of an xAI response: chat completions, responses, images, or an object of the xai-sdk.
 
-    Raises `InconsistentUsage`.
+    With `strict`, raises `InconsistentUsage`.
     """
-    return extract(XAI, response, request=request)
+    return extract(XAI, response, request=request, strict=strict)
 
 
 def read(payload: object, request: Request, provider: str) -> Usage:
@@ -28,14 +29,18 @@ def read(payload: object, request: Request, provider: str) -> Usage:
     body, fields = unwrap(payload)
     fields = identity(body, request) | fields
     tally = Tally()
-    usage = pick(body, "usage")
+    usage = usage_of(body)
     fields |= images_and_tools(tally, body, request)
     # Only the chat API excludes reasoning from the output; it is the one with `completion_tokens`.
     fields |= tokens(tally, usage, reasoning_outside=pick(usage, "completion_tokens") is not None)
+    # Images are read at the rate of text.
+    tally.skip(part(usage, *INPUT_DETAILS), "image_tokens")
+    tally.skip(usage, "prompt_text_tokens", "prompt_image_tokens")
     fields |= _server_tools(tally, usage, fields)
     ticks = tally.count(usage, "cost_in_usd_ticks")
     if ticks is not None:
         fields["provider_cost_usd"] = ticks / TICKS_PER_USD
+        fields["tags"] = {**fields["tags"], COST_SOURCE_TAG: "usage.cost_in_usd_ticks"}
     return build_usage(tally, usage, fields, provider)
 
 
@@ -46,7 +51,9 @@ def _server_tools(tally: Tally, usage: object, fields: dict[str, Any]) -> dict[s
         for name in _BILLED_TOOLS
         if (count := tally.count(details, name)) is not None and count > 0
     }
-    calls = sum(tools.values()) or tally.count(usage, "num_server_side_tools_used")
+    tally.skip(details, "mcp_calls")  # no fee beside the tokens
+    used = tally.count(usage, "num_server_side_tools_used")
+    calls = sum(tools.values()) or used
     if sources := tally.count(usage, "num_sources_used"):
         # Live Search is billed per source, not per call.
         tools, calls = {**tools, "live_search": sources}, (calls or 0) + sources

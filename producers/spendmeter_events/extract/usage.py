@@ -6,18 +6,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal
 
-State = Literal["complete", "missing", "aborted", "inconsistent", "incomplete"]
+State = Literal["complete", "missing", "aborted", "inconsistent", "incomplete", "unread", "ambiguous", "not_inference"]
 """Completeness of the counts:
 
 * `complete`: the response reported everything;
 * `missing`: it reported no usage, or only a part;
 * `aborted`: the stream ended early; the counts are those received until then;
-* `inconsistent`: counts contradict each other; the contradictory ones are omitted;
-* `incomplete`: another model was used too; its tokens cannot be part of the same event.
+* `inconsistent`: counts contradict each other; those that are certain are kept;
+* `incomplete`: another model was used too; its tokens cannot be part of the same event;
+* `unread`: the usage section has counts that no bucket takes, or under unknown keys; see `Usage.unread`;
+* `ambiguous`: a count can be read in two ways; the cheaper one was taken;
+* `not_inference`: a span of an agent, tool or chain, which repeats the usage of its model calls and has no counts here.
 """
 
 USAGE_TAG: Final = "usage"
 """The event tag for every state except `complete`. An event with this tag is priced `partial` at best."""
+UNREAD_TAG: Final = "usage_unread"
+"""The event tag that names the counts which were not read, separated by commas."""
+COST_SOURCE_TAG: Final = "cost_source"
+"""The event tag that names the field which `provider_cost_usd` was read from."""
+_MAX_TAG: Final = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +42,11 @@ class Usage:
     service_tier: str = ""
     """Tier that served the call, in the price book's spelling (`standard`, `batch`, `flex`, `priority`, `fast`, …)."""
     region: str = ""
+    key_source: str = ""
+    """`byok` if the response says that the caller's own key paid for the upstream call."""
+    status: str = ""
+    """`error` or `cancelled` if the response itself says so; empty otherwise."""
+    error_type: str = ""
     provider_cost_usd: float | None = None
 
     input_tokens: int = 0
@@ -56,6 +69,8 @@ class Usage:
     """Informational: part of `output_tokens`."""
 
     state: State = "complete"
+    unread: tuple[str, ...] = ()
+    """Names of counts in the usage section that are in no bucket: `prompt_tokens_details.image_tokens`."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Other properties that determine the price: `image_size`, `image_quality`, `tool`."""
 
@@ -73,10 +88,18 @@ class Usage:
         state, tags = values.pop("state"), dict(values.pop("tags"))
         if state != "complete":
             tags[USAGE_TAG] = state
+        if unread := values.pop("unread"):
+            tags[UNREAD_TAG] = _joined(unread)
         reported = {name: value for name, value in values.items() if value not in ("", None, 0)}
         if self.provider_cost_usd is not None:
             reported["provider_cost_usd"] = self.provider_cost_usd
         return {**reported, "tags": tags} if tags else reported
+
+
+def _joined(names: tuple[str, ...]) -> str:
+    """Return as many names as a tag can contain, whole."""
+    joined = ",".join(names)
+    return joined if len(joined) <= _MAX_TAG else joined[: _MAX_TAG - 1].rpartition(",")[0] + ",…"
 
 
 TOKEN_BUCKETS: Final = (

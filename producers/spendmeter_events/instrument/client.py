@@ -4,38 +4,29 @@ from __future__ import annotations
 
 import re
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from spendmeter_events.event import UsageEvent
 from spendmeter_events.extract._anthropic import ANTHROPIC
-from spendmeter_events.extract._compatible import DEEPSEEK, MISTRAL, OPENROUTER
+from spendmeter_events.extract._compatible import DEEPSEEK, MISTRAL, OPENROUTER, PERPLEXITY
 from spendmeter_events.extract._dialect import Dialect
 from spendmeter_events.extract._gemini import GEMINI
 from spendmeter_events.extract._openai import OPENAI
 from spendmeter_events.extract._xai import XAI
 from spendmeter_events.instrument._call import EmitsUsage, Meter
 from spendmeter_events.instrument._google import instrument_google
+from spendmeter_events.instrument._hosts import provider_of_host
 from spendmeter_events.instrument._stainless import instrument_stainless
 
 ClientT = TypeVar("ClientT")
 
-_DIALECTS: Final = {"xai": XAI, "openrouter": OPENROUTER, "mistral": MISTRAL, "deepseek": DEEPSEEK}
-_HOSTS: Final = {
-    "api.x.ai": "xai",
-    "openrouter.ai": "openrouter",
-    "api.mistral.ai": "mistral",
-    "api.deepseek.com": "deepseek",
-    "api.groq.com": "groq",
-    "api.together.xyz": "together",
-    "api.cohere.ai": "cohere",
-    "api.cohere.com": "cohere",
-    "generativelanguage.googleapis.com": "gemini",
+_DIALECTS: Final = {
+    "xai": XAI,
+    "openrouter": OPENROUTER,
+    "mistral": MISTRAL,
+    "deepseek": DEEPSEEK,
+    "perplexity": PERPLEXITY,
 }
-_HOST_PATTERNS: Final = (
-    (re.compile(r"\.azure\.(com|us|cn)$"), "azure"),
-    (re.compile(r"^bedrock-"), "bedrock"),
-    (re.compile(r"aiplatform\.googleapis\.com$"), "vertex"),
-)
 _REGIONS: Final = re.compile(
     r"^bedrock-\w+\.([a-z\d-]+)\.|^([a-z\d-]+)-aiplatform\.|^(us|eu|ae|au|in|jp)\.api\.openai\.com$"
 )
@@ -93,14 +84,14 @@ def _dialect(package: str, provider: str) -> Dialect:
 def _provider(package: str, client: Any) -> str:
     """Return the provider that bills the calls."""
     kinds = " ".join(kind.__name__ for kind in type(client).__mro__)
-    if package == "google.genai":
-        return "vertex" if getattr(client, "vertexai", False) else "gemini"
+    if package == "google.genai" and getattr(client, "vertexai", False):
+        return "vertex"
     for word, name in (("Azure", "azure"), ("Foundry", "azure"), ("Bedrock", "bedrock"), ("Vertex", "vertex")):
         if word in kinds:
             return name
-    host = _host(client)
-    found = [name for pattern, name in _HOST_PATTERNS if pattern.search(host)]
-    return found[0] if found else _HOSTS.get(host, package)
+    address = _address(client)
+    known = "gemini" if package == "google.genai" else package
+    return provider_of_host(address.hostname, _port(address)) if address.hostname else known
 
 
 def _region(package: str, client: Any) -> str:
@@ -114,5 +105,17 @@ def _region(package: str, client: Any) -> str:
     return next((name for name in found.groups() if name), "") if found else ""
 
 
+def _address(client: Any) -> SplitResult:
+    inner = getattr(getattr(client, "_api_client", None), "_http_options", None)  # google-genai
+    return urlsplit(str(getattr(client, "base_url", None) or getattr(inner, "base_url", None) or ""))
+
+
 def _host(client: Any) -> str:
-    return urlsplit(str(getattr(client, "base_url", ""))).hostname or ""
+    return _address(client).hostname or ""
+
+
+def _port(address: SplitResult) -> int | None:
+    try:
+        return address.port
+    except ValueError:  # not a number, or beyond 65535
+        return None

@@ -71,13 +71,13 @@ def recorder() -> Recorder:
 @pytest.fixture
 def client(fake: FakeProvider, recorder: Recorder) -> Iterator[Anthropic]:
     with Anthropic(api_key="k", base_url=fake.url, max_retries=0) as client:
-        yield instrument(client, recorder, org_id="school-1", feature="tutor")
+        yield instrument(client, recorder, org_id="school-1", feature="tutor", provider="anthropic")
 
 
 @pytest.fixture
 async def async_client(fake: FakeProvider, recorder: Recorder) -> AsyncIterator[AsyncAnthropic]:
     async with AsyncAnthropic(api_key="k", base_url=fake.url, max_retries=0) as client:
-        yield instrument(client, recorder, org_id="school-1", feature="tutor")
+        yield instrument(client, recorder, org_id="school-1", feature="tutor", provider="anthropic")
 
 
 def counts(event: Any) -> tuple[int, int, int, int, int]:

@@ -55,7 +55,7 @@ def recorder() -> Recorder:
 @pytest.fixture
 def client(fake: FakeProvider, recorder: Recorder) -> genai.Client:
     plain = genai.Client(api_key="k", http_options=types.HttpOptions(base_url=fake.url))
-    return instrument(plain, recorder, org_id="school-1", feature="tutor")
+    return instrument(plain, recorder, org_id="school-1", feature="tutor", provider="gemini")
 
 
 def counts(event: Any) -> tuple[int, int, int, int]:

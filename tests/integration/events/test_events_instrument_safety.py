@@ -122,7 +122,18 @@ def test_any_other_client_is_refused(other: object) -> None:
         ("https://api.mistral.ai/v1", "mistral", ""),
         ("https://api.groq.com/openai/v1", "groq", ""),
         ("https://generativelanguage.googleapis.com/v1beta/openai/", "gemini", ""),
-        ("http://localhost:11434/v1", "openai", ""),
+        ("http://localhost:11434/v1", "ollama", ""),
+        ("http://localhost:4000/v1", "localhost", ""),
+        ("https://litellm.school.example/v1", "litellm.school.example", ""),
+        ("https://api.openai.com.proxy.example/v1", "api.openai.com.proxy.example", ""),
+        ("https://api.fireworks.ai/inference/v1", "fireworks", ""),
+        ("https://api.perplexity.ai", "perplexity", ""),
+        ("https://api.cerebras.ai/v1", "cerebras", ""),
+        ("https://api.moonshot.ai/v1", "moonshotai", ""),
+        ("https://api.z.ai/api/paas/v4/", "zai", ""),
+        ("https://api.voyageai.com/v1", "voyageai", ""),
+        ("https://api.together.ai/v1", "together", ""),
+        ("https://dashscope-intl.aliyuncs.com/compatible-mode/v1", "alibaba", ""),
     ],
 )
 def test_who_bills_is_told_by_the_base_url(base_url: str, provider: str, region: str) -> None:
@@ -243,18 +254,23 @@ def test_the_public_surface() -> None:
 
     assert package.__all__ == ["EmitsUsage", "instrument", "usage_context"]
     assert extract.__all__ == [
+        "COST_SOURCE_TAG",
         "TOKEN_BUCKETS",
+        "UNREAD_TAG",
         "USAGE_TAG",
         "InconsistentUsage",
         "State",
         "Usage",
         "from_anthropic",
         "from_bedrock",
+        "from_cohere",
         "from_deepseek",
         "from_gemini",
         "from_mistral",
+        "from_ollama",
         "from_openai",
         "from_openrouter",
         "from_otel",
+        "from_perplexity",
         "from_xai",
     ]

@@ -36,7 +36,7 @@ def test_a_delta_without_an_end_is_a_running_count() -> None:
 
 def test_what_is_known_survives_any_failure() -> None:
     def inconsistent() -> Usage:
-        return extract.from_openai({"id": "c1", "usage": {"prompt_tokens": -1}})
+        return extract.from_openai({"id": "c1", "usage": {"prompt_tokens": -1}}, strict=True)
 
     def broken() -> NoReturn:
         raise RuntimeError("an object whose attributes raise")

@@ -79,7 +79,7 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
         "from_openai",
         openai(prompt_tokens=10, completion_tokens=5, prompt_tokens_details={"cached_tokens": 11}),
         PARTS,
-        {"output_tokens": 5},
+        {"input_tokens": 10, "cache_read_tokens": 11, "output_tokens": 5},
     ),
     (
         "from_openai",
@@ -89,7 +89,7 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
             prompt_tokens_details={"cached_tokens": 6, "cache_write_tokens": 5},
         ),
         PARTS,
-        {"output_tokens": 5},
+        {"input_tokens": 10, "cache_read_tokens": 6, "cache_write_5m_tokens": 5, "output_tokens": 5},
     ),
     (
         "from_openai",
@@ -102,7 +102,7 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
             },
         ),
         "cache writes by lifetime exceed their total",
-        {"input_tokens": 10, "output_tokens": 5},
+        {"input_tokens": 7, "cache_write_5m_tokens": 3, "output_tokens": 5},
     ),
     (
         "from_openai",
@@ -112,19 +112,19 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
             input_token_details={"audio_tokens": 2, "cached_tokens_details": {"audio_tokens": 3}},
         ),
         "cached audio tokens exceed audio tokens",
-        {"output_tokens": 5},
+        {"input_tokens": 10, "output_tokens": 5},
     ),
     (
         "from_openai",
         openai(prompt_tokens=10, completion_tokens=5, completion_tokens_details={"reasoning_tokens": 6}),
         MADE,
-        {"input_tokens": 10},
+        {"input_tokens": 10, "output_tokens": 5},
     ),
     (
         "from_openai",
         openai(prompt_tokens=10, completion_tokens=5, completion_tokens_details={"audio_tokens": 6}),
         MADE,
-        {"input_tokens": 10},
+        {"input_tokens": 10, "output_tokens": 5},
     ),
     (
         "from_openai",
@@ -154,13 +154,13 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
             cache_creation={"ephemeral_5m_input_tokens": 2},
         ),
         "cache writes by lifetime exceed their total",
-        {"input_tokens": 3, "output_tokens": 5},
+        {"input_tokens": 3, "cache_write_5m_tokens": 1, "output_tokens": 5},
     ),
     (
         "from_anthropic",
         openai(input_tokens=3, output_tokens=5, output_tokens_details={"thinking_tokens": 6}),
         MADE,
-        {"input_tokens": 3},
+        {"input_tokens": 3, "output_tokens": 5},
     ),
     (
         "from_bedrock",
@@ -184,7 +184,7 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
         "from_gemini",
         gemini(promptTokenCount=10, candidatesTokenCount=5, cachedContentTokenCount=11),
         PARTS,
-        {"output_tokens": 5},
+        {"input_tokens": 10, "cache_read_tokens": 11, "output_tokens": 5},
     ),
     (
         "from_gemini",
@@ -195,13 +195,13 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
             cacheTokensDetails=audio(3),
         ),
         "cached audio tokens exceed audio tokens",
-        {"output_tokens": 5},
+        {"input_tokens": 10, "output_tokens": 5},
     ),
     (
         "from_gemini",
         gemini(promptTokenCount=10, candidatesTokenCount=5, candidatesTokensDetails=audio(6)),
         MADE,
-        {"input_tokens": 10},
+        {"input_tokens": 10, "output_tokens": 5},
     ),
     (
         "from_xai",
@@ -231,7 +231,7 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
             prompt_cache_miss_tokens=5,
         ),
         "cache hits and misses do not add up to prompt_tokens",
-        {"output_tokens": 5},
+        {"input_tokens": 6, "cache_read_tokens": 4, "output_tokens": 5},
     ),
     (
         "from_otel",
@@ -244,7 +244,7 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
             "gen_ai.usage.cache_read.input_tokens": 100,
         },
         PARTS,
-        {"output_tokens": 5},
+        {"input_tokens": 10, "cache_read_tokens": 100, "output_tokens": 5},
     ),
     (
         "from_otel",
@@ -267,7 +267,7 @@ def test_counts_that_cannot_be_raise_and_leave_what_is_known(
     extractor: str, payload: dict[str, Any], fault: str, known: dict[str, Any]
 ) -> None:
     with pytest.raises(InconsistentUsage) as caught:
-        getattr(extract, extractor)(payload)
+        getattr(extract, extractor)(payload, strict=True)
     error = caught.value
     assert fault in error.faults
     assert error.known.state == "inconsistent"

@@ -23,6 +23,14 @@ PROVIDERS: Final = {
 }
 
 DIFFERENT: Final = {
+    "ai_sdk_4_result": "it has no reader for the AI SDK",
+    "ai_sdk_5_passes_anthropics_count_on": "it has no reader for the AI SDK",
+    "ai_sdk_5_result": "it has no reader for the AI SDK",
+    "ai_sdk_6_result": "it has no reader for the AI SDK",
+    "anthropic_layout_through_a_compatible_client": "its reader for OpenAI knows no other layout",
+    "gateway_with_the_cache_beside_as_its_total_shows": "it does not look at the total",
+    "gemini_interaction": "it has no reader for interactions",
+    "moonshot_and_together_cache_beside_the_details": "it reads OpenAI's place for the cache only",
     "chat_through_a_gateway_that_put_reasoning_inside": "it adds reasoning whatever the total says",
     "thoughts_inside_the_answer_where_the_total_says_so": "it adds thoughts whatever the total says",
     "compaction_is_billed_beside_the_top_level": "it does not read `iterations`",

@@ -1,0 +1,187 @@
+"""Token counts in OpenAI's layout, as the providers, gateways and SDKs that adopted it spell them.
+
+Read here: OpenAI, LiteLLM, OpenRouter, LangChain's `usage_metadata`, the Vercel AI SDK, DeepSeek, xAI, and servers that
+are compatible with OpenAI. Names are in snake case; `Tally` reads camel case too.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from spendmeter_events.extract._payload import pick
+from spendmeter_events.extract._tally import NOT_THE_SUM, Tally, part, spellings
+
+PROMPT: Final = ("prompt_tokens", "input_tokens")
+COMPLETION: Final = ("completion_tokens", "output_tokens")
+TOTAL: Final = ("total_tokens",)
+INPUT_DETAILS: Final = (
+    "prompt_tokens_details",
+    "input_tokens_details",
+    "input_token_details",
+    "prompt_token_details",
+)
+OUTPUT_DETAILS: Final = (
+    "completion_tokens_details",
+    "output_tokens_details",
+    "output_token_details",
+    "completion_token_details",
+)
+CACHED: Final = (
+    "cached_tokens",
+    "cache_read_tokens",
+    "cache_read_input_tokens",
+    "cached_input_tokens",
+    "cached_prompt_tokens",
+    "cached_prompt_text_tokens",
+    "num_cached_tokens",
+    "cache_hit_tokens",
+    "prompt_cache_hit_tokens",
+)
+"""In the details or beside them."""
+_CACHED_DETAILS: Final = (*CACHED, "cache_read", "flex_cache_read", "priority_cache_read")
+WRITTEN: Final = (
+    "cache_write_tokens",
+    "cache_creation_tokens",
+    "cache_creation_input_tokens",
+    "cache_write_input_tokens",
+)
+_WRITTEN_DETAILS: Final = (
+    *WRITTEN,
+    "cache_creation",
+    "cache_write",
+    "flex_cache_creation",
+    "priority_cache_creation",
+)
+_LIFETIMES: Final = (
+    "cache_write_tokens_details",
+    "cache_creation_token_details",
+    "cache_creation_tokens_details",
+    "cache_creation",
+)
+SHORT: Final = (
+    "ephemeral_5m_input_tokens",
+    "ephemeral5mInputTokens",
+    "ttl_30m_tokens",
+    "claude_cache_creation_5_m_tokens",
+)
+LONG: Final = (
+    "ephemeral_1h_input_tokens",
+    "ephemeral1hInputTokens",
+    "ttl_12h_tokens",
+    "claude_cache_creation_1_h_tokens",
+)
+REASONING: Final = ("reasoning_tokens", "reasoning_output_tokens", "thinking_tokens")
+_REASONING_DETAILS: Final = (*REASONING, "reasoning", "flex_reasoning", "priority_reasoning")
+_REPEATED: Final = ("text_tokens", "text", "no_cache_tokens", "flex", "priority")
+"""Parts of a count that are what is left of it, at the rate of text."""
+_PREDICTED: Final = ("accepted_prediction_tokens", "rejected_prediction_tokens")
+"""Parts of the output that are billed like the rest of it."""
+
+
+def tokens(
+    tally: Tally,
+    usage: object,
+    *,
+    reasoning_outside: bool = False,
+    cache_outside: bool = False,
+    ignore_total: bool = False,
+) -> dict[str, int]:
+    """Return the token buckets; a side that is not reported is absent.
+
+    A reported total decides whether input and output include cached and reasoning tokens. `reasoning_outside` and
+    `cache_outside` are the provider's documented conventions, for payloads without a total.
+    """
+    total = tally.count(usage, *TOTAL)
+    total = None if ignore_total else total
+    hit, miss = tally.count(usage, "prompt_cache_hit_tokens"), tally.count(usage, "prompt_cache_miss_tokens")
+    prompt = tally.count(usage, *PROMPT)
+    if prompt is None and hit is not None and miss is not None:
+        prompt = hit + miss
+    prompt, completion = tally.fill_from_total(prompt, tally.count(usage, *COMPLETION), total)
+    made = part(usage, *OUTPUT_DETAILS)
+    reasoning = tally.first((made, _REASONING_DETAILS), (usage, REASONING)) or 0
+    buckets: dict[str, int] = {}
+    whole = prompt
+    if prompt is not None:
+        parts = _input_parts(tally, usage)
+        whole = _whole(parts, prompt, (completion, reasoning, total), cache_outside)
+        buckets |= tally.input_side(whole, **parts)
+        if miss and miss != buckets["input_tokens"]:
+            tally.faults.append("cache hits and misses do not add up to prompt_tokens")
+    if completion is not None:
+        output = _with_reasoning(tally, (prompt, whole), completion, reasoning, total, reasoning_outside)
+        audio = tally.first((made, ("audio_tokens", "audio")), (usage, ("output_audio_tokens",)))
+        tally.skip(made, *_REPEATED, *_PREDICTED)
+        buckets |= tally.output_side(output, reasoning=reasoning, audio=audio)
+    return buckets
+
+
+def usage_of(body: object) -> Any:
+    """Return the usage section: the provider's, the one that LangChain makes of it, or a section by itself."""
+    metadata = pick(body, "response_metadata")
+    found = pick(body, "usage_metadata", "usageMetadata", "usage", "token_usage") or pick(
+        metadata, "token_usage", "usage"
+    )
+    if found is None and any(pick(body, spelling) is not None for name in PROMPT for spelling in spellings(name)):
+        return body
+    return found
+
+
+def native_cache(usage: object) -> bool:
+    """Return whether the section has Anthropic's layout, whose input is without cached tokens."""
+    names = ("cache_read_input_tokens", "cache_creation_input_tokens")
+    return pick(usage, "input_tokens") is not None and pick(usage, *names) is not None and not foreign(usage)
+
+
+def foreign(usage: object) -> bool:
+    """Return whether the section has OpenAI's layout, whose input includes cached tokens."""
+    prompt = pick(usage, *spellings("prompt_tokens"))
+    return prompt is not None or part(usage, *INPUT_DETAILS) is not None
+
+
+def _input_parts(tally: Tally, usage: object) -> dict[str, Any]:
+    details = part(usage, *INPUT_DETAILS)
+    lifetimes = part(details, *_LIFETIMES) or part(usage, *_LIFETIMES)
+    written = tally.writes(
+        tally.first((details, _WRITTEN_DETAILS), (usage, WRITTEN)),
+        tally.first((lifetimes, SHORT), (details, SHORT), (usage, SHORT)),
+        tally.first((lifetimes, LONG), (details, LONG), (usage, LONG)),
+    )
+    audio = tally.first((details, ("audio_tokens", "audio")), (usage, ("input_audio_tokens",))) or 0
+    # Only Realtime reports which cached tokens are audio; they are in the cache bucket, which has the rate of text.
+    heard = part(details, "cached_tokens_details")
+    audio -= tally.peek(heard, "audio_tokens")
+    if audio < 0:
+        tally.faults.append("cached audio tokens exceed audio tokens")
+        audio = 0
+    tally.skip(heard, "text_tokens")
+    tally.skip(details, *_REPEATED)
+    return {"cached": tally.first((details, _CACHED_DETAILS), (usage, CACHED)), "writes": written, "audio": audio}
+
+
+def _whole(parts: dict[str, Any], prompt: int, others: tuple[int | None, int, int | None], outside: bool) -> int:
+    """Return the input including cached tokens, wherever the provider counts them."""
+    completion, reasoning, total = others
+    cache: int = (parts["cached"] or 0) + sum(parts["writes"])
+    if total is None:
+        return prompt + cache if outside else prompt
+    rest = total - (completion or 0)
+    return prompt + cache if prompt + cache in (rest, rest - reasoning) else prompt
+
+
+def _with_reasoning(
+    tally: Tally,
+    inputs: tuple[int | None, int | None],
+    completion: int,
+    reasoning: int,
+    total: int | None,
+    outside: bool,
+) -> int:
+    if total is None or inputs[0] is None:
+        return completion + reasoning if outside else completion
+    if total - completion in inputs:
+        return completion
+    if total - completion - reasoning in inputs:
+        return completion + reasoning
+    tally.faults.append(NOT_THE_SUM)
+    return completion

@@ -24,7 +24,7 @@ from spendmeter_clickhouse import Session, Store, StoreSettings, migrate
 from spendmeter_events.traffic import INCIDENTS
 from spendmeter_stream.directory import Directory
 from spendmeter_stream.guard.evaluate.findings import Finding
-from spendmeter_stream.guard.read.reader import Reader
+from spendmeter_stream.guard.read.spend_reader import SpendReader
 from tests.support.demo_store import fill_with_demo, store_calls
 from tests.support.guard_history import FLOOR, RUN_SECONDS, findings, moments, seconds_to_find, set_budgets
 from tests.support.promtool import call_counters, first_alert, stuck_worker, unpriced_counters
@@ -95,7 +95,7 @@ async def _alarms(store: Store, times: Sequence[datetime]) -> list[tuple[datetim
 
 async def _seconds_a_look(session: Session) -> tuple[float, float]:
     """Processor time of the first look of a quarter of an hour, and of those after it, as in production: medians."""
-    reader, start = Reader(session=session, floor=FLOOR), END - timedelta(hours=17)
+    reader, start = SpendReader(session=session, floor=FLOOR), END - timedelta(hours=17)
     firsts: list[float] = []
     others: list[float] = []
     for look in range(LOOKS_TIMED):

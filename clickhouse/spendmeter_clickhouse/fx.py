@@ -32,7 +32,7 @@ class FxRate:
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportedRates:
     """Number of new or changed rates of a file, and of unchanged ones."""
 
     stored: int
@@ -70,14 +70,14 @@ def read_rates(lines: Iterable[str]) -> list[FxRate]:
     return list(rates.values())
 
 
-async def import_rates(session: Session, rates: Sequence[FxRate], *, now: datetime) -> Imported:
+async def import_rates(session: Session, rates: Sequence[FxRate], *, now: datetime) -> ImportedRates:
     """Store new and changed rates; the last rate written for a day counts. Raises `StoreError`."""
     stored = {(rate.currency, rate.day): rate for rate in await list_rates(session)}
     fresh = [rate for rate in rates if stored.get((rate.currency, rate.day)) != rate]
     rows: list[tuple[object, ...]] = [(rate.currency, rate.day, rate.per_usd, rate.source, now) for rate in fresh]
     if rows:
         await session.insert("fx_rates", rows, ["currency", "rate_date", "per_usd", "source", "updated_at"])
-    return Imported(stored=len(fresh), unchanged=len(rates) - len(fresh))
+    return ImportedRates(stored=len(fresh), unchanged=len(rates) - len(fresh))
 
 
 async def list_rates(session: Session, *, currency: str = "") -> list[FxRate]:

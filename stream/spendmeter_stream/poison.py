@@ -42,7 +42,7 @@ class Rejected:
     message: str
 
 
-class Record(Protocol):
+class SourceRecord(Protocol):
     """The attributes of a Kafka record that validation uses."""
 
     @property

@@ -29,8 +29,8 @@ from spendmeter_stream.recovery.reconcile import find_orphans, reconcile_suspect
 from spendmeter_stream.retry import retry_forever
 from spendmeter_stream.runtime.background import BackgroundTasks
 from spendmeter_stream.runtime.boot import ANY_PORT, WorkerApp, faust_options
-from spendmeter_stream.runtime.health import Health
-from spendmeter_stream.runtime.readiness import Readiness
+from spendmeter_stream.runtime.health import WorkerHealth
+from spendmeter_stream.runtime.readiness import WorkerReadiness
 from spendmeter_stream.runtime.start import Start
 from spendmeter_stream.runtime.store_health import check_store, forget_store
 from spendmeter_stream.runtime.web import WorkerWeb
@@ -57,7 +57,7 @@ class Worker:
     ingest: Ingest
     directory: Directory
     prices: PriceBookWatcher
-    health: Health
+    health: WorkerHealth
 
     async def crashed(self) -> str:
         """Wait until Faust crashes, and return the reason. The process must then exit: Faust does not restart."""
@@ -73,7 +73,7 @@ def create_worker(
     store: Store,
     ingest_type: type[Ingest] = Ingest,
     web: bool = True,
-    health: Health | None = None,
+    health: WorkerHealth | None = None,
 ) -> Worker:
     """Create a worker. It opens no connections until the app starts.
 
@@ -85,7 +85,7 @@ def create_worker(
     wait_for_named_brokers()
     skip_unreadable_batches()
     make_faust_read_committed()
-    health = health or Health()
+    health = health or WorkerHealth()
     tasks = BackgroundTasks(health)
     app = WorkerApp(APP, **faust_options(settings))
     directory = Directory(session=store.session("directory"))
@@ -115,7 +115,7 @@ def create_worker(
     return Worker(app, ingest, directory, prices, health)
 
 
-def _web(app: WorkerApp, ingest: Ingest, store: Store, health: Health, settings: StreamSettings) -> WorkerWeb:
+def _web(app: WorkerApp, ingest: Ingest, store: Store, health: WorkerHealth, settings: StreamSettings) -> WorkerWeb:
     def ending() -> str | None:
         if app.crashed:
             return f"crashed: {app.crash_reason!r}"
@@ -125,7 +125,9 @@ def _web(app: WorkerApp, ingest: Ingest, store: Store, health: Health, settings:
         # Read at start: Faust's command line has options for both.
         address=lambda: (app.conf.web_bind, 0 if app.conf.web_port == ANY_PORT else app.conf.web_port),
         metrics_token=settings.metrics_token,
-        readiness=Readiness(health=health, session=store.session("health"), ending=ending, kafka=ingest.kafka_failure),
+        readiness=WorkerReadiness(
+            health=health, session=store.session("health"), ending=ending, kafka=ingest.kafka_failure
+        ),
     )
 
 

@@ -17,7 +17,7 @@ from spendmeter_clickhouse.budgets import Budget, write_budget
 from spendmeter_clickhouse.fx import FxRate, import_rates
 from spendmeter_stream.guard.evaluate.findings import Finding, find
 from spendmeter_stream.guard.evaluate.thresholds import default_thresholds
-from spendmeter_stream.guard.read.reader import Reader
+from spendmeter_stream.guard.read.spend_reader import SpendReader
 
 FLOOR = 2.0
 RUN_SECONDS = 10
@@ -33,7 +33,7 @@ def moments(first: datetime, last: datetime, *, every: timedelta) -> Iterator[da
 
 async def findings(session: Session, at: Iterable[datetime]) -> list[tuple[datetime, Finding]]:
     """Return all findings of the guard at each of the ascending times."""
-    reader = Reader(session=session, floor=FLOOR)
+    reader = SpendReader(session=session, floor=FLOOR)
     return [
         (moment, finding)
         for moment in at
@@ -43,7 +43,7 @@ async def findings(session: Session, at: Iterable[datetime]) -> list[tuple[datet
 
 async def seconds_to_find(session: Session, start: datetime, org_id: str, *, most: int) -> tuple[int, Finding] | None:
     """Return the seconds from `start` to the first findings about `org_id`, and these; None after `most` runs."""
-    reader = Reader(session=session, floor=FLOOR)
+    reader = SpendReader(session=session, floor=FLOOR)
     # The worst case is an incident that starts directly after a run.
     for run in range(1, most + 1):
         reading = await reader.read(start + timedelta(seconds=run * RUN_SECONDS))

@@ -13,7 +13,7 @@ from spendmeter_stream.ingest.block import build_block
 from spendmeter_stream.ingest.decode import Events
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.pricing import PriceBook
-from spendmeter_stream.reprice.reading import COSTS, COUNTERS
+from spendmeter_stream.reprice.stored_calls import COSTS, COUNTERS
 from tests.support.records import event
 
 HERE = Coordinates("life", 0)

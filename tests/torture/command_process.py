@@ -18,13 +18,13 @@ from spendmeter_stream.errors import StreamError
 from spendmeter_stream.kafka.group_position import open_stream
 from spendmeter_stream.maintenance.rebuild import rebuild
 from spendmeter_stream.pricing import PriceBook
-from spendmeter_stream.reprice import Selection, append_adjustments, lease
+from spendmeter_stream.reprice import CallSelection, append_adjustments, lease
 from spendmeter_stream.settings import StreamSettings
 from tests.support.pricing import write_book
 from tests.support.repricing import HEAD, rate
 
 REPOSITORY: Final = Path(__file__).parents[2]
-_SOME: Final = Selection(
+_SOME: Final = CallSelection(
     start=datetime(2025, 10, 31, 23, tzinfo=UTC), end=datetime(2025, 11, 1, 1, tzinfo=UTC), orgs=("school-a",)
 )
 """The hours on both sides of a month's end."""

@@ -15,14 +15,14 @@ from spendmeter_clickhouse.scopes import ORG_READ, PLATFORM_READ, PLATFORM_WRITE
 from spendmeter_deploy.cli.offline_store import offline_store
 from spendmeter_deploy.cli.running import refuse, run
 from spendmeter_deploy.cli.terminal.console import add_plain_row, output
-from spendmeter_deploy.cli.terminal.values import MAX_COUNT, MAX_UINT32
+from spendmeter_deploy.cli.terminal.option_values import MAX_COUNT, MAX_UINT32
 
 app = typer.Typer(help="Create, list and revoke API keys of the query service.", no_args_is_help=True)
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Data folder of a stopped embedded stack.")]
 
 
-class Scope(StrEnum):
+class KeyScope(StrEnum):
     """Scope of an API key."""
 
     PLATFORM_READ = PLATFORM_READ
@@ -33,7 +33,7 @@ class Scope(StrEnum):
 @app.command("create")
 def create(
     name: Annotated[str, typer.Argument(help="Purpose of the key, for example 'finance dashboard'.")],
-    scope: Annotated[list[Scope], typer.Option(help="Scope to grant; repeatable.")],
+    scope: Annotated[list[KeyScope], typer.Option(help="Scope to grant; repeatable.")],
     org: Annotated[str, typer.Option(help="Org of a key with the scope org:read.")] = "",
     days: Annotated[int, typer.Option(help="Validity in days; 0 never expires.", min=0, max=3650)] = 0,
     requests_per_minute: Annotated[
@@ -51,7 +51,7 @@ def create(
     data_dir: DataDir = None,
 ) -> None:
     """Create a key and print it to stdout, once: only its hash is stored."""
-    if (Scope.ORG_READ in scope) != bool(org):
+    if (KeyScope.ORG_READ in scope) != bool(org):
         raise refuse(f"--org and --scope {ORG_READ} require each other")
     token, prefix = generate_key()
     now = datetime.now(UTC)

@@ -17,7 +17,7 @@ from rich.table import Table
 from spendmeter_deploy.cli.brokers import any_broker, broker_errors
 from spendmeter_deploy.cli.running import refuse, run
 from spendmeter_deploy.cli.terminal.console import add_plain_row, output
-from spendmeter_deploy.cli.terminal.values import MAX_COUNT, MAX_OFFSET, MAX_UINT32, parse_time
+from spendmeter_deploy.cli.terminal.option_values import MAX_COUNT, MAX_OFFSET, MAX_UINT32, parse_time
 from spendmeter_deploy.errors import StartError
 from spendmeter_stream.dlq import (
     MAX_ATTEMPTS,

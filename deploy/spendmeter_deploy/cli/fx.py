@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from spendmeter_clickhouse.fx import FxFileError, FxRate, Imported, import_rates, list_rates, read_rates
+from spendmeter_clickhouse.fx import FxFileError, FxRate, ImportedRates, import_rates, list_rates, read_rates
 from spendmeter_deploy.cli.offline_store import offline_store
 from spendmeter_deploy.cli.running import run
 
@@ -48,7 +48,7 @@ def list_(
         typer.echo(f"{rate.day},{rate.currency},{rate.per_usd.normalize():f},{source}")
 
 
-async def _import(rates: list[FxRate], data_dir: Path | None) -> Imported:
+async def _import(rates: list[FxRate], data_dir: Path | None) -> ImportedRates:
     async with offline_store(data_dir) as store:
         with store.session("fx") as session:
             return await import_rates(session, rates, now=datetime.now(UTC))

@@ -23,7 +23,7 @@ from spendmeter_events.importers import (
     EventMapping,
     Imported,
     InvalidMapping,
-    Rejected,
+    RejectedRow,
     UnreadableFile,
     events,
     read_rows,
@@ -127,10 +127,10 @@ class ImportReport:
 
     sent: int = 0
     rejected: int = 0
-    first_rejections: list[Rejected] = field(default_factory=list)
+    first_rejections: list[RejectedRow] = field(default_factory=list)
     """The first rejected lines, with line number and reason."""
 
-    def reject(self, rejection: Rejected) -> None:
+    def reject(self, rejection: RejectedRow) -> None:
         """Count a rejected line, and keep it if it is among the first."""
         self.rejected += 1
         if len(self.first_rejections) < _MAX_REJECTIONS_SHOWN:
@@ -154,10 +154,10 @@ async def import_file(
     await require_broker(connection)
     try:
         rows = read_rows(file)
-        stream: Iterator[Imported | Rejected] = events(rows, mapping, timezone=timezone)
+        stream: Iterator[Imported | RejectedRow] = events(rows, mapping, timezone=timezone)
         async with UsageProducer(connection=connection) as producer:
             for item in stream:
-                if isinstance(item, Rejected):
+                if isinstance(item, RejectedRow):
                     report.reject(item)
                 else:
                     await producer.put(item.event)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spendmeter_deploy.cli.terminal.values import supported_day
+from spendmeter_deploy.cli.terminal.option_values import supported_day
 from spendmeter_stream.pricing import PriceBook, PriceBookError, packaged_directory
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ from spendmeter_clickhouse import Session
 from spendmeter_deploy.cli.offline_store import embedded_folder, offline_store
 from spendmeter_deploy.cli.running import run
 from spendmeter_deploy.cli.terminal.console import add_plain_row, output, progress_bars
-from spendmeter_deploy.cli.terminal.values import parse_time
+from spendmeter_deploy.cli.terminal.option_values import parse_time
 from spendmeter_deploy.errors import StartError
 from spendmeter_stream.price_feed import read_price_rows
 from spendmeter_stream.pricing import PriceBook, PriceBookWatcher
-from spendmeter_stream.reprice import Difference, Line, Selection, append_adjustments, compare, lease
+from spendmeter_stream.reprice import CallSelection, CostDifference, Line, append_adjustments, compare, lease
 from spendmeter_stream.reprice import Progress as Report
 from spendmeter_stream.settings import StreamSettings
 
@@ -58,7 +58,7 @@ async def _reprice(
     files_only: bool,
     data_dir: Path | None,
 ) -> None:
-    selection = Selection(start=start, end=end, **names)
+    selection = CallSelection(start=start, end=end, **names)
     book = await _current_book(data_dir, files_only=files_only)
     async with offline_store(data_dir) as store:
         with store.session("reprice") as session:
@@ -73,7 +73,7 @@ async def _reprice(
     typer.echo(f"{appended:,} adjustments appended; the window is priced with book {book.version}")
 
 
-async def _append(session: Session, selection: Selection, book: PriceBook) -> int:
+async def _append(session: Session, selection: CallSelection, book: PriceBook) -> int:
     # Run without a difference too: a killed run may have left a block that is missing in some rollups.
     async with lease(session, selection, book.version) as leased:
         with _progress("append") as report:
@@ -113,7 +113,7 @@ def _progress(verb: str) -> Iterator[Report]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _show(difference: Difference, book: PriceBook) -> None:
+def _show(difference: CostDifference, book: PriceBook) -> None:
     table = Table(title=f"Repricing with book {book.version}, USD")
     for name in ("provider", "model"):
         table.add_column(name)

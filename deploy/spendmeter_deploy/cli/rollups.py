@@ -13,7 +13,7 @@ from spendmeter_clickhouse.watermark import EVERYTHING, raw_kept_from, set_raw_k
 from spendmeter_deploy.cli.brokers import named_broker, stream_or_none
 from spendmeter_deploy.cli.offline_store import embedded_folder, offline_store
 from spendmeter_deploy.cli.running import refuse, run
-from spendmeter_deploy.cli.terminal.values import supported_day
+from spendmeter_deploy.cli.terminal.option_values import supported_day
 from spendmeter_deploy.cli.verify import BarrierSeconds, Bootstrap, DataDir, check, progress
 from spendmeter_deploy.cli.verify_tables import show
 from spendmeter_deploy.errors import StartError

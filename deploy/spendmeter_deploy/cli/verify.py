@@ -18,7 +18,7 @@ from spendmeter_deploy.cli.brokers import named_broker, stream_or_none
 from spendmeter_deploy.cli.offline_store import embedded_folder, offline_store
 from spendmeter_deploy.cli.running import refuse, run
 from spendmeter_deploy.cli.terminal.console import progress_bars
-from spendmeter_deploy.cli.terminal.values import supported_day
+from spendmeter_deploy.cli.terminal.option_values import supported_day
 from spendmeter_deploy.cli.verify_tables import show
 from spendmeter_stream.dlq import count_dead_letters
 from spendmeter_stream.settings import StreamSettings

@@ -28,7 +28,7 @@ from spendmeter_stream.worker import Worker, create_worker
 
 
 @dataclass(frozen=True, slots=True)
-class AdminKey:
+class StackKey:
     """The admin key of the query service."""
 
     value: str
@@ -39,7 +39,7 @@ class EmbeddedStack:
     """A running stack: its parts, addresses and admin key."""
 
     def __init__(
-        self, *, folder: DataFolder, broker: TansuBroker, store: Store, worker: Worker, url: str, key: AdminKey
+        self, *, folder: DataFolder, broker: TansuBroker, store: Store, worker: Worker, url: str, key: StackKey
     ):
         self.folder = folder
         self.broker = broker
@@ -101,7 +101,7 @@ async def embedded_stack(settings: StackSettings) -> AsyncIterator[EmbeddedStack
             await adopt_group(session, stream.group)
         worker = create_worker(settings=stream, store=store, web=False)
         service = ServiceSettings()
-        key = AdminKey(service.admin_key or secrets.token_urlsafe(32), generated=not service.admin_key)
+        key = StackKey(service.admin_key or secrets.token_urlsafe(32), generated=not service.admin_key)
         service = service.model_copy(update={"admin_key": key.value})
         running = EmbeddedStack(folder=folder, broker=broker, store=store, worker=worker, url=url_of(listener), key=key)
         stack.push_async_callback(

@@ -1,4 +1,4 @@
-"""Errors that stop an import. An invalid row does not: it is returned as `Rejected`."""
+"""Errors that stop an import. An invalid row does not: it is returned as `RejectedRow`."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from spendmeter_events.event import UsageEvent
 from spendmeter_events.importers._convert import CellError
 from spendmeter_events.importers._identity import RowIds, derived_id, digest_of
 from spendmeter_events.importers._mapping import EventMapping, RowPlan, as_fields, plan, reasons
-from spendmeter_events.importers._rows import FileFormat, Rejected, Row, Rows, read_rows
+from spendmeter_events.importers._rows import FileFormat, RejectedRow, Row, Rows, read_rows
 
 
 class Imported(NamedTuple):
@@ -31,8 +31,8 @@ def events(
     format: FileFormat = "auto",
     timezone: str | tzinfo = UTC,
     namespace: str = "",
-) -> Iterator[Imported | Rejected]:
-    """Yield every row of a file as an event, in file order, or as `Rejected` with the reason.
+) -> Iterator[Imported | RejectedRow]:
+    """Yield every row of a file as an event, in file order, or as `RejectedRow` with the reason.
 
     `source` is a path, or rows from `read_rows` (whose `position` feeds a progress bar). A time without an offset is
     in `timezone`. Event ids are derived from each row's content (or from `mapping.id_from`), not from surrounding
@@ -51,13 +51,13 @@ def events(
     return _convert(rows, steps, namespace)
 
 
-def _convert(rows: Rows, steps: RowPlan, namespace: str) -> Iterator[Imported | Rejected]:
+def _convert(rows: Rows, steps: RowPlan, namespace: str) -> Iterator[Imported | RejectedRow]:
     with rows, closing(RowIds()) as ids:
         for row in rows:
             yield _event(row, steps, ids, namespace) if isinstance(row, Row) else row
 
 
-def _event(row: Row, steps: RowPlan, ids: RowIds, namespace: str) -> Imported | Rejected:
+def _event(row: Row, steps: RowPlan, ids: RowIds, namespace: str) -> Imported | RejectedRow:
     values: dict[str, Any] = dict(steps.constants)
     for name, column, convert in steps.steps:
         cell = row.cells.get(column)
@@ -66,21 +66,21 @@ def _event(row: Row, steps: RowPlan, ids: RowIds, namespace: str) -> Imported | 
         try:
             values[name] = convert(cell)
         except CellError as error:
-            return Rejected(row.line, f"{name}: {error}")
+            return RejectedRow(row.line, f"{name}: {error}")
     if "occurred_at" not in values:
-        return Rejected(row.line, "occurred_at: empty")
+        return RejectedRow(row.line, "occurred_at: empty")
     if "event_id" not in values:
         digest = _digest(row, steps, values, ids)
-        if isinstance(digest, Rejected):
+        if isinstance(digest, RejectedRow):
             return digest
         values["event_id"] = derived_id(values["occurred_at"], digest, namespace)
     try:
         return Imported(row.line, UsageEvent.model_validate(as_fields(values) if steps.has_tags else values))
     except ValidationError as error:
-        return Rejected(row.line, "; ".join(reasons(error)))
+        return RejectedRow(row.line, "; ".join(reasons(error)))
 
 
-def _digest(row: Row, steps: RowPlan, values: Mapping[str, Any], ids: RowIds) -> bytes | Rejected:
+def _digest(row: Row, steps: RowPlan, values: Mapping[str, Any], ids: RowIds) -> bytes | RejectedRow:
     """Return the digest from which the id of a row is derived."""
     cell = row.cells.get(steps.id_from) if steps.id_from is not None else None
     value = cell.strip() if isinstance(cell, str) else cell
@@ -89,4 +89,4 @@ def _digest(row: Row, steps: RowPlan, values: Mapping[str, Any], ids: RowIds) ->
     # Ids may be counters that start at 1 for each org and provider.
     digest = digest_of(["id", values.get("org_id"), values.get("provider"), str(value)])
     line = ids.line_of_other_content(digest, row.digest, row.line)
-    return digest if line is None else Rejected(row.line, f"same id as line {line}, but different content")
+    return digest if line is None else RejectedRow(row.line, f"same id as line {line}, but different content")

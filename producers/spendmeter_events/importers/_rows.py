@@ -42,17 +42,17 @@ class Row(NamedTuple):
     """Column name → text (CSV) or JSON value."""
 
 
-class Rejected(NamedTuple):
+class RejectedRow(NamedTuple):
     """A line without an event. The reason is one line, and never contains content of the file."""
 
     line: int
     reason: str
 
 
-class Rows(Iterator[Row | Rejected]):
+class Rows(Iterator[Row | RejectedRow]):
     """An open file: iterate over it once, then close it (or use it as a context manager)."""
 
-    def __init__(self, *, file: IO[bytes], columns: tuple[str, ...], records: Iterator[Row | Rejected]) -> None:
+    def __init__(self, *, file: IO[bytes], columns: tuple[str, ...], records: Iterator[Row | RejectedRow]) -> None:
         self._file = file
         self._records = records
         self._position = 0
@@ -72,7 +72,7 @@ class Rows(Iterator[Row | Rejected]):
         self.position()
         self._file.close()
 
-    def __next__(self) -> Row | Rejected:
+    def __next__(self) -> Row | RejectedRow:
         return next(self._records)
 
     def __enter__(self) -> Self:
@@ -113,7 +113,7 @@ def _format(path: Path, stream: io.BufferedReader, requested: FileFormat) -> Lit
     return "jsonl" if stream.peek(1).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") else "csv"
 
 
-def _csv(lines: Lines) -> tuple[tuple[str, ...], Iterator[Row | Rejected]]:
+def _csv(lines: Lines) -> tuple[tuple[str, ...], Iterator[Row | RejectedRow]]:
     reader = csv.reader(lines, strict=True)
     try:
         header = next((cells for cells in reader if cells), [])
@@ -128,7 +128,7 @@ def _csv(lines: Lines) -> tuple[tuple[str, ...], Iterator[Row | Rejected]]:
     return columns, _csv_records(reader, lines, columns)
 
 
-def _csv_records(reader: Iterator[list[str]], lines: Lines, columns: tuple[str, ...]) -> Iterator[Row | Rejected]:
+def _csv_records(reader: Iterator[list[str]], lines: Lines, columns: tuple[str, ...]) -> Iterator[Row | RejectedRow]:
     width = len(columns)
     while True:
         start = lines.number + 1
@@ -136,24 +136,24 @@ def _csv_records(reader: Iterator[list[str]], lines: Lines, columns: tuple[str, 
             cells = next(reader, None)
         except csv.Error as error:
             # The reader restarts at the next line: a stray quote affects only the lines that it consumed.
-            yield Rejected(start, lines.take_fault() or f"not CSV: {error}")
+            yield RejectedRow(start, lines.take_fault() or f"not CSV: {error}")
             continue
         if cells is None:
             return
         fault = lines.take_fault()
         if fault:
-            yield Rejected(start, fault)
+            yield RejectedRow(start, fault)
         elif len(cells) == width:
             pairs = list(zip(columns, cells, strict=True))
             yield Row(start, digest_of(sorted(pairs)), dict(pairs))
         elif cells:
-            yield Rejected(start, f"{len(cells)} cells where the header has {width}")
+            yield RejectedRow(start, f"{len(cells)} cells where the header has {width}")
 
 
-def _jsonl(lines: Lines) -> tuple[tuple[str, ...], Iterator[Row | Rejected]]:
+def _jsonl(lines: Lines) -> tuple[tuple[str, ...], Iterator[Row | RejectedRow]]:
     records = _jsonl_records(lines)
     seen: dict[str, None] = {}
-    first: list[Row | Rejected] = []
+    first: list[Row | RejectedRow] = []
     for record in itertools.islice(records, _PEEK_ROWS):
         first.append(record)
         if isinstance(record, Row):
@@ -165,20 +165,20 @@ def _jsonl(lines: Lines) -> tuple[tuple[str, ...], Iterator[Row | Rejected]]:
     return tuple(seen), itertools.chain(first, records)
 
 
-def _jsonl_records(lines: Lines) -> Iterator[Row | Rejected]:
+def _jsonl_records(lines: Lines) -> Iterator[Row | RejectedRow]:
     for text in lines:
         fault = lines.take_fault()
         if fault:
-            yield Rejected(lines.number, fault)
+            yield RejectedRow(lines.number, fault)
         elif not text.isspace():
             yield _json_row(text, lines)
 
 
-def _json_row(text: str, lines: Lines) -> Row | Rejected:
+def _json_row(text: str, lines: Lines) -> Row | RejectedRow:
     try:
         cells = from_json(text, allow_inf_nan=False)
     except ValueError:
-        return Rejected(lines.number, "not JSON")
+        return RejectedRow(lines.number, "not JSON")
     if not isinstance(cells, dict):
-        return Rejected(lines.number, "not a JSON object")
+        return RejectedRow(lines.number, "not a JSON object")
     return Row(lines.number, digest_of(sorted(cells.items(), key=itemgetter(0))), cells)

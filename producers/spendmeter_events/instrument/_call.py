@@ -18,8 +18,8 @@ from spendmeter_events.event import UsageEvent
 from spendmeter_events.extract._dialect import Collector, Dialect, known_usage
 from spendmeter_events.extract._payload import text
 from spendmeter_events.extract.usage import Usage
-from spendmeter_events.instrument._events import build_event
-from spendmeter_events.instrument._outcome import http_status, outcome_of
+from spendmeter_events.instrument._build_event import build_event
+from spendmeter_events.instrument._error_outcome import http_status, outcome_of
 from spendmeter_events.instrument.context import current_fields
 
 logger = logging.getLogger("spendmeter_events.instrument")

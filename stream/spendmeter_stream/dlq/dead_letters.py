@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 
 from spendmeter_events.topics import USAGE, USAGE_DLQ
-from spendmeter_stream.poison import Record, Rejected, skip
+from spendmeter_stream.poison import Rejected, SourceRecord, skip
 from spendmeter_stream.retry import OUTAGES
 
 MAX_BYTES: Final = 8 * 2**20
@@ -29,7 +29,7 @@ _ORIGINAL: Final = "original."
 Headers = list[tuple[str, bytes | None]]
 
 
-class DeadLetterSource(Record, Protocol):
+class DeadLetterSource(SourceRecord, Protocol):
     """A Kafka record to dead-letter."""
 
     @property

@@ -19,7 +19,7 @@ from spendmeter_stream.guard.evaluate.thresholds import load_thresholds
 from spendmeter_stream.guard.notify.alert_topic import AlertTopic
 from spendmeter_stream.guard.notify.alerts import AlertHistory
 from spendmeter_stream.guard.notify.webhook import Webhook
-from spendmeter_stream.guard.read.reader import Reader
+from spendmeter_stream.guard.read.spend_reader import SpendReader
 from spendmeter_stream.retry import OUTAGES
 from spendmeter_stream.runtime.background import BackgroundTasks
 from spendmeter_stream.settings import StreamSettings
@@ -51,7 +51,7 @@ class SpendGuard(mode.Service):
         self._leads = leads
         self._background = tasks
         self._clock = clock
-        self._reader = Reader(session=session, floor=self._thresholds.user.floor_usd)
+        self._reader = SpendReader(session=session, floor=self._thresholds.user.floor_usd)
         self._topic = AlertTopic(client_options=settings.client_options())
         self._exported = metrics.ExportedRows()
         self._history: AlertHistory | None = None

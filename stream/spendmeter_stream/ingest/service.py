@@ -35,7 +35,7 @@ from spendmeter_stream.kafka.fence import Fence
 from spendmeter_stream.kafka.topic_epoch import TopicEpoch
 from spendmeter_stream.retry import retry_forever
 from spendmeter_stream.runtime.background import BackgroundTasks
-from spendmeter_stream.runtime.health import Health
+from spendmeter_stream.runtime.health import WorkerHealth
 from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.stopping import CHUNKS, CLIENT, in_time
 
@@ -71,7 +71,7 @@ class Ingest(mode.Service):
         builder: BlockBuilder,
         find_topic_id: Callable[[], Awaitable[str]],
         tasks: BackgroundTasks,
-        health: Health | None = None,
+        health: WorkerHealth | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -79,7 +79,7 @@ class Ingest(mode.Service):
         self._builder = builder
         self._find_topic_id = find_topic_id
         self._background = tasks
-        self._health = health or Health()
+        self._health = health or WorkerHealth()
         self._health.report(_GROUP, "has not joined its consumer group yet")
         # aiokafka's clients need a running event loop, so `on_start` creates them.
         self._consumer: Any = None

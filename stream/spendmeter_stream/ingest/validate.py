@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from spendmeter_events.event import MAX_EVENT_BYTES, UsageEvent
 from spendmeter_stream.ingest.decode import Events, Int64, WireEvent, keys_match_ids, parse_timestamps, read
-from spendmeter_stream.poison import Record, Rejected
+from spendmeter_stream.poison import Rejected, SourceRecord
 
 EARLIEST: Final = datetime(2020, 1, 1, tzinfo=UTC)
 """Older than any priced model: an earlier timestamp means a broken clock or a wrong unit."""
@@ -27,7 +27,7 @@ class Validated:
     rejected: list[Rejected]
 
 
-def validate(records: Sequence[Record], *, now: datetime, max_future: timedelta) -> Validated:
+def validate(records: Sequence[SourceRecord], *, now: datetime, max_future: timedelta) -> Validated:
     """Validate records of one partition.
 
     :param now: the worker's clock, UTC. An event may be at most `max_future` ahead of it.
@@ -44,7 +44,7 @@ def validate(records: Sequence[Record], *, now: datetime, max_future: timedelta)
     return Validated(accepted.take(rows), [rejected[row] for row in sorted(rejected)])
 
 
-def _fast_path(records: Sequence[Record], events: list[WireEvent | None], occurred_at: Int64) -> None:
+def _fast_path(records: Sequence[SourceRecord], events: list[WireEvent | None], occurred_at: Int64) -> None:
     """Set the timestamps of events that pass the fast path, and reset all others to None."""
     decoded = [(row, event) for row, event in enumerate(events) if event is not None]
     if not decoded:
@@ -58,7 +58,7 @@ def _fast_path(records: Sequence[Record], events: list[WireEvent | None], occurr
 
 
 def _slow_path(
-    records: Sequence[Record], events: list[WireEvent | None], occurred_at: Int64, keys: list[bytes]
+    records: Sequence[SourceRecord], events: list[WireEvent | None], occurred_at: Int64, keys: list[bytes]
 ) -> dict[int, Rejected]:
     """Validate the remaining records with pydantic, and set their keys; return the rejections by row."""
     rejected: dict[int, Rejected] = {}
@@ -79,7 +79,7 @@ def _slow_path(
     return rejected
 
 
-def _validate_one(record: Record) -> UsageEvent | Rejected:
+def _validate_one(record: SourceRecord) -> UsageEvent | Rejected:
     value = record.value
     if not value:
         return Rejected(record.offset, "empty", "the record has no value")
@@ -126,7 +126,7 @@ def _reason(error: ValidationError) -> tuple[str, str]:
 
 
 def _out_of_range(
-    records: Sequence[Record], events: Sequence[WireEvent | None], occurred_at: Int64, *, latest: datetime
+    records: Sequence[SourceRecord], events: Sequence[WireEvent | None], occurred_at: Int64, *, latest: datetime
 ) -> dict[int, Rejected]:
     bounds = [int(limit.timestamp() * 1000) for limit in (EARLIEST, latest)]
     outside = np.flatnonzero((occurred_at < bounds[0]) | (occurred_at > bounds[1]))

@@ -26,7 +26,7 @@ _OPEN: Final = """
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class RepricingBlock:
     """Adjustments that are inserted as one block. `number` counts within one run."""
 
     run_id: UUID
@@ -63,23 +63,23 @@ async def repricing_until(session: Session) -> datetime | None:
     return max((until for run_id, until in live if run_id not in over), default=None)
 
 
-async def open_blocks(session: Session) -> list[tuple[Block, datetime]]:
+async def open_blocks(session: Session) -> list[tuple[RepricingBlock, datetime]]:
     """Return blocks that were begun but not ended, and when they were begun."""
     rows = (await session.query(_OPEN)).result_rows
-    return [(Block(run_id, number, first, last), at) for run_id, number, first, last, at in rows]
+    return [(RepricingBlock(run_id, number, first, last), at) for run_id, number, first, last, at in rows]
 
 
-async def begin_block(session: Session, block: Block) -> None:
+async def begin_block(session: Session, block: RepricingBlock) -> None:
     """Record that `block` is about to be inserted."""
     await _write(session, block, "started")
 
 
-async def end_block(session: Session, block: Block) -> None:
+async def end_block(session: Session, block: RepricingBlock) -> None:
     """Record that `block` is stored completely."""
     await _write(session, block, "completed")
 
 
-async def _write(session: Session, block: Block, state: str) -> None:
+async def _write(session: Session, block: RepricingBlock, state: str) -> None:
     parameters = {
         "run": str(block.run_id),
         "block": block.number,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spendmeter_stream.pricing.book.price_book import PriceBook, packaged_directory
-from spendmeter_stream.pricing.book.rows import Fault, Place, PriceBookError
+from spendmeter_stream.pricing.book.rows import BookFault, Place, PriceBookError
 
 _Signature = tuple[tuple[str, int, int], ...]
 
@@ -58,7 +58,7 @@ class PriceBookWatcher:
         if self.fault is None or len(records) == 1:
             return changed
         before = self.book.version
-        faults: list[Fault] = []
+        faults: list[BookFault] = []
         for key, value in records.items():
             self.put_all({key: value})
             faults += [] if self.fault is None else self.fault.faults
@@ -73,7 +73,7 @@ class PriceBookWatcher:
             return False
         except Exception as error:
             # A row may be any JSON value: an exception that no check anticipated rejects the row as well.
-            self.fault = PriceBookError([Fault(Place("rows", 1), f"the row raises {type(error).__name__}")])
+            self.fault = PriceBookError([BookFault(Place("rows", 1), f"the row raises {type(error).__name__}")])
             return False
         changed = book.version != self.book.version
         self._files, self._rows, self.book, self.fault = files, rows, book, None

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spendmeter_stream.pricing import PriceBook, price_chunk
-from spendmeter_stream.reprice.reading import COSTS, COUNTERS, COUNTS, DIMENSIONS, values
+from spendmeter_stream.reprice.stored_calls import COSTS, COUNTERS, COUNTS, DIMENSIONS, values
 
 USD: Final = pa.decimal128(38, 12)
 _WIDE: Final = pa.decimal256(50, 12)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Context, Decimal
 
 from spendmeter_stream.reprice.adjusting import Repriced
-from spendmeter_stream.reprice.reading import values
+from spendmeter_stream.reprice.stored_calls import values
 
 _EXACT = Context(prec=80)
 
@@ -30,7 +30,7 @@ class Line:
 
 
 @dataclass(slots=True)
-class Difference:
+class CostDifference:
     """Lines by (provider, model)."""
 
     lines: dict[tuple[str, str], Line] = field(default_factory=dict)

@@ -8,8 +8,8 @@ from typing import Final
 import pyarrow as pa
 
 from spendmeter_clickhouse import Session
-from spendmeter_stream.journal.repricing import Block
-from spendmeter_stream.reprice.reading import COSTS, COUNTERS, DIMENSIONS, values
+from spendmeter_stream.journal.repricing import RepricingBlock
+from spendmeter_stream.reprice.stored_calls import COSTS, COUNTERS, DIMENSIONS, values
 
 _SAFE_BLOCKS: Final = 5_000
 """Half of the tables' deduplication window."""
@@ -33,7 +33,7 @@ _BLOCKS_SINCE: Final = """
     WHERE ingested_at >= {since:DateTime64(3)}"""
 
 
-async def landed_rows(session: Session, block: Block) -> pa.Table:
+async def landed_rows(session: Session, block: RepricingBlock) -> pa.Table:
     """Return the landed rows of `block` in order, ready for a retry. Raises `StoreError`."""
     parameters = {
         "origin": block.origin,

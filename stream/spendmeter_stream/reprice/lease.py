@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 from spendmeter_clickhouse import Session, StoreError
 from spendmeter_stream.errors import RepriceError
 from spendmeter_stream.journal.repricing import OVER, open_blocks
-from spendmeter_stream.reprice.selection import Selection
+from spendmeter_stream.reprice.selection import CallSelection
 
 LEASE_SECONDS: Final = 120
 """Longer than the longest insert (the store's timeout is 60 s), so that a running process keeps its lease."""
@@ -33,7 +33,7 @@ class Lease:
     """The right to append adjustments until a deadline."""
 
     session: Session
-    selection: Selection
+    selection: CallSelection
     price_version: str
     seconds: int = LEASE_SECONDS
     run_id: UUID = field(default_factory=uuid4)
@@ -76,7 +76,7 @@ class Lease:
 
 @asynccontextmanager
 async def lease(
-    session: Session, selection: Selection, price_version: str, *, seconds: int = LEASE_SECONDS
+    session: Session, selection: CallSelection, price_version: str, *, seconds: int = LEASE_SECONDS
 ) -> AsyncIterator[Lease]:
     """Hold the lease within the context.
 

@@ -14,15 +14,15 @@ from spendmeter_clickhouse import Session
 from spendmeter_stream.barrier.requests import read_barriers
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.journal.intents import OffsetRange
-from spendmeter_stream.journal.repricing import Block, begin_block, end_block, open_blocks, origin_of
+from spendmeter_stream.journal.repricing import RepricingBlock, begin_block, end_block, open_blocks, origin_of
 from spendmeter_stream.journal.suspects import flag_suspect
 from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.reprice.adjusting import Repriced, adjustments, reprice
-from spendmeter_stream.reprice.difference import Difference
+from spendmeter_stream.reprice.difference import CostDifference
 from spendmeter_stream.reprice.interrupted import landed_rows, token_is_kept
 from spendmeter_stream.reprice.lease import Lease
-from spendmeter_stream.reprice.reading import read_hours, read_piece
-from spendmeter_stream.reprice.selection import Selection, pieces_of
+from spendmeter_stream.reprice.selection import CallSelection, pieces_of
+from spendmeter_stream.reprice.stored_calls import read_hours, read_piece
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the number of processed calls and the total."""
@@ -35,14 +35,14 @@ _POLL_SECONDS: Final = 0.5
 
 async def compare(
     session: Session,
-    selection: Selection,
+    selection: CallSelection,
     book: PriceBook,
     *,
     progress: Progress | None = None,
     size: int = PIECE_EVENTS,
-) -> Difference:
+) -> CostDifference:
     """Return what `append_adjustments` would append, by provider and model. Read-only. Raises `StoreError`."""
-    difference = Difference()
+    difference = CostDifference()
     async for _, repriced in _pieces(session, selection, book, progress=progress, size=size):
         difference.add(repriced)
     return difference
@@ -87,7 +87,7 @@ async def complete_interrupted(session: Session) -> int:
 
 
 async def _pieces(
-    session: Session, selection: Selection, book: PriceBook, *, progress: Progress | None, size: int
+    session: Session, selection: CallSelection, book: PriceBook, *, progress: Progress | None, size: int
 ) -> AsyncIterator[tuple[int, Repriced]]:
     hours = await read_hours(session, selection)
     total, done = sum(events for _, events in hours), 0
@@ -105,7 +105,7 @@ async def _append(lease: Lease, number: int, repriced: Repriced, reached: Callab
     if not rows.num_rows:
         return 0
     span: Any = pc.min_max(rows["occurred_at"]).as_py()
-    block = Block(lease.run_id, number, _hour(span["min"]), _hour(span["max"]))
+    block = RepricingBlock(lease.run_id, number, _hour(span["min"]), _hour(span["max"]))
     await begin_block(lease.session, block)
     reached(f"begun:{number}")
     await _wait_for_barriers(lease)
@@ -124,7 +124,7 @@ async def _wait_for_barriers(lease: Lease) -> None:
         await lease.renew()
 
 
-async def _insert(session: Session, rows: pa.Table, block: Block) -> None:
+async def _insert(session: Session, rows: pa.Table, block: RepricingBlock) -> None:
     settings = {**_EXACTLY_ONCE, "insert_deduplication_token": block.token}
     await session.insert_arrow("usage_events", rows, settings=settings)
 

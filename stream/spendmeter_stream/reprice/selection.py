@@ -12,7 +12,7 @@ from spendmeter_stream.errors import RepriceError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class CallSelection:
     """Calls that occurred in [start, end), UTC. An empty tuple selects all names."""
 
     start: datetime
@@ -44,7 +44,7 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class CallPiece:
     """Calls of whole hours of one UTC month, or the calls of one hour whose id hash falls into `slice`."""
 
     first_hour: datetime
@@ -54,7 +54,7 @@ class Piece:
     slices: int = 1
 
 
-def pieces_of(hours: Iterable[tuple[datetime, int]], *, size: int) -> Iterator[Piece]:
+def pieces_of(hours: Iterable[tuple[datetime, int]], *, size: int) -> Iterator[CallPiece]:
     """Split hours, in order with their number of calls, into pieces of about `size` calls.
 
     A piece never spans two months: an insert into ClickHouse is atomic only within one monthly partition.
@@ -75,10 +75,10 @@ def _fits(gathered: list[tuple[datetime, int]], hour: datetime, events: int, siz
     return same_month and sum(count for _, count in gathered) + events <= size
 
 
-def _cut(gathered: list[tuple[datetime, int]], size: int) -> Iterator[Piece]:
+def _cut(gathered: list[tuple[datetime, int]], size: int) -> Iterator[CallPiece]:
     events = sum(count for _, count in gathered)
     # Only a single hour can have more than `size` calls; slice it by a hash of the ids.
     slices = -(-events // size)
     for number in range(slices):
         share = events * (number + 1) // slices - events * number // slices
-        yield Piece(gathered[0][0], gathered[-1][0], share, number, slices)
+        yield CallPiece(gathered[0][0], gathered[-1][0], share, number, slices)

@@ -1,4 +1,4 @@
-"""Background tasks. A failure is logged, reported to `Health` and `/metrics`, and the task is restarted."""
+"""Background tasks. A failure is logged, reported to `WorkerHealth` and `/metrics`, and the task is restarted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 from spendmeter_stream import metrics
 from spendmeter_stream.retry import OUTAGES
-from spendmeter_stream.runtime.health import Health
+from spendmeter_stream.runtime.health import WorkerHealth
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ _PROBATION_SECONDS: Final = 5.0
 class BackgroundTasks:
     """Run the background tasks of one process. Names are values of `spendmeter_background_task_up{task}`."""
 
-    def __init__(self, health: Health) -> None:
+    def __init__(self, health: WorkerHealth) -> None:
         self._health = health
 
     def report(self, name: str, error: BaseException | str | None) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 _MAX_REASON = 300
 
 
-class Health:
+class WorkerHealth:
     """Conditions that must be met and background tasks that must run. Thread-safe.
 
     A condition that is met later during start is first reported as failing (`report("kafka", "not joined yet")`).

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from spendmeter_clickhouse import Session
-from spendmeter_stream.runtime.health import Health
+from spendmeter_stream.runtime.health import WorkerHealth
 from spendmeter_stream.runtime.start import reason_of
 
 ENDING: Final = "worker"
@@ -19,7 +19,7 @@ _FRESH_SECONDS: Final = 5.0
 """Minimum interval between store pings, whatever the number of probes."""
 
 
-class Readiness:
+class WorkerReadiness:
     """Collect the reasons why the worker is not ready.
 
     :param ending: returns a reason if the worker is stopping or has crashed, else None.
@@ -29,7 +29,7 @@ class Readiness:
     def __init__(
         self,
         *,
-        health: Health,
+        health: WorkerHealth,
         session: Session,
         ending: Callable[[], str | None],
         kafka: Callable[[], str | None],

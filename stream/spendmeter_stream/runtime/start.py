@@ -26,7 +26,7 @@ from spendmeter_clickhouse import Session, Store, StoreError, StoreLoginError, m
 from spendmeter_events.topics import USAGE
 from spendmeter_stream.errors import NotReadyError, SetupError
 from spendmeter_stream.kafka.topic_admin import ensure_topics
-from spendmeter_stream.runtime.health import Health
+from spendmeter_stream.runtime.health import WorkerHealth
 from spendmeter_stream.settings import StreamSettings
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Start(mode.Service):
 
     mundane_level = "debug"
 
-    def __init__(self, *, settings: StreamSettings, store: Store, health: Health, **options: Any) -> None:
+    def __init__(self, *, settings: StreamSettings, store: Store, health: WorkerHealth, **options: Any) -> None:
         super().__init__(**options)
         self._settings = settings
         self._store = store
@@ -71,7 +71,7 @@ class Start(mode.Service):
         await wait_for_store(self._store, self._health, schema=True)
 
 
-async def wait_for_kafka(settings: StreamSettings, health: Health | None = None) -> None:
+async def wait_for_kafka(settings: StreamSettings, health: WorkerHealth | None = None) -> None:
     """Wait until a broker is reachable, and create missing topics.
 
     :raises SetupError: the brokers reject the credentials or a topic.
@@ -86,7 +86,7 @@ async def wait_for_kafka(settings: StreamSettings, health: Health | None = None)
     await _until_reached("kafka", where, "Check SPENDMETER_BOOTSTRAP.", attempt, health)
 
 
-async def wait_for_store(store: Store, health: Health | None = None, *, schema: bool = False) -> None:
+async def wait_for_store(store: Store, health: WorkerHealth | None = None, *, schema: bool = False) -> None:
     """Wait until the store is reachable and, with `schema`, until `spendmeter migrate` has run for this version.
 
     :raises SetupError: the store rejects the user or the password.
@@ -167,7 +167,7 @@ async def _ask(session: Session, *, schema: bool) -> None:
 
 
 async def _until_reached(
-    name: str, where: str, advice: str, attempt: Callable[[], Awaitable[None]], health: Health | None
+    name: str, where: str, advice: str, attempt: Callable[[], Awaitable[None]], health: WorkerHealth | None
 ) -> None:
     async def once() -> None:
         try:

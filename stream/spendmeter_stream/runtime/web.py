@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 
 from spendmeter_clickhouse.exposition import CONTENT_TYPE, bears, exposition, is_loopback
 from spendmeter_stream.errors import SetupError
-from spendmeter_stream.runtime.readiness import ENDING, Readiness
+from spendmeter_stream.runtime.readiness import ENDING, WorkerReadiness
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class WorkerWeb(mode.Service):
         self,
         *,
         address: Callable[[], tuple[str, int]],
-        readiness: Readiness,
+        readiness: WorkerReadiness,
         metrics_token: str = "",
         **options: Any,
     ) -> None:

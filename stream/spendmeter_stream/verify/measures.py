@@ -48,7 +48,7 @@ _LATENCY_BIN: Final = "toUInt16(floor(16 * log2(1 + ifNull(event.latency_ms, 0))
 
 
 @dataclass(frozen=True, slots=True)
-class Rollup:
+class CheckedRollup:
     """A rollup table: the expression of an event's bucket (UTC), the key columns and the measures."""
 
     table: str
@@ -64,11 +64,11 @@ class Rollup:
 
 
 ROLLUPS: Final = (
-    Rollup("usage_15m", "toStartOfInterval(event.occurred_at, INTERVAL 15 MINUTE)", _CALL),
-    Rollup("usage_hourly", "toStartOfInterval(event.occurred_at, INTERVAL 1 HOUR)", _CALL),
-    Rollup("usage_daily", "toStartOfInterval(event.occurred_at, INTERVAL 1 DAY)", _CALL),
-    Rollup("user_daily", "toStartOfInterval(event.occurred_at, INTERVAL 1 DAY)", _PERSON),
-    Rollup(
+    CheckedRollup("usage_15m", "toStartOfInterval(event.occurred_at, INTERVAL 15 MINUTE)", _CALL),
+    CheckedRollup("usage_hourly", "toStartOfInterval(event.occurred_at, INTERVAL 1 HOUR)", _CALL),
+    CheckedRollup("usage_daily", "toStartOfInterval(event.occurred_at, INTERVAL 1 DAY)", _CALL),
+    CheckedRollup("user_daily", "toStartOfInterval(event.occurred_at, INTERVAL 1 DAY)", _PERSON),
+    CheckedRollup(
         "latency_daily",
         "toStartOfInterval(event.occurred_at, INTERVAL 1 DAY)",
         _LATENCY,
@@ -83,13 +83,13 @@ def of_event(measure: str) -> str:
     return _DERIVED.get(measure, f"event.{measure}")
 
 
-def raw_key(rollup: Rollup) -> str:
+def raw_key(rollup: CheckedRollup) -> str:
     """Return the hash of the key under which `rollup` must count an event."""
     columns = (_LATENCY_BIN if column == "latency_bin" else f"event.{column}" for column in rollup.key)
     return _hash(rollup.bucket, columns)
 
 
-def rolled_key(rollup: Rollup) -> str:
+def rolled_key(rollup: CheckedRollup) -> str:
     """Return the hash of the key of a row of `rollup`."""
     return _hash("rolled.bucket", (f"rolled.{column}" for column in rollup.key))
 

@@ -13,7 +13,7 @@ from spendmeter_stream.verify.measures import (
     EXTREMES,
     ROLLUPS,
     SUMS,
-    Rollup,
+    CheckedRollup,
     of_event,
     raw_key,
     rolled_key,
@@ -76,8 +76,8 @@ ORDER BY day, org, event_id"""
 def compare_days() -> str:
     """Return SQL with one row per UTC day of {days}, rollup and org whose values differ from the day's events.
 
-    Columns: day, rollup, org_id, values of raw events, values of the rollup (text, in the order of `Rollup.measures`;
-    empty if that side lacks the org), and the number of such rows of the day.
+    Columns: day, rollup, org_id, values of raw events, values of the rollup (text, in the order of
+    `CheckedRollup.measures`; empty if that side lacks the org), and the number of such rows of the day.
     """
     sides = "\nUNION ALL".join([_raw_side(), *(_rolled_side(rollup) for rollup in ROLLUPS)])
     return f"""
@@ -115,14 +115,14 @@ GROUP BY day, org_id
 ARRAY JOIN sides AS side"""
 
 
-def _raw_texts(rollup: Rollup) -> str:
+def _raw_texts(rollup: CheckedRollup) -> str:
     if rollup.sums == SUMS:
         return f"arrayPushBack(totals, toString(sum({raw_key(rollup)} * weight)))"
     sums = {measure: of_event(measure) for measure in rollup.sums}
     return _texts([*_sums(sums), f"sum({raw_key(rollup)} * ({weight(sums)}))"])
 
 
-def _rolled_side(rollup: Rollup) -> str:
+def _rolled_side(rollup: CheckedRollup) -> str:
     sums = {measure: f"rolled.{measure}" for measure in rollup.sums}
     extremes = [f"{EXTREMES[measure]}(rolled.{measure})" for measure in rollup.extremes]
     texts = _texts([*_sums(sums), *extremes, f"sum({rolled_key(rollup)} * ({weight(sums)}))"])

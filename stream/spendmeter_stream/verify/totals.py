@@ -10,13 +10,13 @@ from datetime import date
 from typing import Any, Final
 
 from spendmeter_clickhouse import Session
-from spendmeter_stream.verify.measures import ROLLUPS, Rollup
+from spendmeter_stream.verify.measures import ROLLUPS, CheckedRollup
 from spendmeter_stream.verify.queries import BOUNDED
 
 _RAW: Final = "raw"
 
 
-def _of_rollup(rollup: Rollup) -> str:
+def _of_rollup(rollup: CheckedRollup) -> str:
     sums = "sum(requests), sum(cost)" if "requests" in rollup.sums else "sum(latency_requests), 0"
     return f"""
 SELECT toDate(bucket) AS day, '{rollup.table}', 0, {sums}, 0

@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from spendmeter_clickhouse import Store
-from spendmeter_clickhouse.fx import FxRate, Imported, import_rates, list_rates
+from spendmeter_clickhouse.fx import FxRate, ImportedRates, import_rates, list_rates
 from tests.support.verbs import run_verb
 
 FX = "from spendmeter_deploy.cli.fx import app; app()"
@@ -18,8 +18,8 @@ EUR = FxRate(date(2026, 11, 1), "EUR", Decimal("0.87"), "ECB")
 
 async def test_a_second_import_changes_nothing(store: Store) -> None:
     with store.session("fx") as session:
-        assert await import_rates(session, [INR, EUR], now=NOW) == Imported(stored=2, unchanged=0)
-        assert await import_rates(session, [INR, EUR], now=NOW) == Imported(stored=0, unchanged=2)
+        assert await import_rates(session, [INR, EUR], now=NOW) == ImportedRates(stored=2, unchanged=0)
+        assert await import_rates(session, [INR, EUR], now=NOW) == ImportedRates(stored=0, unchanged=2)
         assert await list_rates(session) == [EUR, INR]
         assert (await session.query("SELECT count() FROM fx_rates")).result_rows == [(2,)]
 
@@ -29,7 +29,7 @@ async def test_a_later_file_corrects_an_earlier_one(store: Store) -> None:
     with store.session("fx") as session:
         await import_rates(session, [INR], now=NOW)
         later = NOW.replace(hour=13)
-        assert await import_rates(session, [corrected], now=later) == Imported(stored=1, unchanged=0)
+        assert await import_rates(session, [corrected], now=later) == ImportedRates(stored=1, unchanged=0)
         assert await list_rates(session, currency="INR") == [corrected]
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from spendmeter_clickhouse import Store
 from spendmeter_clickhouse.api_keys import ApiKey, digest_of, generate_key, store_key
-from spendmeter_stream.guard.read.reader import Reader as GuardReader
+from spendmeter_stream.guard.read.spend_reader import SpendReader as GuardReader
 from spendmeter_stream.maintenance.surplus import remove_surplus_when_due
 from spendmeter_stream.recovery.reconcile import reconcile_suspects
 from spendmeter_stream.runtime.start import wait_for_store

@@ -16,7 +16,7 @@ from spendmeter_clickhouse import Session, Store
 from spendmeter_clickhouse.budgets import calendar_month
 from spendmeter_events.traffic import INCIDENTS
 from spendmeter_stream.directory import Directory
-from spendmeter_stream.guard.read.reader import Reader
+from spendmeter_stream.guard.read.spend_reader import SpendReader
 from spendmeter_stream.guard.values import TOTAL, Key, Reading, Spend
 from tests.support.demo_store import fill_with_demo, store_calls
 from tests.support.guard_history import RUN_SECONDS, findings, moments, seconds_to_find, set_budgets
@@ -85,7 +85,7 @@ def busiest(reading: Reading) -> list[Key]:
     ],
 )
 async def test_a_reading_equals_the_raw_events(session: Session, now: datetime) -> None:
-    reader = Reader(session=session, floor=0.02)
+    reader = SpendReader(session=session, floor=0.02)
     # Mostly in the same quarter of an hour: the second look takes what the first found of it.
     await reader.read(now - timedelta(minutes=2))
     reading = await reader.read(now)
@@ -97,7 +97,7 @@ async def test_a_reading_equals_the_raw_events(session: Session, now: datetime) 
 
 async def test_what_arrives_late_counts_at_once_or_from_the_next_quarter_on(session: Session) -> None:
     now = datetime(2026, 10, 20, 9, 16, tzinfo=UTC)
-    reader, late = Reader(session=session, floor=2.0), Key("org", "late", "late")
+    reader, late = SpendReader(session=session, floor=2.0), Key("org", "late", "late")
     assert (await reader.read(now)).spend_of(late) == Spend()
     await session.command(
         "INSERT INTO usage_events (event_id, occurred_at, org_id, user_id, feature, key_source, cost) VALUES"
@@ -111,7 +111,7 @@ async def test_what_arrives_late_counts_at_once_or_from_the_next_quarter_on(sess
 
 async def test_what_is_usual_equals_the_raw_events(session: Session) -> None:
     now = datetime(2026, 11, 2, 9, 7, tzinfo=UTC)
-    reading = await Reader(session=session, floor=0.02).read(now)
+    reading = await SpendReader(session=session, floor=0.02).read(now)
     people = [key for key in reading.baselines if key.scope == "user"]
     assert people
     hour_end = datetime(2026, 11, 2, 9, 15, tzinfo=UTC)
@@ -125,7 +125,7 @@ async def test_what_is_usual_equals_the_raw_events(session: Session) -> None:
 
 async def test_a_busy_hour_is_the_third_dearest_of_the_key_or_its_surroundings(session: Session) -> None:
     now = datetime(2026, 11, 2, 9, 7, tzinfo=UTC)
-    baselines = (await Reader(session=session, floor=2.0).read(now)).baselines
+    baselines = (await SpendReader(session=session, floor=2.0).read(now)).baselines
     answer = await session.query(
         "SELECT sum(event.cost) AS cost FROM usage_events AS event WHERE org_id = 'sunrise-delhi'"
         " AND key_source = 'platform' AND occurred_at < '2026-11-02 00:00:00'"

@@ -15,11 +15,11 @@ from spendmeter_events.alert import SpendAlert
 from spendmeter_events.topics import ALERTS
 from spendmeter_stream.guard import SpendGuard
 from spendmeter_stream.guard.notify.webhook import SIGNATURE
-from spendmeter_stream.guard.read.reader import Reader
+from spendmeter_stream.guard.read.spend_reader import SpendReader
 from spendmeter_stream.guard.values import Reading
 from spendmeter_stream.kafka.topic_admin import ensure_topics
 from spendmeter_stream.runtime.background import BackgroundTasks
-from spendmeter_stream.runtime.health import Health
+from spendmeter_stream.runtime.health import WorkerHealth
 from spendmeter_stream.settings import StreamSettings
 from tests.support.endpoint import endpoint
 from tests.support.kafka.topic import read_topic
@@ -63,16 +63,16 @@ class Trouble:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.hangs, self.goes_on = asyncio.Event(), asyncio.Event()
         failures = iter([StoreUnreachableError("away"), RuntimeError("a fault of ours")])
-        read = Reader.read
+        read = SpendReader.read
 
-        async def troubled(reader: Reader, now: datetime) -> Reading:
+        async def troubled(reader: SpendReader, now: datetime) -> Reading:
             self.hangs.set()
             await self.goes_on.wait()
             for error in failures:
                 raise error
             return await read(reader, now)
 
-        monkeypatch.setattr(Reader, "read", troubled)
+        monkeypatch.setattr(SpendReader, "read", troubled)
 
 
 async def test_a_runaway_is_told_in_the_topic_in_the_metrics_and_at_the_webhook(
@@ -123,7 +123,7 @@ async def lead(settings: StreamSettings, store: Store, **options: Any) -> list[S
     """What a guard tells that has just become the leader."""
     with store.session("guard") as session:
         guard = SpendGuard(
-            settings=settings, session=session, leads=lambda: True, tasks=BackgroundTasks(Health()), **options
+            settings=settings, session=session, leads=lambda: True, tasks=BackgroundTasks(WorkerHealth()), **options
         )
         try:
             return await guard.run_once()
@@ -162,7 +162,10 @@ async def test_a_worker_that_does_not_lead_looks_at_nothing(tansu: Any, store: S
     before = metric("spendmeter_spend_guard_run_seconds_count")
     with store.session("guard") as session:
         guard = SpendGuard(
-            settings=stream_settings(tansu.connection), session=session, leads=leads, tasks=BackgroundTasks(Health())
+            settings=stream_settings(tansu.connection),
+            session=session,
+            leads=leads,
+            tasks=BackgroundTasks(WorkerHealth()),
         )
         await guard.start()
         await looked.wait()

@@ -19,7 +19,7 @@ from spendmeter_stream.kafka.topic_admin import ensure_topics
 from spendmeter_stream.price_feed import PriceFeed, read_price_rows
 from spendmeter_stream.pricing import PriceBookWatcher
 from spendmeter_stream.runtime.background import BackgroundTasks
-from spendmeter_stream.runtime.health import Health
+from spendmeter_stream.runtime.health import WorkerHealth
 from tests.support.pricing import write_book
 from tests.support.records import record
 from tests.support.until import until
@@ -71,7 +71,7 @@ async def feed(fresh_tansu: Any, book: Path) -> Any:
     options = fresh_tansu.connection.client_options()
     await ensure_topics(options, usage_partitions=1)
     watcher = PriceBookWatcher(directory=book)
-    service = PriceFeed(watcher=watcher, client_options=options, tasks=BackgroundTasks(Health()))
+    service = PriceFeed(watcher=watcher, client_options=options, tasks=BackgroundTasks(WorkerHealth()))
     await service.start()
     yield watcher
     await service.stop()

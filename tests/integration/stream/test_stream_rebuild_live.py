@@ -16,7 +16,7 @@ from spendmeter_stream import worker as worker_module
 from spendmeter_stream.errors import BarrierError, RebuildError
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.journal.intents import OffsetRange
-from spendmeter_stream.journal.repricing import Block, begin_block, end_block
+from spendmeter_stream.journal.repricing import RepricingBlock, begin_block, end_block
 from spendmeter_stream.journal.suspects import flag_suspect
 from spendmeter_stream.kafka.group_position import open_stream
 from spendmeter_stream.maintenance.rebuild import rebuild
@@ -137,7 +137,7 @@ async def test_a_repricing_and_a_rebuild_keep_out_of_each_others_way(
     settings = stream_settings(fresh_tansu.connection, topic_id="quiet")
     await asyncio.to_thread(insert_usage, store, [usage_row(78_001, datetime(2026, 11, 3, tzinfo=UTC))])
     hour = datetime(2026, 11, 3, tzinfo=UTC)
-    block = Block(uuid4(), 0, hour, hour)
+    block = RepricingBlock(uuid4(), 0, hour, hour)
     async with working(settings, store), open_stream(settings) as stream:
         await session.command(
             "INSERT INTO reprice_runs (run_id, state, deadline) SELECT {run:UUID}, 'leased', now64(3) + 60",

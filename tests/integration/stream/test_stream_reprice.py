@@ -14,12 +14,19 @@ from spendmeter_clickhouse import Session, Store, StoreError
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.maintenance.surplus import remove_surplus
 from spendmeter_stream.pricing import PriceBook
-from spendmeter_stream.reprice import RepriceError, Selection, append_adjustments, compare, complete_interrupted, lease
+from spendmeter_stream.reprice import (
+    CallSelection,
+    RepriceError,
+    append_adjustments,
+    compare,
+    complete_interrupted,
+    lease,
+)
 from tests.support.pricing import write_book
 from tests.support.records import event
 from tests.support.repricing import HEAD, calls, ensure_rollups_equal_raw, expected, insert, rate, sums
 
-ALL = Selection(start=datetime(2026, 9, 1, tzinfo=UTC), end=datetime(2026, 12, 1, tzinfo=UTC))
+ALL = CallSelection(start=datetime(2026, 9, 1, tzinfo=UTC), end=datetime(2026, 12, 1, tzinfo=UTC))
 BLANK = (
     "usage_events",
     "usage_15m",
@@ -67,7 +74,7 @@ async def session(store: Store) -> AsyncIterator[Session]:
 
 
 async def apply(
-    session: Session, book: PriceBook, selection: Selection = ALL, *, seconds: int = 60, **options: Any
+    session: Session, book: PriceBook, selection: CallSelection = ALL, *, seconds: int = 60, **options: Any
 ) -> int:
     """One run. One that dies in a block keeps others out for `seconds`."""
     async with lease(session, selection, book.version, seconds=seconds) as held:
@@ -132,7 +139,7 @@ async def test_going_back_and_forth_is_exact_and_no_id_is_used_twice(
 async def test_only_what_was_selected_is_repriced(session: Session, first: PriceBook, second: PriceBook) -> None:
     events = calls()
     await insert(session, events, first)
-    october = Selection(
+    october = CallSelection(
         start=datetime(2026, 10, 1, tzinfo=UTC),
         end=datetime(2026, 11, 1, tzinfo=UTC),
         providers=("openai",),

@@ -12,7 +12,7 @@ from spendmeter_clickhouse import Session, Store, StoreSettings, migrate
 from spendmeter_stream.journal.suspects import open_suspects
 from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.recovery.reconcile import reconcile
-from spendmeter_stream.reprice import Selection, append_adjustments, lease
+from spendmeter_stream.reprice import CallSelection, append_adjustments, lease
 from spendmeter_stream.verify.compare import Days, compare, days_with_rows
 from tests.support.blocks import empty
 from tests.support.chunks import Group
@@ -22,7 +22,7 @@ from tests.support.pricing import write_book
 from tests.support.records import event
 from tests.support.repricing import HEAD, ensure_rollups_equal_raw, expected, insert, rate, sums
 
-OCTOBER = Selection(start=datetime(2026, 10, 1, tzinfo=UTC), end=datetime(2026, 11, 1, tzinfo=UTC))
+OCTOBER = CallSelection(start=datetime(2026, 10, 1, tzinfo=UTC), end=datetime(2026, 11, 1, tzinfo=UTC))
 
 
 class Killed(BaseException):
@@ -98,7 +98,7 @@ async def test_a_killed_block_is_flagged_on_its_utc_days_whatever_zone_the_serve
         if point == "begun:0":
             raise Killed
 
-    both = Selection(start=datetime(2026, 10, 31, tzinfo=UTC), end=datetime(2026, 11, 2, tzinfo=UTC))
+    both = CallSelection(start=datetime(2026, 10, 31, tzinfo=UTC), end=datetime(2026, 11, 2, tzinfo=UTC))
     with pytest.raises(Killed):
         async with lease(session, both, new.version, seconds=0) as held:
             await append_adjustments(held, new, reached=dies)

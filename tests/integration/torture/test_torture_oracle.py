@@ -13,7 +13,7 @@ from spendmeter_stream.ingest.block import build_block
 from spendmeter_stream.ingest.validate import validate
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.pricing import PriceBook
-from spendmeter_stream.reprice import Selection, append_adjustments, lease
+from spendmeter_stream.reprice import CallSelection, append_adjustments, lease
 from tests.support.blocks import empty
 from tests.support.kafka.topic import Stored
 from tests.support.pricing import write_book
@@ -21,7 +21,7 @@ from tests.support.repricing import HEAD, rate
 from tests.torture.ledger import Ledger
 from tests.torture.oracle import differences
 
-EVERYTHING = Selection(start=datetime(2025, 9, 1, tzinfo=UTC), end=datetime(2025, 12, 1, tzinfo=UTC))
+EVERYTHING = CallSelection(start=datetime(2025, 9, 1, tzinfo=UTC), end=datetime(2025, 12, 1, tzinfo=UTC))
 
 
 @pytest.fixture

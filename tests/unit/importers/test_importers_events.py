@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from spendmeter_events import UsageEvent
-from spendmeter_events.importers import EventMapping, Imported, InvalidMapping, Rejected, events, read_rows
+from spendmeter_events.importers import EventMapping, Imported, InvalidMapping, RejectedRow, events, read_rows
 from spendmeter_events.importers._identity import derived_id
 
 CONSTANTS = {"org_id": "azure", "provider": "openai", "model": "gpt-4o", "feature": "chat"}
@@ -77,7 +77,7 @@ def test_a_changed_row_changes_its_own_id_and_no_other(tmp_path: Path) -> None:
 def test_a_rejected_row_stops_nothing_and_lines_are_still_counted(tmp_path: Path) -> None:
     bad = ROWS.replace(b"in\n", b"in\nbad,1\n")
     first, second, *_ = events(_file(tmp_path, bad), MAPPING)
-    assert first == Rejected(2, "occurred_at: not an ISO 8601 or Unix time")
+    assert first == RejectedRow(2, "occurred_at: not an ISO 8601 or Unix time")
     assert isinstance(second, Imported)
     assert second.line == 3
 
@@ -124,7 +124,7 @@ def test_an_id_the_file_gives_is_taken(tmp_path: Path) -> None:
 def test_a_rejection_names_field_and_rule_and_never_the_content(tmp_path: Path, row: bytes, reason: str) -> None:
     path = _file(tmp_path, b"at,in\n" + row + b"\n2026-01-01,7\n")
     rejected, kept = events(path, MAPPING)
-    assert rejected == Rejected(2, reason)
+    assert rejected == RejectedRow(2, reason)
     assert isinstance(kept, Imported)
     assert kept.event.input_tokens == 7
 
@@ -150,7 +150,7 @@ def test_a_needed_field_that_is_empty_is_named(tmp_path: Path) -> None:
         columns={"occurred_at": "at", "model": "model"},
         constants={name: value for name, value in CONSTANTS.items() if name != "model"},
     )
-    assert list(events(_file(tmp_path, b"at,model\n2026-01-01,\n"), mapping)) == [Rejected(2, "model: empty")]
+    assert list(events(_file(tmp_path, b"at,model\n2026-01-01,\n"), mapping)) == [RejectedRow(2, "model: empty")]
 
 
 def test_tags_come_from_columns_and_constants(tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_a_row_is_taken_exactly_when_the_contract_takes_it(
             event_id=UUID(int=0), occurred_at=datetime(2026, 1, 1, tzinfo=UTC), **{**constants, **given_fields}
         )
     except ValidationError:
-        assert isinstance(item, Rejected)
+        assert isinstance(item, RejectedRow)
         assert "\n" not in item.reason
     else:
         assert isinstance(item, Imported)

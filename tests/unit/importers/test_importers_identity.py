@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from spendmeter_events.importers import EventMapping, Imported, InvalidMapping, Rejected, events
+from spendmeter_events.importers import EventMapping, Imported, InvalidMapping, RejectedRow, events
 
 CONSTANTS = {"org_id": "azure", "provider": "openai", "model": "gpt-4o", "feature": "chat"}
 MAPPING = EventMapping(columns={"occurred_at": "at", "input_tokens": "in"}, constants=CONSTANTS)
@@ -27,7 +27,9 @@ class Exports:
         """The ids of the events that a new file of `lines` gives."""
         return [item.event.event_id for item in self.items(lines, mapping, header) if isinstance(item, Imported)]
 
-    def items(self, lines: list[str], mapping: EventMapping, header: str = "at,in,id") -> Iterator[Imported | Rejected]:
+    def items(
+        self, lines: list[str], mapping: EventMapping, header: str = "at,in,id"
+    ) -> Iterator[Imported | RejectedRow]:
         self._number += 1
         file = self._folder / f"{self._number}.csv"
         file.write_text("\n".join([header, *lines]))
@@ -90,7 +92,7 @@ def test_an_id_that_comes_twice_with_the_same_content_is_one_call(export: Export
 
 def test_an_id_that_comes_again_with_other_content_is_rejected_in_one_line(export: Exports) -> None:
     items = list(export.items([CALLS[0], CALLS[1], CALLS[0].replace(",1,", ",7,")], BY_ID))
-    assert items[2] == Rejected(4, "same id as line 2, but different content")
+    assert items[2] == RejectedRow(4, "same id as line 2, but different content")
     assert [type(item) for item in items[:2]] == [Imported, Imported]
 
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spendmeter_events.importers import MAX_LINE_BYTES, Rejected, Row, UnreadableFile, read_rows
+from spendmeter_events.importers import MAX_LINE_BYTES, RejectedRow, Row, UnreadableFile, read_rows
 
 
 def _file(folder: Path, content: bytes, name: str = "calls.csv") -> Path:
@@ -106,11 +106,11 @@ def test_json_lines_without_a_row_are_refused(tmp_path: Path, content: bytes) ->
 
 def test_wrong_utf_8_costs_its_own_line_only(tmp_path: Path) -> None:
     assert _cells(_file(tmp_path, b"a,b\n1,\xff\xfe\n3,4\n")) == [
-        Rejected(2, "not UTF-8"),
+        RejectedRow(2, "not UTF-8"),
         {"a": "3", "b": "4"},
     ]
     assert _cells(_file(tmp_path, b'{"a":"\xff"}\n{"a":1}\n', "calls.jsonl")) == [
-        Rejected(1, "not UTF-8"),
+        RejectedRow(1, "not UTF-8"),
         {"a": 1},
     ]
 
@@ -127,15 +127,15 @@ def test_a_header_that_is_not_csv_stops_the_file(tmp_path: Path) -> None:
 
 def test_a_row_of_another_width_is_rejected(tmp_path: Path) -> None:
     assert _cells(_file(tmp_path, b"a,b\n1\n1,2,3\n1,2\n")) == [
-        Rejected(2, "1 cells where the header has 2"),
-        Rejected(3, "3 cells where the header has 2"),
+        RejectedRow(2, "1 cells where the header has 2"),
+        RejectedRow(3, "3 cells where the header has 2"),
         {"a": "1", "b": "2"},
     ]
 
 
 def test_bad_quoting_is_rejected_and_reading_goes_on(tmp_path: Path) -> None:
     first, second = _cells(_file(tmp_path, b'a,b\n1,"x"y\n1,2\n'))
-    assert isinstance(first, Rejected)
+    assert isinstance(first, RejectedRow)
     assert first.line == 2
     assert first.reason.startswith("not CSV: ")
     assert second == {"a": "1", "b": "2"}
@@ -144,7 +144,7 @@ def test_bad_quoting_is_rejected_and_reading_goes_on(tmp_path: Path) -> None:
 def test_an_unclosed_quote_is_one_rejection_at_the_end(tmp_path: Path) -> None:
     assert _cells(_file(tmp_path, b'a,b\n1,2\n3,"x\n5,6\n')) == [
         {"a": "1", "b": "2"},
-        Rejected(3, "not CSV: unexpected end of data"),
+        RejectedRow(3, "not CSV: unexpected end of data"),
     ]
 
 
@@ -152,7 +152,7 @@ def test_an_unclosed_quote_swallows_a_bounded_part_of_a_large_file(tmp_path: Pat
     swallowed = 131072 // 4 + 10
     content = b'a,b\n3,"x\n' + b"5,6\n" * swallowed + b"7,8\n"
     cells = _cells(_file(tmp_path, content))
-    assert isinstance(cells[0], Rejected)
+    assert isinstance(cells[0], RejectedRow)
     assert cells[0].line == 2
     assert cells[-1] == {"a": "7", "b": "8"}
 
@@ -168,7 +168,7 @@ def test_a_line_too_long_is_rejected_without_being_held(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert cells == [
         {"a": "1", "b": "2"},
-        Rejected(3, f"longer than {MAX_LINE_BYTES} bytes"),
+        RejectedRow(3, f"longer than {MAX_LINE_BYTES} bytes"),
         {"a": "3", "b": "4"},
     ]
     assert peak < size / 4
@@ -176,7 +176,7 @@ def test_a_line_too_long_is_rejected_without_being_held(tmp_path: Path) -> None:
 
 def test_a_line_too_long_inside_quotes_rejects_its_record(tmp_path: Path) -> None:
     path = _file(tmp_path, b'a,b\n1,"x\n' + b"y" * (MAX_LINE_BYTES + 5) + b'\nz"\n3,4\n')
-    assert _cells(path) == [Rejected(2, f"longer than {MAX_LINE_BYTES} bytes"), {"a": "3", "b": "4"}]
+    assert _cells(path) == [RejectedRow(2, f"longer than {MAX_LINE_BYTES} bytes"), {"a": "3", "b": "4"}]
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_a_line_too_long_inside_quotes_rejects_its_record(tmp_path: Path) -> Non
 )
 def test_a_json_line_that_is_no_object_is_rejected(tmp_path: Path, line: bytes, reason: str) -> None:
     path = _file(tmp_path, line + b'\n{"a":1}', "calls.jsonl")
-    assert _cells(path) == [Rejected(1, reason), {"a": 1}]
+    assert _cells(path) == [RejectedRow(1, reason), {"a": 1}]
 
 
 def test_position_runs_to_the_size_on_the_disk(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from genai_prices.data_snapshot import DataSnapshot
 
 import spendmeter_stream.pricing.seed.genai as genai_module
 from spendmeter_stream.pricing import PriceBook, packaged_directory
-from spendmeter_stream.pricing.seed.genai import SEEDED, Dated, Series, data_date, read_seed
+from spendmeter_stream.pricing.seed.genai import SEEDED, Dated, PriceSeries, data_date, read_seed
 from spendmeter_stream.pricing.seed.genai_names import names_of
 from spendmeter_stream.pricing.seed.seeding import continued, plan_import, read_seed_file, seed_file
 
@@ -52,7 +52,7 @@ def test_plain_prices_hold_since_the_beginning(snapshot: list[types.ModelInfo]) 
     snapshot.append(model("m", plain(input_mtok="1", cache_write_mtok="2", audio_hours="3", input_mchars="4")))
 
     assert read_seed("openai").prices == {
-        Series(models=("m",)): [
+        PriceSeries(models=("m",)): [
             Dated(
                 starts=None,
                 ends=None,
@@ -75,7 +75,7 @@ def test_dated_prices_follow_each_other(snapshot: list[types.ModelInfo]) -> None
     ]
     snapshot.append(model("m", prices))
 
-    assert read_seed("openai").prices[Series(models=("m",))] == [
+    assert read_seed("openai").prices[PriceSeries(models=("m",))] == [
         Dated(starts=None, ends=JULY, rates=rates(input_tokens="2")),
         Dated(starts=JULY, ends=None, rates=rates(input_tokens="1")),
     ]
@@ -90,8 +90,8 @@ def test_context_tiers_are_series_of_their_own_and_end_when_they_are_gone(snapsh
     )
 
     assert read_seed("openai").prices == {
-        Series(models=("m",)): [Dated(starts=None, ends=None, rates=rates(input_tokens="1", output_tokens="5"))],
-        Series(models=("m",), context_over=200): [Dated(starts=None, ends=JULY, rates=rates(input_tokens="2"))],
+        PriceSeries(models=("m",)): [Dated(starts=None, ends=None, rates=rates(input_tokens="1", output_tokens="5"))],
+        PriceSeries(models=("m",), context_over=200): [Dated(starts=None, ends=JULY, rates=rates(input_tokens="2"))],
     }
 
 
@@ -104,7 +104,7 @@ def test_daily_windows_begin_with_the_newest_dated_price(snapshot: list[types.Mo
     ]
     snapshot.append(model("m", prices))
 
-    windowed = read_seed("openai").prices[Series(models=("m",), window=(time(1), time(4)))]
+    windowed = read_seed("openai").prices[PriceSeries(models=("m",), window=(time(1), time(4)))]
     assert windowed == [Dated(starts=JULY, ends=None, rates=rates(input_tokens="4"))]
 
 
@@ -117,10 +117,10 @@ def test_a_tier_reaches_back_to_the_last_change_of_the_standard_price(snapshot: 
     snapshot.append(model("n", plain(input_mtok="1"), price_variants=[half]))
 
     prices = read_seed("openai").prices
-    assert prices[Series(models=("m",), tier="batch")] == [
+    assert prices[PriceSeries(models=("m",), tier="batch")] == [
         Dated(starts=JULY, ends=None, rates=rates(input_tokens="0.5", output_tokens="3"))
     ]
-    assert prices[Series(models=("n",), tier="batch")][0].starts is None
+    assert prices[PriceSeries(models=("n",), tier="batch")][0].starts is None
 
 
 def test_a_tier_follows_its_own_dates_and_the_standard_ones_after_them(snapshot: list[types.ModelInfo]) -> None:
@@ -135,7 +135,7 @@ def test_a_tier_follows_its_own_dates_and_the_standard_ones_after_them(snapshot:
     ]
     snapshot.append(model("m", dated, price_variants=[variant(TODAY, "0.8"), variant(JULY, "1")]))
 
-    assert read_seed("openai").prices[Series(models=("m",), tier="flex")] == [
+    assert read_seed("openai").prices[PriceSeries(models=("m",), tier="flex")] == [
         Dated(starts=None, ends=TODAY, rates=rates(input_tokens="1", output_tokens="4")),
         Dated(starts=TODAY, ends=later, rates=rates(input_tokens="0.8", output_tokens="4")),
         Dated(starts=later, ends=None, rates=rates(input_tokens="0.8", output_tokens="6")),
@@ -150,7 +150,7 @@ def test_a_route_is_a_region_and_other_contexts_are_ignored(snapshot: list[types
     ]
     snapshot.append(model("m", plain(input_mtok="1"), price_variants=variants))
 
-    assert set(read_seed("openai").prices) == {Series(models=("m",)), Series(models=("m",), region="eu")}
+    assert set(read_seed("openai").prices) == {PriceSeries(models=("m",)), PriceSeries(models=("m",), region="eu")}
 
 
 def test_what_an_event_does_not_count_is_left_out_and_reported(snapshot: list[types.ModelInfo]) -> None:
@@ -165,9 +165,9 @@ def test_what_an_event_does_not_count_is_left_out_and_reported(snapshot: list[ty
     seed = read_seed("openai")
 
     assert seed.prices == {
-        Series(models=("image",)): [Dated(starts=None, ends=None, rates=rates(input_tokens="1"))],
-        Series(models=("vision",)): [Dated(starts=None, ends=None, rates=rates(input_tokens="1"))],
-        Series(models=("gift:free",)): [Dated(starts=None, ends=None, rates=())],
+        PriceSeries(models=("image",)): [Dated(starts=None, ends=None, rates=rates(input_tokens="1"))],
+        PriceSeries(models=("vision",)): [Dated(starts=None, ends=None, rates=rates(input_tokens="1"))],
+        PriceSeries(models=("gift:free",)): [Dated(starts=None, ends=None, rates=())],
     }
     assert set(seed.skipped) == {"image", "fee", "nothing"}
     assert "output_tokens" in seed.skipped["image"]
@@ -214,25 +214,29 @@ def test_the_date_of_the_data_is_the_newest_it_mentions(snapshot: list[types.Mod
 
 # --- continuing a seed -------------------------------------------------------------------------------------------
 
-OLD = {Series(models=("m",)): [Dated(starts=None, ends=None, rates=rates(input_tokens="2"), source="genai-prices 0.1")]}
+OLD = {
+    PriceSeries(models=("m",)): [
+        Dated(starts=None, ends=None, rates=rates(input_tokens="2"), source="genai-prices 0.1")
+    ]
+}
 
 
 def test_the_same_price_is_confirmed_and_changes_nothing() -> None:
     change = continued(
-        OLD, {Series(models=("m",)): [Dated(starts=None, ends=None, rates=rates(input_tokens="2"))]}, TODAY
+        OLD, {PriceSeries(models=("m",)): [Dated(starts=None, ends=None, rates=rates(input_tokens="2"))]}, TODAY
     )
 
     assert change.lines == []
     assert change.prices == OLD
-    assert change.prices[Series(models=("m",))][0].source == "", "confirmed: the file's own source again"
+    assert change.prices[PriceSeries(models=("m",))][0].source == "", "confirmed: the file's own source again"
 
 
 def test_a_price_that_changed_undated_changes_today_and_the_old_one_is_kept() -> None:
     change = continued(
-        OLD, {Series(models=("m",)): [Dated(starts=None, ends=None, rates=rates(input_tokens="1"))]}, TODAY
+        OLD, {PriceSeries(models=("m",)): [Dated(starts=None, ends=None, rates=rates(input_tokens="1"))]}, TODAY
     )
 
-    first, second = change.prices[Series(models=("m",))]
+    first, second = change.prices[PriceSeries(models=("m",))]
     assert (first.rates, first.starts, first.ends) == (rates(input_tokens="2"), None, TODAY)
     assert (second.rates, second.starts, second.ends) == (rates(input_tokens="1"), TODAY, None)
     assert (first.source, second.source) == ("genai-prices 0.1", "")
@@ -245,11 +249,11 @@ def test_a_price_that_changed_on_a_known_day_changes_then() -> None:
         Dated(starts=JULY, ends=None, rates=rates(input_tokens="1")),
     ]
 
-    assert continued(OLD, {Series(models=("m",)): new}, TODAY).prices[Series(models=("m",))] == new
+    assert continued(OLD, {PriceSeries(models=("m",)): new}, TODAY).prices[PriceSeries(models=("m",))] == new
 
 
 def test_an_end_that_was_announced_is_taken_over() -> None:
-    new = {Series(models=("m",)): [Dated(starts=None, ends=JULY, rates=rates(input_tokens="2"))]}
+    new = {PriceSeries(models=("m",)): [Dated(starts=None, ends=JULY, rates=rates(input_tokens="2"))]}
 
     change = continued(OLD, new, TODAY)
 
@@ -259,36 +263,36 @@ def test_an_end_that_was_announced_is_taken_over() -> None:
 
 def test_new_models_names_and_tiers_are_added() -> None:
     new = {
-        Series(models=("m", "m-latest")): [Dated(starts=None, ends=None, rates=rates(input_tokens="2"))],
-        Series(models=("m",), tier="batch", region="eu", context_over=9, window=(time(1), time(2))): [
+        PriceSeries(models=("m", "m-latest")): [Dated(starts=None, ends=None, rates=rates(input_tokens="2"))],
+        PriceSeries(models=("m",), tier="batch", region="eu", context_over=9, window=(time(1), time(2))): [
             Dated(starts=None, ends=None, rates=())
         ],
     }
 
     change = continued(OLD, new, TODAY)
 
-    assert Series(models=("m", "m-latest")) in change.prices
+    assert PriceSeries(models=("m", "m-latest")) in change.prices
     assert change.lines == ["+ m batch eu over 9 01:00-02:00: free"]
 
 
 def test_a_tier_that_is_gone_ends_and_a_model_that_is_gone_stays() -> None:
     old = {
-        Series(models=("m",), context_over=5): [Dated(starts=None, ends=None, rates=rates(input_tokens="4"))],
-        Series(models=("m",), tier="flex"): [Dated(starts=None, ends=JULY, rates=rates(input_tokens="1"))],
-        Series(models=("retired",)): [Dated(starts=None, ends=None, rates=rates(input_tokens="3"))],
+        PriceSeries(models=("m",), context_over=5): [Dated(starts=None, ends=None, rates=rates(input_tokens="4"))],
+        PriceSeries(models=("m",), tier="flex"): [Dated(starts=None, ends=JULY, rates=rates(input_tokens="1"))],
+        PriceSeries(models=("retired",)): [Dated(starts=None, ends=None, rates=rates(input_tokens="3"))],
         **OLD,
     }
 
     change = continued(old, dict(OLD), TODAY)
 
-    assert change.prices[Series(models=("m",), context_over=5)][0].ends == TODAY
-    assert change.prices[Series(models=("retired",))][0].ends is None
+    assert change.prices[PriceSeries(models=("m",), context_over=5)][0].ends == TODAY
+    assert change.prices[PriceSeries(models=("retired",))][0].ends is None
     assert change.lines == ["- m over 5: input_tokens 4 until 2026-11-22"]
 
 
 def test_a_seed_file_reads_back_as_it_was_written() -> None:
     prices = {
-        Series(models=("m", "n*"), tier="batch", region="eu", context_over=200, window=(time(1), time(4))): [
+        PriceSeries(models=("m", "n*"), tier="batch", region="eu", context_over=200, window=(time(1), time(4))): [
             Dated(
                 starts=None,
                 ends=JULY,
@@ -298,7 +302,7 @@ def test_a_seed_file_reads_back_as_it_was_written() -> None:
             ),
             Dated(starts=JULY, ends=None, rates=(("tools_per_thousand", "web_search", D(10)),)),
         ],
-        Series(models=("gift",)): [Dated(starts=None, ends=None, rates=())],
+        PriceSeries(models=("gift",)): [Dated(starts=None, ends=None, rates=())],
     }
 
     text = seed_file("maker", prices, package="genai-prices 9", checked=TODAY)

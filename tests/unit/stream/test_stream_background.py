@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 
 from spendmeter_stream.runtime import background
 from spendmeter_stream.runtime.background import BackgroundTasks
-from spendmeter_stream.runtime.health import Health
+from spendmeter_stream.runtime.health import WorkerHealth
 from tests.support.until import until
 
 
@@ -23,7 +23,7 @@ async def test_a_task_that_raises_is_reported_logged_and_started_again(
 ) -> None:
     monkeypatch.setattr(background, "_FIRST_BACKOFF_SECONDS", 0.05)
     monkeypatch.setattr(background, "_PROBATION_SECONDS", 0.05)
-    health, mended = Health(), asyncio.Event()
+    health, mended = WorkerHealth(), asyncio.Event()
 
     async def work() -> None:
         if not mended.is_set():
@@ -51,12 +51,12 @@ async def test_a_task_that_returns_is_not_started_again() -> None:
     async def work() -> None:
         calls.append(1)
 
-    await BackgroundTasks(Health()).run("brief", work)
+    await BackgroundTasks(WorkerHealth()).run("brief", work)
     assert calls == [1]
 
 
 async def test_a_turn_that_raises_is_reported_until_a_later_one_succeeds() -> None:
-    health = Health()
+    health = WorkerHealth()
     tasks = BackgroundTasks(health)
 
     async def bad() -> None:
@@ -74,7 +74,7 @@ async def test_a_turn_that_raises_is_reported_until_a_later_one_succeeds() -> No
 
 
 async def test_a_task_whose_work_is_done_is_no_longer_exported() -> None:
-    health = Health()
+    health = WorkerHealth()
     tasks = BackgroundTasks(health)
     tasks.report("partition-7", "too many bad records")
     tasks.forget("partition-7")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from spendmeter_stream.runtime.health import Health
+from spendmeter_stream.runtime.health import WorkerHealth
 
 
 def test_the_newest_report_of_a_name_counts() -> None:
-    health = Health()
+    health = WorkerHealth()
     assert health.failures() == {}
     health.report("kafka", "not joined yet")
     health.report("drift", ValueError("two\n  lines"))
@@ -17,6 +17,6 @@ def test_the_newest_report_of_a_name_counts() -> None:
 
 
 def test_a_reason_is_one_bounded_line() -> None:
-    health = Health()
+    health = WorkerHealth()
     health.report("store", "x" * 10_000)
     assert len(health.failures()["store"]) <= 300

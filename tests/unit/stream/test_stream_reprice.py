@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from spendmeter_stream.reprice import RepriceError, Selection
-from spendmeter_stream.reprice.selection import Piece, pieces_of
+from spendmeter_stream.reprice import CallSelection, RepriceError
+from spendmeter_stream.reprice.selection import CallPiece, pieces_of
 
 START = datetime(2026, 10, 31, 20, tzinfo=UTC)
 
@@ -18,7 +18,7 @@ def hours(*counts: int) -> list[tuple[datetime, int]]:
 
 def test_small_hours_are_taken_together() -> None:
     (piece,) = pieces_of(hours(3, 4, 3), size=10)
-    assert piece == Piece(START, START + timedelta(hours=2), 10)
+    assert piece == CallPiece(START, START + timedelta(hours=2), 10)
 
 
 def test_a_piece_ends_before_it_is_too_large() -> None:
@@ -44,11 +44,11 @@ def test_no_hours_make_no_piece() -> None:
 @pytest.mark.parametrize("end", [START, START - timedelta(hours=1), START.replace(tzinfo=None)])
 def test_a_window_that_is_none_is_refused(end: datetime) -> None:
     with pytest.raises(RepriceError):
-        Selection(start=START, end=end)
+        CallSelection(start=START, end=end)
 
 
 def test_a_selection_says_what_was_asked() -> None:
-    described = Selection(start=START, end=START + timedelta(days=1), models=("gpt-4o",)).describe()
+    described = CallSelection(start=START, end=START + timedelta(days=1), models=("gpt-4o",)).describe()
     assert described == (
         '{"end": "2026-11-01T20:00:00+00:00", "models": ["gpt-4o"], "orgs": [], "providers": [],'
         ' "start": "2026-10-31T20:00:00+00:00"}'

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from spendmeter_stream.guard.metrics import SPEND
-from spendmeter_stream.runtime.readiness import Readiness
+from spendmeter_stream.runtime.readiness import WorkerReadiness
 from spendmeter_stream.runtime.web import WorkerWeb
 from tests.support.kafka.process import free_port
 
@@ -37,7 +37,7 @@ def _spend() -> None:
 @asynccontextmanager
 async def worker(host: str, token: str) -> AsyncIterator[str]:
     port = free_port()
-    web = WorkerWeb(address=lambda: (host, port), readiness=cast(Readiness, _Ready()), metrics_token=token)
+    web = WorkerWeb(address=lambda: (host, port), readiness=cast(WorkerReadiness, _Ready()), metrics_token=token)
     await web.on_start()
     try:
         yield f"http://127.0.0.1:{port}/metrics"

@@ -25,7 +25,7 @@ _MICRO: Final = Decimal("0.000001")
 
 
 @dataclass(frozen=True, slots=True)
-class _Sent:
+class _SentAlert:
     at: datetime
     since: datetime
     severity: AlertSeverity
@@ -35,12 +35,12 @@ class AlertHistory:
     """Sent alerts. A new leader fills it from the topic, so that it repeats nothing."""
 
     def __init__(self) -> None:
-        self._sent: dict[str, _Sent] = {}
+        self._sent: dict[str, _SentAlert] = {}
 
     def record(self, alerts: Iterable[SpendAlert]) -> None:
         """Record sent alerts, in order."""
         for alert in alerts:
-            self._sent[alert.fingerprint] = _Sent(alert.at, alert.since, alert.severity)
+            self._sent[alert.fingerprint] = _SentAlert(alert.at, alert.since, alert.severity)
 
     def pending(self, findings: Sequence[Finding], *, at: datetime) -> list[SpendAlert]:
         """Return the alerts to send now: new ones, worse ones, and repeats after `REPEAT`.

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from spendmeter_clickhouse import Session
 from spendmeter_clickhouse.budgets import Budget, calendar_month
 from spendmeter_stream.guard.read import queries
-from spendmeter_stream.guard.read.rows import QUARTER, quarter_end, rows_by_key
+from spendmeter_stream.guard.read.spend_rows import QUARTER, quarter_end, rows_by_key
 from spendmeter_stream.guard.values import Key, Spend
 
 _MOST: Final = 2000

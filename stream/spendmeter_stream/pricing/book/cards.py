@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from spendmeter_stream.pricing.book.rows import PLAIN, Charging, Window
+from spendmeter_stream.pricing.book.rows import PLAIN, Charging, DailyWindow
 from spendmeter_stream.pricing.book.units import UNIT_INDEX, UNITS
 
 Int64 = npt.NDArray[np.int64]
@@ -25,7 +25,7 @@ SAVING_UNITS: Final = ("cache_read_tokens", "cache_write_5m_tokens", "cache_writ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
+class CardRate:
     """The rate of one unit on a card, in pico-dollars for one (one millisecond for audio)."""
 
     pico: Fraction
@@ -36,7 +36,7 @@ class Rate:
 class Card:
     """All rates in force for one call. An absent unit is unpriced, not free."""
 
-    rates: tuple[tuple[str, Rate], ...] = ()
+    rates: tuple[tuple[str, CardRate], ...] = ()
     free: bool = False
 
     @property
@@ -161,7 +161,7 @@ def unit_bits(units: frozenset[str]) -> int:
 class Epoch:
     """A span of time in which the book does not change. The card depends on the daily window and the prompt length."""
 
-    windows: tuple[Window, ...]
+    windows: tuple[DailyWindow, ...]
     contexts: Int64
     """Prompt lengths, ascending, from which another card applies."""
     cards: Int64
@@ -177,7 +177,7 @@ class Epoch:
         return self.cards[open_bits, level]
 
 
-def is_open(window: Window, occurred_at_ms: Int64) -> Bool:
+def is_open(window: DailyWindow, occurred_at_ms: Int64) -> Bool:
     """Return whether each time falls into the daily window."""
     minute = occurred_at_ms % _DAY_MS // _MINUTE_MS
     # 1970-01-01 was a Thursday, weekday 3.

@@ -11,10 +11,10 @@ from typing import NamedTuple, TypeAlias
 from spendmeter_stream.pricing.book.field_values import hint
 from spendmeter_stream.pricing.book.names import provider_key
 from spendmeter_stream.pricing.book.parsing import Parsed
-from spendmeter_stream.pricing.book.rows import Fault, Multiplier, Price, Provider, Terms, Window
+from spendmeter_stream.pricing.book.rows import BookFault, DailyWindow, Multiplier, Price, Provider, Terms
 
 
-def check(parsed: Parsed, known: list[Provider]) -> Iterator[Fault]:
+def check(parsed: Parsed, known: list[Provider]) -> Iterator[BookFault]:
     """Yield every fault between the parsed rows, and between them and the valid providers `known` already."""
     yield from _names([*known, *parsed.providers])
     yield from _misspelt(parsed.providers, {provider.name for provider in known})
@@ -22,25 +22,25 @@ def check(parsed: Parsed, known: list[Provider]) -> Iterator[Fault]:
     yield from _patterns(parsed)
 
 
-def _names(providers: list[Provider]) -> Iterator[Fault]:
+def _names(providers: list[Provider]) -> Iterator[BookFault]:
     owner: dict[str, Provider] = {}
     known = {provider.name for provider in providers}
     for provider in providers:
         for name in (provider.name, *provider.aliases):
             other = owner.setdefault(provider_key(name), provider)
             if other.name != provider.name:
-                yield Fault(provider.place, f"the name {name!r} already means {other.name!r} at {other.place}")
+                yield BookFault(provider.place, f"the name {name!r} already means {other.name!r} at {other.place}")
         for maker in provider.resells:
             if maker not in known:
-                yield Fault(provider.place, f"resells an unknown provider {maker!r}{hint(maker, known)}")
+                yield BookFault(provider.place, f"resells an unknown provider {maker!r}{hint(maker, known)}")
 
 
-def _misspelt(providers: list[Provider], known: set[str]) -> Iterator[Fault]:
+def _misspelt(providers: list[Provider], known: set[str]) -> Iterator[BookFault]:
     """Reject a provider that no file has if its name resembles a known one. Other new providers are allowed."""
     for provider in providers:
         near = get_close_matches(provider.name, known, n=1, cutoff=0.8) if provider.name not in known else []
         if near:
-            yield Fault(provider.place, f"unknown provider {provider.name!r}; did you mean {near[0]!r}?")
+            yield BookFault(provider.place, f"unknown provider {provider.name!r}; did you mean {near[0]!r}?")
 
 
 class _Claim(NamedTuple):
@@ -54,10 +54,10 @@ class _Claim(NamedTuple):
         return f"{self.what!r} of {self.pattern!r}"
 
 
-_Claims: TypeAlias = "dict[_Claim, list[tuple[Terms, Window | None]]]"
+_Claims: TypeAlias = "dict[_Claim, list[tuple[Terms, DailyWindow | None]]]"
 
 
-def _spans(parsed: Parsed) -> Iterator[Fault]:
+def _spans(parsed: Parsed) -> Iterator[BookFault]:
     """Check that exactly one price of each claim applies at any time from the first on."""
     shared: dict[tuple[object, ...], list[Price]] = defaultdict(list)
     for price in parsed.prices:
@@ -98,7 +98,7 @@ def _scopes(terms: Terms) -> Iterator[tuple[str, str]]:
             yield tier, region
 
 
-def _one_at_a_time(claims: _Claims) -> Iterator[Fault]:
+def _one_at_a_time(claims: _Claims) -> Iterator[BookFault]:
     for claim, members in claims.items():
         if len(members) > 1:
             for window in {window for _, window in members}:
@@ -106,30 +106,32 @@ def _one_at_a_time(claims: _Claims) -> Iterator[Fault]:
             yield from _crossed(claim, [(terms, window) for terms, window in members if window is not None])
 
 
-def _spans_of(claim: _Claim, members: list[Terms]) -> Iterator[Fault]:
+def _spans_of(claim: _Claim, members: list[Terms]) -> Iterator[BookFault]:
     members.sort(key=lambda terms: (terms.starts, terms.ends))
     latest = members[0]
     for terms in members[1:]:
         if terms.starts < latest.ends:
-            yield Fault(terms.place, f"overlap: {claim} already has a value in this time, from {latest.place}")
+            yield BookFault(terms.place, f"overlap: {claim} already has a value in this time, from {latest.place}")
         elif terms.starts > latest.ends:
-            yield Fault(terms.place, f"gap: {claim} has no value between {latest.place} and here")
+            yield BookFault(terms.place, f"gap: {claim} has no value between {latest.place} and here")
         latest = max(latest, terms, key=lambda each: each.ends)
 
 
-def _crossed(claim: _Claim, members: list[tuple[Terms, Window]]) -> Iterator[Fault]:
+def _crossed(claim: _Claim, members: list[tuple[Terms, DailyWindow]]) -> Iterator[BookFault]:
     """Yield different daily windows that are open at the same time of the same period."""
     for (first, early), (second, late) in combinations(members, 2):
         together = first.starts < second.ends and second.starts < first.ends
         if early != late and together and early.overlaps(late):
-            yield Fault(second.place, f"overlap: {claim} has a daily window open at the same time, from {first.place}")
+            yield BookFault(
+                second.place, f"overlap: {claim} has a daily window open at the same time, from {first.place}"
+            )
 
 
-def _patterns(parsed: Parsed) -> Iterator[Fault]:
+def _patterns(parsed: Parsed) -> Iterator[BookFault]:
     # With a star only at the end, the longest prefix is the nearest, and no two are equally near.
     named = [(each.terms, each.patterns) for each in parsed.prices]
     named += [(each.terms, each.patterns) for each in parsed.multipliers]
     for terms, patterns in named:
         for pattern in patterns:
             if "*" in pattern[:-1]:
-                yield Fault(terms.place, f"{pattern!r}: a star may only end a model's name")
+                yield BookFault(terms.place, f"{pattern!r}: a star may only end a model's name")

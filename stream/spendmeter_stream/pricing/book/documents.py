@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import tomli
 
-from spendmeter_stream.pricing.book.rows import Fault, Place
+from spendmeter_stream.pricing.book.rows import BookFault, Place
 
 _HEADER: Final = re.compile(r"\s*\[\[\s*([\w-]+)\s*\]\]")
 _TABLE: Final = re.compile(r"\s*\[\s*[\w-]+\.([\w-]+)\s*\]")
@@ -47,20 +47,20 @@ class Document:
     layer: int
 
 
-def read_documents(directory: Path) -> tuple[list[Document], list[Fault]]:
+def read_documents(directory: Path) -> tuple[list[Document], list[BookFault]]:
     """Read every `*.toml` of the directory and its seed folder, in name order. No file is a fault."""
     documents: list[Document] = []
-    faults: list[Fault] = []
+    faults: list[BookFault] = []
     files = [(file, 0) for file in sorted((directory / SEED_FOLDER).glob("*.toml"))]
     files += [(file, 1) for file in sorted(directory.glob("*.toml"))]
     if not files:
-        faults.append(Fault(Place(str(directory), 1), "no price file (*.toml) in this directory"))
+        faults.append(BookFault(Place(str(directory), 1), "no price file (*.toml) in this directory"))
     for file, layer in files:
         name = file.relative_to(directory).as_posix()
         try:
             documents.append(parse_document(file.read_text("utf-8"), name, layer))
         except (tomli.TOMLDecodeError, UnicodeDecodeError, DocumentError) as error:
-            faults.append(Fault(Place(name, _line_of(error)), str(error)))
+            faults.append(BookFault(Place(name, _line_of(error)), str(error)))
     return documents, faults
 
 

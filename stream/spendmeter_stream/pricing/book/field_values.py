@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from spendmeter_stream.pricing.book.documents import Block
-from spendmeter_stream.pricing.book.rows import BEGINNING, Fault
+from spendmeter_stream.pricing.book.rows import BEGINNING, BookFault
 
 _TOO_MUCH: Final = 10**9
 """Upper bound of a rate, USD. Rates below it cannot overflow the store's 38 digits."""
@@ -20,12 +20,12 @@ _TOO_MUCH: Final = 10**9
 class BlockReader:
     """Read the keys of a block. An invalid value adds a fault and reads as an empty or zero default."""
 
-    def __init__(self, *, block: Block, faults: list[Fault]) -> None:
+    def __init__(self, *, block: Block, faults: list[BookFault]) -> None:
         self.block = block
         self._faults = faults
 
     def fault(self, key: str, message: str) -> None:
-        self._faults.append(Fault(self.block.place(key), message))
+        self._faults.append(BookFault(self.block.place(key), message))
 
     def has(self, *keys: str) -> bool:
         return any(key in self.block.data for key in keys)

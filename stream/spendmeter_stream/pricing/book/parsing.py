@@ -11,13 +11,13 @@ from spendmeter_stream.pricing.book.rates import RATE_KEYS, rates_of
 from spendmeter_stream.pricing.book.rows import (
     FOREVER,
     PLAIN,
+    BookFault,
     Charging,
-    Fault,
+    DailyWindow,
     Multiplier,
     Price,
     Provider,
     Terms,
-    Window,
 )
 from spendmeter_stream.pricing.book.units import TIERS, TOKEN_UNITS, UNITS
 
@@ -49,7 +49,7 @@ class Parsed:
     providers: list[Provider] = field(default_factory=list)
     prices: list[Price] = field(default_factory=list)
     multipliers: list[Multiplier] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[BookFault] = field(default_factory=list)
 
     def on_top_of(self, below: Parsed) -> Parsed:
         """Return the union of both."""
@@ -118,7 +118,7 @@ def _models(reader: BlockReader) -> tuple[str, ...]:
     return tuple(model.lower() for model in reader.texts("models", required=True))
 
 
-def _price(block: Block, provider: str, document: Document, faults: list[Fault]) -> Price:
+def _price(block: Block, provider: str, document: Document, faults: list[BookFault]) -> Price:
     reader = BlockReader(block=block, faults=faults)
     reader.only(PRICE_KEYS)
     free, rates = rates_of(reader)
@@ -156,7 +156,7 @@ def _charging(reader: BlockReader) -> Charging:
     )
 
 
-def _window(reader: BlockReader) -> Window | None:
+def _window(reader: BlockReader) -> DailyWindow | None:
     if not reader.has("daily"):
         return None
     daily: dict[str, Any] = dict(reader.table("daily"))
@@ -171,10 +171,10 @@ def _window(reader: BlockReader) -> Window | None:
         days = []
     for day in days:
         reader.one_of("daily", str(day), _DAYS, "day")
-    return Window(start, end, frozenset(index for index, day in enumerate(_DAYS) if day in days))
+    return DailyWindow(start, end, frozenset(index for index, day in enumerate(_DAYS) if day in days))
 
 
-def _multiplier(block: Block, provider: str, document: Document, faults: list[Fault]) -> Multiplier:
+def _multiplier(block: Block, provider: str, document: Document, faults: list[BookFault]) -> Multiplier:
     reader = BlockReader(block=block, faults=faults)
     reader.only(MULTIPLIER_KEYS)
     terms = _terms(reader, provider, document.layer, TIERS)

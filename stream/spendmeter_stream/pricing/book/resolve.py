@@ -8,8 +8,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from spendmeter_stream.pricing.book.cards import UNKNOWN, Card, CardTable, Epoch, Rate, Timeline
-from spendmeter_stream.pricing.book.rows import BEGINNING, FOREVER, Charging, Multiplier, Price, PriceRow, Window
+from spendmeter_stream.pricing.book.cards import UNKNOWN, Card, CardRate, CardTable, Epoch, Timeline
+from spendmeter_stream.pricing.book.rows import BEGINNING, FOREVER, Charging, DailyWindow, Multiplier, Price, PriceRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +66,12 @@ def _epoch(now: Candidates, table: CardTable) -> Epoch:
     return Epoch(windows=windows, contexts=np.array(contexts, np.int64), cards=np.array(cards, np.int64))
 
 
-def _open_windows(windows: tuple[Window, ...], bits: int) -> set[Window | None]:
+def _open_windows(windows: tuple[DailyWindow, ...], bits: int) -> set[DailyWindow | None]:
     # None stands for rows without a daily window: they apply at any hour.
     return {None, *(window for bit, window in enumerate(windows) if bits >> bit & 1)}
 
 
-def _card(now: Candidates, open_windows: set[Window | None], context: int) -> Card:
+def _card(now: Candidates, open_windows: set[DailyWindow | None], context: int) -> Card:
     best: dict[str, PriceRow] = {}
     # Each unit keeps its own best row: a long-prompt row for input must not drop the output rate.
     for row in now.rows:
@@ -84,7 +84,7 @@ def _card(now: Candidates, open_windows: set[Window | None], context: int) -> Ca
     rates = tuple(
         (
             unit,
-            Rate(pico=row.rate.pico * _factor(row, now.multipliers), charging=_charging_as_counted(row)),
+            CardRate(pico=row.rate.pico * _factor(row, now.multipliers), charging=_charging_as_counted(row)),
         )
         for unit, row in sorted(best.items())
     )

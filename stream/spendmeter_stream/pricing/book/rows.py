@@ -27,7 +27,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class BookFault:
     """One fault of the book and its place."""
 
     place: Place
@@ -40,20 +40,20 @@ class Fault:
 class PriceBookError(ValueError):
     """The price book is invalid. `faults` lists every fault in file and line order."""
 
-    def __init__(self, faults: list[Fault]) -> None:
+    def __init__(self, faults: list[BookFault]) -> None:
         self.faults = tuple(sorted(set(faults), key=lambda fault: (fault.place.file, fault.place.line, fault.message)))
         super().__init__("\n".join(map(str, self.faults)))
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class DailyWindow:
     """A daily window in UTC, `[start, end)` in minutes of the day, on some weekdays (Monday is 0)."""
 
     start_minute: int
     end_minute: int
     weekdays: frozenset[int]
 
-    def overlaps(self, other: Window) -> bool:
+    def overlaps(self, other: DailyWindow) -> bool:
         """Return whether both are open at some minute of some weekday."""
         same_minute = self.start_minute < other.end_minute and other.start_minute < self.end_minute
         return same_minute and not self.weekdays.isdisjoint(other.weekdays)
@@ -115,7 +115,7 @@ class Price:
     rates: tuple[UnitRate, ...]
     min_context: int
     """Minimum prompt length, in tokens, for these rates."""
-    window: Window | None
+    window: DailyWindow | None
     charging: Charging
     characters_counted: str
     free: bool

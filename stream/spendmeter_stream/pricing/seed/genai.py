@@ -81,7 +81,7 @@ Rates = tuple[tuple[str, str, Decimal], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
+class PriceSeries:
     """Key of a price series: models, tier, region, context threshold and daily window."""
 
     models: tuple[str, ...]
@@ -109,7 +109,7 @@ class Seed:
     """The prices of one provider, and the models or prices that were skipped."""
 
     provider: str
-    prices: dict[Series, list[Dated]] = field(default_factory=dict)
+    prices: dict[PriceSeries, list[Dated]] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     """Model to the reason why it or a part of its prices was skipped."""
 
@@ -157,13 +157,13 @@ def _add_model(seed: Seed, model: types.ModelInfo, names: tuple[str, ...]) -> No
     standard = _timeline(model.prices)
     windows = _windows(model.prices)
     for starts, price in standard:
-        _add(seed, Series(models=names), starts, _plain(price), model.id)
+        _add(seed, PriceSeries(models=names), starts, _plain(price), model.id)
     for window, price in windows:
         start = standard[-1][0]
-        _add(seed, Series(models=names, window=window), start, _plain(price), model.id)
+        _add(seed, PriceSeries(models=names, window=window), start, _plain(price), model.id)
     for tier, region in dict.fromkeys(_selected(variant.when) for variant in model.price_variants or ()):
         if tier or region:
-            series = Series(models=names, tier=tier or "standard", region=region)
+            series = PriceSeries(models=names, tier=tier or "standard", region=region)
             for starts, merged in _variant(model, standard, tier, region):
                 _add(seed, series, starts, merged, model.id)
 
@@ -244,7 +244,7 @@ def _day(start: date | None) -> date:
     return start or date.min
 
 
-def _add(seed: Seed, series: Series, starts: date | None, prices: Prices, model: str) -> None:
+def _add(seed: Seed, series: PriceSeries, starts: date | None, prices: Prices, model: str) -> None:
     """Add a dated price list as one series per context threshold."""
     withheld = {_WITHHOLDS[key] for key in prices if key in _WITHHOLDS}
     for key in prices:
@@ -286,7 +286,7 @@ def _append(series: list[Dated], starts: date | None, rates: Rates) -> None:
     series.append(Dated(starts=starts, ends=None, rates=rates))
 
 
-def _close_absent(seed: Seed, series: Series, thresholds: set[int], starts: date | None) -> None:
+def _close_absent(seed: Seed, series: PriceSeries, thresholds: set[int], starts: date | None) -> None:
     """End the rates of thresholds that the new price list no longer has."""
     for other, dated in seed.prices.items():
         same = (other.models, other.tier, other.region, other.window) == (

@@ -16,9 +16,9 @@ from typing import Any, Final
 from spendmeter_stream.pricing.book.documents import SEED_FOLDER, parse_document
 from spendmeter_stream.pricing.book.rates import TOOLS
 from spendmeter_stream.pricing.book.units import DENOMINATORS
-from spendmeter_stream.pricing.seed.genai import Dated, Rates, Series, read_seed
+from spendmeter_stream.pricing.seed.genai import Dated, PriceSeries, Rates, read_seed
 
-Prices = dict[Series, list[Dated]]
+Prices = dict[PriceSeries, list[Dated]]
 
 _TABLES: Final = (*DENOMINATORS, TOOLS)
 
@@ -91,7 +91,7 @@ def _confirmed(prices: list[Dated], now: list[Dated]) -> list[Dated]:
     return [replace(each, source="", verified_at=None) if each.rates in rates else each for each in prices]
 
 
-def _same_series(series: Series, old: Iterable[Series]) -> Series | None:
+def _same_series(series: PriceSeries, old: Iterable[PriceSeries]) -> PriceSeries | None:
     """Return the old series that shares a model; names may have been added since."""
     for other in old:
         shares = not set(series.models).isdisjoint(other.models)
@@ -100,7 +100,9 @@ def _same_series(series: Series, old: Iterable[Series]) -> Series | None:
     return None
 
 
-def _continue(series: Series, old: list[Dated], new: list[Dated], effective: date, lines: list[str]) -> list[Dated]:
+def _continue(
+    series: PriceSeries, old: list[Dated], new: list[Dated], effective: date, lines: list[str]
+) -> list[Dated]:
     last, now = old[-1], new[-1]
     if last.rates == now.rates and last.ends == now.ends:
         return old
@@ -113,7 +115,7 @@ def _continue(series: Series, old: list[Dated], new: list[Dated], effective: dat
     return [*old[:-1], replace(last, ends=last.ends or starts), replace(now, starts=starts)]
 
 
-def _title(series: Series) -> str:
+def _title(series: PriceSeries) -> str:
     marks = [series.models[0], series.tier if series.tier != "standard" else "", series.region]
     marks += [f"over {series.context_over}" if series.context_over else ""]
     marks += [f"{series.window[0]:%H:%M}-{series.window[1]:%H:%M}" if series.window else ""]
@@ -130,7 +132,7 @@ def read_seed_file(text: str) -> Prices:
     for block in parse_document(text, "seed", 0).prices:
         data = block.data
         daily = data.get("daily")
-        series = Series(
+        series = PriceSeries(
             models=tuple(data["models"]),
             tier=data["tiers"][0] if "tiers" in data else "standard",
             region=data["regions"][0] if "regions" in data else "",
@@ -169,7 +171,7 @@ def seed_file(provider: str, prices: Prices, *, package: str, checked: date) -> 
     return "\n".join([head, *blocks])
 
 
-def _block(series: Series, dated: Dated) -> str:
+def _block(series: PriceSeries, dated: Dated) -> str:
     lines = ["[[price]]", f"models = {_list(series.models)}"]
     if series.tier != "standard":
         lines.append(f'tiers = ["{series.tier}"]')

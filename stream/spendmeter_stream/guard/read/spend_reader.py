@@ -9,7 +9,7 @@ from typing import Any, Final
 from spendmeter_clickhouse import Session
 from spendmeter_clickhouse.budgets import list_budgets, org_zones
 from spendmeter_stream.guard.read import queries
-from spendmeter_stream.guard.read.rows import quarter_end, rows_by_key, to_key
+from spendmeter_stream.guard.read.spend_rows import quarter_end, rows_by_key, to_key
 from spendmeter_stream.guard.read.spending import Spending
 from spendmeter_stream.guard.values import TOTAL, Baseline, Key, Reading, Spend
 
@@ -19,7 +19,7 @@ _BUSY: Final = {"days": queries.BUSY_DAYS, "rank": queries.BUSY_RANK}
 Hours = dict[Key, list[float]]
 
 
-class Reader:
+class SpendReader:
     """Read spend, budgets and rates; cache the baselines of the current quarter of an hour."""
 
     def __init__(self, *, session: Session, floor: float) -> None:

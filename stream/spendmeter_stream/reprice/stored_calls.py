@@ -8,7 +8,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from spendmeter_clickhouse import Session
-from spendmeter_stream.reprice.selection import Piece, Selection
+from spendmeter_stream.reprice.selection import CallPiece, CallSelection
 
 COSTS: Final = (
     "input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "audio_cost", "unit_cost", "cost",
@@ -82,13 +82,13 @@ _PIECE: Final = f"""
     ORDER BY toStartOfHour(event.occurred_at), UUIDToNum(event.event_id)"""  # noqa: S608 - names of our own columns
 
 
-async def read_hours(session: Session, selection: Selection) -> list[tuple[datetime, int]]:
+async def read_hours(session: Session, selection: CallSelection) -> list[tuple[datetime, int]]:
     """Return each UTC hour with selected calls, in order, and their number. Raises `StoreError`."""
     answer = await session.query(_HOURS, selection.parameters())
     return [(hour, events) for hour, events in answer.result_rows]
 
 
-async def read_piece(session: Session, selection: Selection, piece: Piece) -> pa.Table:
+async def read_piece(session: Session, selection: CallSelection, piece: CallPiece) -> pa.Table:
     """Return one row per call, in table order: dimensions, counts, and current amounts including adjustments.
 
     Costs are USD, decimal128(38, 12); `adjustments` is the number of earlier adjustments. Raises `StoreError`.

@@ -69,12 +69,6 @@ def _read_openrouter(payload: object, request: Request, provider: str) -> Usage:
     if upstream := text(pick(body, "provider")):
         fields["tags"]["upstream"] = upstream
     fields |= told_cost(tally, usage, fields)
-    if pick(usage, "is_byok") is True:
-        fields["key_source"] = "byok"
-        if "provider_cost_usd" in fields:
-            # With the caller's own key, `cost` is only OpenRouter's fee; the upstream bills the caller directly.
-            inference = tally.usd(pick(usage, "cost_details"), "upstream_inference_cost")
-            fields["provider_cost_usd"] += inference or 0.0
     return build_usage(tally, usage, fields, provider)
 
 

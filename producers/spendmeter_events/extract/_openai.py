@@ -88,15 +88,20 @@ def outcome(body: object) -> dict[str, str]:
 
 
 def told_cost(tally: Tally, usage: object, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the charge that a gateway or provider adds to the usage, and the field it was in."""
+    """Return the charge that a gateway or provider adds to the usage, the field it was in, and whose key paid."""
+    own_key = pick(usage, "is_byok") is True
+    told: dict[str, Any] = {"key_source": "byok"} if own_key else {}
     for section, name, source in (
         (pick(usage, "cost"), "total_cost", "usage.cost.total_cost"),  # Perplexity
         (usage, "cost", "usage.cost"),  # OpenRouter, also through LiteLLM
     ):
         amount = tally.usd(section, name)
         if amount is not None:
-            return {"provider_cost_usd": amount, "tags": {**fields["tags"], COST_SOURCE_TAG: source}}
-    return {}
+            # With the caller's own key, `cost` is only OpenRouter's fee; the upstream bills the caller directly.
+            upstream = tally.usd(pick(usage, "cost_details"), "upstream_inference_cost") if own_key else None
+            tags = {**fields["tags"], COST_SOURCE_TAG: source}
+            return told | {"provider_cost_usd": amount + (upstream or 0.0), "tags": tags}
+    return told
 
 
 def build_usage(tally: Tally, usage: object, fields: dict[str, Any], provider: str) -> Usage:

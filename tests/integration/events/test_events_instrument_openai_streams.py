@@ -245,3 +245,38 @@ def test_the_chat_stream_helper_closed_early_is_an_abort(
     with client.chat.completions.stream(model="gpt-4o-mini", messages=HI) as stream:
         next(iter(stream))
     assert (recorder.only.status, recorder.only.tags) == ("cancelled", {"usage": "aborted"})
+
+
+def test_a_stream_that_ends_in_a_failure_is_an_error_with_its_type(
+    fake: FakeProvider, client: OpenAI, recorder: Recorder
+) -> None:
+    body = {"id": "resp_9", "object": "response", "created_at": 1, "model": "gpt-5", "output": [], "tools": []}
+    error = {"code": "server_error", "message": "quotes the prompt"}
+    fake.answer(
+        events=[
+            {"type": "response.created", "sequence_number": 0, "response": body | {"status": "in_progress"}},
+            {"type": "response.failed", "sequence_number": 1, "response": body | {"status": "failed", "error": error}},
+        ]
+    )
+    events = list(client.responses.create(model="gpt-5", input="hi", stream=True))
+    assert [event.type for event in events] == ["response.created", "response.failed"]
+    assert (recorder.only.status, recorder.only.error_type) == ("error", "server_error")
+    assert "prompt" not in recorder.only.to_json().decode()
+
+
+def test_a_response_that_failed_is_an_error_with_what_it_used(
+    fake: FakeProvider, client: OpenAI, recorder: Recorder
+) -> None:
+    usage = {
+        "input_tokens": 10,
+        "input_tokens_details": {"cached_tokens": 4},
+        "output_tokens": 1,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 11,
+    }
+    error = {"code": "rate_limit_exceeded", "message": "slow down"}
+    fake.answer(body={"id": "resp_8", "model": "gpt-5", "status": "failed", "error": error, "usage": usage})
+    client.responses.create(model="gpt-5", input="hi")
+    event = recorder.only
+    assert (event.status, event.error_type) == ("error", "rate_limit_exceeded")
+    assert (event.input_tokens, event.cache_read_tokens, event.output_tokens) == (6, 4, 1)

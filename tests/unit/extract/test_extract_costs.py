@@ -54,6 +54,20 @@ def priced(usage: Usage, at: str = "2026-11-01T12:00:00+00:00") -> dict[str, Any
     return price(packaged_book(), Call(usage.provider, usage.model, counts, at, tier, usage.region, tags=tags))
 
 
+def grounded(model: str, *chunks: str, queries: int = 1) -> Usage:
+    grounding = {"groundingChunks": [{kind: {"uri": "u"}} for kind in chunks], "webSearchQueries": [*"abc"[:queries]]}
+    usage = {"promptTokenCount": 1000, "candidatesTokenCount": 100, "totalTokenCount": 1100}
+    return extract.from_gemini(
+        {"modelVersion": model, "candidates": [{"groundingMetadata": grounding}], "usageMetadata": usage}
+    )
+
+
+def searched(model: str) -> Usage:
+    message = {"annotations": [{"type": "url_citation"}]}
+    usage = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+    return extract.from_openai({"model": model, "choices": [{"message": message}], "usage": usage})
+
+
 def span(system: str, model: str, given: int, made: int, **more: Any) -> dict[str, Any]:
     return {
         "gen_ai.system": system,
@@ -144,6 +158,12 @@ CASES: list[tuple[str, Callable[[], Usage], str, str]] = [
         "0.002886",
         "partial",
     ),
+    ("maps", lambda: grounded("gemini-2.5-flash", "maps", "maps"), "0.02555", "priced"),
+    ("maps_by_query", lambda: grounded("gemini-3.5-flash", "maps", queries=2), "0.0304", "priced"),
+    ("maps_and_web_have_no_common_rate", lambda: grounded("gemini-2.5-flash", "maps", "web"), "0.00055", "partial"),
+    ("search_of_gpt_4o", lambda: searched("gpt-4o-search-preview"), "0.0285", "priced"),
+    ("search_of_gpt_4o_mini", lambda: searched("gpt-4o-mini-search-preview-2025-03-11"), "0.02521", "priced"),
+    ("search_of_gpt_5", lambda: searched("gpt-5-search-api"), "0.01225", "priced"),
     (
         "the_same_at_bedrock_in_a_region",
         lambda: extract.from_otel(

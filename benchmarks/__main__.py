@@ -60,7 +60,7 @@ def protocol() -> str:
     for _ in range(_PROTOCOL_ROUNDS):
         for carrier in carriers:
             rates[carrier].append(_child("benchmarks.ingest", carrier, str(_EVENTS))["per_second"])
-        # Whoever came first comes second next time: what warms up or slows down meets both.
+        # Alternate the order, so that warm-up and slow-down affect both.
         carriers.reverse()
     kept = [a / b for a, b in zip(rates["worker"], rates["unguarded"], strict=True)]
     rows = [

@@ -91,7 +91,7 @@ async def _run(settings: StreamSettings, store: Store, seconds: int) -> dict[str
         chunks = sum(_samples("spendmeter_chunks_total").values()) - before
         await until(worker.ingest.caught_up, every=0.1)
     finally:
-        # A worker that goes on without its store keeps the process alive for ever.
+        # A worker that keeps running without its store would keep the process alive.
         await worker.app.stop()
     with store.session("count") as session:
         ((late, events),) = (await session.query(f"SELECT {_LATE}, count() FROM usage_events")).result_rows

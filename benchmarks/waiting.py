@@ -1,4 +1,4 @@
-"""Waiting for what nobody announces."""
+"""Wait for conditions by polling."""
 
 from __future__ import annotations
 

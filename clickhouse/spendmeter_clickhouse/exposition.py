@@ -1,4 +1,4 @@
-"""Metrics as Prometheus reads them: who may see which series, the same for the query service and for workers.
+"""Metrics in Prometheus format, and access to their series, shared by the query service and workers.
 
 Series that name an org, a user, a feature or a model show what a tenant spends and on what. They are for credentials
 with `platform:read` and for holders of the metrics token; everything else may be open on a private network.
@@ -66,7 +66,7 @@ def is_loopback(host: str) -> bool:
 
 
 class _Open(CollectorRegistry):
-    """A view of a registry without the metrics that any label of which could name a tenant."""
+    """A view of a registry without metrics whose labels may name a tenant."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__()

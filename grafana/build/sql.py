@@ -42,7 +42,7 @@ def amount(label: str, *measures: str) -> str:
 
 
 def drawn(*measures: str) -> str:
-    """The amount of a series, its unit told by its column's name."""
+    """Return the amount of a series; its column name includes the unit."""
     return f'{money(*measures)} AS "{CODE}"'
 
 

@@ -103,7 +103,7 @@ def test_ordinary_traffic_of_a_fresh_platform_wakes_nobody_and_a_runaway_is_one_
         assert page["annotations"]["runbook_url"].endswith("/runbooks/spend-spike.md")
         assert "runbooks" not in page["labels"]
         assert not {"instance", "job"} & page["labels"].keys()
-        # What woke nobody: every rule was evaluated, and no other found anything to say.
+        # Every rule was evaluated, and no other alert fired.
         groups = ask(f"{rules}/api/v1/rules")["groups"]
         assert {rule["health"] for group in groups for rule in group["rules"]} == {"ok"}
         assert {alert["labels"]["alertname"] for alerts in pages.alerts.values() for alert in alerts} == {"SpendSpike"}
@@ -111,8 +111,8 @@ def test_ordinary_traffic_of_a_fresh_platform_wakes_nobody_and_a_runaway_is_one_
         assert len({body["groupKey"] for body in paged}) == 1
         assert {alert["labels"]["org"] for body in paged for alert in body["alerts"]} == {ORG}
         assert stack.metric(f'spendmeter_spend_usd{{key="{ORG}",org="{ORG}",scope="org",window="1h"}}') > 5
-        told = told_in_topic(stack.note["bootstrap"])
-    assert ("spike", "org", ORG) in {(alert.kind, alert.scope, alert.key) for alert in told}
+        alerts = alerts_in_topic(stack.note["bootstrap"])
+    assert ("spike", "org", ORG) in {(alert.kind, alert.scope, alert.key) for alert in alerts}
 
 
 def finding(kind: str, severity: str, org: str) -> str:
@@ -120,7 +120,7 @@ def finding(kind: str, severity: str, org: str) -> str:
     return f'spendmeter_spend_finding{{key="{org}",kind="{kind}",org="{org}",scope="org",severity="{severity}"}}'
 
 
-def told_in_topic(bootstrap: str) -> list[SpendAlert]:
+def alerts_in_topic(bootstrap: str) -> list[SpendAlert]:
     """What the guard wrote to its topic."""
     records = asyncio.run(read_topic(KafkaConnection(bootstrap_servers=bootstrap), ALERTS, count=1))
     return [SpendAlert.model_validate_json(record.value or b"") for record in records]

@@ -37,7 +37,7 @@ def test_a_stop_stores_what_the_broker_took_and_leaves_no_orphan(tmp_path: Path,
         broker = children(stack.process.pid)
         assert len(broker) == 1
         import_file(stack, events_file(tmp_path, range(1, 2001)))
-        # Told to stop at once: what the worker had not read yet is stored first, for the broker will forget it.
+        # Stopped immediately: unread records are stored first, because the broker loses them.
         stack.stop(number)
         assert stack.process.returncode in (0, 130)
         assert not alive(broker[0])

@@ -71,7 +71,7 @@ class GroupFence:
 
 
 class LastingEpoch:
-    """The epoch of a topic that nobody recreates."""
+    """The epoch of a topic that is not recreated."""
 
     async def verify(self) -> None:
         pass

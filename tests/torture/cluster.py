@@ -76,11 +76,11 @@ class Cluster:
         await ensure_topics(self.settings.client_options(), usage_partitions=self.partitions)
 
     async def settled(self) -> None:
-        """Return when the group has committed everything that was produced, and nothing is in doubt.
+        """Wait until the group has committed everything that was produced, and no suspect blocks are left.
 
         :raises StuckError: neither changes any more.
         """
-        watch = Progress("the group commits what was produced, and the leader settles what is in doubt")
+        watch = Progress("the group commits what was produced, and the leader reconciles suspect blocks")
         committed: dict[int, int] = {}
         doubts: set[UUID] = set()
         while True:

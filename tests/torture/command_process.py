@@ -68,8 +68,8 @@ async def _reprice(session: Session, job: CommandJob) -> None:
         # gpt-4o, USD a million tokens: `ledger` has the price of 2025.
         rates = ("5.00", "20.00") if job.dearer else ("2.50", "10.00")
         book: PriceBook = write_book(Path(folder), openai=HEAD.format("openai") + rate('"gpt-4o"', *rates))
-    async with lease(session, _SOME, book.version, seconds=_LEASE_S) as held:
-        await append_adjustments(held, book, size=_PIECE_EVENTS, reached=reached)
+    async with lease(session, _SOME, book.version, seconds=_LEASE_S) as leased:
+        await append_adjustments(leased, book, size=_PIECE_EVENTS, reached=reached)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ _MODULE: Final = "tests.torture.embedded_process"
 _BATCH: Final = 60
 _KILLS_A_ROUND: Final = 3
 _SETTLE_S: Final = 25.0
-"""Longer than the leader waits between two looks at what is in doubt."""
+"""Longer than the leader's interval of reconciliation."""
 
 
 class Stack(BrokerProcess):
@@ -79,7 +79,7 @@ class Stack(BrokerProcess):
         return await asyncio.to_thread(self._child.wait)
 
     async def books(self) -> tuple[int, Books]:
-        """How many blocks are in doubt, and what the store adds up to. The stack must not run."""
+        """Return the number of suspect blocks, and the sums of the store. The stack must not run."""
         command = [sys.executable, "-m", _MODULE, str(self.folder), "--books"]
         child = await asyncio.create_subprocess_exec(
             *command, env={**self._env, **self._env_of_both}, stdout=subprocess.PIPE
@@ -180,8 +180,8 @@ async def torture_embedded(
 
 
 async def _quiet(stack: Stack, clients: Clients) -> Books:
-    """Send again, stop, read; until nothing is in doubt."""
-    watch = Progress("the stack settles what is in doubt", polls=10)
+    """Send again, stop, read, until no suspect block is left."""
+    watch = Progress("the stack reconciles suspect blocks", polls=10)
     while True:
         connection = await stack.up()
         await clients.send_again(stack, connection)

@@ -1,7 +1,7 @@
-"""`spendmeter up` as users run it, which kills itself where it is told to: `python -m … FOLDER`.
+"""`spendmeter up` as users run it, which kills itself at a given point: `python -m … FOLDER`.
 
 FOLDER/orders is as `worker_process` has it; FOLDER/data is the stack's own. With `--books` no stack is started: what
-the store in FOLDER/data adds up to is written to standard output, and how many blocks are in doubt.
+the store in FOLDER/data adds up to is written to standard output, and the number of suspect blocks.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class Fault:
 
 
 def plan(*, seed: int, workers: int, kinds: Sequence[Kind] = ALL) -> Iterator[Fault]:
-    """Faults for ever, each of `kinds` before one comes again.
+    """Yield faults endlessly, each of `kinds` before one repeats.
 
     :param kinds: those to choose from.
     """
@@ -88,6 +88,6 @@ def possible(kinds: Sequence[Kind], *, on_kafka: bool) -> list[Kind]:
 
 
 def deck(dice: random.Random, cards: Sequence[T]) -> Iterator[T]:
-    """All `cards` in a random order, then all of them in another, for ever."""
+    """Yield all `cards` in random order, endlessly."""
     while True:
         yield from dice.sample(cards, len(cards))

@@ -1,4 +1,4 @@
-"""One worker in a process of its own, which kills or freezes itself where it is told to.
+"""One worker in a separate process, which kills or freezes itself at a given point.
 
 `python -m tests.torture.worker_process FOLDER JOB`: FOLDER is its own, JOB is a `Job` as JSON. An order is a line
 `POINT HITS SIGNAL` in FOLDER/orders, e.g. `before:insert 2 KILL`. It may be there from the start, or come later; the
@@ -70,8 +70,8 @@ class Orders:
 
 async def work(folder: Path, job: Job) -> None:
     """Run the worker until SIGTERM, then let it finish its chunks."""
-    told = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    stop_requested = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop_requested.set)
     with Store(StoreSettings(store_dsn=job.dsn)) as store:
         worker = create_worker(
             settings=StreamSettings(**job.stream),
@@ -82,7 +82,7 @@ async def work(folder: Path, job: Job) -> None:
         # As `spendmeter worker` does it.
         try:
             await worker.app.start()
-            await told.wait()
+            await stop_requested.wait()
         finally:
             await worker.app.stop()
 

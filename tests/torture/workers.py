@@ -75,7 +75,7 @@ class Worker(BrokerProcess):
             self.start()
 
     def stop(self) -> None:
-        """SIGTERM: chunks under way are finished. Killed if that takes for ever."""
+        """Send SIGTERM: chunks in flight are finished. Kill the process if it does not stop."""
         if self._child is None:
             return
         self._child.send_signal(signal.SIGTERM)

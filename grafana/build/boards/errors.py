@@ -35,7 +35,7 @@ def build() -> Json:
     return board(
         "errors",
         "Errors",
-        "How many calls fail, with which provider, of which type, and what the messages say.",
+        "How many calls fail, with which provider, of which type, with which messages.",
         panels,
         variables=standard(),
     )

@@ -1,4 +1,4 @@
-"""What waits for one partition: groups of records, sent one after the other. No I/O here.
+"""The queue of one partition: groups of records, sent one after the other. No I/O.
 
 A group keeps the bytes it was sent as until the broker has answered for it: an idempotent broker knows
 a retry by producer id and sequence number, so a retry must be the same batch.
@@ -105,7 +105,7 @@ class Lane:
             self.groups.appendleft(Group(half, sum(record.size for record in half), sealed=True))
 
     def forget_identity(self) -> None:
-        """After a new producer id, sequences start at 0 and batches must be built anew."""
+        """After a new producer id, sequences start at 0 and batches must be rebuilt."""
         self.sequence = 0
         for group in self.groups:
             group.payload = None

@@ -1,4 +1,4 @@
-"""One life of a connection to the cluster: the only place that speaks to the broker for the producer.
+"""The producer's connection to the cluster, from opening to closing.
 
 Why not `AIOKafkaProducer`: it retries in its own time, cannot be stopped while the broker is away, and
 forgets sequence numbers with the connection. `AIOKafkaClient` gives one request and one answer, so that
@@ -63,7 +63,7 @@ class Link:
         return link
 
     async def refresh(self) -> None:
-        """Asks for the topic's partitions and leaders anew."""
+        """Refresh the topic's partitions and leaders."""
         # The client's own timeout is for each broker; this one is for all of them.
         async with asyncio.timeout(2 * self._timeout_s):
             updated = await self._client.force_metadata_update()

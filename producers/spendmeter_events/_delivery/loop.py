@@ -1,8 +1,8 @@
-"""Takes buffered records to the broker until each is acknowledged or refused for good.
+"""Send buffered records until the broker acknowledges or permanently rejects each of them.
 
 One round: connect if need be, deal new records to their partitions' lanes, send the head of each lane that
 is not pausing, and settle each answer by its verdict. A failing partition pauses alone; only when nothing
-gets through is the connection given up and made anew, from the bootstrap servers, after a back-off.
+succeeds is the connection closed and reopened, from the bootstrap servers, after a back-off.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ class Delivery:
     async def _deal(self, partitions: list[int]) -> None:
         """Moves the next records from the buffer to the lanes of their partitions."""
         for gone in self._lanes.keys() - set(partitions):
-            # The topic was made anew with fewer partitions: its records find another one.
+            # The topic was recreated with fewer partitions: reassign the lane's records.
             self._buffer.reinsert(self._lanes.pop(gone).all_records())
         batch_bytes = self._settings.batch_bytes
         for number, record in enumerate(self._buffer.take(batch_bytes), start=1):
@@ -236,7 +236,7 @@ class Delivery:
         now = self._clock()
         if now >= self._next_warning:
             self._next_warning = now + LOG_INTERVAL_S
-            # A traceback only for what nobody expected: an unreachable broker is no fault in the code.
+            # A traceback only for unexpected errors: an unreachable broker is not a bug.
             trace = None if isinstance(error, TRANSPORT_ERRORS) else error
             waiting = self._buffer.events
             logger.warning("Cannot send usage events, trying on: %r; %d wait", error, waiting, exc_info=trace)

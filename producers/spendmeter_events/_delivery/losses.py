@@ -1,4 +1,4 @@
-"""Counts dropped events by reason, and says so in the log, at most once a minute."""
+"""Count dropped events by reason, and log them at most once a minute."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOG_INTERVAL_S: Final = 60.0
 
 
 class Losses:
-    """Thread safe. `report` writes the one line, if a minute has passed since the last and there is news."""
+    """Thread-safe counts. `report` logs new losses, at most once a minute."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -30,14 +30,14 @@ class Losses:
         self._why = ""
 
     def add(self, reason: DropReason, count: int = 1, *, why: str = "") -> None:
-        """Counts `count` events lost; `why` is the newest detail for the log line."""
+        """Count `count` lost events; `why` is the newest detail for the log line."""
         with self._lock:
             self._counts[reason] += count
             self._why = why or self._why
         self.report()
 
     def report(self, *, at_once: bool = False) -> None:
-        """Logs what was lost since the last line. `at_once` is for the last line of all, at close."""
+        """Log the losses since the last line. `at_once` ignores the interval, for the last line at close."""
         with self._lock:
             now = self._clock()
             fresh = self._counts - self._reported

@@ -1,4 +1,4 @@
-"""What the broker's answer means for the records it is about, named by what happens to them next."""
+"""Classify the broker's response by what to do next with its records."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from aiokafka.errors import (
 
 
 class Verdict(Enum):
-    """What happens next."""
+    """What to do next with the records."""
 
     SENT = auto()
     RETRY = auto()
@@ -57,7 +57,7 @@ _IDENTITY_LOST: Final = (
 
 
 def error_for(code: int) -> BrokerResponseError | None:
-    """The exception for a broker's error code; None for success."""
+    """Return the exception for a broker's error code; None for success."""
     if code == 0:
         return None
     error: BrokerResponseError = InvalidRecordError() if code == InvalidRecordError.errno else for_code(code)()
@@ -65,7 +65,7 @@ def error_for(code: int) -> BrokerResponseError | None:
 
 
 def verdict(error: Exception | None) -> Verdict:
-    """An error that nobody knows is retried: the buffer bounds what that costs, and nothing is lost by guess."""
+    """Return what to do after `error`. Unknown errors are retried, bounded by the buffer, so that nothing is lost."""
     if error is None or isinstance(error, DuplicateSequenceNumber):
         return Verdict.SENT
     if isinstance(error, _RECORD_AT_FAULT):

@@ -27,7 +27,7 @@ _SENTINELS: Final = frozenset((
     "unset", "notset", "notgiven", "notprovided", "omit", "omitted", "undefined", "pydanticundefined", "missing",
     "absent", "empty", "ellipsis", "sentinel", "nothing",
 ))  # fmt: skip
-"""Type names, without `_`, `Type` and case, of the objects by which SDKs say that a field was not set."""
+"""Type names, without `_`, `Type` and case, of the SDKs' placeholders for unset fields."""
 
 
 def pick(payload: object, *names: str) -> Any:

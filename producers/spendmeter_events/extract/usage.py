@@ -43,9 +43,9 @@ class Usage:
     """Tier that served the call, in the price book's spelling (`standard`, `batch`, `flex`, `priority`, `fast`, …)."""
     region: str = ""
     key_source: str = ""
-    """`byok` if the response says that the caller's own key paid for the upstream call."""
+    """`byok` if the response reports that the upstream call used the caller's own key."""
     status: str = ""
-    """`error` or `cancelled` if the response itself says so; empty otherwise."""
+    """`error` or `cancelled` if the response reports it; empty otherwise."""
     error_type: str = ""
     provider_cost_usd: float | None = None
 

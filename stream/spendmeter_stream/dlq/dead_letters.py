@@ -21,7 +21,7 @@ _BATCH_BYTES: Final = 2**20
 
 VERSION: Final = "1"
 ATTEMPTS: Final = "attempts"
-"""How often this record was dead-lettered. A redrive keeps the header, so that no record loops for ever."""
+"""How often this record was dead-lettered. A redrive keeps the header, so that no record loops endlessly."""
 
 _ORIGINAL: Final = "original."
 """Prefix of the record's own header names."""

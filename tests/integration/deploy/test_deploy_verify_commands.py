@@ -58,9 +58,9 @@ def test_verify_fails_names_what_differs_and_a_rebuild_mends_it(folder: Path) ->
     assert spoilt.returncode == 1, spoilt.stderr
     assert "2026-11-01" in spoilt.stdout
     assert "usage_hourly" in spoilt.stdout
-    told = json.loads(spendmeter("verify", "--data-dir", folder, "--json").stdout)
-    assert not told["clean"]
-    assert {(it["day"], it["org"], it["table"]) for it in told["differences"]} == {
+    output = json.loads(spendmeter("verify", "--data-dir", folder, "--json").stdout)
+    assert not output["clean"]
+    assert {(it["day"], it["org"], it["table"]) for it in output["differences"]} == {
         ("2026-11-01", "acme", "usage_hourly")
     }
     before = spendmeter("verify", "--data-dir", folder, "--to", "2026-10-31")
@@ -75,8 +75,8 @@ def test_verify_fails_names_what_differs_and_a_rebuild_mends_it(folder: Path) ->
 def test_the_watermark_is_shown_set_and_kept_to(folder: Path) -> None:
     here = ("--data-dir", folder)
     assert "raw events are complete" in spendmeter("rollups", "watermark", *here).stdout
-    told = spendmeter("rollups", "watermark", "--raw-from", "2026-11-01", *here)
-    assert (told.returncode, told.stdout.strip()) == (0, "raw events are complete from 2026-11-01 (UTC)")
+    output = spendmeter("rollups", "watermark", "--raw-from", "2026-11-01", *here)
+    assert (output.returncode, output.stdout.strip()) == (0, "raw events are complete from 2026-11-01 (UTC)")
     verified = spendmeter("verify", *here, COLUMNS="200")
     assert verified.returncode == 0, verified.stderr
     assert "1 days before 2026-11-01 (2026-10-31 … 2026-10-31) not compared" in verified.stdout
@@ -131,8 +131,8 @@ async def test_dead_letters_are_listed_shown_and_redriven(fresh_tansu: Any) -> N
     assert "not_json" in listed.stdout
     assert "0@41" in listed.stdout
     assert "oops" not in listed.stdout
-    (told,) = spendmeter("dlq", "list", "--json", *broker).stdout.splitlines()
-    assert json.loads(told)["from_offset"] == 41
+    (output,) = spendmeter("dlq", "list", "--json", *broker).stdout.splitlines()
+    assert json.loads(output)["from_offset"] == 41
     assert "0 dead letters match" in spendmeter("dlq", "list", "--code", "too_large", *broker).stdout
     assert "{oops \\xff" in spendmeter("dlq", "show", "0", *broker).stdout
     assert spendmeter("dlq", "show", "7", *broker).returncode == 2

@@ -227,7 +227,7 @@ async def test_topic_is_created_with_its_config(broker: Broker) -> None:
 
 
 async def test_topic_id_names_the_life_of_a_topic(broker: Broker) -> None:
-    """Given a topic that is deleted and made anew, then its id is another, as its offsets are."""
+    """Given a topic that is deleted and recreated, then its id changes, like its offsets."""
     name = await create_topic(broker.connection)
     first = await read_topic_id(broker.connection, name)
     assert first is not None

@@ -70,7 +70,7 @@ def test_calls_of_many_threads_are_all_counted(fake: FakeProvider, plain: OpenAI
 
 
 def test_a_finalizer_never_emits_by_itself(fake: FakeProvider, plain: OpenAI) -> None:
-    """Given a producer whose lock is held while garbage is collected, then nothing waits for that lock."""
+    """Given a producer that is locked during garbage collection, then nothing waits for its lock."""
     lock = threading.Lock()
 
     class Locked(Recorder):

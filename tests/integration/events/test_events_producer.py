@@ -193,7 +193,7 @@ async def test_frozen_broker_holds_up_neither_emit_nor_close(fresh_tansu: Tansu)
 async def test_memory_broker_that_forgot_its_topic(fresh_tansu: Tansu) -> None:
     """Given a Tansu that was killed and starts empty, with another width, then what waits goes there.
 
-    Tansu makes a topic that somebody asks for, 4 wide: here the producer itself, or this test, whoever is first.
+    Tansu creates a requested topic with 4 partitions, here for the producer or for this test.
     """
     topic = await create_topic(fresh_tansu.connection, partitions=6)
     producer = _producer(fresh_tansu.connection, topic)

@@ -145,7 +145,7 @@ async def test_fork_while_other_threads_emit(tansu: Tansu) -> None:
 def test_forks_beside_the_very_first_events() -> None:
     """Given threads that make a process's first events, then a child forked meanwhile makes its own.
 
-    Without an event made at import, about one process in fifteen had a child that waited for ever.
+    Without an event made at import, about one process in fifteen had a child that blocked forever.
     """
     script = """
         import signal

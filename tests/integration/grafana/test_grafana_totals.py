@@ -67,7 +67,7 @@ def shown(session: Session, case: Case, board: str, place: str) -> list[Row]:
     return [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
 
 
-def told(client: TestClient, case: Case, path: str, **more: Any) -> Any:
+def api_answer(client: TestClient, case: Case, path: str, **more: Any) -> Any:
     """The service's answer to the same question."""
     chosen = {
         name: [value.replace("\\\\", "\\") for value in values]
@@ -90,7 +90,7 @@ def close(value: Any) -> Any:
 
 @cases
 def test_the_figures_of_the_overview(session: Session, client: TestClient, case: Case) -> None:
-    summary = told(client, case, "summary")
+    summary = api_answer(client, case, "summary")
     for which, expected in ((-1, summary["totals"]), (0, summary["previous"])):
         found: Row = {}
         for place in ("Cost A", "Calls A", "Tokens A", "Users A", "Latency A"):
@@ -142,7 +142,7 @@ def test_the_figures_of_the_overview(session: Session, client: TestClient, case:
 def test_breakdowns(
     session: Session, client: TestClient, case: Case, board: str, place: str, dimension: str, people: str
 ) -> None:
-    body = told(client, case, f"breakdown/{dimension}", limit=1000)
+    body = api_answer(client, case, f"breakdown/{dimension}", limit=1000)
     rows = shown(session, case, board, place)
     keys = [name for name in (rows[0] if rows else {}) if name.endswith("_value")]
     found = {tuple(plain(row[key]) for key in keys): row for row in rows}
@@ -166,7 +166,7 @@ def test_breakdowns(
 @cases
 def test_series_have_the_same_buckets_and_sums(session: Session, client: TestClient, case: Case) -> None:
     granularity = str(case.chosen.get("granularity", "auto"))
-    (series,) = told(client, case, "timeseries", granularity=granularity)["series"]
+    (series,) = api_answer(client, case, "timeseries", granularity=granularity)["series"]
     rows = shown(session, case, "overview", "Cost and tokens over time A")
     assert [row["time"].timestamp() for row in rows] == [
         datetime.fromisoformat(point["start"]).timestamp() for point in series["points"]
@@ -178,17 +178,17 @@ def test_series_have_the_same_buckets_and_sums(session: Session, client: TestCli
 @cases
 def test_series_by_feature_add_up_to_the_whole(session: Session, client: TestClient, case: Case) -> None:
     rows = shown(session, case, "features", "Cost by feature A")
-    assert sum(row["USD"] for row in rows) == close(told(client, case, "summary")["totals"]["cost"])
+    assert sum(row["USD"] for row in rows) == close(api_answer(client, case, "summary")["totals"]["cost"])
     assert len({row["name"] for row in rows}) <= 11
 
 
 @cases
 def test_errors_caches_and_the_heatmap(session: Session, client: TestClient, case: Case) -> None:
-    errors = told(client, case, "errors")
+    errors = api_answer(client, case, "errors")
     assert shown(session, case, "errors", "Errors A")[-1]["Errors"] == errors["errors"]
     kinds = shown(session, case, "errors", "Errors by model and type A")
     assert sum(row["Errors"] for row in kinds) == errors["errors"]
-    cache = told(client, case, "cache")
+    cache = api_answer(client, case, "cache")
     figures = shown(session, case, "cache", "Prompt cache A")[-1]
     assert figures["Hit rate"] == pytest.approx(cache["totals"]["hit_rate"], abs=1e-6)
     assert figures["Saved USD"] == close(cache["totals"]["savings"])
@@ -203,14 +203,14 @@ def test_errors_caches_and_the_heatmap(session: Session, client: TestClient, cas
         for weekday, name in enumerate(list(row)[1:])
         if row[name] is not None
     }
-    heatmap = told(client, case, "heatmap")["cells"]
+    heatmap = api_answer(client, case, "heatmap")["cells"]
     assert cells == {(cell["weekday"], cell["hour"]): cell["requests"] for cell in heatmap if cell["requests"]}
 
 
 # A board projects the month its range ends in, the service always the current one.
 @pytest.mark.parametrize("case", [case for case in CASES if case.end == NOW], ids=lambda case: case.name)
 def test_the_projection_and_its_interval(session: Session, client: TestClient, case: Case) -> None:
-    body = told(client, case, "projection")
+    body = api_answer(client, case, "projection")
     rows = shown(session, case, "overview", "Projection to month end A")
     if body["status"] == "insufficient_data":
         assert rows == []
@@ -231,7 +231,7 @@ def test_the_projection_and_its_interval(session: Session, client: TestClient, c
 @cases
 def test_the_log_lists_the_same_calls(session: Session, client: TestClient, case: Case) -> None:
     rows = shown(session, case, "log", "Calls A")
-    body = told(client, case, "events", page_size=500)
+    body = api_answer(client, case, "events", page_size=500)
     assert [(row["Time"].timestamp(), row["Request"], row["Cost USD"]) for row in rows] == [
         (datetime.fromisoformat(event["occurred_at"]).timestamp(), event["request_id"], close(event["cost"]))
         for event in body["rows"]

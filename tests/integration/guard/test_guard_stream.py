@@ -50,7 +50,7 @@ def loop(org_id: str, *, calls: int, over: timedelta) -> list[FakeRecord]:
     ]
 
 
-async def told(settings: StreamSettings, *, alerts: int) -> list[SpendAlert]:
+async def published_alerts(settings: StreamSettings, *, alerts: int) -> list[SpendAlert]:
     records = await read_topic(settings.connection(), ALERTS, count=alerts)
     found = [SpendAlert.model_validate_json(stored.value or b"") for stored in records]
     assert [stored.key for stored in records] == [alert.record_key for alert in found]
@@ -97,7 +97,7 @@ async def test_a_runaway_is_told_in_the_topic_in_the_metrics_and_at_the_webhook(
             await until(lambda: metric("spendmeter_spend_spike_score", **runaway) > 6, attempts=18000)
             assert metric("spendmeter_spend_usd", **runaway, window="1h") == pytest.approx(20 * USD_A_CALL)
             await until(lambda: len(got) >= 4, attempts=18000)
-    alerts = await told(settings, alerts=3)
+    alerts = await published_alerts(settings, alerts=3)
     assert {(alert.kind, alert.scope, alert.org_id, alert.key) for alert in alerts} == {
         ("spike", "org", "runaway", "runaway"),
         ("spike", "user", "runaway", "loop"),

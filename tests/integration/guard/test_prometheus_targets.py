@@ -13,7 +13,7 @@ import pytest
 from tests.support.alerting import CONFIGURATION, tool
 
 ROOT = Path(__file__).parents[3]
-# In a network of its own, where port 53 is free and nobody else's resolver is asked.
+# In a separate network namespace, where port 53 is free and no other resolver is used.
 SCRIPT = """
 set -e
 ip link set lo up

@@ -181,7 +181,7 @@ def test_reads_of_a_user_are_recorded_each_time(store: Store, make: Make) -> Non
         assert datetime.fromisoformat(rows[0]["at"]) == NOW
         (eve,) = answer(client, "/v1/audit", user="eve")["rows"]
         assert (eve["actor"], eve["org_id"]) == ("admin", "beta")
-        # An org sees who read its own users, and nobody else's.
+        # An org sees the reads of its own users only.
         mine = client.get("/v1/audit", headers=key).json()["rows"]
         assert {row["org_id"] for row in mine} == {"acme"}
         assert client.get("/v1/audit?org=beta", headers=key).status_code == 403

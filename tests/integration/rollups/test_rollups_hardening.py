@@ -58,7 +58,7 @@ def test_every_answer_has_security_headers(client: TestClient, path: str, status
     assert headers.get_list("cache-control") == [headers["cache-control"]]
     if path.startswith("/v1/"):
         assert headers["cache-control"] in ("private, no-cache", "no-store")
-    # A browser must not be told to insist on TLS by a service that may have none.
+    # No HSTS header: the service may run without TLS.
     assert "strict-transport-security" not in headers
 
 

@@ -147,7 +147,7 @@ def test_health_is_answered_while_the_heaviest_question_runs(process: ServeProce
     asking.join()
     report = f"idle {idle:.4f} s, during {statistics.median(during):.4f} s, worst {max(during):.3f} s, heavy {heavy}"
     print(report)
-    # Whoever asks waits for a turn of the interpreter, not for the question.
+    # Requests wait for the interpreter, not for the query.
     assert statistics.median(during) < statistics.median(heavy) / 10, report
     assert sorted(during)[int(len(during) * 0.99)] < statistics.median(heavy) / 2, report
     assert len(during) > 10 * len(heavy), report

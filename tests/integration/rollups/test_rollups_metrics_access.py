@@ -30,7 +30,7 @@ def client(store: Store) -> Iterator[TestClient]:
     registry = CollectorRegistry()
     spend = Gauge("spendmeter_spend_usd", "Spend.", ["scope", "org", "key", "window"], registry=registry)
     spend.labels("org", SECRET, SECRET, "1h").set(7777.25)
-    Counter("made_up_later", "A label nobody thought of.", ["school"], registry=registry).labels(SECRET).inc()
+    Counter("made_up_later", "An unexpected label.", ["school"], registry=registry).labels(SECRET).inc()
     Gauge("spendmeter_rollup_drift", "Differences.", registry=registry).set(3)
     settings = ServiceSettings(admin_key=ADMIN_KEY, metrics_token=TOKEN)
     with TestClient(create_app(store=store, settings=settings, registry=registry, authenticators=(Keys(),))) as client:

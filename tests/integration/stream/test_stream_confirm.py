@@ -56,7 +56,7 @@ async def session(server: ClickHouseHttp) -> AsyncIterator[Session]:
 
 @pytest.fixture
 def here() -> Coordinates:
-    """Of a life of its own: a token whose part was lost is remembered for ever."""
+    """A separate topic epoch: a token whose part was lost is remembered permanently."""
     return Coordinates(f"killed-{next(_lives)}", 0)
 
 

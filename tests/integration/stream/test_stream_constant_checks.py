@@ -108,7 +108,7 @@ async def test_chunks_of_former_topic_epochs(session: Session) -> None:
     former = Coordinates("former", 1)
     await _begin(session, former, OffsetRange(40, 50), generation=2)
     assert await suspect_orphans(session, topic_id="life", partitions=range(PARTITIONS)) >= 1
-    suspects = [doubt for doubt in await open_suspects(session) if DAY in doubt.days]
+    suspects = [suspect for suspect in await open_suspects(session) if DAY in suspect.days]
     assert await suspect_orphans(session, topic_id="life", partitions=range(PARTITIONS)) == 0
     assert suspects
     await close_suspects(session, suspects)
@@ -135,9 +135,9 @@ async def test_a_pause_ended_by_several_workers_at_once_is_over(session: Session
 
 async def test_open_doubts(session: Session) -> None:
     await flag_suspect(session, Coordinates("life", 0), OffsetRange(0, 9), days=[date(2026, 11, 3)])
-    (doubt,) = await open_suspects(session)
-    assert doubt.days == {date(2026, 11, 3)}
-    await close_suspects(session, [doubt])
+    (suspect,) = await open_suspects(session)
+    assert suspect.days == {date(2026, 11, 3)}
+    await close_suspects(session, [suspect])
     assert await open_suspects(session) == []
 
 

@@ -1,4 +1,4 @@
-"""The drift watch compares a day when there is a reason, whoever leads; the store refuses what reads too much."""
+"""The drift check compares a day when there is a reason, with any leader; ClickHouse rejects reads over the limit."""
 
 from __future__ import annotations
 

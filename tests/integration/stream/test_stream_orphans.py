@@ -103,7 +103,7 @@ async def test_only_the_two_newest_chunks_of_a_partition_can_be_open(session: Se
 
 
 async def test_a_partition_that_is_gone_does_not_keep_a_hold_waiting(session: Session) -> None:
-    """A rebuild needs a hold, and nobody closes a chunk of a partition that the topic has no more."""
+    """A rebuild needs a barrier, and no worker closes a chunk of a removed partition."""
     await begin(session, Coordinates(NOW, 5), RANGE)
     block = block_of(events_around_a_month_boundary(100), coordinates=Coordinates(NOW, 5))
     await insert_block(session, block, "gone")

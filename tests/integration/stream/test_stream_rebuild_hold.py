@@ -43,8 +43,8 @@ async def scene(store: Store, session: Session, cpu: ThreadPoolExecutor) -> Scen
 async def held_generations(scene: Scene) -> set[int]:
     generations: set[int] = set()
     for pause in (await read_barriers(scene.session)).active:
-        held = await read_paused_chunks(scene.session, pause, scene.group.topic_id)
-        generations |= {one.generation for one in held}
+        paused = await read_paused_chunks(scene.session, pause, scene.group.topic_id)
+        generations |= {one.generation for one in paused}
     return generations
 
 
@@ -53,7 +53,7 @@ async def until_held(scene: Scene, generation: int) -> None:
         if generation in await held_generations(scene):
             return
         await asyncio.sleep(0.01)
-    raise AssertionError("never held")
+    raise AssertionError("no chunk was paused")
 
 
 async def stored(scene: Scene) -> int:

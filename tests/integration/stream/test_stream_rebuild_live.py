@@ -37,7 +37,7 @@ async def session(store: Store) -> AsyncIterator[Session]:
 
 
 class Producing:
-    """Publishes events of two months, a few at a time, until told to stop; `sent` counts them."""
+    """Publishes events of two months, a few at a time, until it is stopped; `sent` counts them."""
 
     def __init__(self, settings: StreamSettings) -> None:
         self._settings = settings
@@ -124,11 +124,11 @@ async def test_the_leader_exports_the_drift_of_closed_days_and_settles_doubts(
     async with working(stream_settings(fresh_tansu.connection), store):
         await until(lambda: metric("spendmeter_rollup_drift") == 1)
         # As the owner of a chunk does whose store was killed: the leader compares its days, and mends the rollup.
-        mended = metric("spendmeter_rollup_months_rebuilt_total")
+        rebuilt = metric("spendmeter_rollup_months_rebuilt_total")
         await flag_suspect(session, Coordinates("life", 0), OffsetRange(0, 1), days=days)
         await until(lambda: metric("spendmeter_rollup_drift") == 0)
         await until(lambda: metric("spendmeter_suspect_blocks") == 0)
-        assert metric("spendmeter_rollup_months_rebuilt_total") == mended + 1
+        assert metric("spendmeter_rollup_months_rebuilt_total") == rebuilt + 1
 
 
 async def test_a_repricing_and_a_rebuild_keep_out_of_each_others_way(

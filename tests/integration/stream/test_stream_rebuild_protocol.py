@@ -1,4 +1,4 @@
-"""A rebuild against an insert that stands still at any point of the protocol: nothing is lost, nothing counts twice."""
+"""A rebuild during an insert that is paused at any point of the protocol: nothing is lost or counted twice."""
 
 from __future__ import annotations
 

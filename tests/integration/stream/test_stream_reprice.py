@@ -77,8 +77,8 @@ async def apply(
     session: Session, book: PriceBook, selection: CallSelection = ALL, *, seconds: int = 60, **options: Any
 ) -> int:
     """One run. One that dies in a block keeps others out for `seconds`."""
-    async with lease(session, selection, book.version, seconds=seconds) as held:
-        return await append_adjustments(held, book, **options)
+    async with lease(session, selection, book.version, seconds=seconds) as leased:
+        return await append_adjustments(leased, book, **options)
 
 
 async def test_totals_and_adjustments_are_the_new_books_totals(
@@ -182,9 +182,9 @@ async def test_what_is_stored_meanwhile_waits_for_the_next_run(
 ) -> None:
     events, late = calls(seed=1), calls(seed=2)
     await insert(session, events, first)
-    async with lease(session, ALL, second.version, seconds=60) as held:
+    async with lease(session, ALL, second.version, seconds=60) as leased:
         seen: list[int] = []
-        await append_adjustments(held, second, size=50, progress=lambda done, total: seen.append(done))
+        await append_adjustments(leased, second, size=50, progress=lambda done, total: seen.append(done))
     assert seen == sorted(seen)
     assert seen[-1] == len(events)
     await insert(session, late, first)

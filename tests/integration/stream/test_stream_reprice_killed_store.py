@@ -67,12 +67,12 @@ async def test_what_a_killed_store_lost_of_a_block_of_adjustments_is_made_whole(
             raise Killed
 
     with pytest.raises(Killed):
-        async with lease(session, OCTOBER, new.version, seconds=0) as held:
-            await append_adjustments(held, new, reached=dies)
+        async with lease(session, OCTOBER, new.version, seconds=0) as leased:
+            await append_adjustments(leased, new, reached=dies)
     await lose(clickhouse_http, session, [(-1, lost, "202610")])
-    async with lease(session, OCTOBER, new.version) as held:
-        await append_adjustments(held, new)
-    # The premise: to send again mended nothing, and to reprice anew counted twice what the rollups had.
+    async with lease(session, OCTOBER, new.version) as leased:
+        await append_adjustments(leased, new)
+    # The premise: sending again repaired nothing, and repricing again counted the rollups' rows twice.
     assert await compare(session, await days_with_rows(session, Days()))
     doubts = await open_suspects(session)
     assert doubts
@@ -100,8 +100,8 @@ async def test_a_killed_block_is_flagged_on_its_utc_days_whatever_zone_the_serve
 
     both = CallSelection(start=datetime(2026, 10, 31, tzinfo=UTC), end=datetime(2026, 11, 2, tzinfo=UTC))
     with pytest.raises(Killed):
-        async with lease(session, both, new.version, seconds=0) as held:
-            await append_adjustments(held, new, reached=dies)
-    async with lease(session, both, new.version) as held:
-        assert await append_adjustments(held, new) == 2
+        async with lease(session, both, new.version, seconds=0) as leased:
+            await append_adjustments(leased, new, reached=dies)
+    async with lease(session, both, new.version) as leased:
+        assert await append_adjustments(leased, new) == 2
     assert [sorted(suspect.days) for suspect in await open_suspects(session)] == [[date(2026, 10, 31)]]

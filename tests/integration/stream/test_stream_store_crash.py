@@ -45,8 +45,8 @@ async def test_a_kill_in_the_middle_of_an_insert(fresh_clickhouse_http: ClickHou
             await asyncio.to_thread(server.wait_until_dead)
             server.start()
             if replay:
-                anew = block_of(events, first_offset=first)
-                block = await with_landed_rows(session, anew, HERE, OffsetRange(first, first + _EVENTS))
+                rebuilt = block_of(events, first_offset=first)
+                block = await with_landed_rows(session, rebuilt, HERE, OffsetRange(first, first + _EVENTS))
             await insert_block(session, block, token)
             await confirm(session, block, HERE, OffsetRange(first, first + _EVENTS))
             # What the leading worker does next: a part of a rollup that was lost is in no block that is sent again.

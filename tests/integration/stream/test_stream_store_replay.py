@@ -39,7 +39,7 @@ def _month(block: pa.Table, month: int) -> pa.Table:
     return block.filter(pc.equal(pc.month(block["occurred_at"]), pa.scalar(month)))
 
 
-def _made_anew() -> pa.Table:
+def _rebuilt_block() -> pa.Table:
     """The same events, by a worker that has another directory."""
     return block_of(_EVENTS, users={("school-1", "user-1"): UserAttributes(role="student", class_name="7")})
 
@@ -49,7 +49,7 @@ def _by_offset(block: pa.Table) -> list[dict[str, object]]:
 
 
 async def test_nothing_landed(session: Session) -> None:
-    block = _made_anew()
+    block = _rebuilt_block()
     assert await with_landed_rows(session, block, HERE, _RANGE) is block
     assert await with_landed_rows(session, block.slice(0, 0), HERE, _RANGE) == block.slice(0, 0)
 
@@ -57,15 +57,15 @@ async def test_nothing_landed(session: Session) -> None:
 async def test_what_landed_comes_back_as_it_is_stored(session: Session) -> None:
     first = block_of(_EVENTS)
     await insert_block(session, first, "whole")
-    assert _by_offset(await with_landed_rows(session, _made_anew(), HERE, _RANGE)) == _by_offset(first)
+    assert _by_offset(await with_landed_rows(session, _rebuilt_block(), HERE, _RANGE)) == _by_offset(first)
 
 
 async def test_one_month_landed_and_the_other_is_made_anew(session: Session) -> None:
-    first, anew = block_of(_EVENTS), _made_anew()
+    first, rebuilt = block_of(_EVENTS), _rebuilt_block()
     await insert_block(session, _month(first, 10), "half")
-    block = await with_landed_rows(session, anew, HERE, _RANGE)
+    block = await with_landed_rows(session, rebuilt, HERE, _RANGE)
     assert _by_offset(_month(block, 10)) == _by_offset(_month(first, 10))
-    assert _by_offset(_month(block, 11)) == _by_offset(_month(anew, 11))
+    assert _by_offset(_month(block, 11)) == _by_offset(_month(rebuilt, 11))
     # One batch is one block, and a block is what a token stands for.
     assert [column.num_chunks for column in block.columns] == [1] * block.num_columns
     await insert_block(session, block, "half")
@@ -79,7 +79,7 @@ async def test_raw_and_rollups_agree_though_the_second_worker_knew_better(sessio
     with pytest.raises(Exception, match="VIOLATED_CONSTRAINT"):
         await insert_block(session, block_of(_EVENTS), "torn")
     await session.command(f"ALTER TABLE {rollup} DROP CONSTRAINT refuse")
-    block = await with_landed_rows(session, _made_anew(), HERE, _RANGE)
+    block = await with_landed_rows(session, _rebuilt_block(), HERE, _RANGE)
     await insert_block(session, block, "torn")
     assert await read_books(session) == books_of(block)
     roles = "SELECT role, sum(requests) FROM {} GROUP BY role ORDER BY role"
@@ -88,9 +88,9 @@ async def test_raw_and_rollups_agree_though_the_second_worker_knew_better(sessio
 
 
 async def test_only_its_own_coordinates_and_range_are_read(session: Session) -> None:
-    anew = _made_anew()
+    rebuilt = _rebuilt_block()
     await insert_block(session, block_of(_EVENTS, coordinates=ELSEWHERE), "elsewhere")
-    assert await with_landed_rows(session, anew, HERE, _RANGE) is anew
+    assert await with_landed_rows(session, rebuilt, HERE, _RANGE) is rebuilt
     await insert_block(session, block_of(_EVENTS), "here")
     beyond = block_of(_EVENTS, first_offset=100)
     assert await with_landed_rows(session, beyond, HERE, OffsetRange(100, 200)) is beyond
@@ -99,7 +99,7 @@ async def test_only_its_own_coordinates_and_range_are_read(session: Session) -> 
 async def test_money_and_moments_come_back_to_the_last_digit(session: Session) -> None:
     first = block_of(_EVENTS)
     await insert_block(session, first, "exact")
-    back = _by_offset(await with_landed_rows(session, _made_anew(), HERE, _RANGE))
+    back = _by_offset(await with_landed_rows(session, _rebuilt_block(), HERE, _RANGE))
     for row, made in zip(back, _by_offset(first), strict=True):
         assert isinstance(row["cost"], Decimal)
         assert (row["cost"], row["occurred_at"], row["event_id"]) == (

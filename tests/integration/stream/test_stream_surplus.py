@@ -60,7 +60,7 @@ async def duplicates(session: Session) -> int:
 
 async def test_the_copy_that_came_first_stays_and_rollups_agree(session: Session) -> None:
     kept = await store(session, [stamped(1, "2026-10-31T23:50:00Z"), stamped(2, "2026-11-01T10:00:00Z")], HERE)
-    # Sent again through another partitioner, stamped anew, and across a month's end.
+    # Sent again through another partitioner, with new timestamps, and across a month's end.
     await store(session, [stamped(1, "2026-11-01T00:30:00Z"), stamped(2, "2026-11-01T10:00:00Z")], ELSEWHERE)
     other = await store(session, [stamped(3, "2026-11-01T10:00:00Z")], ELSEWHERE, first_offset=2)
     assert await duplicates(session) == 2

@@ -114,8 +114,8 @@ async def test_a_late_event_before_the_watermark_is_counted_and_disturbs_nothing
 
 
 def _json(report: Report) -> dict[str, list[str]]:
-    told: dict[str, list[str]] = json.loads(json.dumps(report.as_json(), default=str))
-    return told
+    parsed: dict[str, list[str]] = json.loads(json.dumps(report.as_json(), default=str))
+    return parsed
 
 
 async def _requests(session: Session) -> int:

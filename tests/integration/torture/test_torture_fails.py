@@ -28,13 +28,13 @@ def zombie(at: str) -> Scenario:
 
     async def play(it: Play) -> None:
         running = it.running
-        # With time to finish what it has begun when it is told to stop.
+        # With time to finish its chunk when it is stopped.
         frozen = it.worker(records=SMALL, patience=30.0)
         frozen.order(at, hits=1, action="STOP")
         await running.feeder.feed(SMALL)
         frozen.start()
         await eventually("the first worker froze", frozen.obeyed)
-        # More to read, so that an heir who may cut anew does cut elsewhere.
+        # More records, so that a next owner that may choose the range chooses a different one.
         await running.feeder.feed(LARGE)
         it.worker(records=LARGE).start()
         await running.settled()

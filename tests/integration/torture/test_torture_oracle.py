@@ -39,8 +39,8 @@ def book(folder: Path, *rates: str) -> PriceBook:
 
 
 async def reprice(session: Session, book: PriceBook) -> int:
-    async with lease(session, EVERYTHING, book.version) as held:
-        return await append_adjustments(held, book)
+    async with lease(session, EVERYTHING, book.version) as leased:
+        return await append_adjustments(leased, book)
 
 
 async def test_adjustments_are_no_further_calls(session: Session, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ export interface Board extends Omit<raw.Dashboard, 'panels' | 'templating' | 'an
   annotations: { list: Annotation[] };
 }
 
-// Custom fields by kind: what `custom.…` properties of overrides are held to.
+// Custom fields by kind: the type of `custom.…` properties of overrides.
 export interface Customs {
   barchart: Partial<barchart.FieldConfig>;
   piechart: Partial<piechart.FieldConfig>;

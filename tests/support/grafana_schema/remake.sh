@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the two schemas and the list of units anew from the packages pinned in package.json. Needs Node 20 or newer.
+# Generate the two schemas and the list of units from the packages pinned in package.json. Needs Node 20 or newer.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)

@@ -20,7 +20,7 @@ _WIDER_BY: Final = 2
 
 
 async def freeze(hands: Hands, _: Fault) -> str:
-    """The broker stands still past every session, with all connections open."""
+    """Freeze the broker beyond every session timeout, with all connections open."""
     hands.broker.freeze()
     await asyncio.sleep(PAST_SESSION_S)
     hands.broker.thaw()
@@ -38,7 +38,7 @@ async def kill(hands: Hands, _: Fault) -> str:
 async def topic_reborn(hands: Hands, fault: Fault) -> str:
     """The topic begins an empty new life while a chunk of the old one is half landed; clients send again what it lost.
 
-    Every second time the workers die with the old life, so that nobody is there who remembers its chunks.
+    Every second time the workers are killed too, so that no worker remembers the chunks.
     """
     cluster, feeder = hands.cluster, hands.cluster.feeder
     async with hands.landing_by_halves(fault.rollup):

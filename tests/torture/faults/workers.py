@@ -43,7 +43,7 @@ async def zombie(hands: Hands, fault: Fault) -> str:
 
 
 async def rebalance_storm(hands: Hands, fault: Fault) -> str:
-    """Strangers join the group and leave it, and one worker is told to stop and comes back."""
+    """Other consumers join the group and leave it, and one worker is stopped and restarted."""
     worker = hands.worker(fault)
     stopped = asyncio.create_task(asyncio.to_thread(worker.stop))
     for _ in range(_JOINS):

@@ -37,7 +37,7 @@ def run(*arguments: str) -> tuple[int, str]:
 
 
 def test_every_group_of_settings_is_checked() -> None:
-    """A group that another package adds, and that nobody lists, would make its names unknown."""
+    """A settings group that a package adds without listing it would make its names unknown."""
     for package in PACKAGES:
         path = importlib.import_module(package).__path__
         for module in pkgutil.walk_packages(path, f"{package}."):

@@ -85,8 +85,8 @@ def test_buffer_keeps_its_books(steps: list[tuple[str, int]]) -> None:
         match step:
             case "put":
                 record = _record(number, size)
-                held = [*waiting, *taken]
-                fits = len(held) < 20 and sum(one.size for one in held) + size <= 500
+                expected = [*waiting, *taken]
+                fits = len(expected) < 20 and sum(one.size for one in expected) + size <= 500
                 assert buffer.put(record) == fits
                 if fits:
                     waiting.append(record)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from spendmeter_events.event import UsageEvent
 from spendmeter_events.importers._convert import CellError
+from spendmeter_events.importers._errors import UnreadableFile
 from spendmeter_events.importers._identity import RowIds, derived_id, digest_of
 from spendmeter_events.importers._mapping import EventMapping, RowPlan, as_fields, plan, reasons
 from spendmeter_events.importers._rows import FileFormat, RejectedRow, Row, Rows, read_rows
@@ -44,11 +45,19 @@ def events(
     """
     rows = source if isinstance(source, Rows) else read_rows(source, format=format)
     try:
+        _ensure_readable(rows)
         steps = plan(mapping, rows.columns, timezone=timezone)
     except BaseException:
         rows.close()
         raise
     return _convert(rows, steps, namespace)
+
+
+def _ensure_readable(rows: Rows) -> None:
+    """Raise `UnreadableFile` if no line can be read: the mapping would be blamed for the missing columns."""
+    first = None if rows.columns else next(rows, None)
+    if isinstance(first, RejectedRow):
+        raise UnreadableFile(f"no line can be read; line {first.line}: {first.reason}")
 
 
 def _convert(rows: Rows, steps: RowPlan, namespace: str) -> Iterator[Imported | RejectedRow]:
@@ -82,10 +91,15 @@ def _event(row: Row, steps: RowPlan, ids: RowIds, namespace: str) -> Imported | 
 
 def _digest(row: Row, steps: RowPlan, values: Mapping[str, Any], ids: RowIds) -> bytes | RejectedRow:
     """Return the digest from which the id of a row is derived."""
-    cell = row.cells.get(steps.id_from) if steps.id_from is not None else None
+    if steps.id_from is None:
+        return ids.of_content(row.digest)
+    cell = row.cells.get(steps.id_from)
     value = cell.strip() if isinstance(cell, str) else cell
     if value is None or value == "":
-        return ids.of_content(row.digest)
+        # An id from the content would count the call again when another cell changes.
+        return RejectedRow(row.line, f"no id: {steps.id_from} is empty")
+    if isinstance(value, (dict, list)):
+        return RejectedRow(row.line, f"no id: {steps.id_from} is neither text nor a number")
     # Ids may be counters that start at 1 for each org and provider.
     digest = digest_of(["id", values.get("org_id"), values.get("provider"), str(value)])
     line = ids.line_of_other_content(digest, row.digest, row.line)

@@ -177,8 +177,9 @@ def _jsonl_records(lines: Lines) -> Iterator[Row | RejectedRow]:
 def _json_row(text: str, lines: Lines) -> Row | RejectedRow:
     try:
         cells = from_json(text, allow_inf_nan=False)
-    except ValueError:
-        return RejectedRow(lines.number, "not JSON")
+    except ValueError as error:
+        too_deep = "recursion limit" in str(error)
+        return RejectedRow(lines.number, "JSON nested too deeply" if too_deep else "not JSON")
     if not isinstance(cells, dict):
         return RejectedRow(lines.number, "not a JSON object")
     return Row(lines.number, digest_of(sorted(cells.items(), key=itemgetter(0))), cells)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from spendmeter_events.importers import EventMapping, Imported, InvalidMapping, RejectedRow, events
+from spendmeter_events.importers import EventMapping, Imported, InvalidMapping, RejectedRow, UnreadableFile, events
 
 CONSTANTS = {"org_id": "azure", "provider": "openai", "model": "gpt-4o", "feature": "chat"}
 MAPPING = EventMapping(columns={"occurred_at": "at", "input_tokens": "in"}, constants=CONSTANTS)
@@ -105,9 +105,38 @@ def test_the_same_number_in_two_orgs_is_two_calls(export: Exports) -> None:
     assert len(set(export(["2026-01-01,1,1,a", "2026-01-01,1,1,b"], mapping, header="at,in,id,org"))) == 2
 
 
-def test_a_row_without_an_id_gets_one_from_its_content(export: Exports) -> None:
-    nameless = CALLS[0].replace("call-1", "")
-    assert export([nameless], BY_ID) == export([nameless])
+def test_a_row_without_an_id_is_rejected(export: Exports) -> None:
+    """An id from its content would count the call again when another cell changes."""
+    for nothing in ("", "  "):
+        rejected, other = export.items([CALLS[0].replace("call-1", nothing), CALLS[1]], BY_ID)
+        assert rejected == RejectedRow(2, "no id: id is empty")
+        assert isinstance(other, Imported)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ("null", "no id: id is empty"),
+        ('""', "no id: id is empty"),
+        ("{}", "no id: id is neither text nor a number"),
+        ("[1]", "no id: id is neither text nor a number"),
+        (None, "no id: id is empty"),
+    ],
+)
+def test_a_json_line_without_an_id_is_rejected(tmp_path: Path, given: str | None, reason: str) -> None:
+    file = tmp_path / "calls.jsonl"
+    with_id = "" if given is None else f', "id": {given}'
+    file.write_text(f'{{"at": "2026-01-01", "in": 1, "id": 7}}\n{{"at": "2026-01-01", "in": 1{with_id}}}\n')
+    first, second = events(file, BY_ID)
+    assert isinstance(first, Imported)
+    assert second == RejectedRow(2, reason)
+
+
+def test_a_file_without_a_readable_line_is_named_instead_of_its_columns(tmp_path: Path) -> None:
+    file = tmp_path / "calls.jsonl"
+    file.write_text('{"a": ' + "[" * 300 + "]" * 300 + "}\n[]\n")
+    with pytest.raises(UnreadableFile, match="no line can be read; line 1: JSON nested too deeply"):
+        events(file, MAPPING)
 
 
 @pytest.mark.parametrize(

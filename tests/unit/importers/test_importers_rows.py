@@ -184,7 +184,8 @@ def test_a_line_too_long_inside_quotes_rejects_its_record(tmp_path: Path) -> Non
     [
         (b"{", "not JSON"),
         (b'{"a":NaN}', "not JSON"),
-        (b"[" * 10_000, "not JSON"),
+        (b"[" * 10_000, "JSON nested too deeply"),
+        (b'{"a":' + b"[" * 300 + b"]" * 300 + b"}", "JSON nested too deeply"),
         (b'["a"]', "not a JSON object"),
         (b"3", "not a JSON object"),
         (b"x" * (MAX_LINE_BYTES + 1), f"longer than {MAX_LINE_BYTES} bytes"),

@@ -29,3 +29,15 @@ def test_a_key_is_made_listed_and_revoked(tmp_path: Path) -> None:
     (row,) = [line for line in listed.splitlines() if prefix in line]
     assert all(word in row for word in ("dashboard", "org:read", "acme", "revoked"))
     assert secret not in listed
+
+
+def test_a_list_in_a_pipe_is_as_wide_as_its_text(tmp_path: Path) -> None:
+    """A cut value is useless to a script. A name is text, not markup."""
+    (tmp_path / "data" / "store").mkdir(parents=True)
+    here = ("--data-dir", tmp_path / "data")
+    name = "[/x] " + "dashboard " * 12 + "end"
+    made = run_verb(APIKEY, "create", name, "--scope", "platform:read", *here, COLUMNS="80")
+    assert made.returncode == 0, made.stderr
+    listed = run_verb(APIKEY, "list", *here, COLUMNS="80")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert name in listed.stdout

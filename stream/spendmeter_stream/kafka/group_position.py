@@ -58,6 +58,8 @@ async def open_stream(settings: StreamSettings) -> AsyncIterator[Stream]:
 
     try:
         consumer.assign([TopicPartition(USAGE, number) for number in await partitions()])
+        # Only offsets are read. Otherwise the consumer prefetches events, which an operator may not be allowed to read.
+        consumer.pause(*consumer.assignment())
         yield Stream(topic_id=topic_id, committed=committed, group=settings.group, partitions=partitions)
     finally:
         await consumer.stop()

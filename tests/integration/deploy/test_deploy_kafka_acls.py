@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import TopicAuthorizationFailedError
+from typer.main import get_command
 
-from spendmeter_clickhouse import Store
+from spendmeter_clickhouse import Store, StoreSettings, migrate
+from spendmeter_deploy.cli import app as cli
 from spendmeter_events import DirectoryPublisher, OrgEntry
-from spendmeter_events.topics import ALERTS, DIRECTORY, USAGE, USAGE_DLQ, topic_specs
+from spendmeter_events.topics import ALERTS, DIRECTORY, PRICES, USAGE, USAGE_DLQ, topic_specs
 from spendmeter_stream.dlq import Filter, RedrivePlan, dead_letters, redrive_dead_letters
+from spendmeter_stream.dlq.dead_letters import DeadLetters
 from spendmeter_stream.kafka.topic_admin import LEADER, ensure_topics
+from spendmeter_stream.poison import Rejected
 from spendmeter_stream.settings import StreamSettings
 from tests.support.brokers import do_without
+from tests.support.clickhouse_http.process import ClickHouseHttp
 from tests.support.kafka.apache import ApacheKafka
 from tests.support.kafka.jars import KafkaUnavailable
 from tests.support.kafka.topic import admin_client
 from tests.support.records import record
+from tests.support.stack import spendmeter
 from tests.support.until import until
+from tests.support.usage import insert_usage, usage_row
 from tests.support.worker import count, publish, stream_settings, working
 
 pytestmark = pytest.mark.kafka
@@ -82,6 +92,89 @@ async def test_a_worker_that_may_not_create_topics_starts_where_they_are(guarded
     guarded.as_admin("kafka-acls.sh", "--remove", "--force", *worker, *topics)
     async with working(settings, store) as again:
         assert again.ingest.caught_up()
+
+
+CALLS = """occurred_at,org_id,provider,model,feature,input_tokens
+2026-10-01T00:00:00Z,guarded,openai,gpt-4o,chat,1
+"""
+COLUMNS = [
+    word
+    for name in ("occurred_at", "org_id", "provider", "model", "feature", "input_tokens")
+    for word in ("--column", f"{name}={name}")
+]
+OPERATOR_COMMANDS = {
+    "dlq list": ["dlq", "list"],
+    "dlq show": ["dlq", "show", "0"],
+    "dlq redrive": ["dlq", "redrive"],
+    "import": ["import", "calls.csv", *COLUMNS],
+    "reprice": ["reprice", "--from", "2026-10-01", "--to", "2026-10-02", "--dry-run"],
+    "rollups rebuild": ["rollups", "rebuild", "--month", "2026-10"],
+    "verify": ["verify"],
+}
+
+
+@pytest.fixture(scope="module")
+def filled(guarded: ApacheKafka) -> None:
+    """A dead letter and a price row that withdraws nothing."""
+    asyncio.run(fill(guarded))
+
+
+async def fill(guarded: ApacheKafka) -> None:
+    admin = stream_settings(guarded.connection)
+    await ensure_topics(admin.client_options(), usage_partitions=2)
+    producer = DeadLetters.producer(admin.client_options())
+    await producer.start()
+    try:
+        bad = replace(record(7100), value=b"{oops")
+        await DeadLetters(producer=producer).send([(bad, Rejected(0, "not_json", "Invalid JSON"))])
+        await producer.send_and_wait(PRICES, key=b"withdrawn", value=None)
+    finally:
+        await producer.stop()
+
+
+def operator_commands() -> set[str]:
+    """Return the commands that connect to Kafka: those with --bootstrap, and `reprice`."""
+    found = {"reprice"}
+
+    def walk(group: Any, path: tuple[str, ...]) -> None:
+        for name, listed in group.commands.items():
+            command = listed.load() if hasattr(listed, "load") else listed
+            if hasattr(command, "commands"):
+                walk(command, (*path, name))
+            elif not listed.hidden and any("--bootstrap" in parameter.opts for parameter in command.params):
+                found.add(" ".join((*path, name)))
+
+    walk(get_command(cli.app), ())
+    return found
+
+
+def test_every_command_of_an_operator_is_tested() -> None:
+    assert operator_commands() == set(OPERATOR_COMMANDS)
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("name", OPERATOR_COMMANDS)
+def test_an_operator_may_run_the_command(
+    guarded: ApacheKafka, clickhouse_http: ClickHouseHttp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    way = guarded.connection_of(OPERATOR)
+    settings = {
+        "SPENDMETER_STORE_DSN": clickhouse_http.dsn_of(f"operator_{name.replace(' ', '_')}"),
+        "SPENDMETER_BOOTSTRAP": way.bootstrap_servers,
+        "SPENDMETER_SECURITY_PROTOCOL": way.security_protocol,
+        "SPENDMETER_SASL_MECHANISM": str(way.sasl_mechanism),
+        "SPENDMETER_SASL_USERNAME": str(way.sasl_username),
+        "SPENDMETER_SASL_PASSWORD": str(way.sasl_password),
+        "SPENDMETER_SSL_CAFILE": str(way.ssl_cafile),
+    }
+    (tmp_path / "calls.csv").write_text(CALLS)
+    monkeypatch.chdir(tmp_path)
+    with Store(StoreSettings(store_dsn=settings["SPENDMETER_STORE_DSN"])) as store:
+        asyncio.run(migrate(store))
+        insert_usage(store, [usage_row(7200, datetime(2026, 10, 1, 9, tzinfo=UTC))])
+    ended = spendmeter(*OPERATOR_COMMANDS[name], **settings)
+    assert ended.returncode == 0, ended.stderr + ended.stdout
+    assert "uthoriz" not in ended.stderr
 
 
 @pytest.mark.parametrize(

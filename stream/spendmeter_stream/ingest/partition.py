@@ -28,7 +28,7 @@ from spendmeter_stream.journal.intents import OffsetRange
 from spendmeter_stream.journal.orphans import chunk_to_recover
 from spendmeter_stream.kafka.lag import Lag
 from spendmeter_stream.poison import name_of
-from spendmeter_stream.retry import retry_forever
+from spendmeter_stream.retry import on_refused, retry_forever
 from spendmeter_stream.runtime.background import BackgroundTasks
 
 log = logging.getLogger(__name__)
@@ -117,6 +117,7 @@ class PartitionTask:
 
     async def _run(self) -> None:
         label = str(self._partition.partition)
+        on_refused.set(lambda reason: self._stopped(StreamError(reason)))
         while not self._stopping.is_set():
             try:
                 await self._work()
@@ -131,9 +132,7 @@ class PartitionTask:
                 log.error("%s", error)
                 await self._sleep(_REPLACED_SECONDS)
             except PartitionStoppedError as error:
-                metrics.PARTITION_STOPPED.labels(label).set(1)
-                self._background.report(self._name, error)
-                log.error("partition stopped, operator action required: %s", error)
+                self._stopped(error)
                 await self._stopping.wait()
             except Exception as error:
                 # Not caused by a record: those are dead-lettered. The chunk stays open, and a retry is safe.
@@ -142,6 +141,11 @@ class PartitionTask:
                 log.error("partition %s stopped (%s); retrying in %s s", label, name_of(error), _RESTART_SECONDS)
                 await self._sleep(_RESTART_SECONDS)
         metrics.PARTITION_STOPPED.labels(label).set(0)
+
+    def _stopped(self, error: StreamError) -> None:
+        metrics.PARTITION_STOPPED.labels(str(self._partition.partition)).set(1)
+        self._background.report(self._name, error)
+        log.error("partition %d stopped, operator action required: %s", self._partition.partition, error)
 
     async def _work(self) -> None:
         self._resumed = False

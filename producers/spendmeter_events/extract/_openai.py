@@ -64,7 +64,7 @@ def unwrap(payload: object) -> tuple[Any, dict[str, Any]]:
 
 def identity(body: object, request: Request) -> dict[str, Any]:
     """Return model, request id, tier and outcome, as far as they are reported."""
-    metadata = pick(body, "response_metadata")
+    metadata = pick(body, "response_metadata", "llm_output")
     return {
         "model": text(pick(body, "model"))
         or text(pick(metadata, "model_name", "model", "model_id"))

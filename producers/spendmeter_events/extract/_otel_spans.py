@@ -27,6 +27,9 @@ _MODEL_CALLS: Final[Mapping[str, frozenset[str]]] = {
 _AI_SDK_CALLS: Final = (".doGenerate", ".doStream", ".doEmbed", ".doRerank")
 """Endings of the AI SDK's model calls; the spans around them (`ai.generateText`) sum them up."""
 
+_AGENT_RUNS: Final = ("pydantic_ai.all_messages", "all_messages_events", "final_result")
+"""Attributes of Pydantic AI's agent runs, which have no operation name in older versions."""
+
 _SCOPES: Final = (
     ("opentelemetry.instrumentation.bedrock", True),
     ("opentelemetry.instrumentation.botocore", True),
@@ -53,6 +56,8 @@ def is_inference(attributes: Mapping[str, Any]) -> bool:
         return name.endswith(_AI_SDK_CALLS)
     if operation := text(pick(attributes, "gen_ai.operation.name")).lower():
         return operation in _OPERATIONS
+    if pick(attributes, *_AGENT_RUNS) is not None:
+        return False
     kinds = {key: text(pick(attributes, key, key.replace("spantype", "spanType"))).strip('"') for key in _MODEL_CALLS}
     return all(kinds[key].lower() in names for key, names in _MODEL_CALLS.items() if kinds[key])
 

@@ -118,7 +118,7 @@ def tokens(
 
 def usage_of(body: object) -> Any:
     """Return the usage section: the provider's, LangChain's version of it, or a bare section."""
-    metadata = pick(body, "response_metadata")
+    metadata = pick(body, "response_metadata", "llm_output")
     found = pick(body, "usage_metadata", "usageMetadata", "usage", "token_usage") or pick(
         metadata, "token_usage", "usage"
     )

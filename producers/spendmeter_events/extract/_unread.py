@@ -24,6 +24,9 @@ _NOT_COUNTS: Final = frozenset((
     "index", "id", "ids", "seed", "port", "throughput", "speed", "logprob",
 ))  # fmt: skip
 """Words of names that are times, money or settings, whatever else is in the name: `time_to_first_token`."""
+_NEVER_COUNTS: Final = frozenset(("cost", "costs", "price", "per", "limit", "remaining", "max", "budget"))
+"""Words of names that are no counts, even if the name ends in one: `max_output_tokens`, but not `video_time_tokens`."""
+_COUNT_ENDINGS: Final = frozenset(("tokens", "count", "units", "requests"))
 
 
 def unread_counts(section: object, read: Set[tuple[int, str]]) -> tuple[str, ...]:
@@ -38,7 +41,7 @@ def _walk(section: object, read: Set[tuple[int, str]], path: str, depth: int) ->
         for item in section[:_MAX_ITEMS]:
             yield from _walk(item, read, path, depth + 1)
     for name, value in fields_of(section).items():
-        if (id(section), name) in read or _words(name) & _NOT_COUNTS:
+        if (id(section), name) in read or _is_no_count(name):
             continue
         if looks_like_count(name, value):
             yield path + field_name(name)
@@ -56,5 +59,7 @@ def looks_like_count(name: str, value: Any) -> bool:
     return counted or value == value // 1
 
 
-def _words(name: str) -> Set[str]:
-    return {word.lower() for word in _WORDS.findall(name)}
+def _is_no_count(name: str) -> bool:
+    words = [word.lower() for word in _WORDS.findall(name)]
+    excluded = _NEVER_COUNTS if words and words[-1] in _COUNT_ENDINGS else _NOT_COUNTS
+    return not excluded.isdisjoint(words)

@@ -47,6 +47,7 @@ def span(**attributes: Any) -> dict[str, Any]:
         ({"mlflow.spanType": '"AGENT"'}, False),
         ({"mlflow.spanType": '"CHAT_MODEL"'}, True),
         ({"ai.operationId": "ai.streamText"}, False),
+        ({"agent_name": "tutor", "all_messages_events": "[]"}, False),
         ({"ai.operationId": "ai.generateObject.doGenerate"}, True),
         ({}, True),
     ],

@@ -171,6 +171,31 @@ def test_a_key_that_may_be_content_is_not_repeated() -> None:
     assert extract.from_openai({"usage": usage}).unread == ("?",)
 
 
+@pytest.mark.parametrize(
+    ("key", "named"),
+    [
+        ("video_time_tokens", True),
+        ("cache_ttl_1h_tokens", True),
+        ("tokens_at_speed_count", True),
+        ("maxOutputTokens", False),
+        ("thinking_budget_tokens", False),
+        ("tokens_per_second", False),
+        ("time_to_first_token", False),
+        ("input_tokens_cost", False),
+        ("prompt_cache_ttl", False),
+    ],
+)
+def test_times_rates_and_settings_are_no_counts(key: str, named: bool) -> None:
+    usage = {"prompt_tokens": 10, "completion_tokens": 5, key: 7}
+    assert extract.from_openai({"usage": usage}).unread == ((key,) if named else ())
+
+
+def test_the_result_of_a_langchain_model_is_read() -> None:
+    tokens = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+    read = extract.from_openai({"llm_output": {"token_usage": tokens, "model_name": "gpt-4o"}})
+    assert (read.model, read.input_tokens, read.output_tokens, read.state) == ("gpt-4o", 10, 5, "complete")
+
+
 def test_many_unread_keys_fit_into_the_tag() -> None:
     usage = {"prompt_tokens": 10, "completion_tokens": 5} | {f"unknown_kind_{number}_tokens": 1 for number in range(40)}
     tag = extract.from_openai({"usage": usage}).as_fields()["tags"]["usage_unread"]

@@ -73,7 +73,7 @@ def million_tokens(org: str, at: datetime, *, user: str) -> UsageEvent:
 
 @pytest.mark.promtool
 @pytest.mark.timeout(900)
-def test_ordinary_traffic_of_a_fresh_platform_wakes_nobody_and_a_runaway_is_one_page(
+def test_ordinary_traffic_of_a_new_platform_raises_no_alert_and_a_runaway_raises_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for names in (("prometheus",), ("prometheus-alertmanager", "alertmanager")):

@@ -113,7 +113,7 @@ def test_a_later_second_signal_ends_at_once(fresh_tansu: Tansu, store: ClickHous
 
 
 @pytest.mark.kafka
-def test_a_worker_whose_kafka_is_frozen_names_what_is_stuck_and_ends(kafka: ApacheKafka, store: ClickHouseHttp) -> None:
+def test_a_worker_with_a_frozen_kafka_names_the_stuck_part_and_exits(kafka: ApacheKafka, store: ClickHouseHttp) -> None:
     with worker(kafka.connection, store) as running:
         kafka.freeze()
         try:
@@ -123,7 +123,7 @@ def test_a_worker_whose_kafka_is_frozen_names_what_is_stuck_and_ends(kafka: Apac
         assert "not finished: " in running.output()
 
 
-def test_a_stack_whose_broker_died_says_so_and_ends(tmp_path: Path) -> None:
+def test_a_stack_whose_broker_died_logs_it_and_exits(tmp_path: Path) -> None:
     with Command("up", "--data-dir", tmp_path / "data", "--port", "0") as stack:
         stack.wait_for("Press Ctrl-C to stop")
         (broker,) = children(stack.process.pid)

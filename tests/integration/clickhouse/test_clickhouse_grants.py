@@ -241,7 +241,7 @@ FORBIDDEN = {
 
 
 @pytest.mark.parametrize("user", FORBIDDEN)
-def test_what_a_login_has_no_business_with_is_refused(user: str, empty_store: Path, tmp_path: Path) -> None:
+def test_statements_beyond_the_grants_are_rejected(user: str, empty_store: Path, tmp_path: Path) -> None:
     calls = [statement(text) for text in FORBIDDEN[user]]
     errors = run_as(user, calls, store=empty_store, scratch=tmp_path)
     allowed = [text for text, error in zip(FORBIDDEN[user], errors, strict=True) if not error]

@@ -59,7 +59,7 @@ def client(clickhouse_http: ClickHouseHttp) -> Iterator[Client]:
         yield client
 
 
-def test_shakes_hands(client: Client) -> None:
+def test_the_api_version_request_is_answered(client: Client) -> None:
     assert int(str(client.server_version).split(".")[0]) >= 25
     assert str(client.server_tz) == TIMEZONE
     assert client.ping()
@@ -188,7 +188,7 @@ def test_a_session_runs_one_statement_at_a_time(clickhouse_http: ClickHouseHttp)
     assert second.command("SELECT 1") == 1
 
 
-def test_what_is_stored_outlives_a_kill(fresh_clickhouse_http: ClickHouseHttp) -> None:
+def test_stored_rows_survive_a_kill(fresh_clickhouse_http: ClickHouseHttp) -> None:
     client = connect(fresh_clickhouse_http)
     client.command(_TABLE)
     client.insert("kinds", [_row(1)], _COLUMNS)

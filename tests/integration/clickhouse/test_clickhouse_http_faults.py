@@ -42,7 +42,7 @@ async def _stored(session: Session) -> int:
 
 
 @pytest.mark.parametrize(("fault", "stored"), [("refuse", 0), ("cut", 1), ("truncate", 1), ("stall", 1)])
-async def test_an_answer_that_never_comes_is_unreachable_and_says_nothing_of_what_was_done(
+async def test_a_missing_response_is_unreachable_and_leaves_the_outcome_open(
     clickhouse_http: ClickHouseHttp, notes: Session, fault: Kind, stored: int
 ) -> None:
     clickhouse_http.faults.add(fault, match=_INSERT, seconds=60)
@@ -88,7 +88,7 @@ async def test_a_slow_answer_is_an_answer(clickhouse_http: ClickHouseHttp, notes
     assert clickhouse_http.faults.fired() == ["slow"]
 
 
-async def test_an_error_of_the_store_keeps_its_words(clickhouse_http: ClickHouseHttp, notes: Session) -> None:
+async def test_an_error_of_the_store_keeps_its_message(clickhouse_http: ClickHouseHttp, notes: Session) -> None:
     clickhouse_http.faults.add("error", match=_INSERT, code=999)
     with pytest.raises(StoreError, match="Code: 999") as caught:
         await _write(notes)
@@ -108,7 +108,7 @@ async def test_an_overloaded_server_is_unreachable(clickhouse_http: ClickHouseHt
         await _write(notes)
 
 
-async def test_a_session_lives_through_a_restart(clickhouse_http: ClickHouseHttp, notes: Session) -> None:
+async def test_a_session_survives_a_restart(clickhouse_http: ClickHouseHttp, notes: Session) -> None:
     for end in (clickhouse_http.kill, clickhouse_http.stop):
         end()
         with pytest.raises(StoreUnreachableError):
@@ -127,7 +127,7 @@ async def test_a_session_opened_in_an_outage_works_after_it(clickhouse_http: Cli
         assert (await session.query("SELECT 1")).result_rows == [(1,)]
 
 
-async def test_a_wrong_password_is_told(clickhouse_http: ClickHouseHttp) -> None:
+async def test_a_wrong_password_is_reported(clickhouse_http: ClickHouseHttp) -> None:
     dsn = f"http://spendmeter:wrong@127.0.0.1:{clickhouse_http.port}/default"
     with (
         Store(StoreSettings(store_dsn=dsn)) as store,

@@ -181,7 +181,7 @@ def test_an_operator_may_run_the_command(
     ("user", "topic"),
     [(EMITTER, USAGE), (EMITTER, DIRECTORY), (WORKER, USAGE_DLQ), (WORKER, ALERTS), (OPERATOR, USAGE)],
 )
-async def test_nobody_reads_what_is_not_theirs(guarded: ApacheKafka, user: str, topic: str) -> None:
+async def test_no_key_reads_data_of_other_orgs(guarded: ApacheKafka, user: str, topic: str) -> None:
     await ensure_topics(stream_settings(guarded.connection).client_options(), usage_partitions=2)
     consumer = AIOKafkaConsumer(**guarded.connection_of(user).client_options(), auto_offset_reset="earliest")
     await consumer.start()
@@ -194,7 +194,7 @@ async def test_nobody_reads_what_is_not_theirs(guarded: ApacheKafka, user: str, 
 
 
 @pytest.mark.parametrize(("user", "topic"), [(EMITTER, USAGE_DLQ), (EMITTER, ALERTS), (OPERATOR, DIRECTORY)])
-async def test_nobody_sees_what_they_have_no_business_with(guarded: ApacheKafka, user: str, topic: str) -> None:
+async def test_no_role_reads_more_than_its_grants(guarded: ApacheKafka, user: str, topic: str) -> None:
     await ensure_topics(stream_settings(guarded.connection).client_options(), usage_partitions=2)
     async with admin_client(guarded.connection_of(user)) as admin:
         (answer,) = await admin.describe_topics([topic])

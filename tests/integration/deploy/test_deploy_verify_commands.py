@@ -90,7 +90,7 @@ def test_the_watermark_is_shown_set_and_kept_to(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("verb", [["verify"], ["rollups", "rebuild", "--month", "2026-11"]])
-def test_what_cannot_be_looked_at_is_one_line_and_exit_code_2(tmp_path: Path, verb: list[str]) -> None:
+def test_an_unreadable_input_is_one_line_and_exit_code_2(tmp_path: Path, verb: list[str]) -> None:
     nothing = spendmeter(*verb, "--data-dir", tmp_path)
     assert nothing.returncode == 2
     assert "no store in" in nothing.stderr

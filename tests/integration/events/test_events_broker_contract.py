@@ -226,7 +226,7 @@ async def test_topic_is_created_with_its_config(broker: Broker) -> None:
             await create_topic(broker.connection, config={"retention.ms": "a week"})
 
 
-async def test_topic_id_names_the_life_of_a_topic(broker: Broker) -> None:
+async def test_a_recreated_topic_has_a_new_topic_id(broker: Broker) -> None:
     """Given a topic that is deleted and recreated, then its id changes, like its offsets."""
     name = await create_topic(broker.connection)
     first = await read_topic_id(broker.connection, name)

@@ -112,7 +112,7 @@ async def test_an_async_stream_too(fake: FakeProvider, client: genai.Client, rec
     assert counts(recorder.only) == (6, 4, 105, 100)
 
 
-def test_a_stream_never_read_asked_for_nothing_and_is_no_event(
+def test_an_unread_stream_sends_no_request_and_emits_no_event(
     fake: FakeProvider, client: genai.Client, recorder: Recorder
 ) -> None:
     stream = client.models.generate_content_stream(model=MODEL, contents="hi")
@@ -236,7 +236,7 @@ def test_embeddings_and_images(fake: FakeProvider, client: genai.Client, recorde
     assert (picture.service, picture.images, picture.model) == ("image", 1, "imagen-4.0-generate-001")
 
 
-def test_vertex_tells_its_place_and_tier(fake: FakeProvider, recorder: Recorder) -> None:
+def test_vertex_reports_its_region_and_tier(fake: FakeProvider, recorder: Recorder) -> None:
     plain = genai.Client(
         vertexai=True,
         project="p",

@@ -40,7 +40,7 @@ async def test_the_same_for_the_async_client(fake: FakeProvider, async_client: A
     assert counts(recorder.only) == (176, 1024, 10)
 
 
-def test_a_refused_call_raises_the_same_and_says_why_without_the_prompt(
+def test_a_rejected_call_raises_the_same_error_and_records_no_prompt(
     fake: FakeProvider, client: OpenAI, recorder: Recorder
 ) -> None:
     message = {"message": "Rate limit reached for SECRET prompt", "code": "rate_limit_exceeded"}
@@ -55,7 +55,7 @@ def test_a_refused_call_raises_the_same_and_says_why_without_the_prompt(
     assert event.latency_ms is not None
 
 
-def test_without_an_answer_nobody_knows_what_was_used(fake: FakeProvider, client: OpenAI, recorder: Recorder) -> None:
+def test_without_a_response_the_usage_is_missing(fake: FakeProvider, client: OpenAI, recorder: Recorder) -> None:
     fake.answer(body=CHAT, delay_s=2.0)
     with pytest.raises(openai.APITimeoutError):
         client.with_options(timeout=0.1).chat.completions.create(model="gpt-4o", messages=HI)
@@ -173,7 +173,9 @@ async def test_async_streaming_responses(fake: FakeProvider, async_client: Async
     assert [event.tags for event in recorder.events] == [{}, {"usage": "missing"}]
 
 
-def test_what_is_not_billed_by_use_is_not_an_event(fake: FakeProvider, client: OpenAI, recorder: Recorder) -> None:
+def test_calls_that_are_not_billed_by_usage_emit_no_event(
+    fake: FakeProvider, client: OpenAI, recorder: Recorder
+) -> None:
     fake.answer(body={"object": "list", "data": []})
     assert list(client.models.list()) == []
     assert recorder.events == []

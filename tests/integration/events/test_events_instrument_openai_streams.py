@@ -80,9 +80,7 @@ def test_every_chunk_is_the_same_with_and_without_metering(
     assert len(recorder.events) == 1
 
 
-def test_a_stream_that_was_not_asked_for_usage_says_that_it_is_missing(
-    fake: FakeProvider, client: OpenAI, recorder: Recorder
-) -> None:
+def test_a_stream_without_requested_usage_is_missing(fake: FakeProvider, client: OpenAI, recorder: Recorder) -> None:
     fake.answer(events=WITHOUT_USAGE)
     assert len(list(client.chat.completions.create(model="gpt-4o-mini", messages=HI, stream=True))) == 3
     assert "stream_options" not in fake.requests[0][1]
@@ -90,9 +88,7 @@ def test_a_stream_that_was_not_asked_for_usage_says_that_it_is_missing(
     assert (event.status, event.tags, counts(event)) == ("ok", {"usage": "missing"}, (0, 0, 0))
 
 
-def test_usage_can_be_asked_for_without_the_caller_seeing_it(
-    fake: FakeProvider, plain: OpenAI, recorder: Recorder
-) -> None:
+def test_requested_usage_is_hidden_from_the_caller(fake: FakeProvider, plain: OpenAI, recorder: Recorder) -> None:
     client = instrument(plain, recorder, org_id="school-1", feature="tutor", stream_usage=True)
     fake.answer(events=CHUNKS)
     seen = list(client.chat.completions.create(model="gpt-4o-mini", messages=HI, stream=True))
@@ -101,7 +97,7 @@ def test_usage_can_be_asked_for_without_the_caller_seeing_it(
     assert (counts(recorder.only), recorder.only.tags) == ((176, 1024, 10), {})
 
 
-async def test_usage_can_be_asked_for_in_async_streams_too(fake: FakeProvider, recorder: Recorder) -> None:
+async def test_usage_can_be_requested_in_async_streams_too(fake: FakeProvider, recorder: Recorder) -> None:
     async with AsyncOpenAI(api_key="k", base_url=f"{fake.url}/v1") as plain:
         client = instrument(plain, recorder, org_id="o", feature="f", stream_usage=True)
         fake.answer(events=CHUNKS)
@@ -122,7 +118,7 @@ def test_a_caller_who_has_decided_about_usage_is_left_alone(
     assert fake.requests[0][1]["stream_options"] == {"include_usage": wanted}
 
 
-def test_a_closed_stream_is_cancelled_with_what_is_known(
+def test_a_closed_stream_is_cancelled_with_the_counts_so_far(
     fake: FakeProvider, client: OpenAI, recorder: Recorder
 ) -> None:
     fake.answer(events=[CHUNKS[0], GATE, *CHUNKS[1:]])

@@ -43,7 +43,7 @@ def test_a_producer_that_raises_costs_the_event_and_never_the_call(
     assert [record.getMessage() for record in caplog.records] == ["a call was not metered: RuntimeError in complete"]
 
 
-def test_an_answer_that_no_extractor_expects_is_an_event_that_says_so(fake: FakeProvider, plain: OpenAI) -> None:
+def test_an_unexpected_response_is_an_event_with_missing_usage(fake: FakeProvider, plain: OpenAI) -> None:
     recorder = Recorder()
     client = instrument(plain, recorder, org_id="o", feature="f")
     fake.answer(body=["not", "an", "object"])
@@ -136,7 +136,7 @@ def test_any_other_client_is_refused(other: object) -> None:
         ("https://dashscope-intl.aliyuncs.com/compatible-mode/v1", "alibaba", ""),
     ],
 )
-def test_who_bills_is_told_by_the_base_url(base_url: str, provider: str, region: str) -> None:
+def test_the_provider_follows_from_the_base_url(base_url: str, provider: str, region: str) -> None:
     recorder = Recorder()
     with OpenAI(api_key="k", base_url=base_url, max_retries=0) as plain:
         client = instrument(plain, recorder, org_id="o", feature="f")
@@ -205,7 +205,7 @@ def test_a_google_client_of_another_version_is_metered_where_it_can_be() -> None
         (AnthropicFoundry(api_key="k", resource="r"), "azure", ""),
     ],
 )
-def test_who_bills_is_told_by_the_clients_class(client: Any, provider: str, region: str) -> None:
+def test_the_provider_follows_from_the_clients_class(client: Any, provider: str, region: str) -> None:
     recorder = Recorder()
     metered = instrument(client, recorder, org_id="o", feature="f")
     with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever the SDK says of what cannot be sent

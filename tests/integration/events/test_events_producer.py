@@ -278,7 +278,7 @@ async def test_directory_entries_are_acknowledged(broker: Broker) -> None:
     assert [entry.model_dump_json() for entry in read] == [entry.model_dump_json() for entry in entries]
 
 
-async def test_directory_publisher_says_what_failed(fresh_tansu: Tansu) -> None:
+async def test_directory_publisher_reports_the_failure(fresh_tansu: Tansu) -> None:
     nowhere = KafkaConnection(bootstrap_servers=f"127.0.0.1:{free_port()}")
     with pytest.raises(DeliveryFailed, match="cannot connect to Kafka to publish the directory"):
         await DirectoryPublisher(connection=nowhere, timeout_s=2).start()

@@ -173,7 +173,7 @@ def test_forks_beside_the_very_first_events() -> None:
         _run(script, "localhost:1", "unused")
 
 
-def test_exit_with_broker_away_is_quick_and_says_so() -> None:
+def test_exit_without_broker_is_quick_and_logged() -> None:
     ended = _run(
         """
         import logging
@@ -195,7 +195,7 @@ def test_flush_gives_up_in_time() -> None:
     assert producer.stats.dropped == {DropReason.UNSENT: 1}
 
 
-def test_missing_authority_file_is_said_at_once(tmp_path: Path) -> None:
+def test_missing_authority_file_is_reported_at_once(tmp_path: Path) -> None:
     before = threading.active_count()
     with pytest.raises(OSError, match="No such file"):
         SyncUsageProducer(

@@ -93,7 +93,7 @@ async def _prepared(session: Session) -> None:
     await write_budget(session, budget)
 
 
-def test_a_quiet_fortnight_alarms_nobody_and_each_incident_is_caught(session: Session) -> None:
+def test_a_quiet_fortnight_raises_no_alert_and_each_incident_is_detected(session: Session) -> None:
     assert firing(session, QUIET) == {}
     assert set(firing(session, NOW + timedelta(hours=1))) == {SILENCE}
     asyncio.run(stored(session, incidents(), first=100_000))

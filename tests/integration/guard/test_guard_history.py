@@ -95,7 +95,7 @@ async def test_a_reading_equals_the_raw_events(session: Session, now: datetime) 
         assert reading.spend.get(key, Spend()).windows() == expected, key
 
 
-async def test_what_arrives_late_counts_at_once_or_from_the_next_quarter_on(session: Session) -> None:
+async def test_late_events_count_at_once_or_from_the_next_quarter_on(session: Session) -> None:
     now = datetime(2026, 10, 20, 9, 16, tzinfo=UTC)
     reader, late = SpendReader(session=session, floor=2.0), Key("org", "late", "late")
     assert (await reader.read(now)).spend_of(late) == Spend()
@@ -109,7 +109,7 @@ async def test_what_arrives_late_counts_at_once_or_from_the_next_quarter_on(sess
     assert (await reader.read(now + timedelta(minutes=14))).spend_of(late) == Spend(Decimal(0), Decimal(0), five, five)
 
 
-async def test_what_is_usual_equals_the_raw_events(session: Session) -> None:
+async def test_usual_spend_equals_the_raw_events(session: Session) -> None:
     now = datetime(2026, 11, 2, 9, 7, tzinfo=UTC)
     reading = await SpendReader(session=session, floor=0.02).read(now)
     people = [key for key in reading.baselines if key.scope == "user"]

@@ -75,7 +75,7 @@ class Trouble:
         monkeypatch.setattr(SpendReader, "read", troubled)
 
 
-async def test_a_runaway_is_told_in_the_topic_in_the_metrics_and_at_the_webhook(
+async def test_a_runaway_is_reported_to_topic_metrics_and_webhook(
     tansu: Any, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once, and not again by the next leader; however the store behaves, nothing waits for the guard."""

@@ -78,7 +78,7 @@ def test_every_alert_is_shown_firing_and_not_firing() -> None:
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
-def test_every_alert_says_how_bad_it_is_and_what_to_do(alert: dict[str, Any]) -> None:
+def test_every_alert_has_a_severity_and_a_runbook(alert: dict[str, Any]) -> None:
     assert alert["labels"]["severity"] in ("warning", "critical")
     assert alert["annotations"]["summary"]
     base, page = alert["annotations"]["runbook_url"].split("/")
@@ -106,7 +106,7 @@ def test_rules_about_spend_have_no_threshold_and_no_formula_of_their_own() -> No
     assert all(found)
 
 
-def test_what_only_the_leader_exports_is_read_without_its_instance_and_outlives_a_change_of_leader() -> None:
+def test_metrics_of_the_leader_have_no_instance_and_survive_a_change_of_leader() -> None:
     page = (ROOT / "docs" / "metrics.md").read_text()
     guard = re.findall(r"^\| `(\w+)` \| gauge", page.partition("## Spend guard")[2], re.MULTILINE)
     led = re.findall(r"^\| `(\w+)` \|.*of the leading worker", page, re.MULTILINE)

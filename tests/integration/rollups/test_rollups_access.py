@@ -94,7 +94,7 @@ def test_an_expired_key_opens_nothing(store: Store, make: Make) -> None:
         assert (status(client, over), status(client, soon)) == (401, 200)
 
 
-async def test_a_revoked_key_is_shut_out_when_keys_are_read_anew(store: Store) -> None:
+async def test_a_revoked_key_is_rejected_after_the_next_reload(store: Store) -> None:
     token, prefix = generate_key()
     digest = digest_of(token)
     key = ApiKey(prefix=prefix, digest=digest, name="t", scopes=("platform:read",), created_at=NOW, updated_at=NOW)

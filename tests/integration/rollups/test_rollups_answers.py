@@ -105,9 +105,7 @@ def test_summary_and_change_against_the_window_before(client: TestClient) -> Non
         ("00.001", "00.002", 0, 4),
     ],
 )
-def test_windows_are_told_apart_to_the_millisecond(
-    client: TestClient, start: str, end: str, now: int, before: int
-) -> None:
+def test_windows_differ_by_milliseconds(client: TestClient, start: str, end: str, now: int, before: int) -> None:
     """Four calls at ten sharp, and windows that begin in the second of the calls, but after them."""
     body = answer(
         client, "/v1/usage/summary", **{"from": f"2026-11-20T10:00:{start}Z", "to": f"2026-11-20T10:00:{end}Z"}
@@ -266,7 +264,7 @@ def test_amounts_at_the_rate_in_force_at_the_end_of_the_window(client: TestClien
     assert past["currency"]["per_usd"] == "80"
 
 
-def test_every_answer_says_how_fresh_it_is(client: TestClient) -> None:
+def test_every_response_has_its_freshness(client: TestClient) -> None:
     """Row B5."""
     paths = client.get("/openapi.json").json()["paths"]
     asked = [path for path, item in paths.items() if "get" in item and path.startswith(("/v1/usage", "/v1/filters"))]

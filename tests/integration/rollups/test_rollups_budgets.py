@@ -199,7 +199,7 @@ def test_budgets_are_found_by_what_they_are_about(client: TestClient, define: An
         ({"scope": "org", "org_id": "acme", "amount": "1", "currency": "XXX"}, "currency"),
     ],
 )
-def test_what_cannot_be_a_budget_is_refused_by_name(client: TestClient, body: dict[str, str], name: str) -> None:
+def test_invalid_budgets_are_rejected_by_field(client: TestClient, body: dict[str, str], name: str) -> None:
     response = client.post("/v1/budgets", json=body)
     assert response.status_code == 422
     assert [fault["parameter"] for fault in response.json()["errors"]] == [name]

@@ -168,7 +168,7 @@ def test_an_org_key_exports_its_own_org(client: TestClient) -> None:
     assert sum(int(row["requests"]) for row in export(client, "timeseries", key)) == 60
 
 
-def test_what_cannot_be_exported_is_a_problem_and_no_file(client: TestClient) -> None:
+def test_an_impossible_export_is_a_problem_and_not_a_file(client: TestClient) -> None:
     for path, status in (
         ("shoe_size", 404),
         ("timeseries?group_by=shoe_size", 422),

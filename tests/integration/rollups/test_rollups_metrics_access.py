@@ -53,7 +53,7 @@ def test_series_that_name_tenants_are_withheld(client: TestClient, token: str | 
 
 
 @pytest.mark.parametrize("token", [TOKEN, ADMIN_KEY, PLATFORM_READ])
-def test_who_may_read_the_platform_sees_them(client: TestClient, token: str) -> None:
+def test_platform_readers_see_them(client: TestClient, token: str) -> None:
     assert f'key="{SECRET}"' in shown(client, token)
 
 
@@ -67,7 +67,7 @@ def test_the_metrics_token_opens_nothing_else(client: TestClient) -> None:
     assert response.status_code == 401
 
 
-def test_an_empty_token_is_carried_by_nobody() -> None:
+def test_an_empty_token_matches_no_request() -> None:
     for header in (None, "", "Bearer", "Bearer ", "bearer x", "Basic "):
         assert not bears(header, "")
     assert bears(f"bearer {TOKEN}", TOKEN)

@@ -112,7 +112,7 @@ def test_endpoints_refuse_their_own_bad_parameters(
     assert fault["parameter"] == name
 
 
-def test_a_refusal_says_what_is_allowed(client: TestClient) -> None:
+def test_a_rejection_names_the_allowed_values(client: TestClient) -> None:
     (unknown,) = refused(client, "/v1/usage/summary", {"bogus": "1"})["errors"]
     assert {"from", "to", "preset", "tz", "org", "currency"} <= set(unknown["allowed"])
     (choice,) = refused(client, "/v1/usage/timeseries", {"granularity": "minute"})["errors"]

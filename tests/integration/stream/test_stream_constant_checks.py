@@ -90,7 +90,7 @@ async def test_the_newest_chunks(session: Session) -> None:
     ]
 
 
-async def test_the_newest_chunks_of_every_life(session: Session) -> None:
+async def test_the_newest_chunks_of_every_topic_epoch(session: Session) -> None:
     await _begin(session, Coordinates("another", 2), OffsetRange(0, 5), generation=1)
     assert _partitions(await newest_chunks(session)) == [("another", 2), *(("life", it) for it in range(PARTITIONS))]
 

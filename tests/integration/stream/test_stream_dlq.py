@@ -104,7 +104,7 @@ async def test_an_event_that_was_stored_meanwhile_adds_nothing(fresh_tansu: Any,
     assert await count(store, "meanwhile") == 1
 
 
-async def test_what_is_still_bad_comes_back_until_its_attempts_are_used_up(fresh_tansu: Any, store: Store) -> None:
+async def test_invalid_records_return_until_their_attempts_are_used_up(fresh_tansu: Any, store: Store) -> None:
     settings = stream_settings(fresh_tansu.connection)
     plan = RedrivePlan(filter=Filter(), max_attempts=3)
     async with working(settings, store):

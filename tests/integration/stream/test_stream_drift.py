@@ -76,9 +76,7 @@ async def test_late_events_are_compared_in_two_hours_at_the_latest(session: Sess
 
 
 @pytest.mark.parametrize("column", ["requests", "cost"])
-async def test_a_rollup_that_lost_something_is_found_at_once_and_until_it_is_mended(
-    session: Session, column: str
-) -> None:
+async def test_a_rollup_that_lost_rows_is_reported_until_it_is_repaired(session: Session, column: str) -> None:
     await session.command(
         f"INSERT INTO usage_hourly SELECT * REPLACE(CAST(1, toTypeName({column})) AS {column}) FROM usage_hourly"
         f" WHERE bucket < '2026-10-05' LIMIT 1"

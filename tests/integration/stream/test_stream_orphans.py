@@ -87,7 +87,7 @@ async def test_a_partition_that_the_topic_has_no_more_has_none(session: Session)
     assert [doubt.days for doubt in await open_suspects(session)] == [DAYS]
 
 
-async def test_what_was_written_after_an_examination_is_examined(session: Session) -> None:
+async def test_rows_written_after_a_check_are_checked(session: Session) -> None:
     await begin(session, FORMER, RANGE)
     assert await suspect_orphans(session, topic_id=NOW) == 1
     await asyncio.sleep(0.01)

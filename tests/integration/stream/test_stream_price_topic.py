@@ -152,7 +152,7 @@ async def test_a_changed_file_is_still_followed(book: Path, feed: PriceBookWatch
     await until(lambda: feed.book.version != before)
 
 
-async def test_where_there_is_no_topic_a_command_says_so(fresh_tansu: Any) -> None:
+async def test_a_command_reports_a_missing_topic(fresh_tansu: Any) -> None:
     with pytest.raises(UnknownTopicOrPartitionError, match=PRICES):
         await read_price_rows(fresh_tansu.connection.client_options())
 

@@ -90,7 +90,7 @@ async def test_a_hold_is_granted_while_a_chunk_waits_for_another(scene: Scene) -
     await scene.check(requests=20)
 
 
-async def test_the_next_owner_of_a_held_chunk_waits_too(scene: Scene) -> None:
+async def test_the_next_owner_of_a_paused_chunk_waits_too(scene: Scene) -> None:
     """Its predecessor sent nothing, and the hold was granted on that word."""
     owner = await scene.next_owner()
     async with ingest_barrier(scene.session, scene.group.stream(), reason="test", seconds=60) as hold:
@@ -106,7 +106,7 @@ async def test_the_next_owner_of_a_held_chunk_waits_too(scene: Scene) -> None:
     await scene.check(requests=20)
 
 
-async def test_an_owner_that_lost_its_partition_while_it_was_held_inserts_nothing(scene: Scene) -> None:
+async def test_an_owner_that_lost_its_partition_at_the_barrier_inserts_nothing(scene: Scene) -> None:
     owner = await scene.next_owner()
     async with ingest_barrier(scene.session, scene.group.stream(), reason="test", seconds=60):
         chunk = asyncio.create_task(owner.take(20))
@@ -117,7 +117,7 @@ async def test_an_owner_that_lost_its_partition_while_it_was_held_inserts_nothin
     assert await stored(scene) == 10
 
 
-async def test_a_chunk_that_nobody_closes_is_named(scene: Scene) -> None:
+async def test_a_chunk_without_an_owner_is_reported(scene: Scene) -> None:
     frozen = FrozenOwner(scene.store, scene.group, scene.log, "before:insert")
     frozen.start(20)
     with pytest.raises(BarrierError, match=r"partition 0 \[10, 20\)"):

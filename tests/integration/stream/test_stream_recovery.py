@@ -160,7 +160,7 @@ async def test_a_record_too_far_ahead_stays_a_dead_letter(
     assert stored == (19 if safe else 20)
 
 
-async def test_a_copy_that_was_removed_as_surplus_is_not_put_back(scene: Scene) -> None:
+async def test_a_removed_surplus_copy_is_not_reinserted(scene: Scene) -> None:
     await scene.begin()
     owner = await scene.next_owner()
     await owner.take(20)

@@ -177,7 +177,7 @@ async def test_a_large_hour_is_repriced_in_slices(session: Session, first: Price
     assert await sums(session) == expected(events, first)
 
 
-async def test_what_is_stored_meanwhile_waits_for_the_next_run(
+async def test_calls_stored_meanwhile_wait_for_the_next_run(
     session: Session, first: PriceBook, second: PriceBook
 ) -> None:
     events, late = calls(seed=1), calls(seed=2)

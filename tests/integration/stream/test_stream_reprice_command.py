@@ -134,7 +134,7 @@ def test_a_killed_run_is_finished_by_the_next(data: Path, point: str) -> None:
     assert look(data, "new")["exact"]
 
 
-def test_what_cannot_be_done_is_said_in_one_line(tmp_path: Path) -> None:
+def test_failures_are_reported_in_one_line(tmp_path: Path) -> None:
     for arguments, message in (
         (("--from", "soon", "--to", "2026-12-01"), "invalid time 'soon'"),
         (("--from", "2026-12-01", "--to", "2026-12-01"), "the window must end after its start"),

@@ -52,7 +52,7 @@ def book(folder: Path, rates: str) -> PriceBook:
 
 
 @pytest.mark.parametrize("lost", ["usage_events", "usage_daily"])
-async def test_what_a_killed_store_lost_of_a_block_of_adjustments_is_made_whole(
+async def test_rows_of_an_adjustment_block_lost_in_a_crash_are_reinserted(
     clickhouse_http: ClickHouseHttp, session: Session, tmp_path: Path, lost: str
 ) -> None:
     old, new = book(tmp_path / "old", "2 8"), book(tmp_path / "new", "1 4")

@@ -74,7 +74,7 @@ async def test_hours_far_apart_are_searched_each_for_its_own(session: Session) -
 
 
 @pytest.mark.parametrize("minutes", [-60, -1, 0, 1, 60])
-async def test_an_attempt_stamped_anew_is_the_same_event(session: Session, minutes: int) -> None:
+async def test_a_retry_with_a_new_timestamp_is_the_same_event(session: Session, minutes: int) -> None:
     first = _at(1, _NOON + timedelta(minutes=30))
     await insert_block(session, block_of([first]), "d")
     again = first.model_copy(update={"occurred_at": first.occurred_at + timedelta(minutes=minutes)})
@@ -137,7 +137,7 @@ async def test_memory_is_what_the_partition_stored(session: Session) -> None:
     assert _new(seen, [*mine, *theirs, event(7)]) == [False] * 6 + [True]
 
 
-async def test_an_empty_store_knows_nothing(session: Session) -> None:
+async def test_an_empty_store_has_no_answer(session: Session) -> None:
     seen = await rebuild_filter(session, partition=0, width=1, capacity=100)
     assert seen.since == BEGINNING
     assert _new(seen, [_at(1, datetime(1971, 1, 1, tzinfo=UTC))]) == [True]
@@ -168,7 +168,7 @@ async def test_memory_that_is_full_answers_for_what_follows_its_oldest(session: 
     assert not any(_new(seen, events))
 
 
-async def test_memory_goes_on_after_it_was_filled(session: Session) -> None:
+async def test_the_filter_continues_after_it_was_filled(session: Session) -> None:
     events = [_at(number, _NOON + timedelta(seconds=number)) for number in range(8)]
     await insert_block(session, block_of(events), "l")
     seen = await rebuild_filter(session, partition=0, width=1, capacity=8)

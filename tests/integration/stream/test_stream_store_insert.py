@@ -59,7 +59,7 @@ async def test_the_same_token_twice_adds_nothing_anywhere(session: Session) -> N
     assert await read_books(session) == books_of(block)
 
 
-async def test_a_block_made_anew_under_its_old_token_adds_nothing(session: Session) -> None:
+async def test_a_rebuilt_block_with_its_old_token_adds_nothing(session: Session) -> None:
     # Another worker stamps another `ingested_at`; where the token were not what counts, the sums would differ.
     events = events_around_a_month_boundary(100)
     first = block_of(events)

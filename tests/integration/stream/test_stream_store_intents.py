@@ -70,7 +70,7 @@ async def test_a_group_moved_back_replays_no_old_range(session: Session) -> None
     assert await found(session, HERE, committed=0) is None
 
 
-async def test_every_partition_and_every_life_has_its_own(session: Session) -> None:
+async def test_every_partition_and_topic_epoch_has_its_own(session: Session) -> None:
     await begin(session, HERE, OffsetRange(0, 10), generation=1)
     await begin(session, ELSEWHERE, OffsetRange(0, 20), generation=1)
     await begin(session, Coordinates("life-2", 0), OffsetRange(0, 30), generation=1)
@@ -86,7 +86,7 @@ async def test_offsets_may_be_as_large_as_kafka_makes_them(session: Session) -> 
     assert await found(session, HERE, committed=far) == OffsetRange(far, far + 5)
 
 
-async def test_what_its_first_owner_decided_stays(session: Session) -> None:
+async def test_decisions_of_the_first_owner_are_kept(session: Session) -> None:
     # Both copies say when the first one was validated; the days are those of all owners.
     await write_intent(session, HERE, OffsetRange(10, 20), generation=1, days=[DAY], decided_at=NOW)
     await write_intent(session, HERE, OffsetRange(10, 20), generation=2, days=[date(2026, 10, 31)], decided_at=NOW)
@@ -99,7 +99,7 @@ async def test_what_its_first_owner_decided_stays(session: Session) -> None:
     [(20, []), (30, []), (10, [20]), (0, [20, 10]), (25, [20, 10]), (40, [20, 10])],
     ids=["at the newest", "closed", "at the one before", "moved back", "moved into it", "moved on"],
 )
-async def test_what_a_recovery_does_not_complete(session: Session, committed: int, starts: list[int]) -> None:
+async def test_chunks_that_a_recovery_does_not_complete(session: Session, committed: int, starts: list[int]) -> None:
     for start in (0, 10, 20):
         await begin(session, HERE, OffsetRange(start, start + 10), generation=1)
     left: list[Intent] = list(abandoned(await newest_intents(session, HERE), committed=committed))

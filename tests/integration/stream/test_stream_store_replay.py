@@ -54,13 +54,13 @@ async def test_nothing_landed(session: Session) -> None:
     assert await with_landed_rows(session, block.slice(0, 0), HERE, _RANGE) == block.slice(0, 0)
 
 
-async def test_what_landed_comes_back_as_it_is_stored(session: Session) -> None:
+async def test_landed_rows_are_returned_as_stored(session: Session) -> None:
     first = block_of(_EVENTS)
     await insert_block(session, first, "whole")
     assert _by_offset(await with_landed_rows(session, _rebuilt_block(), HERE, _RANGE)) == _by_offset(first)
 
 
-async def test_one_month_landed_and_the_other_is_made_anew(session: Session) -> None:
+async def test_one_month_landed_and_the_other_is_rebuilt(session: Session) -> None:
     first, rebuilt = block_of(_EVENTS), _rebuilt_block()
     await insert_block(session, _month(first, 10), "half")
     block = await with_landed_rows(session, rebuilt, HERE, _RANGE)

@@ -108,7 +108,7 @@ async def test_a_lost_part_is_named_and_a_rebuild_mends_it(session: Session, tab
 
 
 @pytest.mark.parametrize("table", sorted(MEASURES))
-async def test_a_row_of_nobody_is_named_and_a_rebuild_removes_it(session: Session, table: str) -> None:
+async def test_a_row_without_events_is_reported_and_removed_by_a_rebuild(session: Session, table: str) -> None:
     await session.command(
         f"INSERT INTO {table} SELECT * REPLACE('ghost' AS org_id) FROM {table} WHERE bucket < '2026-11-01'"
     )

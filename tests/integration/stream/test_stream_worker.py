@@ -56,7 +56,7 @@ async def test_events_are_stored_once_in_raw_and_rollups(broker: Any, store: Sto
 GRAINS = ("15m", "hourly", "daily")
 
 
-async def test_bad_records_are_dead_lettered_and_hold_nobody_up(fresh_tansu: Any, store: Store) -> None:
+async def test_bad_records_are_dead_lettered_and_block_no_others(fresh_tansu: Any, store: Store) -> None:
     bad = {
         "not_json": b"{oops",
         "unknown_field": record(1, prompt="secret").value,

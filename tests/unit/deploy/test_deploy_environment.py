@@ -58,7 +58,7 @@ def test_a_process_that_runs_on_refuses_a_misspelt_setting(monkeypatch: pytest.M
     assert run(command) == (2, f"spendmeter: {message}\n")
 
 
-def test_a_command_that_ends_warns_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_stops_logs_a_warning_and_continues(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPENDMETER_XYZZY", "1")
     code, error = run("prices", "check")
     assert (code, error) == (0, "spendmeter: SPENDMETER_XYZZY is not a setting\n")
@@ -75,7 +75,7 @@ def test_several_misspelt_settings_are_one_line_and_a_file_counts(
     assert "SPENDMETER_GROPU is not a setting; did you mean SPENDMETER_GROUP?" in error
 
 
-def test_what_a_deployment_sets_is_known() -> None:
+def test_variables_of_the_deploy_files_are_known() -> None:
     """Everything that compose, Kubernetes, ClickHouse's users and Grafana read, by the files themselves."""
     compose: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())
     names = {name for service in compose["services"].values() for name in service.get("environment", {})}

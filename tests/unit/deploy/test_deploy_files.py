@@ -49,7 +49,7 @@ def test_compose_file_is_valid() -> None:
     assert list(Draft202012Validator(schema).iter_errors({"services": {"a": {"prots": []}}})), "the schema is awake"
 
 
-def test_compose_binds_loopback_only_and_mounts_what_is_there() -> None:
+def test_compose_binds_loopback_only_and_mounts_existing_files() -> None:
     for service in compose()["services"].values():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
         for source in (volume.split(":")[0] for volume in service.get("volumes", ())):

@@ -31,7 +31,7 @@ def imported(file: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("room", MAY_IMPORT)
-def test_a_room_imports_only_what_is_below_it(room: str) -> None:
+def test_a_package_imports_only_packages_below_it(room: str) -> None:
     own = Path(room).name
     files = sorted((ROOT / room).rglob("*.py"))
     assert files

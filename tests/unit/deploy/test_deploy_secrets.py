@@ -17,7 +17,7 @@ WEAK += ["passwordpasswordpasswordpassword", "spendmeter" * 4, " " * 40]
 
 @pytest.mark.parametrize("name", ["admin_key", "metrics_token"])
 @pytest.mark.parametrize("weak", WEAK)
-def test_what_can_be_guessed_is_refused_without_being_shown(name: str, weak: str) -> None:
+def test_guessable_secrets_are_rejected_without_being_shown(name: str, weak: str) -> None:
     with pytest.raises(ValidationError, match="openssl rand -hex 32") as refused:
         ServiceSettings.model_validate({name: weak})
     (fault,) = refused.value.errors(include_input=False)
@@ -26,7 +26,7 @@ def test_what_can_be_guessed_is_refused_without_being_shown(name: str, weak: str
 
 
 @pytest.mark.parametrize("generate", [lambda: secrets.token_hex(16), lambda: secrets.token_urlsafe(32)])
-def test_what_was_generated_is_accepted(generate: Callable[[], str]) -> None:
+def test_generated_secrets_are_accepted(generate: Callable[[], str]) -> None:
     for secret in ["", *(generate() for _ in range(1000))]:
         assert ServiceSettings(admin_key=secret, metrics_token=secret).admin_key == secret
 

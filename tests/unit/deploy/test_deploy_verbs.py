@@ -55,7 +55,7 @@ def test_help_imports_no_driver() -> None:
     assert sorted(heavy & set(loaded)) == []
 
 
-def test_a_package_without_the_repository_says_where_the_benchmarks_are(
+def test_a_package_without_the_repository_names_the_place_of_the_benchmarks(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(cli, "CHECKOUT", tmp_path)

@@ -21,7 +21,7 @@ def test_buffer_turns_the_newest_away_when_full() -> None:
     assert [record.key[-1] for record in buffer.take(1000)] == [0, 1]
 
 
-def test_buffer_counts_bytes_of_what_is_being_sent() -> None:
+def test_buffer_counts_the_bytes_in_flight() -> None:
     """Given taken records that are not released yet, then they still fill the buffer."""
     buffer = Buffer(max_events=100, max_bytes=25)
     assert buffer.put(_record(0))
@@ -39,7 +39,7 @@ def test_take_gives_at_least_one_record() -> None:
     assert len(buffer.take(5)) == 1
 
 
-def test_put_back_keeps_the_order() -> None:
+def test_reinserted_records_keep_their_order() -> None:
     buffer = Buffer(max_events=10, max_bytes=1000)
     for number in range(5):
         buffer.put(_record(number))

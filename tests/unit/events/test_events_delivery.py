@@ -234,7 +234,7 @@ async def test_failing_partition_does_not_hold_up_the_others() -> None:
     assert sum(partition == 2 for partition, _ in link.batches) < 5
 
 
-async def test_topic_made_anew_with_fewer_partitions() -> None:
+async def test_topic_recreated_with_fewer_partitions() -> None:
     """Given events that wait for partition 3, when the topic comes back with one, then they go there."""
     link = ScriptedLink(lambda partition, *_: KafkaConnectionError() if partition else None, width=4)
     bench = Bench(link)

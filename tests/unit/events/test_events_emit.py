@@ -177,7 +177,7 @@ async def test_close_does_not_wait_for_a_silent_host() -> None:
         assert await producer.close(timeout=0.1) == 1
 
 
-async def test_missing_authority_file_is_said_at_start() -> None:
+async def test_missing_authority_file_is_reported_at_start() -> None:
     producer = UsageProducer(
         connection=KafkaConnection(
             bootstrap_servers="broker:9093", security_protocol="SSL", ssl_cafile="/nonexistent/ca.pem"

@@ -15,7 +15,7 @@ from spendmeter_events.extract._gemini import GEMINI
 from spendmeter_events.extract._openai import OPENAI
 
 
-def test_a_collector_says_when_the_provider_has_finished() -> None:
+def test_a_collector_reports_when_the_provider_has_finished() -> None:
     collector = Collector(ANTHROPIC)
     collector.add({"type": "message_start", "message": {"id": "m1", "usage": {"input_tokens": 3}}})
     unfinished = collector.finished
@@ -34,7 +34,7 @@ def test_a_delta_without_an_end_is_a_running_count() -> None:
     assert collector.usage().state == "aborted"
 
 
-def test_what_is_known_survives_any_failure() -> None:
+def test_consistent_counts_survive_any_failure() -> None:
     def inconsistent() -> Usage:
         return extract.from_openai({"id": "c1", "usage": {"prompt_tokens": -1}}, strict=True)
 

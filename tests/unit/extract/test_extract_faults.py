@@ -263,7 +263,7 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
 @pytest.mark.parametrize(
     ("extractor", "payload", "fault", "known"), CASES, ids=[f"{c[0][5:]}-{c[2][:30]}" for c in CASES]
 )
-def test_counts_that_cannot_be_raise_and_leave_what_is_known(
+def test_impossible_counts_raise_and_keep_the_consistent_part(
     extractor: str, payload: dict[str, Any], fault: str, known: dict[str, Any]
 ) -> None:
     with pytest.raises(InconsistentUsage) as caught:

@@ -71,7 +71,7 @@ def test_every_extractor_has_payloads() -> None:
     assert {case["extractor"] for case in CASES} == names
 
 
-def test_streams_of_every_length_give_what_is_known_and_flag_it() -> None:
+def test_truncated_streams_return_the_counts_so_far_and_flag_them() -> None:
     """Given any stream, when it is cut anywhere, then nothing is raised and no count exceeds the whole."""
     for case in CASES:
         chunks = case.get("chunks", [])

@@ -65,7 +65,7 @@ def test_the_otel_shape_leaves_out_everything_but_the_counts() -> None:
 
 @pytest.mark.parametrize("nothing", [None, "", b"", 0, object(), {}, {"usage": "none"}, int])
 @pytest.mark.parametrize("extractor", [name for name in extract.__all__ if name.startswith("from_")])
-def test_what_is_no_response_tells_nothing_and_says_so(extractor: str, nothing: object) -> None:
+def test_a_value_that_is_not_a_response_is_missing(extractor: str, nothing: object) -> None:
     usage = getattr(extract, extractor)(nothing)
     assert usage.state == "missing"
     assert usage.total_tokens == 0

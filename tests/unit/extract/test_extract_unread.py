@@ -118,7 +118,7 @@ def test_a_count_is_read_or_named_whatever_the_combination_of_known_words(key: s
         ("widgets", "3", False),
     ],
 )
-def test_what_looks_like_a_count(name: str, value: Any, counted: bool) -> None:
+def test_fields_that_look_like_counts(name: str, value: Any, counted: bool) -> None:
     assert looks_like_count(name, value) is counted
 
 

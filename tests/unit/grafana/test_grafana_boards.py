@@ -47,7 +47,7 @@ def test_the_files_are_what_the_source_makes() -> None:
     assert alerts.PATH.read_text(encoding="utf-8") == alerts.rendered()
 
 
-def test_the_boards_are_those_that_were_asked_for() -> None:
+def test_the_boards_are_the_required_ones() -> None:
     assert set(BOARDS) == set(ISSUE)
 
 
@@ -75,7 +75,7 @@ def test_panels_lie_inside_the_grid_and_not_on_each_other(board: Json) -> None:
 
 
 @each_panel
-def test_a_panel_says_what_it_shows(placed: tuple[str, Json]) -> None:
+def test_a_panel_has_a_description(placed: tuple[str, Json]) -> None:
     _, panel = placed
     assert panel["title"].strip()
     assert panel["description"].endswith(".")

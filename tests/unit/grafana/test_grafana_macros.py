@@ -74,7 +74,7 @@ def test_a_macro_that_older_plugins_read_otherwise_is_refused() -> None:
 @pytest.mark.parametrize(
     "statement", ["${feature}", "${feature:csv}", "$__from", "$unknown", "$__conditionalAll(a)", "[[step]]", "1 -- one"]
 )
-def test_what_nothing_expands_is_refused(statement: str) -> None:
+def test_unexpanded_variables_are_rejected(statement: str) -> None:
     with pytest.raises(MacroError):
         expand(statement, REQUEST)
 

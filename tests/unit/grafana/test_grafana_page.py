@@ -36,7 +36,7 @@ def test_every_row_is_there_once() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_a_row_names_panels_that_exist_or_says_where_it_is(row: str) -> None:
+def test_a_row_names_existing_panels_or_the_place_of_its_data(row: str) -> None:
     named = set(re.findall(r"`(\w+: [^`]+)`", FEATURES[row]))
     assert named <= PANELS
     assert bool(named) == (row not in NOT_ON_A_BOARD | BY_THE_BAR)

@@ -106,7 +106,7 @@ def test_a_rule_is_what_grafana_reads(rule: Json) -> None:
 
 
 @each_rule
-def test_a_rule_says_what_to_do_and_where_to_look(rule: Json) -> None:
+def test_a_rule_has_a_summary_and_a_runbook(rule: Json) -> None:
     assert rule["labels"]["severity"] in ("warning", "critical")
     notes = rule["annotations"]
     prometheus = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())

@@ -66,7 +66,7 @@ def test_boards_are_what_grafana_takes(board: Json) -> None:
 
 
 @each_board
-def test_units_are_ones_that_grafana_knows(board: Json) -> None:
+def test_units_are_valid_in_grafana(board: Json) -> None:
     used = {panel["fieldConfig"]["defaults"]["unit"] for panel in shown(board)}
     used |= {value for panel in shown(board) for name, value in properties(panel) if name == "unit"}
     assert {unit for unit in used if unit not in UNITS and not unit.startswith(PREFIXES)} == set()

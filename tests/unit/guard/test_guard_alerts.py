@@ -80,7 +80,7 @@ def test_the_next_leader_restores_the_history_from_the_topic() -> None:
     assert alert.since == NOW - 60 * MINUTE
 
 
-def test_an_alert_says_who_what_and_how_much() -> None:
+def test_an_alert_names_key_window_and_amounts() -> None:
     alert = to_alert(SPIKE, at=NOW, since=NOW)
     assert json.loads(alert.to_json()) == {
         "schema_version": 1,

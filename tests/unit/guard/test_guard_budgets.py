@@ -93,13 +93,15 @@ def test_a_budget_that_fills_up(month: float, expected: list[object]) -> None:
         (ANN, spend(quarter=60, hour=201), None, None),
     ],
 )
-def test_what_burns_too_fast(key: Key, spent: Spend, baseline: Baseline | None, severity: str | None) -> None:
+def test_burn_rates_over_the_limit_are_found(
+    key: Key, spent: Spend, baseline: Baseline | None, severity: str | None
+) -> None:
     at = reading({key: spent}, {key: baseline} if baseline else {}, [budget(key, 1000)])
     burns = [finding for finding in find(at, thresholds=default_thresholds()) if finding.kind == "burn"]
     assert [(finding.severity, finding.key) for finding in burns] == ([(severity, key)] if severity else [])
 
 
-def test_a_spike_of_a_feature_in_an_org_is_not_told_once_more_over_all_orgs() -> None:
+def test_a_spike_of_a_feature_in_an_org_is_not_repeated_for_all_orgs() -> None:
     spent = {ACME: spend(hour=9), CHAT: spend(hour=9), CHAT_OF_ALL: spend(hour=9)}
     same = dict.fromkeys(spent, usual(0.0, busy=0.5))
     assert found(reading(spent, same)) == [("spike", "critical", ACME), ("spike", "critical", CHAT)]

@@ -47,7 +47,7 @@ def test_every_figure_has_its_row(shown: metrics.ExportedRows) -> None:
     assert value("spendmeter_spend_usd", Key("org", "", "other"), window="month_to_date") == 20
 
 
-def test_what_alerts_is_a_row_with_its_severity(shown: metrics.ExportedRows) -> None:
+def test_every_finding_that_alerts_is_a_row_with_its_severity(shown: metrics.ExportedRows) -> None:
     spent = {ACME: spend(hour=30, month=96), ANN: spend(hour=20), TOTAL: spend(hour=30)}
     new = {ANN: Baseline((), 0.0, history_days=0), ACME: usual(0.5, busy=1.0)}
     at = reading(spent, new, [budget(ACME, 100)])
@@ -82,14 +82,14 @@ def test_the_number_of_rows_is_bounded(shown: metrics.ExportedRows) -> None:
         assert 0 < rows(name) <= most
 
 
-def test_who_spends_most_this_hour_is_shown_however_little_it_was_this_month(shown: metrics.ExportedRows) -> None:
+def test_the_top_spender_of_the_hour_is_exported_despite_a_small_month(shown: metrics.ExportedRows) -> None:
     crowd = many(500)
     thief = Key("user", "o1", "thief")
     shown.replace(reading({**crowd.spend, thief: spend(hour=90, month=90)}), thresholds=default_thresholds())
     assert value("spendmeter_spend_usd", thief, window="1h") == 90
 
 
-def test_rows_that_are_no_more_go_and_a_worker_that_leads_no_more_shows_none(shown: metrics.ExportedRows) -> None:
+def test_removed_rows_disappear_and_a_former_leader_exports_none(shown: metrics.ExportedRows) -> None:
     shown.replace(reading({ACME: spend(1), CHAT: spend(1)}, budgets=[budget(ACME, 5)]), thresholds=default_thresholds())
     shown.replace(reading({CHAT: spend(2)}, budgets=[budget(CHAT, 5, "XXX")]), thresholds=default_thresholds())
     assert value("spendmeter_spend_usd", ACME, window="1h") is None

@@ -20,7 +20,7 @@ def test_the_usual_is_the_median_of_the_same_hours() -> None:
     assert expected((3.0, 1.0, 2.0, 100.0, 0.0, 2.5, 0.0, 3.0, 1.0, 2.0, 2.0, 2.0, 2.0, 0.0)) == 2.0
 
 
-def test_what_comes_once_a_week_is_usual_on_its_day() -> None:
+def test_weekly_spend_is_usual_on_its_day() -> None:
     weekly = tuple(40.0 if day % 7 == 0 else 0.0 for day in range(1, 15))
     assert expected(weekly) == 40.0
     assert score(44.0, Baseline(weekly, 40.0), floor=FLOOR) < 1
@@ -54,7 +54,7 @@ def test_one_incident_a_week_ago_does_not_excuse_the_next() -> None:
         (189.1, usual(90.0, 110.0, 90.0, 110.0, 90.0, 110.0, 90.0, 110.0, 90.0, 110.0, 90.0, 110.0, 90.0, 110.0), True),
     ],
 )
-def test_what_is_a_spike(hour: float, baseline: Baseline, spikes: bool) -> None:
+def test_spend_over_the_limit_is_a_spike(hour: float, baseline: Baseline, spikes: bool) -> None:
     assert (score(hour, baseline, floor=FLOOR) > SPIKE_SCORE) == spikes
     assert (hour > threshold(baseline, floor=FLOOR)) == spikes
 

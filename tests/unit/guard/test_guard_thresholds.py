@@ -34,7 +34,7 @@ def fresh_platform(usd: float) -> Reading:
     return reading(spent, {key: new for key in spent if key != TOTAL})
 
 
-def test_a_fresh_platform_with_26_usd_of_ordinary_traffic_wakes_nobody() -> None:
+def test_a_new_platform_with_26_usd_of_ordinary_traffic_raises_no_alert() -> None:
     found = spikes(fresh_platform(26.0))
     assert {finding.severity for finding in found} <= {"warning"}
 

@@ -78,7 +78,7 @@ async def test_an_endpoint_that_fails_is_asked_again_and_order_is_kept() -> None
     assert [headers[ALERT_ID] for headers, _ in got] == [str(alert(n).alert_id) for n in (1, 1, 1, 1, 2)]
 
 
-async def test_one_alert_that_nobody_takes_does_not_hold_up_the_next() -> None:
+async def test_an_undeliverable_alert_does_not_block_the_next() -> None:
     before = outcomes()
     async with endpoint([500] * ATTEMPTS) as (url, got):
         webhook = Webhook(url=url, secret=SECRET, pause=0.001)

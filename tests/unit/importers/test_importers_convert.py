@@ -39,7 +39,7 @@ def test_whole_numbers(cell: Any, value: int) -> None:
     "cell",
     ["12.5", "12.", ".0", "1e3", "1,000", "1_000", "+5", "0x10", "١٢", "9" * 20, "nan", "x", 12.5, True, [], {}],
 )
-def test_what_is_no_whole_number(cell: Any) -> None:
+def test_invalid_integers_are_rejected(cell: Any) -> None:
     with pytest.raises(CellError, match=r"^not a whole number$"):
         whole(cell)
 
@@ -51,7 +51,7 @@ def test_decimals(cell: Any, value: float) -> None:
 
 
 @pytest.mark.parametrize("cell", ["1,25", "nan", "inf", "-", "1 2", "0x1", True, None, []])
-def test_what_is_no_decimal(cell: Any) -> None:
+def test_invalid_decimals_are_rejected(cell: Any) -> None:
     with pytest.raises(CellError, match=r"^not a number$"):
         decimal(cell)
 
@@ -62,7 +62,7 @@ def test_flags(cell: Any, value: bool) -> None:
 
 
 @pytest.mark.parametrize("cell", ["yes", "2", 2, 1.0, [], "t"])
-def test_what_is_no_flag(cell: Any) -> None:
+def test_invalid_flags_are_rejected(cell: Any) -> None:
     with pytest.raises(CellError, match=r"^neither true nor false$"):
         flag(cell)
 
@@ -73,7 +73,7 @@ def test_text_is_trimmed_and_numbers_give_their_digits() -> None:
 
 
 @pytest.mark.parametrize("cell", [True, 1.5, [], {}])
-def test_what_is_no_text(cell: Any) -> None:
+def test_invalid_text_is_rejected(cell: Any) -> None:
     with pytest.raises(CellError, match=r"^not text$"):
         text(cell)
 
@@ -113,7 +113,7 @@ def test_thirteen_digits_are_milliseconds_never_a_compact_date() -> None:
     assert time_in(UTC)("2012101210153") == datetime.fromtimestamp(2012101210.153, UTC)
 
 
-def test_a_time_without_offset_is_in_the_zone_asked_for() -> None:
+def test_a_time_without_offset_is_in_the_given_zone() -> None:
     kathmandu = time_in(ZoneInfo("Asia/Kathmandu"))
     assert kathmandu("2026-01-01 00:00:00") == datetime(2025, 12, 31, 18, 15, tzinfo=UTC)
     assert kathmandu("2026-01-01T00:00:00Z") == datetime(2026, 1, 1, tzinfo=UTC)
@@ -142,6 +142,6 @@ def test_an_hour_that_comes_twice_is_its_first() -> None:
         [],
     ],
 )
-def test_what_is_no_time(cell: Any) -> None:
+def test_invalid_times_are_rejected(cell: Any) -> None:
     with pytest.raises(CellError, match=r"^not an ISO 8601 or Unix time$"):
         time_in(UTC)(cell)

@@ -133,7 +133,7 @@ def test_a_row_of_another_width_is_rejected(tmp_path: Path) -> None:
     ]
 
 
-def test_bad_quoting_is_rejected_and_reading_goes_on(tmp_path: Path) -> None:
+def test_bad_quoting_is_rejected_and_reading_continues(tmp_path: Path) -> None:
     first, second = _cells(_file(tmp_path, b'a,b\n1,"x"y\n1,2\n'))
     assert isinstance(first, RejectedRow)
     assert first.line == 2
@@ -157,7 +157,7 @@ def test_an_unclosed_quote_swallows_a_bounded_part_of_a_large_file(tmp_path: Pat
     assert cells[-1] == {"a": "7", "b": "8"}
 
 
-def test_a_line_too_long_is_rejected_without_being_held(tmp_path: Path) -> None:
+def test_a_line_too_long_is_rejected_without_being_read_into_memory(tmp_path: Path) -> None:
     size = 24 * MAX_LINE_BYTES
     path = _file(tmp_path, b"a,b\n1,2\n" + b"x" * size + b"\n3,4\n")
     tracemalloc.start()
@@ -236,7 +236,9 @@ _CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\
 
 
 @given(st.lists(st.tuples(_CELL, _CELL.filter(bool)), max_size=20))
-def test_what_csv_writes_comes_back(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]) -> None:
+def test_written_csv_reads_back_unchanged(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]
+) -> None:
     text = io.StringIO(newline="")
     csv.writer(text).writerows([("left", "right"), *rows])
     path = _file(tmp_path_factory.mktemp("rows"), text.getvalue().encode())
@@ -244,6 +246,8 @@ def test_what_csv_writes_comes_back(tmp_path_factory: pytest.TempPathFactory, ro
 
 
 @given(st.lists(st.dictionaries(_CELL, st.none() | st.booleans() | st.integers() | _CELL), min_size=1, max_size=20))
-def test_what_json_writes_comes_back(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, object]]) -> None:
+def test_written_json_reads_back_unchanged(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, object]]
+) -> None:
     content = "".join(json.dumps(row) + "\n" for row in rows).encode()
     assert _cells(_file(tmp_path_factory.mktemp("rows"), content, "calls.jsonl")) == rows

@@ -21,7 +21,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_check_counts_what_is_in_the_book() -> None:
+def test_check_counts_the_rows_of_the_book() -> None:
     result = run(commands.app, ["check"])
 
     assert result.exit_code == 0
@@ -45,7 +45,7 @@ def test_check_lists_every_fault_and_fails(folder: Path) -> None:
     assert "2 errors" in result.stderr
 
 
-def test_diff_says_when_there_is_none() -> None:
+def test_diff_reports_that_there_is_no_difference() -> None:
     result = run(commands.app, ["diff", "groq", "cohere"])
 
     assert (result.exit_code, result.stdout) == (0, "the seed is up to date with genai-prices\n")
@@ -85,7 +85,7 @@ def test_an_unknown_provider_is_refused() -> None:
     assert "cannot seed" in result.stderr
 
 
-def test_without_the_package_the_command_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_command_names_its_installation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands, "find_spec", lambda name: None)
 
     result = run(commands.app, ["diff"])

@@ -120,7 +120,7 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: str, fault: str) -> None:
         ((EU + SHARED).replace('"m"', '"*m"'), "2: '*m': a star may only end a model's name"),
     ],
 )  # fmt: skip
-def test_what_is_missing_or_malformed_is_named(tmp_path: Path, text: str, fault: str) -> None:
+def test_missing_or_malformed_fields_are_named(tmp_path: Path, text: str, fault: str) -> None:
     assert f"maker.toml:{fault}" in faults_of(tmp_path, text)
 
 

@@ -102,7 +102,7 @@ def test_without_an_input_rate_no_cache_can_be_judged() -> None:
         ({"images": 1, "characters": 2}, "unpriced", ["characters", "images"]),
     ],
 )
-def test_the_status_says_what_is_missing(usage: dict[str, int], status: str, unpriced: list[str]) -> None:
+def test_the_status_names_the_missing_part(usage: dict[str, int], status: str, unpriced: list[str]) -> None:
     priced = price(book_of(per_million(input_tokens="1")), used(**usage))
 
     assert (priced["pricing_status"], priced["unpriced_units"]) == (status, unpriced)
@@ -208,7 +208,7 @@ def test_the_highest_threshold_reached_decides() -> None:
     assert [each["cost"] * M / count for each, count in zip(priced, (10, 20, 21), strict=True)] == [1, 2, 3]
 
 
-def test_a_daily_window_is_utc_and_knows_weekdays() -> None:
+def test_a_daily_window_is_in_utc_and_limited_to_weekdays() -> None:
     window = {"from": "01:00", "to": "04:00", "days": ["mon", "tue"]}
     book = book_of(per_million(input_tokens="1"), {**per_million(input_tokens="2"), "daily": window})
     moments = {
@@ -368,7 +368,7 @@ def test_free_covers_every_unit_and_every_tier() -> None:
     assert price(book, Call("maker", "idle"))["pricing_status"] == "free"
 
 
-def test_a_foreign_price_is_held_in_dollars() -> None:
+def test_a_foreign_price_is_stored_in_usd() -> None:
     book = book_of({"per_million": {"characters": "20"}, "currency": "EUR", "usd": "1.1"})
 
     assert price(book, used(characters=M))["cost"] == 22

@@ -312,7 +312,7 @@ def test_a_seed_file_reads_back_as_it_was_written() -> None:
     assert [each.source for each in next(iter(back.values()))] == ["older", "genai-prices 9"]
 
 
-def test_what_was_imported_is_a_sound_book(tmp_path: Path) -> None:
+def test_an_imported_seed_is_a_valid_book(tmp_path: Path) -> None:
     plan = plan_import(tmp_path, "groq", effective=TODAY, checked=TODAY)
     plan.file.parent.mkdir()
     plan.file.write_text(plan.text)
@@ -322,7 +322,7 @@ def test_what_was_imported_is_a_sound_book(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("provider", sorted(SEEDED.values()))
-def test_the_packaged_seed_is_what_the_locked_package_says(provider: str) -> None:
+def test_the_packaged_seed_equals_the_locked_package(provider: str) -> None:
     plan = plan_import(packaged_directory(), provider, effective=TODAY, checked=data_date(TODAY))
 
     assert plan.lines == ()

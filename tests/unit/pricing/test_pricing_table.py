@@ -404,7 +404,7 @@ def _name(case: Case) -> str:
 
 
 @pytest.mark.parametrize("case", CASES, ids=_name)
-def test_a_call_costs_what_the_page_says(book: PriceBook, case: Case) -> None:
+def test_a_call_has_the_cost_in_the_docs(book: PriceBook, case: Case) -> None:
     priced = price(book, case.call)
 
     expected = {name: Decimal(case.cost.get(name, 0)) for name in COSTS}

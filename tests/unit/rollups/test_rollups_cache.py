@@ -25,7 +25,7 @@ async def test_bytes_are_bounded_however_many_questions_there_are() -> None:
     assert cache.size > 6 * MEGABYTE
 
 
-async def test_what_is_too_old_leaves_memory_although_nobody_asks_for_it() -> None:
+async def test_expired_entries_leave_memory_without_look_ups() -> None:
     now = 0.0
     cache = AnswerCache(seconds=10, most_bytes=8 * MEGABYTE, clock=lambda: now)
     await cache.get("old", lambda: _large(1))

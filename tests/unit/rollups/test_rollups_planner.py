@@ -136,7 +136,7 @@ def test_users_come_by_five_days_unless_the_feature_matters() -> None:
     }
 
 
-def test_sets_of_users_come_by_what_they_are_asked_for() -> None:
+def test_sets_of_users_have_the_requested_attributes() -> None:
     by_class, by_feature, by_both = (
         choose_family(columns, ["users"])
         for columns in (["org_id", "class_name", "role"], ["feature", "role"], ["org_id", "feature"])

@@ -49,7 +49,7 @@ def test_a_straight_line_is_continued_without_doubt() -> None:
     assert found.upper - found.lower == pytest.approx(0.0, abs=1e-9)
 
 
-def test_what_is_spent_is_certain() -> None:
+def test_past_spend_has_no_interval() -> None:
     found = forecast([100.0, 80, 60, 40, 20, 5, 1], spent=306.0, ahead=[7, 8, 9], weights=[1.0] * 3)
     assert found.projected == found.lower == 306.0
 

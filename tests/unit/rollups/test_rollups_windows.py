@@ -74,7 +74,7 @@ def test_previous_is_the_equal_length_before() -> None:
     ("days", "expected"),
     [(7, "hour"), (8, "day"), (90, "day"), (91, "week"), (365, "week"), (366, "month")],
 )
-def test_auto_granularity_changes_where_the_table_says(days: int, expected: str) -> None:
+def test_auto_granularity_changes_at_the_documented_limits(days: int, expected: str) -> None:
     start = at("2026-01-01T00:00Z")
     assert auto_granularity(Window(start, start + timedelta(days=days)), UTC_ZONE) == expected
 

@@ -64,7 +64,7 @@ def test_the_largest_counts_do_not_overflow(book: PriceBook) -> None:
     assert priced["cost"] == 2**40 * Decimal("0.0000125")
 
 
-def test_an_unknown_model_says_so(book: PriceBook) -> None:
+def test_an_unknown_model_is_reported(book: PriceBook) -> None:
     unpriced = row(book, model="nobody-knows")
     assert (unpriced["pricing_status"], unpriced["cost"]) == ("unpriced", 0)
     assert sorted(unpriced["unpriced_units"]) == ["input_tokens", "output_tokens"]
@@ -89,7 +89,7 @@ def test_times_and_seconds_keep_milliseconds(book: PriceBook) -> None:
     assert kept["ingested_at"] == NOW.replace(microsecond=999_000)
 
 
-def test_what_is_not_known_stays_unknown(book: PriceBook) -> None:
+def test_unreported_values_stay_unknown(book: PriceBook) -> None:
     blank = row(book)
     assert (blank["latency_ms"], blank["ttft_ms"], blank["provider_cost"]) == (None, None, None)
     told = row(book, latency_ms=0, ttft_ms=5, provider_cost_usd=0.1)

@@ -10,7 +10,7 @@ from spendmeter_stream.kafka.coordinator import _lookup, wait_for_named_brokers
 from spendmeter_stream.retry import OUTAGES
 
 
-async def test_a_client_that_knows_no_broker_is_told_to_ask_again() -> None:
+async def test_a_client_without_brokers_receives_a_retriable_error() -> None:
     client = AIOKafkaClient(bootstrap_servers="127.0.0.1:1")
     client.cluster._bootstrap_brokers = {}  # noqa: SLF001 - a state that no public call reaches
     # The premise, as long as aiokafka is like this.

@@ -30,7 +30,7 @@ def test_headers_name_the_place_and_the_reason() -> None:
     ("before", "after"),
     [(None, b"1"), (b"1", b"2"), (b"41", b"42"), (b"", b"1"), (b"-3", b"1"), (b"9" * 99, b"1"), (b"x", b"1")],
 )
-def test_attempts_go_on_counting_whatever_the_header_says(before: bytes | None, after: bytes) -> None:
+def test_attempts_are_counted_with_any_header_value(before: bytes | None, after: bytes) -> None:
     again = replace(record(1), headers=[("attempts", before)])
     assert dict(dead_letter_headers(again, WHY))["attempts"] == after
 

@@ -26,7 +26,7 @@ def letter(*, attempts: int = 0, **changes: Any) -> DeadLetter:
     return dead_letter(replace(stored, **changes))
 
 
-def test_it_says_what_the_worker_wrote() -> None:
+def test_it_shows_the_log_of_the_worker() -> None:
     found = letter(attempts=1)
     assert (found.partition, found.offset, found.at) == (0, 7, AT)
     assert (found.from_partition, found.from_offset) == (3, 41)
@@ -46,7 +46,7 @@ def test_a_cut_record_is_known_as_such() -> None:
     assert letter(headers=[("truncated", b"9000000")]).truncated
 
 
-def test_the_same_content_has_the_same_fingerprint_wherever_it_lies() -> None:
+def test_the_same_content_has_the_same_fingerprint_in_any_place() -> None:
     assert letter().fingerprint == letter(attempts=3, offset=99).fingerprint
     assert letter().fingerprint != letter(value=b"{}").fingerprint
     assert letter().fingerprint != letter(key=b"another").fingerprint

@@ -37,7 +37,7 @@ def test_a_chunk_that_hangs_grows_old_while_nothing_happens() -> None:
     lag.hide()
 
 
-def test_what_waits_in_the_broker_is_no_older_than_the_last_moment_without() -> None:
+def test_the_age_of_waiting_records_is_bounded_by_the_last_time_without_any() -> None:
     clock = Clock()
     lag = Lag(partition=77, clock=clock)
     lag.begin(oldest=1000 * (START + 100))

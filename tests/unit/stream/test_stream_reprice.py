@@ -47,7 +47,7 @@ def test_a_window_that_is_none_is_refused(end: datetime) -> None:
         CallSelection(start=START, end=end)
 
 
-def test_a_selection_says_what_was_asked() -> None:
+def test_a_selection_describes_its_filters() -> None:
     described = CallSelection(start=START, end=START + timedelta(days=1), models=("gpt-4o",)).describe()
     assert described == (
         '{"end": "2026-11-01T20:00:00+00:00", "models": ["gpt-4o"], "orgs": [], "providers": [],'

@@ -98,7 +98,7 @@ def _compare(value: bytes) -> bool:
     return True
 
 
-def test_what_it_accepts_the_contract_accepts_alike() -> None:
+def test_the_contract_accepts_what_the_fast_path_accepts() -> None:
     compared: list[bool] = []
 
     @settings(max_examples=2000, deadline=None)
@@ -124,7 +124,7 @@ def test_bytes_that_are_damaged_are_read_alike_or_not_at_all(place: int, lost: i
         assert found == Events.of([UsageEvent.model_validate_json(damaged)]).fields[0]
 
 
-def test_what_emitters_send_is_read_quickly() -> None:
+def test_events_of_producers_take_the_fast_path() -> None:
     sent = UsageEvent.now(
         org_id="a", feature="chat", provider="openai", model="gpt-4o", audio_seconds=1.5, tags={"x": "y"}
     )
@@ -143,7 +143,7 @@ def test_it_has_the_fields_and_defaults_of_the_contract() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(UsageEvent.model_fields))
-def test_no_field_may_be_missing_or_null_unless_the_contract_says_so(name: str) -> None:
+def test_no_field_may_be_missing_or_null_unless_the_contract_allows_it(name: str) -> None:
     for fields in ({**event_fields(1), name: None}, {k: v for k, v in event_fields(1).items() if k != name}):
         value = json.dumps(fields).encode()
         assert _quick(value) is None or _contract_accepts(value)

@@ -35,7 +35,7 @@ def test_slots_are_always_full(count: int) -> None:
     assert set(places) == set(range(count))
 
 
-def test_slots_keep_a_rare_choice_wherever_it_stands() -> None:
+def test_slots_keep_a_rare_choice_in_any_position() -> None:
     for order in (["rare", "usual"], ["usual", "rare"]):
         assert "rare" in slots([(name, 1e-6 if name == "rare" else 1.0) for name in order])
 

@@ -38,7 +38,7 @@ def test_a_start_without_a_zone_is_refused(name: str) -> None:
         INCIDENTS[name](seed=1, start=START.replace(tzinfo=None))
 
 
-def test_an_incident_lies_over_the_baseline_in_time_order() -> None:
+def test_an_incident_is_merged_with_the_baseline_in_time_order() -> None:
     end = START + timedelta(hours=2)
     baseline = list(generate(seed=1, days=0.25, end=end))
     extra = list(INCIDENTS["runaway_loop"](seed=1, start=START, minutes=10))
@@ -55,7 +55,7 @@ def test_a_runaway_loop_uses_more_than_all_schools_do() -> None:
     assert {event.user_id for event in _events("runaway_loop", minutes=5)} == {None}
 
 
-def test_a_stolen_key_is_used_by_nobody_we_know() -> None:
+def test_a_stolen_key_is_used_by_an_unknown_user() -> None:
     known = {entry.user_id for entry in directory(1) if isinstance(entry, UserEntry)}
     thieves = {event.user_id for event in _events("stolen_key_at_night", minutes=10)}
     assert len(thieves) == 1

@@ -74,7 +74,7 @@ def test_a_longer_window_ends_with_the_shorter_one() -> None:
     assert long[-len(short) :] == short
 
 
-def test_a_later_window_goes_on_from_the_earlier_one() -> None:
+def test_a_later_window_continues_the_earlier_one() -> None:
     earlier = list(generate(seed=3, days=2, end=END))
     later = list(generate(seed=3, days=2, end=END + timedelta(hours=9, minutes=17)))
     joint = [call for call in later if call[0] <= earlier[-1][0]]

@@ -64,7 +64,7 @@ def test_use_grows_over_the_school_year_within_bounds() -> None:
         ("maplewood-newyork", datetime(2026, 11, 2, 12, tzinfo=UTC), "07:30"),
     ],
 )
-def test_a_school_lives_by_its_own_clock(org_id: str, hour: datetime, expected: str) -> None:
+def test_a_school_follows_its_own_time_zone(org_id: str, hour: datetime, expected: str) -> None:
     local = Rhythm(_school(org_id)).local(int(hour.timestamp()) // 3600)
     assert f"{local:%H:%M}" == expected
 

@@ -7,7 +7,7 @@ Counts are never clamped: an impossible count is a fault. A fault, or a count th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from typing import Any, Final
@@ -152,7 +152,7 @@ class Tally:
         found = [
             (section, name, number)
             for section, names in places
-            for name in dict.fromkeys(each for name in names for each in spellings(name))
+            for name in _present(section, names)
             if (number := self._checked(section, name, whole)) is not None
         ]
         value = next((number for _, _, number in found if number), 0.0 if found else None)
@@ -192,9 +192,22 @@ def spellings(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((name, first + "".join(word.capitalize() for word in rest))))
 
 
+@cache
+def _all_spellings(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(spelling for name in names for spelling in spellings(name)))
+
+
+def _present(section: object, names: tuple[str, ...]) -> Sequence[str]:
+    """Return the spellings of these names that the section may have. Most of many are absent, so skip them early."""
+    if section is None:
+        return ()
+    every = _all_spellings(names)
+    return [name for name in every if name in section] if isinstance(section, dict) else every
+
+
 def part(section: object, *names: str) -> Any:
     """Return the first of these parts of a section that has fields, in snake or camel case."""
-    found = (pick(section, spelling) for name in names for spelling in spellings(name))
+    found = (pick(section, name) for name in _present(section, names))
     return next((value for value in found if fields_of(value)), None)
 
 

@@ -145,7 +145,8 @@ class Delivery:
         except _TRY_AGAIN_FOR_ID:
             raise
         except Exception as error:
-            # Duplicates of a retried batch are dropped by event_id downstream; this only saves the work.
+            # With an id, the topic has each event once, which every consumer of it sees. Without one, a batch whose
+            # acknowledgement was lost is in the topic twice, and the worker drops the copies by `event_id`.
             logger.info("The broker gives no producer id (%r): sending without idempotence", error)
             self.idempotent = False
             return None

@@ -122,10 +122,8 @@ CREATE TABLE IF NOT EXISTS ingest_suspect_blocks
 (
     suspect_id UUID,
     state Enum8('flagged' = 1, 'reconciled' = 2),
-    topic_id LowCardinality(String),
-    topic_partition UInt32,
-    start_offset UInt64,
-    end_offset UInt64,
+    -- deduplication token of the block, or what else changed raw events on these days, e.g. 'surplus'
+    block String,
     -- UTC days of the block's events
     days Array(Date),
     at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')

@@ -6,7 +6,6 @@ Each worker needs all rows, so its consumer has no group and reads every partiti
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -20,15 +19,14 @@ from spendmeter_stream import metrics
 from spendmeter_stream.kafka.batches import open_reader, readable_end
 from spendmeter_stream.poison import skip
 from spendmeter_stream.pricing import PriceBookError, PriceBookWatcher
+from spendmeter_stream.pricing.watch import Row, parse_row
 from spendmeter_stream.retry import OUTAGES, retry_forever
 from spendmeter_stream.runtime.background import BackgroundTasks
 
 log = logging.getLogger(__name__)
 
-Rows = dict[str, bytes | None]
-"""Newest value of each key; None removes the row."""
-_Records = dict[str, ConsumerRecord]
-"""Newest record of each key."""
+_Records = dict[str, tuple[ConsumerRecord, Row | None]]
+"""Newest record of each key and its row; None removes the row."""
 
 _POLL_MS: Final = 1000
 _RESTART_SECONDS: Final = 5.0
@@ -81,9 +79,9 @@ class PriceFeed(mode.Service):
         await self._apply(await _records_until_end(self._consumer))
 
     async def _apply(self, records: _Records) -> None:
-        for key, record in records.items():
+        for key, (record, row) in records.items():
             # Compiling a book takes most of a second and would block the event loop.
-            changed = await asyncio.to_thread(self._watcher.put, key, record.value)
+            changed = await asyncio.to_thread(self._watcher.put, key, row)
             cause = f"the row at {record.partition}:{record.offset}"
             if not changed and self._watcher.fault is not None:
                 skip(record, "refused", "rejected by the price book")
@@ -109,14 +107,14 @@ class PriceFeed(mode.Service):
         return self._watcher.book.version
 
 
-async def read_price_rows(client_options: dict[str, Any]) -> Rows:
+async def read_price_rows(client_options: dict[str, Any]) -> dict[str, Row | None]:
     """Return every row of the topic, for commands that price like the workers.
 
     :raises KafkaError: no broker answers, or it has no such topic.
     """
     consumer = await open_consumer(client_options)
     try:
-        return {key: record.value for key, record in (await _records_until_end(consumer)).items()}
+        return {key: row for key, (_, row) in (await _records_until_end(consumer)).items()}
     finally:
         await consumer.stop()
 
@@ -157,21 +155,14 @@ def _newest(batches: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> _Reco
     for record in (record for found in batches.values() for record in found):
         if record.key is None:
             skip(record, "invalid", "no key")
-        elif (fault := _fault(record.value)) is not None:
-            skip(record, "invalid", fault)
+            continue
+        try:
+            row = parse_row(record.value)
+        except (ValueError, RecursionError):
+            skip(record, "invalid", "not a JSON object")
         else:
-            records[record.key.decode("utf-8", "backslashreplace")] = record
+            records[record.key.decode("utf-8", "backslashreplace")] = (record, row)
     return records
-
-
-def _fault(value: bytes | None) -> Exception | str | None:
-    if value is None:
-        return None
-    try:
-        return None if isinstance(json.loads(value), dict) else "not a JSON object"
-    except Exception as error:
-        # Besides ValueError: RecursionError, from 10,000 nested brackets.
-        return error
 
 
 async def _at_end(consumer: AIOKafkaConsumer) -> bool:

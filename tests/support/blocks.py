@@ -15,8 +15,8 @@ from spendmeter_clickhouse import Session
 from spendmeter_events import UsageEvent
 from spendmeter_stream.ingest.block import build_block
 from spendmeter_stream.ingest.decode import Events
-from spendmeter_stream.ingest.protocol import EXACTLY_ONCE
 from spendmeter_stream.journal.coordinates import Coordinates
+from spendmeter_stream.journal.exactly_once import exactly_once
 from spendmeter_stream.pricing import PriceBook
 from tests.support.records import event
 
@@ -93,9 +93,7 @@ def block_of(
 
 async def insert_block(session: Session, block: pa.Table, token: str, **settings: Any) -> None:
     """Insert as step 6 of the protocol does."""
-    await session.insert_arrow(
-        "usage_events", block, settings={**EXACTLY_ONCE, "insert_deduplication_token": token, **settings}
-    )
+    await session.insert_arrow("usage_events", block, settings={**exactly_once(token), **settings})
 
 
 async def empty(session: Session) -> None:

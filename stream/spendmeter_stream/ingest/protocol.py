@@ -23,6 +23,7 @@ from spendmeter_stream.ingest.decode import Events
 from spendmeter_stream.ingest.dedup import SeenIds, drop_duplicates, lookup_coordinates
 from spendmeter_stream.ingest.validate import Validated, validate
 from spendmeter_stream.journal.coordinates import Coordinates, days_of
+from spendmeter_stream.journal.exactly_once import exactly_once
 from spendmeter_stream.journal.intents import Intent, OffsetRange, insert_token, write_intent
 from spendmeter_stream.journal.landed_rows import completed, landed_rows
 from spendmeter_stream.journal.suspects import flag_suspect
@@ -35,12 +36,6 @@ from spendmeter_stream.retry import retry_forever
 
 T = TypeVar("T")
 
-EXACTLY_ONCE: Final = {
-    "async_insert": 0,
-    "deduplicate_blocks_in_dependent_materialized_views": 1,
-    # The views already group their rows: merging them again on insert has no effect.
-    "optimize_on_insert": 0,
-}
 FENCE_SECONDS: Final = 60.0
 """An insert sent later than this after the fence commits the fence again."""
 STEPS: Final = ("validate", "dead_letter", "dedup", "build", "intent", "fence", "barrier", "insert")
@@ -236,7 +231,7 @@ class ChunkProtocol:
     async def flag_suspect(self, chunk: Chunk) -> None:
         """Flag the days of a recovered chunk of which nothing is left."""
         if chunk.recovers:
-            await flag_suspect(self.store, self.coordinates, chunk.offsets, days=chunk.recovers.days)
+            await flag_suspect(self.store, insert_token(self.coordinates, chunk.offsets), days=chunk.recovers.days)
 
     async def write_intent(self, chunk: Chunk, block: pa.Table, decided_at: datetime) -> None:
         """Record the range of the block and its days."""
@@ -268,7 +263,7 @@ class ChunkProtocol:
 
     def insert_settings(self, chunk: Chunk) -> dict[str, int | str]:
         """Return the ClickHouse settings of the insert, with the chunk's deduplication token."""
-        return {**EXACTLY_ONCE, "insert_deduplication_token": insert_token(self.coordinates, chunk.offsets)}
+        return exactly_once(insert_token(self.coordinates, chunk.offsets))
 
     async def confirm(self, chunk: Chunk, block: pa.Table, todo: Completion) -> None:
         """Verify that every row of the block landed."""

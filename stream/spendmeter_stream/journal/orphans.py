@@ -14,7 +14,7 @@ from typing import Final
 
 from spendmeter_clickhouse import Session
 from spendmeter_stream.journal.coordinates import Coordinates
-from spendmeter_stream.journal.intents import Intent, OffsetRange, abandoned, newest_intents, open_intent
+from spendmeter_stream.journal.intents import Intent, OffsetRange, abandoned, insert_token, newest_intents, open_intent
 from spendmeter_stream.journal.suspects import flag_suspect
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ async def _flag_each(session: Session, coordinates: Coordinates, intents: Sequen
             chunk = f"partition {coordinates.partition} [{offsets.start}, {offsets.end})"
             log.info("orphaned chunk %s of topic id %s: its days will be reconciled", chunk, coordinates.topic_id)
             # The order matters: a crash in between repeats the comparison and loses nothing.
-            await flag_suspect(session, coordinates, offsets, days=days)
+            await flag_suspect(session, insert_token(coordinates, offsets), days=days)
         mark = (coordinates.topic_id, coordinates.partition, offsets.start)
         await session.insert("ingest_orphan_checkpoints", [mark], ["topic_id", "topic_partition", "start_offset"])
         found += 1

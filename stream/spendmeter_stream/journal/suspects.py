@@ -13,10 +13,8 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from spendmeter_clickhouse import Session
-from spendmeter_stream.journal.coordinates import Coordinates
-from spendmeter_stream.journal.intents import OffsetRange
 
-_COLUMNS: Final = ["suspect_id", "state", "topic_id", "topic_partition", "start_offset", "end_offset", "days"]
+_COLUMNS: Final = ["suspect_id", "state", "block", "days"]
 _OPEN: Final = """
     SELECT suspect_id, groupUniqArrayArray(days)
     FROM ingest_open_suspects
@@ -32,12 +30,12 @@ class SuspectBlock:
     days: frozenset[date]
 
 
-async def flag_suspect(
-    session: Session, coordinates: Coordinates, offsets: OffsetRange, *, days: Iterable[date]
-) -> None:
-    """Flag the block at `coordinates` as suspect: its UTC `days` must be reconciled."""
-    place = (coordinates.topic_id, coordinates.partition, offsets.start, offsets.end)
-    await session.insert("ingest_suspect_blocks", [(uuid4(), "flagged", *place, sorted(days))], _COLUMNS)
+async def flag_suspect(session: Session, block: str, *, days: Iterable[date]) -> None:
+    """Flag a block as suspect: its UTC `days` must be reconciled.
+
+    :param block: its deduplication token, or what else changed raw events on these days.
+    """
+    await session.insert("ingest_suspect_blocks", [(uuid4(), "flagged", block, sorted(days))], _COLUMNS)
 
 
 async def open_suspects(session: Session) -> list[SuspectBlock]:
@@ -47,5 +45,5 @@ async def open_suspects(session: Session) -> list[SuspectBlock]:
 
 async def close_suspects(session: Session, suspects: list[SuspectBlock]) -> None:
     """Record that the rollups of the suspect days equal raw events."""
-    rows: list[tuple[Any, ...]] = [(suspect.suspect_id, "reconciled", "", 0, 0, 0, []) for suspect in suspects]
+    rows: list[tuple[Any, ...]] = [(suspect.suspect_id, "reconciled", "", []) for suspect in suspects]
     await session.insert("ingest_suspect_blocks", rows, _COLUMNS)

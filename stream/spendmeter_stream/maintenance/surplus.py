@@ -18,8 +18,6 @@ from uuid import UUID
 
 from spendmeter_clickhouse import Session
 from spendmeter_stream import metrics
-from spendmeter_stream.journal.coordinates import Coordinates
-from spendmeter_stream.journal.intents import OffsetRange
 from spendmeter_stream.journal.suspects import flag_suspect
 from spendmeter_stream.verify.queries import BOUNDED
 
@@ -32,7 +30,6 @@ _MARGIN: Final = timedelta(days=1)
 """Maximum delay between `ingested_at` (worker's clock) and the insert into the store."""
 _BEGINNING: Final = datetime(1970, 1, 2, tzinfo=UTC)
 _ROWS_AT_ONCE: Final = 500
-_NO_OFFSETS: Final = OffsetRange(0, 0)
 
 _LAST: Final = "SELECT max(until), max(at), now64(3, 'UTC'), count() FROM ingest_surplus_scans"
 _HOURS: Final = """
@@ -141,7 +138,7 @@ async def _remove(session: Session, surplus: Sequence[tuple[Copy, Copy]]) -> Non
     ]
     await session.insert("ingest_surplus", rows, _COLUMNS)
     days = {copy.occurred_at.date() for copy in copies}
-    await flag_suspect(session, Coordinates("surplus", 0), _NO_OFFSETS, days=days)
+    await flag_suspect(session, "surplus", days=days)
     parameters = {
         # Round down here: the store would use its own time zone, which may have a half-hour offset.
         "first": min(copy.hour for copy in copies),
@@ -154,7 +151,7 @@ async def _remove(session: Session, surplus: Sequence[tuple[Copy, Copy]]) -> Non
     settings = {"lightweight_deletes_sync": 2}
     await session.run(lambda client: client.command(_DELETE, parameters=parameters, settings=settings))
     # Flag again: the first flag may have been reconciled before the rows were deleted.
-    await flag_suspect(session, Coordinates("surplus", 0), _NO_OFFSETS, days=days)
+    await flag_suspect(session, "surplus", days=days)
     metrics.SURPLUS_REMOVED.inc(len(copies))
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from spendmeter_stream.pricing.book.price_book import PriceBook, packaged_directory
 from spendmeter_stream.pricing.book.rows import BookFault, Place, PriceBookError
 
+Row = Mapping[str, Any]
+"""One price, as a block of a price file contains it."""
 _Signature = tuple[tuple[str, int, int], ...]
 
 
@@ -25,7 +27,7 @@ class PriceBookWatcher:
         self._directory = directory or packaged_directory()
         self._signature = _signature(self._directory)
         self._files = PriceBook.load(self._directory)
-        self._rows: dict[str, Mapping[str, Any]] = {}
+        self._rows: dict[str, Row] = {}
         self.book = self._files
         self.fault: PriceBookError | None = None
         """Reason why the last change was rejected; None after a successful change."""
@@ -43,29 +45,29 @@ class PriceBookWatcher:
             return False
         return self._replace(files, self._rows)
 
-    def put(self, key: str, value: bytes | None) -> bool:
-        """Apply one record of the topic: the newest row of its key as JSON, or None to remove the row.
+    def put(self, key: str, row: Row | None) -> bool:
+        """Apply one record of the topic: the newest row of its key, or None to remove it.
 
         Return True if another book is in force.
         """
-        return self.put_all({key: value})
+        return self.put_all({key: row})
 
-    def put_all(self, records: Mapping[str, bytes | None]) -> bool:
+    def put_all(self, records: Mapping[str, Row | None]) -> bool:
         """Apply many records with one compilation. If that fails, apply each alone and reject the invalid ones."""
-        given = {key: _row(value) for key, value in records.items() if value is not None}
+        given = {key: row for key, row in records.items() if row is not None}
         unchanged = {key: row for key, row in self._rows.items() if key not in records}
         changed = self._replace(self._files, {**unchanged, **given})
         if self.fault is None or len(records) == 1:
             return changed
         before = self.book.version
         faults: list[BookFault] = []
-        for key, value in records.items():
-            self.put_all({key: value})
+        for key, row in records.items():
+            self.put(key, row)
             faults += [] if self.fault is None else self.fault.faults
         self.fault = PriceBookError(faults)
         return self.book.version != before
 
-    def _replace(self, files: PriceBook, rows: dict[str, Mapping[str, Any]]) -> bool:
+    def _replace(self, files: PriceBook, rows: dict[str, Row]) -> bool:
         try:
             book = files.with_rows(rows[key] for key in sorted(rows)) if rows else files
         except PriceBookError as error:
@@ -80,13 +82,17 @@ class PriceBookWatcher:
         return changed
 
 
-def _row(value: bytes) -> Mapping[str, Any]:
-    """Return the row of a record; an empty row, which every book rejects, if it is not a JSON object."""
-    try:
-        row = json.loads(value)
-    except (ValueError, RecursionError):
-        return {}
-    return row if isinstance(row, dict) else {}
+def parse_row(value: bytes | None) -> Row | None:
+    """Return the row of a record; None if the record removes it.
+
+    :raises ValueError: the record is not a JSON object. :raises RecursionError: it has 10,000 nested brackets.
+    """
+    if value is None:
+        return None
+    row = json.loads(value)
+    if not isinstance(row, dict):
+        raise ValueError("not a JSON object")
+    return row
 
 
 def _signature(directory: Path) -> _Signature:

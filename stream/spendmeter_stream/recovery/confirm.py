@@ -65,7 +65,7 @@ async def confirm(
     if missing.num_rows:
         await chunk.reinsert(missing)
     await chunk.drop_repair_table()
-    await flag_suspect(session, coordinates, offsets, days={*suspect, *days_of(block)})
+    await flag_suspect(session, chunk.token, days={*suspect, *days_of(block)})
     return missing.num_rows
 
 
@@ -76,10 +76,10 @@ class _Sent:
         self._session = session
         self._block = block
         self._parameters = _parameters(block, coordinates, offsets)
-        self._token = insert_token(coordinates, offsets)
+        self.token = insert_token(coordinates, offsets)
         # Equal for all owners of the chunk: a zombie and the new owner share one table, whose rows can be moved only
         # once.
-        self._table = f"usage_events_repair_{blake2b(self._token.encode(), digest_size=16).hexdigest()}"
+        self._table = f"usage_events_repair_{blake2b(self.token.encode(), digest_size=16).hexdigest()}"
 
     async def missing(self) -> pa.Table:
         """Return the rows of the block that raw events lack."""
@@ -96,7 +96,7 @@ class _Sent:
 
         :raises StoreError: another owner re-inserts the same rows, or the store failed; check again.
         """
-        log.warning("%s: ClickHouse kept the token but lost %d rows; re-inserting them", self._token, missing.num_rows)
+        log.warning("%s: ClickHouse kept the token but lost %d rows; re-inserting them", self.token, missing.num_rows)
         await self._session.command(f"CREATE TABLE IF NOT EXISTS {self._table} AS usage_events")
         settings = {"async_insert": 0, "insert_deduplication_token": "rows"}
         await self._session.insert_arrow(self._table, missing, settings=settings)
@@ -104,7 +104,7 @@ class _Sent:
         still_missing = set((await self.missing())["topic_offset"].to_pylist())
         if set((await self._landed(self._table)).to_pylist()) != still_missing:
             await self.drop_repair_table()
-            raise StoreError(f"{self._token}: another owner is re-inserting the same rows")
+            raise StoreError(f"{self.token}: another owner is re-inserting the same rows")
         for month in _months(missing):
             await self._session.command(f"ALTER TABLE {self._table} MOVE PARTITION {month:d} TO TABLE usage_events")
         metrics.ROWS_REINSERTED.inc(missing.num_rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Final
 
 import pyarrow as pa
@@ -10,9 +9,6 @@ import pyarrow as pa
 from spendmeter_clickhouse import Session
 from spendmeter_stream.journal.repricing import RepricingBlock
 from spendmeter_stream.reprice.stored_calls import COSTS, COUNTERS, DIMENSIONS, values
-
-_SAFE_BLOCKS: Final = 5_000
-"""Half of the tables' deduplication window."""
 
 _COLUMNS: Final = (
     "event_id", "kind", "adjusts", "adjustment", *DIMENSIONS, "requests", *COSTS, *COUNTERS, "pricing_status",
@@ -25,12 +21,6 @@ _LANDED: Final = f"""
     WHERE kind = 'adjustment' AND topic_id = {{origin:String}} AND topic_partition = {{block:UInt32}}
       AND toStartOfHour(occurred_at) BETWEEN {{first:DateTime}} AND {{last:DateTime}}
     ORDER BY topic_offset"""  # noqa: S608 - names of our own columns
-
-# Each block, of a worker or a repricing, has its own `ingested_at` and creates one part per month.
-_BLOCKS_SINCE: Final = """
-    SELECT uniqExact(topic_id, topic_partition, ingested_at, toYYYYMM(occurred_at))
-    FROM usage_events
-    WHERE ingested_at >= {since:DateTime64(3)}"""
 
 
 async def landed_rows(session: Session, block: RepricingBlock) -> pa.Table:
@@ -47,12 +37,3 @@ async def landed_rows(session: Session, block: RepricingBlock) -> pa.Table:
         raw = [event_id.bytes for event_id in values(table, name)]
         table = table.set_column(place, name, pa.array(raw, pa.binary(16)))
     return table
-
-
-async def token_is_kept(session: Session, begun_at: datetime) -> bool:
-    """Return whether ClickHouse certainly keeps the block's deduplication token; it drops it after 10,000 others.
-
-    A retry under a dropped token would be counted twice, so the answer is False in case of uncertainty.
-    """
-    answer = await session.query(_BLOCKS_SINCE, {"since": begun_at})
-    return bool(answer.result_rows[0][0] < _SAFE_BLOCKS)

@@ -12,14 +12,14 @@ import pyarrow.compute as pc
 
 from spendmeter_clickhouse import Session
 from spendmeter_stream.barrier.requests import read_barriers
-from spendmeter_stream.journal.coordinates import Coordinates
-from spendmeter_stream.journal.intents import OffsetRange
+from spendmeter_stream.journal.exactly_once import exactly_once
 from spendmeter_stream.journal.repricing import RepricingBlock, begin_block, end_block, open_blocks, origin_of
 from spendmeter_stream.journal.suspects import flag_suspect
 from spendmeter_stream.pricing import PriceBook
+from spendmeter_stream.recovery.completion import token_is_certain
 from spendmeter_stream.reprice.adjusting import Repriced, adjustments, reprice
 from spendmeter_stream.reprice.difference import CostDifference
-from spendmeter_stream.reprice.interrupted import landed_rows, token_is_kept
+from spendmeter_stream.reprice.interrupted import landed_rows
 from spendmeter_stream.reprice.lease import Lease
 from spendmeter_stream.reprice.selection import CallSelection, pieces_of
 from spendmeter_stream.reprice.stored_calls import read_hours, read_piece
@@ -28,8 +28,6 @@ Progress: TypeAlias = Callable[[int, int], None]
 """Called with the number of processed calls and the total."""
 
 PIECE_EVENTS: Final = 20_000
-_EXACTLY_ONCE: Final = {"async_insert": 0, "deduplicate_blocks_in_dependent_materialized_views": 1}
-_NO_OFFSETS: Final = OffsetRange(0, 0)
 _POLL_SECONDS: Final = 0.5
 
 
@@ -77,11 +75,11 @@ async def complete_interrupted(session: Session) -> int:
     for block, begun_at in opened:
         rows = await landed_rows(session, block)
         # A block lands in raw events as a whole or not at all: without rows, its calls are repriced below.
-        if rows.num_rows and await token_is_kept(session, begun_at):
+        if rows.num_rows and await token_is_certain(session, begun_at):
             await _insert(session, rows, block)
         # After a ClickHouse crash a token may exist without its rows, in raw events or a rollup, and the retry is then
         # skipped. Flag the days, so that the leader reconciles them after the repricing.
-        await flag_suspect(session, Coordinates(block.origin, block.number), _NO_OFFSETS, days=block.days())
+        await flag_suspect(session, block.token, days=block.days())
         await end_block(session, block)
     return len(opened)
 
@@ -125,8 +123,7 @@ async def _wait_for_barriers(lease: Lease) -> None:
 
 
 async def _insert(session: Session, rows: pa.Table, block: RepricingBlock) -> None:
-    settings = {**_EXACTLY_ONCE, "insert_deduplication_token": block.token}
-    await session.insert_arrow("usage_events", rows, settings=settings)
+    await session.insert_arrow("usage_events", rows, settings=exactly_once(block.token))
 
 
 def _hour(at: datetime) -> datetime:

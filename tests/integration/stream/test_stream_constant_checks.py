@@ -134,7 +134,7 @@ async def test_a_pause_ended_by_several_workers_at_once_is_over(session: Session
 
 
 async def test_open_doubts(session: Session) -> None:
-    await flag_suspect(session, Coordinates("life", 0), OffsetRange(0, 9), days=[date(2026, 11, 3)])
+    await flag_suspect(session, "life:0:0-9", days=[date(2026, 11, 3)])
     (suspect,) = await open_suspects(session)
     assert suspect.days == {date(2026, 11, 3)}
     await close_suspects(session, [suspect])

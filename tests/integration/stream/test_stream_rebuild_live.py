@@ -14,8 +14,6 @@ import pytest
 from spendmeter_clickhouse import Session, Store
 from spendmeter_stream import worker as worker_module
 from spendmeter_stream.errors import BarrierError, RebuildError
-from spendmeter_stream.journal.coordinates import Coordinates
-from spendmeter_stream.journal.intents import OffsetRange
 from spendmeter_stream.journal.repricing import RepricingBlock, begin_block, end_block
 from spendmeter_stream.journal.suspects import flag_suspect
 from spendmeter_stream.kafka.group_position import open_stream
@@ -125,7 +123,7 @@ async def test_the_leader_exports_the_drift_of_closed_days_and_settles_doubts(
         await until(lambda: metric("spendmeter_rollup_drift") == 1)
         # As the owner of a chunk does whose store was killed: the leader compares its days, and mends the rollup.
         rebuilt = metric("spendmeter_rollup_months_rebuilt_total")
-        await flag_suspect(session, Coordinates("life", 0), OffsetRange(0, 1), days=days)
+        await flag_suspect(session, "life:0:0-1", days=days)
         await until(lambda: metric("spendmeter_rollup_drift") == 0)
         await until(lambda: metric("spendmeter_suspect_blocks") == 0)
         assert metric("spendmeter_rollup_months_rebuilt_total") == rebuilt + 1

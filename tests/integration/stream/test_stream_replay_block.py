@@ -9,8 +9,8 @@ import pyarrow as pa
 from spendmeter_clickhouse import Store
 from spendmeter_stream.ingest.block import build_block
 from spendmeter_stream.ingest.decode import Events
-from spendmeter_stream.ingest.protocol import EXACTLY_ONCE
 from spendmeter_stream.journal.coordinates import Coordinates
+from spendmeter_stream.journal.exactly_once import exactly_once
 from spendmeter_stream.journal.intents import OffsetRange, insert_token
 from spendmeter_stream.journal.landed_rows import with_landed_rows
 from spendmeter_stream.pricing import PriceBookWatcher
@@ -34,7 +34,7 @@ def block_of(offsets: OffsetRange) -> pa.Table:
 
 async def test_a_landed_chunk_that_spans_months_is_not_counted_again_when_replayed(store: Store) -> None:
     offsets = OffsetRange(100, 130)
-    settings = {**EXACTLY_ONCE, "insert_deduplication_token": insert_token(_HERE, offsets)}
+    settings = exactly_once(insert_token(_HERE, offsets))
     with store.session("replay") as session:
         await session.insert_arrow("usage_events", block_of(offsets), settings=settings)
         replayed = await with_landed_rows(session, block_of(offsets), _HERE, offsets)

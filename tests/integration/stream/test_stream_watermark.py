@@ -13,8 +13,6 @@ import pytest
 from spendmeter_clickhouse import Session, Store
 from spendmeter_clickhouse.watermark import EVERYTHING, raw_kept_from, set_raw_kept_from
 from spendmeter_stream.errors import RebuildError
-from spendmeter_stream.journal.coordinates import Coordinates
-from spendmeter_stream.journal.intents import OffsetRange
 from spendmeter_stream.journal.suspects import flag_suspect, open_suspects
 from spendmeter_stream.kafka.group_position import Stream
 from spendmeter_stream.maintenance.rebuild import rebuild
@@ -96,7 +94,7 @@ async def test_doubts_about_days_before_the_watermark_are_settled_without_a_rebu
         return {}
 
     await set_raw_kept_from(session, date(2026, 10, 1))
-    await flag_suspect(session, Coordinates("life", 0), OffsetRange(0, 9), days=[SEPTEMBER])
+    await flag_suspect(session, "life:0:0-9", days=[SEPTEMBER])
     doubts = await open_suspects(session)
     assert await reconcile(session, doubts, Stream(topic_id="life", committed=committed)) == []
     assert await open_suspects(session) == []

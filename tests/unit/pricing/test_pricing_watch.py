@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from spendmeter_stream.pricing import PriceBook, PriceBookError, PriceBookWatcher
+from spendmeter_stream.pricing.watch import Row, parse_row
 from tests.support.pricing import Call, price
 
 M = 1_000_000
@@ -101,7 +102,7 @@ def test_a_worker_does_not_start_on_a_faulty_book(tmp_path: Path) -> None:
 def test_a_row_from_the_topic_applies_from_its_date_and_can_be_taken_back(folder: Path) -> None:
     watcher = PriceBookWatcher(directory=folder)
 
-    assert watcher.put("m-2026-11", json.dumps(ROW).encode())
+    assert watcher.put("m-2026-11", ROW)
     assert cost(watcher.book) == 3
     assert cost(watcher.book, at="2026-11-09T23:59:59.999Z") == 1, "an event in flight keeps its price"
 
@@ -112,9 +113,9 @@ def test_a_row_from_the_topic_applies_from_its_date_and_can_be_taken_back(folder
 
 def test_the_newest_record_of_a_key_counts_and_survives_a_change_of_files(folder: Path) -> None:
     watcher = PriceBookWatcher(directory=folder)
-    watcher.put("a", json.dumps(ROW).encode())
-    watcher.put("a", json.dumps({**ROW, "per_million": {"input_tokens": "4"}}).encode())
-    watcher.put("b", json.dumps({**ROW, "org": "school", "per_million": {"input_tokens": "0.5"}}).encode())
+    watcher.put("a", ROW)
+    watcher.put("a", {**ROW, "per_million": {"input_tokens": "4"}})
+    watcher.put("b", {**ROW, "org": "school", "per_million": {"input_tokens": "0.5"}})
     write(folder, FILE.replace("input_tokens = 1", "input_tokens = 2"), tick=1)
 
     assert watcher.poll()
@@ -123,10 +124,21 @@ def test_the_newest_record_of_a_key_counts_and_survives_a_change_of_files(folder
     assert cost(watcher.book, at="2026-01-01T00:00Z") == 2
 
 
-@pytest.mark.parametrize("record", [b"{", b"[1]", b'"x"', b'{"provider": "maker", "models": 7}'])
-def test_a_bad_record_is_refused_and_changes_nothing(folder: Path, record: bytes) -> None:
+@pytest.mark.parametrize("record", [b"{", b"[1]", b'"x"', b"[" * 10_000 + b"]" * 10_000])
+def test_a_record_that_is_no_json_object_is_refused(record: bytes) -> None:
+    with pytest.raises((ValueError, RecursionError)):
+        parse_row(record)
+
+
+def test_a_record_is_a_row_or_removes_it() -> None:
+    assert parse_row(json.dumps(ROW).encode()) == ROW
+    assert parse_row(None) is None
+
+
+@pytest.mark.parametrize("record", [{}, {"provider": "maker", "models": 7}])
+def test_a_bad_record_is_refused_and_changes_nothing(folder: Path, record: Row) -> None:
     watcher = PriceBookWatcher(directory=folder)
-    watcher.put("good", json.dumps(ROW).encode())
+    watcher.put("good", ROW)
 
     assert not watcher.put("bad", record)
     assert watcher.fault is not None
@@ -138,13 +150,13 @@ def test_an_exception_that_no_check_foresaw_refuses_the_row_alone(
 ) -> None:
     """Given a fault in our own checks, when a row meets it, then the book in force stays and names the exception."""
     watcher = PriceBookWatcher(directory=folder)
-    watcher.put("good", json.dumps(ROW).encode())
+    watcher.put("good", ROW)
 
     def raises(*_: object) -> PriceBook:
         raise TypeError("quotes the row")
 
     monkeypatch.setattr(PriceBook, "with_rows", raises)
-    assert not watcher.put("bad", b"{}")
+    assert not watcher.put("bad", {})
     assert "the row raises TypeError" in str(watcher.fault)
     assert "quotes" not in str(watcher.fault)
     assert cost(watcher.book) == 3
@@ -152,12 +164,12 @@ def test_an_exception_that_no_check_foresaw_refuses_the_row_alone(
 
 def test_many_records_are_taken_at_once_and_only_the_faulty_are_refused(folder: Path) -> None:
     watcher = PriceBookWatcher(directory=folder)
-    watcher.put("old", json.dumps({**ROW, "org": "late"}).encode())
-    records: dict[str, bytes | None] = {
+    watcher.put("old", {**ROW, "org": "late"})
+    records: dict[str, Row | None] = {
         "old": None,
-        "a": json.dumps(ROW).encode(),
-        "overlapping": json.dumps(ROW).encode(),
-        "b": json.dumps({**ROW, "org": "school", "per_million": {"input_tokens": "0.5"}}).encode(),
+        "a": ROW,
+        "overlapping": ROW,
+        "b": {**ROW, "org": "school", "per_million": {"input_tokens": "0.5"}},
     }
 
     assert watcher.put_all(records)
@@ -173,16 +185,16 @@ def test_many_records_are_taken_at_once_and_only_the_faulty_are_refused(folder: 
 def test_a_row_for_a_misspelt_provider_is_refused_and_one_for_a_new_provider_taken(folder: Path) -> None:
     watcher = PriceBookWatcher(directory=folder)
 
-    assert not watcher.put("typo", json.dumps({**ROW, "provider": "makr"}).encode())
+    assert not watcher.put("typo", {**ROW, "provider": "makr"})
     assert "unknown provider 'makr'; did you mean 'maker'?" in str(watcher.fault)
-    assert watcher.put("new", json.dumps({**ROW, "provider": "our-own-model"}).encode())
+    assert watcher.put("new", {**ROW, "provider": "our-own-model"})
 
 
 def test_a_discount_can_come_by_the_topic(folder: Path) -> None:
     watcher = PriceBookWatcher(directory=folder)
     discount = {key: value for key, value in ROW.items() if key != "per_million"} | {"org": "school", "factor": "0.8"}
 
-    assert watcher.put("school", json.dumps(discount).encode())
+    assert watcher.put("school", discount)
     assert str(cost(watcher.book, org="school")) == "0.800000000000"
     assert cost(watcher.book) == 1
 

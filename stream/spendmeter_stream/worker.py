@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -106,12 +107,7 @@ def create_worker(
     guard = SpendGuard(settings=settings, session=store.session("guard"), leads=app.is_leader, tasks=tasks)
     app.service(guard)  # type: ignore[arg-type]
     _follow_directory(app, directory, tasks)
-    _watch_drift(app, store.session("drift"), tasks)
-    _watch_store(app, store.session("store-health"), tasks)
-    suspects = store.session("suspects")
-    _reconcile_suspects(app, suspects, settings, tasks)
-    _find_orphans(app, suspects, settings, tasks)
-    _remove_surplus(app, store.session("surplus"), tasks)
+    _maintain(app, store, settings, tasks)
     return Worker(app, ingest, directory, prices, health)
 
 
@@ -157,70 +153,66 @@ async def _apply(directory: Directory, records: list[EntryRecord]) -> None:
     await retry_forever("directory", lambda: directory.apply(records))
 
 
-def _watch_drift(app: faust.App, session: Session, tasks: BackgroundTasks) -> None:
-    @app.timer(_DRIFT_SECONDS)  # type: ignore[untyped-decorator]
-    async def drift() -> None:
-        # Only the leader checks; a former leader must reset its gauge.
-        if not app.is_leader():
-            metrics.ROLLUP_DRIFT.set(0)
-            tasks.report("drift", None)
-            return
-        days = closed_days(datetime.now(UTC))
-        await tasks.once("drift", lambda: retry_forever("drift", lambda: check_drift(session, days=days)))
+def _maintain(app: faust.App, store: Store, settings: StreamSettings, tasks: BackgroundTasks) -> None:
+    on_leader = partial(_run_on_leader, app, tasks)
+    drift, health, suspects = store.session("drift"), store.session("store-health"), store.session("suspects")
+    surplus = store.session("surplus")
+    on_leader("drift", _DRIFT_SECONDS, partial(_check_drift, drift), forget=partial(metrics.ROLLUP_DRIFT.set, 0))
+    on_leader("store_health", _STORE_SECONDS, partial(_check_store, health), forget=forget_store)
+    reconcile = _reconciler(suspects, settings)
+    on_leader("reconcile", _RECONCILE_SECONDS, reconcile, forget=partial(metrics.SUSPECT_BLOCKS.set, 0))
+    # Every worker checks at start; this finds chunks that a worker of an earlier topic epoch began since.
+    find = partial(find_orphans, suspects, settings)
+    on_leader("orphans", _ORPHANS_SECONDS, partial(retry_forever, "orphans", find))
+    remove = partial(remove_surplus_when_due, surplus)
+    on_leader("surplus", _SURPLUS_SECONDS, partial(retry_forever, "surplus", remove))
 
 
-def _watch_store(app: faust.App, session: Session, tasks: BackgroundTasks) -> None:
-    async def turn() -> None:
-        try:
-            await check_store(session)
-        except StoreError as error:
-            # An unreachable store or a missing grant has its own alert: the task has not failed.
-            log.warning("cannot read parts and disks from ClickHouse: %s", error)
+def _run_on_leader(
+    app: faust.App,
+    tasks: BackgroundTasks,
+    name: str,
+    seconds: float,
+    turn: Callable[[], Awaitable[object]],
+    *,
+    forget: Callable[[], object] = lambda: None,
+) -> None:
+    """Await `turn()` every `seconds` while this worker leads the group.
 
-    @app.timer(_STORE_SECONDS)  # type: ignore[untyped-decorator]
-    async def watch() -> None:
+    :param forget: resets the gauges of a former leader.
+    """
+
+    @app.timer(seconds)  # type: ignore[untyped-decorator]
+    async def run() -> None:
         if app.is_leader():
-            await tasks.once("store_health", turn)
+            await tasks.once(name, turn)
         else:
-            forget_store()
-            tasks.report("store_health", None)
+            forget()
+            tasks.report(name, None)
 
 
-def _reconcile_suspects(app: faust.App, session: Session, settings: StreamSettings, tasks: BackgroundTasks) -> None:
+async def _check_drift(session: Session) -> None:
+    days = closed_days(datetime.now(UTC))
+    await retry_forever("drift", lambda: check_drift(session, days=days))
+
+
+async def _check_store(session: Session) -> None:
+    try:
+        await check_store(session)
+    except StoreError as error:
+        # An unreachable store or a missing grant has its own alert: the task has not failed.
+        log.warning("cannot read parts and disks from ClickHouse: %s", error)
+
+
+def _reconciler(session: Session, settings: StreamSettings) -> Callable[[], Awaitable[None]]:
     not_before = 0.0
 
     async def turn() -> None:
         nonlocal not_before
+        if time.monotonic() < not_before:
+            return
         if not await retry_forever("reconcile", lambda: reconcile_suspects(session, settings)):
             # Each attempt may pause ingest, which must make progress in between.
             not_before = time.monotonic() + _RECONCILE_BACKOFF_SECONDS
 
-    @app.timer(_RECONCILE_SECONDS)  # type: ignore[untyped-decorator]
-    async def reconcile() -> None:
-        if not app.is_leader():
-            metrics.SUSPECT_BLOCKS.set(0)
-            tasks.report("reconcile", None)
-            return
-        if time.monotonic() >= not_before:
-            await tasks.once("reconcile", turn)
-
-
-def _find_orphans(app: faust.App, session: Session, settings: StreamSettings, tasks: BackgroundTasks) -> None:
-    async def turn() -> None:
-        await retry_forever("orphans", lambda: find_orphans(session, settings))
-
-    # Every worker checks at start; this finds chunks that a worker of an earlier topic epoch began since.
-    @app.timer(_ORPHANS_SECONDS)  # type: ignore[untyped-decorator]
-    async def check() -> None:
-        if app.is_leader():
-            await tasks.once("orphans", turn)
-
-
-def _remove_surplus(app: faust.App, session: Session, tasks: BackgroundTasks) -> None:
-    async def turn() -> None:
-        await retry_forever("surplus", lambda: remove_surplus_when_due(session))
-
-    @app.timer(_SURPLUS_SECONDS)  # type: ignore[untyped-decorator]
-    async def check() -> None:
-        if app.is_leader():
-            await tasks.once("surplus", turn)
+    return turn

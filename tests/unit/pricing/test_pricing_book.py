@@ -34,7 +34,7 @@ def test_every_named_provider_has_prices(book: PriceBook, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("spelling", "provider"),
-    [("Azure_OpenAI", "azure"), ("az.ai.openai", "azure"), ("aws.bedrock", "bedrock"), ("gcp.vertex_ai", "google"),
+    [("Azure_OpenAI", "azure"), ("az.ai.openai", "azure"), ("aws.bedrock", "bedrock"), ("gcp.vertex_ai", "vertex"),
      ("X AI", "xai"), ("mistralai", "mistral"), ("Eleven Labs", "elevenlabs"), ("nobody", None)],
 )  # fmt: skip
 def test_a_provider_goes_by_many_names(book: PriceBook, spelling: str, provider: str | None) -> None:

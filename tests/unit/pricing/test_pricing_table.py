@@ -19,9 +19,12 @@ M = 1_000_000
 HOUR = 3_600_000
 OPENAI = "https://developers.openai.com/api/docs/pricing"
 CLAUDE = "https://platform.claude.com/docs/en/about-claude/pricing"
+FAST = "https://platform.claude.com/docs/en/build-with-claude/fast-mode"
+SONAR = "https://docs.perplexity.ai/docs/getting-started/pricing"
 GEMINI = "https://ai.google.dev/gemini-api/docs/pricing"
 BEDROCK = "https://aws.amazon.com/bedrock/pricing/"
 MISTRAL = "https://mistral.ai/pricing/api"
+KIMI = "https://platform.moonshot.ai/docs/pricing/chat"
 V32 = "https://api-docs.deepseek.com/news/news250929"
 GROQ = "https://console.groq.com/docs/models"
 XAI = "https://docs.x.ai/docs/models"
@@ -112,6 +115,9 @@ CHAT = [
     chat("openai", "gpt-5-mini", "0.125", "1", OPENAI, tier="batch"),
     chat("anthropic", "claude-opus-5-5", "2", "10", CLAUDE, tier="batch"),
     chat("anthropic", "claude-opus-5-5", "8", "40", CLAUDE, tier="fast"),
+    chat("anthropic", "claude-opus-4-6", "30", "150", FAST, tier="fast"),
+    chat("anthropic", "claude-opus-4-6-20260205", "30", "150", FAST, tier="fast", read="3"),
+    chat("anthropic", "claude-opus-4-7", "30", "150", FAST, tier="fast"),
     chat("google", "gemini-2.5-flash", "0.15", "1.25", GEMINI, tier="batch"),
     chat("groq", "openai/gpt-oss-120b", "0.075", "0.30", GROQ, tier="batch"),
     chat("mistral", "mistral-large-2512", "0.25", "0.75", MISTRAL, tier="batch"),
@@ -160,11 +166,11 @@ CHAT = [
     chat("xai", "grok-3", "3", "15", XAI),
     chat("x-ai", "grok-3-mini", "0.30", "0.50", XAI, read="0.075"),
     chat("xai", "grok-4", "3", "15", XAI),
-    chat("mistral", "mistral-large-latest", "2", "6", MISTRAL),
+    chat("mistral", "mistral-large-latest", "0.50", "1.50", MISTRAL),
     chat("mistral", "mistral-small-latest", "0.15", "0.60", MISTRAL),
     chat("mistral", "mistral-small-latest", "0.10", "0.30", MISTRAL, at="2026-03-15T00:00:00+00:00"),
-    chat("deepseek", "deepseek-chat", "0.28", "0.42", V32),
-    chat("deepseek", "deepseek-reasoner", "0.28", "0.42", V32, read="0.028"),
+    chat("deepseek", "deepseek-chat", "0.28", "0.42", V32, at="2026-01-15T12:00:00+00:00"),
+    chat("deepseek", "deepseek-reasoner", "0.28", "0.42", V32, read="0.028", at="2026-01-15T12:00:00+00:00"),
     chat("deepseek", "deepseek-chat", "0.27", "1.10", DEEPSEEK, at="2025-06-01T12:00:00+00:00"),
     chat("deepseek", "deepseek-chat", "0.135", "0.55", DEEPSEEK, at="2025-06-01T20:00:00+00:00"),
     chat("deepseek", "deepseek-v4-pro", "0.66", "1.98", DEEPSEEK, at="2026-11-02T12:00:00+00:00"),
@@ -226,6 +232,31 @@ LONG = [
         {"cache_read_cost": "0.06", "cache_write_cost": "0.7500075", "output_cost": "22.5"},
         CLAUDE,
     ),
+    # Sonnet 4 has the long-prompt price of its family, at every provider
+    Case(
+        Call("anthropic", "claude-sonnet-4-20250514", tokens(0, 250_000, i=10, o=100), at="2025-10-01T00:00:00+00:00"),
+        {"cache_write_cost": "1.875", "input_cost": "0.00006", "output_cost": "0.00225"},
+        CLAUDE,
+    ),
+    Case(Call("anthropic", "claude-sonnet-4", tokens(200_001, 0, 0)), {"cache_read_cost": "0.1200006"}, CLAUDE),
+    Case(Call("anthropic", "claude-sonnet-4-0", tokens(0, 0, 200_001)), {"cache_write_cost": "2.400012"}, CLAUDE),
+    Case(
+        Call("bedrock", "us.anthropic.claude-sonnet-4-20250514-v1:0", tokens(i=M, o=M)),
+        {"input_cost": "6", "output_cost": "22.5"},
+        BEDROCK,
+    ),
+    Case(
+        Call("bedrock", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0", tokens(i=M, o=M)),
+        {"input_cost": "6.6", "output_cost": "24.75"},
+        BEDROCK,
+    ),
+    Case(Call("vertex_ai", "claude-sonnet-4@20250514", tokens(i=M)), {"input_cost": "6"}, CLAUDE),
+    Case(Call("openrouter", "anthropic/claude-sonnet-4", tokens(i=M)), {"input_cost": "6"}, OPENROUTER),
+    Case(Call("xai", "grok-4-0709", tokens(i=128_001, o=M)), {"input_cost": "0.768006", "output_cost": "30"}, XAI),
+    Case(Call("xai", "grok-4-1-fast-reasoning", tokens(i=128_001)), {"input_cost": "0.0512004"}, XAI),
+    Case(Call("moonshot", "kimi-latest", tokens(i=8_192)), {"input_cost": "0.0016384"}, KIMI),
+    Case(Call("kimi", "kimi-latest", tokens(i=8_193)), {"input_cost": "0.008193"}, KIMI),
+    Case(Call("moonshot-ai", "kimi-latest", tokens(i=32_769)), {"input_cost": "0.065538"}, KIMI),
     Case(Call("anthropic", "claude-haiku-5-5", tokens(i=100_000)), {"input_cost": "0.01"}, CLAUDE),
     Case(Call("anthropic", "claude-haiku-5-5", tokens(i=100_001)), {"input_cost": "0.0500005"}, CLAUDE),
     Case(
@@ -282,7 +313,8 @@ UNITS = [
     unit("azure-translator", "translator", {"characters": M}, "10", AZURE_SPEECH),
     # transcription, by the second
     unit("openai", "whisper-1", {"audio_milliseconds": 60_000}, "0.006", OPENAI),
-    unit("openai", "whisper-1", {"audio_milliseconds": 1}, "0.0000001", OPENAI),
+    unit("openai", "whisper-1", {"audio_milliseconds": 1}, "0.0001", OPENAI),
+    unit("openai", "whisper-1", {"audio_milliseconds": 2_110}, "0.0003", OPENAI),
     unit("azure", "whisper", {"audio_milliseconds": HOUR}, "0.36", AZURE),
     unit("groq", "whisper-large-v3", {"audio_milliseconds": HOUR}, "0.111", GROQ),
     unit("groq", "whisper-large-v3", {"audio_milliseconds": 1_000}, "0.000308333333", GROQ),
@@ -387,6 +419,24 @@ UNKNOWN = [
         "partial",
         ("output_tokens",),
     ),
+    # a fee that no event counts: a lower bound
+    Case(
+        Call("perplexity", "sonar", tokens(i=M, o=M)),
+        {"input_cost": "1", "output_cost": "1"},
+        SONAR,
+        "partial",
+        ("fee",),
+    ),
+    Case(
+        Call("pplx", "sonar-pro", tokens(i=M, o=M)),
+        {"input_cost": "3", "output_cost": "15"},
+        SONAR,
+        "partial",
+        ("fee",),
+    ),
+    Case(Call("perplexity-ai", "sonar-reasoning-pro", tokens(o=M)), {"output_cost": "8"}, SONAR, "partial", ("fee",)),
+    Case(Call("openai", "gpt-4o-mini-tts", {"characters": M}), {"unit_cost": "0.15"}, OPENAI, "partial", ("fee",)),
+    Case(Call("openai", "gpt-4o-mini-tts", tokens(i=M)), {"input_cost": "0.6"}, OPENAI),
     Case(Call("mistral", "mistral-ocr-latest", tokens(i=M)), {}, MISTRAL, "unpriced", ("input_tokens",)),
 ]
 

@@ -30,6 +30,10 @@ class CardRate:
 
     pico: Fraction
     charging: Charging = PLAIN
+    place_unknown: bool = False
+    """The rate is another place's: a call that used the unit is partial."""
+    lower_bound: bool = False
+    """A fee without a unit in events comes on top: a call that used the unit is partial."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,17 +133,23 @@ class CardArrays:
     """By unit: no card has a minimum, step or replacement, so counts are billed unchanged."""
     known: Bool
     free: Bool
+    place_unknown: Bool
+    """By unit."""
+    lower_bound: Bool
+    """By unit."""
 
     @classmethod
     def of(cls, cards: list[Card]) -> CardArrays:
         shape = (len(UNITS), len(cards))
         minimum, step, unless = np.zeros(shape, np.int64), np.ones(shape, np.int64), np.zeros(shape, np.int64)
+        place_unknown, lower_bound = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
         for index, card in enumerate(cards):
             for unit, rate in card.rates:
                 at = UNIT_INDEX[unit], index
                 # A step of 0 means none; 1 bills the same and avoids a division by zero.
                 minimum[at], step[at] = rate.charging.minimum, max(rate.charging.step, 1)
                 unless[at] = unit_bits(rate.charging.unless)
+                place_unknown[at], lower_bound[at] = rate.place_unknown, rate.lower_bound
         return cls(
             size=len(cards),
             rates=Fractions.of([{unit: rate.pico for unit, rate in card.rates} for card in cards], UNITS),
@@ -150,6 +160,8 @@ class CardArrays:
             plain=((minimum == 0) & (step == 1) & (unless == 0)).all(axis=1),
             known=np.array([card.known for card in cards]),
             free=np.array([card.free for card in cards]),
+            place_unknown=place_unknown,
+            lower_bound=lower_bound,
         )
 
 

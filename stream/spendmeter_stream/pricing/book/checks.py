@@ -30,9 +30,10 @@ def _names(providers: list[Provider]) -> Iterator[BookFault]:
             other = owner.setdefault(provider_key(name), provider)
             if other.name != provider.name:
                 yield BookFault(provider.place, f"the name {name!r} already means {other.name!r} at {other.place}")
-        for maker in provider.resells:
-            if maker not in known:
-                yield BookFault(provider.place, f"resells an unknown provider {maker!r}{hint(maker, known)}")
+        for verb, makers in (("resells", provider.resells), ("shares the list of", provider.shares)):
+            for maker in makers:
+                if maker not in known:
+                    yield BookFault(provider.place, f"{verb} an unknown provider {maker!r}{hint(maker, known)}")
 
 
 def _misspelt(providers: list[Provider], known: set[str]) -> Iterator[BookFault]:
@@ -128,10 +129,11 @@ def _crossed(claim: _Claim, members: list[tuple[Terms, DailyWindow]]) -> Iterato
 
 
 def _patterns(parsed: Parsed) -> Iterator[BookFault]:
-    # With a star only at the end, the longest prefix is the nearest, and no two are equally near.
+    # With one star at an end, the longest prefix or ending is the nearest, and no two are equally near.
     named = [(each.terms, each.patterns) for each in parsed.prices]
     named += [(each.terms, each.patterns) for each in parsed.multipliers]
+    named += [(each.terms, each.patterns) for each in parsed.aliases]
     for terms, patterns in named:
         for pattern in patterns:
-            if "*" in pattern[:-1]:
-                yield BookFault(terms.place, f"{pattern!r}: a star may only end a model's name")
+            if "*" in pattern[1:-1] or (len(pattern) > 1 and pattern[0] == pattern[-1] == "*"):
+                yield BookFault(terms.place, f"{pattern!r}: a star may only begin or end a model's name")

@@ -44,6 +44,7 @@ class Document:
     head: Block
     prices: tuple[Block, ...]
     multipliers: tuple[Block, ...]
+    aliases: tuple[Block, ...] = ()
     layer: int
 
 
@@ -83,9 +84,9 @@ def parse_document(text: str, name: str, layer: int) -> Document:
         raise DocumentError("multi-line strings are not allowed in price files")
     data = tomli.loads(text, parse_float=Decimal)
     head_lines, blocks = _lines(text)
-    prices, multipliers = data.pop("price", []), data.pop("multiplier", [])
-    if not (_is_tables(prices) and _is_tables(multipliers)):
-        raise DocumentError("write [[price]] and [[multiplier]] with two brackets")
+    prices, multipliers, aliases = (data.pop(kind, []) for kind in ("price", "multiplier", "alias"))
+    if not (_is_tables(prices) and _is_tables(multipliers) and _is_tables(aliases)):
+        raise DocumentError("write [[price]], [[multiplier]] and [[alias]] with two brackets")
     defaults = data.pop("defaults", {})
     if not isinstance(defaults, dict):
         raise DocumentError("write [defaults] as a table")
@@ -93,6 +94,7 @@ def parse_document(text: str, name: str, layer: int) -> Document:
         head=Block(data=data, file=name, line=1, lines=head_lines),
         prices=_blocks(prices, defaults, name, blocks.get("price", [])),
         multipliers=_blocks(multipliers, defaults, name, blocks.get("multiplier", [])),
+        aliases=_blocks(aliases, defaults, name, blocks.get("alias", [])),
         layer=layer,
     )
 
@@ -126,7 +128,10 @@ def _lines(text: str) -> tuple[dict[str, int], dict[str, list[tuple[int, dict[st
 
 
 def document_of_rows(rows: Iterable[Mapping[str, Any]], *, layer: int, name: str = "rows") -> list[Document]:
-    """Return documents of rows: `[[price]]` or (with `factor`) `[[multiplier]]` blocks plus `provider`."""
+    """Return documents of rows: `[[price]]`, (with `factor`) `[[multiplier]]` or (with `serves`) `[[alias]]` blocks.
+
+    Each has its `provider` besides.
+    """
     documents = []
     for number, row in enumerate(rows, start=1):
         data = {key: value for key, value in row.items() if key != "provider"}
@@ -134,8 +139,9 @@ def document_of_rows(rows: Iterable[Mapping[str, Any]], *, layer: int, name: str
         documents.append(
             Document(
                 head=Block(data={key: row[key] for key in ("provider",) if key in row}, file=name, line=number),
-                prices=() if "factor" in row else (block,),
+                prices=() if "factor" in row or "serves" in row else (block,),
                 multipliers=(block,) if "factor" in row else (),
+                aliases=(block,) if "serves" in row and "factor" not in row else (),
                 layer=layer,
             )
         )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, Self
+from dataclasses import replace
+from typing import NamedTuple, Self, TypeVar
 
-from spendmeter_stream.pricing.book.names import Patterns, provider_key, spellings
+from spendmeter_stream.pricing.book.names import Patterns, Spelling, provider_key, spell
 from spendmeter_stream.pricing.book.parsing import Parsed
 from spendmeter_stream.pricing.book.resolve import Candidates
-from spendmeter_stream.pricing.book.rows import Multiplier, Price, PriceRow, Provider, Terms
+from spendmeter_stream.pricing.book.rows import BEGINNING, FOREVER, Alias, Multiplier, Price, PriceRow, Provider, Terms
+
+_Block = TypeVar("_Block", Price, Multiplier)
 
 
 class CallKind(NamedTuple):
@@ -32,6 +35,7 @@ class Index:
         self._gateway_prefixes = {f"{name}/" for name, _ in named}
         self._prices: dict[tuple[str, str], Patterns[Price]] = {}
         self._multipliers: dict[str, dict[tuple[str, bool], Patterns[Multiplier]]] = {}
+        self._aliases: dict[str, Patterns[Alias]] = {}
 
     @classmethod
     def of(cls, parsed: Parsed) -> Self:
@@ -42,6 +46,8 @@ class Index:
         for each in parsed.multipliers:
             kinds = index._multipliers.setdefault(each.terms.provider, {})
             kinds.setdefault((each.terms.org, bool(each.terms.regions)), Patterns()).add(each.patterns, each)
+        for alias in parsed.aliases:
+            index._aliases.setdefault(alias.terms.provider, Patterns()).add(alias.patterns, alias)
         return index
 
     def provider(self, name: str) -> str | None:
@@ -51,17 +57,75 @@ class Index:
     def candidates(self, provider: str, kind: CallKind) -> Candidates:
         """Return the rows and multipliers that can apply to this kind of call at any time."""
         header = self._providers[provider]
-        names = spellings(kind.model, {*header.strip, *self._gateway_prefixes})
-        prices = self._prices_of(provider, "", names) or self._resold_prices(header, names)
-        if kind.org:
-            prices = [*prices, *self._prices_of(provider, kind.org, names)]
-        tier, region = _tier(header, kind.tier), kind.region.strip().lower()
-        multipliers = self._multipliers_of(provider, kind.org, names)
+        spelling = self._spell(header, kind.model)
+        tier, region = _tier(header, kind.tier), spelling.place or kind.region.strip().lower()
+        found = self._found(header, spelling, tier, region, kind.org)
+        aliases = self.aliases(provider, kind.model)
+        if aliases:
+            found = self._by_time(found, aliases, header, tier, region, kind.org)
         return Candidates(
-            rows=[PriceRow(each, rate) for each in prices if _applies(each.terms, tier, region) for rate in each.rates],
-            multipliers=[each for each in multipliers if _applies(each.terms, tier, region)],
+            rows=[PriceRow(each, rate) for each in found.prices for rate in each.rates],
+            multipliers=found.multipliers,
             qualifiers=kind.qualifiers,
+            unplaced=bool(header.regional and region) and not found.placed,
         )
+
+    def aliases(self, provider: str, model: str) -> list[Alias]:
+        """Return the periods of a moving alias, oldest first; empty for any other model.
+
+        A dated name is no alias: `gpt-4-0613` must not follow `gpt-4`.
+        """
+        patterns = self._aliases.get(provider)
+        if patterns is None:
+            return []
+        spelling = self._spell(self._providers[provider], model)
+        found = patterns.nearest([name for name in spelling.names if name not in spelling.undated])
+        # Periods of a higher layer replace those of a lower one as a whole.
+        highest = max((alias.terms.layer for alias in found), default=0)
+        return sorted((each for each in found if each.terms.layer == highest), key=lambda each: each.terms.starts)
+
+    def _spell(self, header: Provider, model: str) -> Spelling:
+        prefixes = {*header.strip, *self._gateway_prefixes}
+        return spell(model, prefixes, endings=header.endings, places=header.places)
+
+    def _by_time(self, own: _Found, aliases: list[Alias], header: Provider, tier: str, region: str, org: str) -> _Found:
+        """Return the alias's own prices outside its periods, and the served model's within each."""
+        first, last, layer = aliases[0].terms.starts, aliases[-1].terms.ends, aliases[0].terms.layer
+        prices = [
+            piece
+            for each in own.prices
+            # A row of a higher layer, or an org's own, names the alias on purpose and stays.
+            for piece in ([each] if each.terms.layer > layer or each.terms.org else _outside(each, first, last))
+        ]
+        multipliers, placed = list(own.multipliers), own.placed
+        for alias in aliases:
+            served = self._found(header, self._spell(header, alias.serves), tier, region, org)
+            prices += _within(served.prices, alias.terms)
+            multipliers += _within([each for each in served.multipliers if each not in own.multipliers], alias.terms)
+            placed = placed or served.placed
+        return _Found(prices, multipliers, placed)
+
+    def _found(self, header: Provider, spelling: Spelling, tier: str, region: str, org: str) -> _Found:
+        """Return what applies to a model at any time; `placed` if a pattern with the place in its name matched."""
+
+        def applies(each: Price | Multiplier) -> bool:
+            return tier in each.terms.tiers and each.terms.applies_in(region)
+
+        own = self._prices_of(header.name, "", spelling.placed)
+        prices = own or self._prices_of(header.name, "", spelling.names) or self._makers_prices(header, spelling.names)
+        if org:
+            prices = [*prices, *self._prices_of(header.name, org, spelling.names)]
+        kinds = self._multipliers.get(header.name, {})
+        # The nearest pattern of each kind (region's, org's); of one kind they do not compound.
+        scoped = [patterns for (owner, _), patterns in kinds.items() if owner in ("", org)]
+        # A row of the place's own has the place's price: no region's factor on top.
+        multipliers = [
+            each
+            for patterns in scoped
+            for each in patterns.nearest(spelling.names, applies)
+            if not (own and each.terms.regions)
+        ]
+        return _Found([each for each in prices if applies(each)], multipliers, bool(own))
 
     def _prices_of(self, provider: str, org: str, names: list[str]) -> list[Price]:
         """Return the prices of the nearest pattern, from every layer that has it.
@@ -71,27 +135,41 @@ class Index:
         patterns = self._prices.get((provider, org))
         return patterns.nearest(names) if patterns else []
 
-    def _resold_prices(self, header: Provider, names: list[str]) -> list[Price]:
-        """Return the maker's standard list prices. Its tiers and regions do not carry over to a reseller."""
+    def _makers_prices(self, header: Provider, names: list[str]) -> list[Price]:
+        """Return the prices of a shared list, or else the maker's standard list prices.
+
+        A maker's tiers and regions do not carry over to a reseller.
+        """
+        for provider in header.shares:
+            if prices := self._prices_of(provider, "", names):
+                return prices
         for maker in header.resells:
             if prices := self._prices_of(maker, "", names):
                 return [each for each in prices if "standard" in each.terms.tiers and not each.terms.regions]
         return []
 
-    def _multipliers_of(self, provider: str, org: str, names: list[str]) -> list[Multiplier]:
-        """Return the multipliers of the nearest pattern, for each kind (region's, org's). They do not compound."""
-        kinds = self._multipliers.get(provider, {})
-        own = [patterns for (owner, _), patterns in kinds.items() if owner in ("", org)]
-        return [each for patterns in own for each in patterns.nearest(names)]
+
+class _Found(NamedTuple):
+    """What applies to one model name."""
+
+    prices: list[Price]
+    multipliers: list[Multiplier]
+    placed: bool
+
+
+def _within(blocks: list[_Block], terms: Terms) -> list[_Block]:
+    limited = [(each, each.terms.during(terms.starts, terms.ends)) for each in blocks]
+    return [replace(each, terms=period) for each, period in limited if period is not None]
+
+
+def _outside(price: Price, starts: int, ends: int) -> list[Price]:
+    periods = (price.terms.during(BEGINNING, starts), price.terms.during(ends, FOREVER))
+    return [replace(price, terms=period) for period in periods if period is not None]
 
 
 def _tier(header: Provider, tier: str) -> str:
     name = tier.strip().lower() or "standard"
     return header.tier_aliases.get(name, name)
-
-
-def _applies(terms: Terms, tier: str, region: str) -> bool:
-    return tier in terms.tiers and (not terms.regions or region in terms.regions)
 
 
 def merged(providers: Iterable[Provider]) -> dict[str, Provider]:
@@ -103,7 +181,11 @@ def merged(providers: Iterable[Provider]) -> dict[str, Provider]:
             name=provider.name,
             aliases=tuple(dict.fromkeys((*other.aliases, *provider.aliases))),
             resells=tuple(dict.fromkeys((*other.resells, *provider.resells))),
+            shares=tuple(dict.fromkeys((*other.shares, *provider.shares))),
             strip=tuple(dict.fromkeys((*other.strip, *provider.strip))),
+            endings=tuple(dict.fromkeys((*other.endings, *provider.endings))),
+            places={**other.places, **provider.places},
+            regional=other.regional or provider.regional,
             tier_aliases={**other.tier_aliases, **provider.tier_aliases},
             place=other.place,
         )

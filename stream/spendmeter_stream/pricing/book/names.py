@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
-from typing import Final, Generic, TypeVar
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Final, Generic, NamedTuple, TypeVar
 
 _T = TypeVar("_T")
 
 _DATED: Final = re.compile(r"[-@](20\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(-v\d+(:\d+)?)?$")
-_RESOURCE: Final = re.compile(r"^(?:arn:[^/]*/|(?:projects/[^/]+/locations/[^/]+/)?publishers/[^/]+/models/|models/)")
+_RESOURCE: Final = re.compile(
+    r"^(?:arn:[^:/]*:[^:/]*:(?P<arn>[^:/]*):[^/]*/"
+    r"|(?:projects/[^/]+/locations/(?P<location>[^/]+)/)?publishers/[^/]+/models/"
+    r"|models/)"
+)
 
 
 def provider_key(name: str) -> str:
@@ -17,42 +21,93 @@ def provider_key(name: str) -> str:
     return re.sub(r"[\s_.]+", "-", name.strip().lower())
 
 
-def spellings(model: str, prefixes: Collection[str]) -> list[str]:
-    """Return the names to look `model` up by, nearest first: as given, without prefixes, without its date.
+class Spelling(NamedTuple):
+    """The names to look a model up by, nearest first: as given, without prefixes, without its date."""
+
+    names: list[str]
+    placed: list[str]
+    """Those that still name the place, such as `eu.anthropic.claude-3`: their rows are the place's own."""
+    place: str
+    """Region or deployment type that a prefix or the resource name selects; empty if none does."""
+    undated: frozenset[str]
+    """Those without the date of the given name."""
+
+
+def spell(
+    model: str, prefixes: Collection[str], *, endings: Collection[str] = (), places: Mapping[str, str] | None = None
+) -> Spelling:
+    """Return the names of `model`.
 
     :param prefixes: the provider's own, and provider names as gateways write them (`openai/`).
+    :param endings: endings that do not change the price (`:nitro`).
+    :param places: prefix to the place that it selects (`eu.`).
     """
-    names = [model.strip().lower()]
-    bare = _RESOURCE.sub("", names[0])
-    stripping = True
-    while stripping:
-        names.append(bare)
-        found = max((prefix for prefix in prefixes if bare.startswith(prefix)), key=len, default="")
-        bare, stripping = bare[len(found) :], bool(found)
+    names, place, placed = _without_prefixes(model.strip().lower(), prefixes, places or {})
+    ending = max((each for each in endings if names[0].endswith(each)), key=len, default="")
+    if ending:
+        names += [name.removesuffix(ending) for name in names]
+        placed += [name.removesuffix(ending) for name in placed]
     dashed = [_DATED.sub(r"-\1-\2-\3", name) for name in names]
     undated = [_DATED.sub("", name) for name in names]
-    return list(dict.fromkeys([*names, *dashed, *undated]))
+    return Spelling(
+        names=list(dict.fromkeys([*names, *dashed, *undated])),
+        placed=list(dict.fromkeys([*placed, *(_DATED.sub("", name) for name in placed)])),
+        place=place,
+        undated=frozenset(undated) - frozenset(names),
+    )
+
+
+def _without_prefixes(
+    model: str, prefixes: Collection[str], places: Mapping[str, str]
+) -> tuple[list[str], str, list[str]]:
+    resource = _RESOURCE.match(model)
+    place = (resource["arn"] or resource["location"] or "") if resource else ""
+    names, placed = [model], list[str]()
+    bare = model[resource.end() :] if resource else model
+    known = {*prefixes, *places}
+    while True:
+        names.append(bare)
+        found = max((prefix for prefix in known if bare.startswith(prefix)), key=len, default="")
+        if not found:
+            return names, place, placed
+        if found in places:
+            # The prefix wins over the region of the resource: the profile's geography decides the price.
+            place, placed = places[found], list(dict.fromkeys(names))
+        bare = bare[len(found) :]
 
 
 class Patterns(Generic[_T]):
-    """Values by model pattern: an exact name or a prefix (`gpt-4o-mini-tts*`)."""
+    """Values by model pattern: an exact name, a prefix (`gpt-4o-mini-tts*`) or an ending (`*:free`)."""
 
     def __init__(self) -> None:
         self._exact: dict[str, list[_T]] = {}
         self._prefixes: dict[str, list[_T]] = {}
+        self._endings: dict[str, list[_T]] = {}
 
     def add(self, patterns: Iterable[str], value: _T) -> None:
         for pattern in patterns:
-            kind, name = (self._prefixes, pattern[:-1]) if pattern.endswith("*") else (self._exact, pattern)
-            kind.setdefault(name, []).append(value)
+            if pattern.endswith("*"):
+                self._prefixes.setdefault(pattern[:-1], []).append(value)
+            elif pattern.startswith("*"):
+                self._endings.setdefault(pattern[1:], []).append(value)
+            else:
+                self._exact.setdefault(pattern, []).append(value)
 
-    def nearest(self, names: list[str]) -> list[_T]:
-        """Return the values of the nearest spelling with an exact match, else of the longest matching prefix."""
-        for name in names:
-            if name in self._exact:
-                return self._exact[name]
-        for name in names:
-            matching = [prefix for prefix in self._prefixes if name.startswith(prefix)]
-            if matching:
-                return self._prefixes[max(matching, key=len)]
+    def nearest(self, names: list[str], applies: Callable[[_T], bool] = lambda _: True) -> list[_T]:
+        """Return the values that apply of the nearest pattern that has one.
+
+        An exact match of the nearest spelling is nearest, then the longest ending, then the longest prefix.
+        """
+        for pattern in self._matching(names):
+            if found := [value for value in pattern if applies(value)]:
+                return found
         return []
+
+    def _matching(self, names: list[str]) -> Iterable[list[_T]]:
+        yield from (self._exact[name] for name in names if name in self._exact)
+        for name in names:
+            endings = [ending for ending in self._endings if name.endswith(ending)]
+            yield from (self._endings[ending] for ending in sorted(endings, key=len, reverse=True))
+        for name in names:
+            prefixes = [prefix for prefix in self._prefixes if name.startswith(prefix)]
+            yield from (self._prefixes[prefix] for prefix in sorted(prefixes, key=len, reverse=True))

@@ -11,6 +11,7 @@ from spendmeter_stream.pricing.book.rates import RATE_KEYS, rates_of
 from spendmeter_stream.pricing.book.rows import (
     FOREVER,
     PLAIN,
+    Alias,
     BookFault,
     Charging,
     DailyWindow,
@@ -21,7 +22,9 @@ from spendmeter_stream.pricing.book.rows import (
 )
 from spendmeter_stream.pricing.book.units import TIERS, TOKEN_UNITS, UNITS
 
-HEAD_KEYS: Final = ("provider", "name", "aliases", "resells", "strip", "tier_aliases")
+HEAD_KEYS: Final = (
+    "provider", "name", "aliases", "resells", "shares", "strip", "endings", "places", "regional", "tier_aliases",
+)  # fmt: skip
 _SHARED_KEYS: Final = ("models", "from", "to", "tiers", "regions", "org", "source", "verified_at", "note")
 PRICE_KEYS: Final = frozenset(
     (
@@ -34,9 +37,11 @@ PRICE_KEYS: Final = frozenset(
         "minimum",
         "step",
         "characters_counted",
+        "lower_bound",
     )
 )
 MULTIPLIER_KEYS: Final = (*_SHARED_KEYS, "factor", "units")
+_ALIAS_KEYS: Final = ("models", "serves", "from", "to", "source", "verified_at", "note")
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 CHARACTER_COUNTS: Final = ("raw", "without_whitespace", "ssml_included", "markup_excluded")
 """Ways in which providers count billed characters; see docs/pricing.md."""
@@ -49,6 +54,7 @@ class Parsed:
     providers: list[Provider] = field(default_factory=list)
     prices: list[Price] = field(default_factory=list)
     multipliers: list[Multiplier] = field(default_factory=list)
+    aliases: list[Alias] = field(default_factory=list)
     faults: list[BookFault] = field(default_factory=list)
 
     def on_top_of(self, below: Parsed) -> Parsed:
@@ -57,11 +63,12 @@ class Parsed:
             providers=[*below.providers, *self.providers],
             prices=[*below.prices, *self.prices],
             multipliers=[*below.multipliers, *self.multipliers],
+            aliases=[*below.aliases, *self.aliases],
         )
 
 
 def parse(documents: list[Document]) -> Parsed:
-    """Return every provider, price and multiplier of the documents. Faults are collected, never raised."""
+    """Return every provider, price, multiplier and alias of the documents. Faults are collected, never raised."""
     parsed = Parsed()
     for document in documents:
         provider = _provider(document.head, parsed)
@@ -69,6 +76,8 @@ def parse(documents: list[Document]) -> Parsed:
             parsed.prices.append(_price(block, provider, document, parsed.faults))
         for block in document.multipliers:
             parsed.multipliers.append(_multiplier(block, provider, document, parsed.faults))
+        for block in document.aliases:
+            parsed.aliases.append(_alias(block, provider, document, parsed.faults))
     return parsed
 
 
@@ -84,12 +93,24 @@ def _provider(head: Block, parsed: Parsed) -> str:
             name=name,
             aliases=reader.texts("aliases"),
             resells=reader.texts("resells"),
+            shares=reader.texts("shares"),
             strip=reader.texts("strip"),
+            endings=reader.texts("endings"),
+            places=_places(reader),
+            regional=reader.flag("regional"),
             tier_aliases=tier_aliases,
             place=head.place("provider"),
         )
     )
     return name
+
+
+def _places(reader: BlockReader) -> dict[str, str]:
+    places = reader.table("places")
+    if not all(isinstance(place, str) for place in places.values()):
+        reader.fault("places", "'places' must map a prefix to a region")
+        return {}
+    return {prefix.lower(): place.lower() for prefix, place in places.items()}
 
 
 def _terms(reader: BlockReader, provider: str, layer: int, tiers: tuple[str, ...]) -> Terms:
@@ -133,6 +154,7 @@ def _price(block: Block, provider: str, document: Document, faults: list[BookFau
         charging=_charging(reader),
         characters_counted=characters,
         free=free,
+        lower_bound=reader.flag("lower_bound"),
     )
 
 
@@ -186,3 +208,10 @@ def _multiplier(block: Block, provider: str, document: Document, faults: list[Bo
         reader.fault("", "a multiplier needs regions or an org")
     factor = reader.number("factor", block.data.get("factor"))
     return Multiplier(terms=terms, patterns=_models(reader), factor=factor, units=frozenset(named or UNITS))
+
+
+def _alias(block: Block, provider: str, document: Document, faults: list[BookFault]) -> Alias:
+    reader = BlockReader(block=block, faults=faults)
+    reader.only(_ALIAS_KEYS)
+    terms = _terms(reader, provider, document.layer, TIERS)
+    return Alias(terms=terms, patterns=_models(reader), serves=reader.text("serves").lower())

@@ -10,15 +10,15 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Self
 
+from spendmeter_stream.pricing.book.alias_checks import check_aliases
 from spendmeter_stream.pricing.book.cards import NO_CARD, CardTable, Timeline
 from spendmeter_stream.pricing.book.checks import check
 from spendmeter_stream.pricing.book.documents import Document, document_of_rows, read_documents
 from spendmeter_stream.pricing.book.index import CallKind, Index
 from spendmeter_stream.pricing.book.parsing import Parsed, parse
-from spendmeter_stream.pricing.book.resolve import timeline_of
-from spendmeter_stream.pricing.book.rows import PriceBookError
+from spendmeter_stream.pricing.book.resolve import Candidates, timeline_of
+from spendmeter_stream.pricing.book.rows import ROWS_LAYER, Alias, PriceBookError
 
-_ROWS_LAYER: Final = 2
 _CACHED_KEYS: Final = 65_536
 """Bound on cached kinds of call. Model names are user input: a flood of new ones clears the cache, not the memory."""
 
@@ -36,10 +36,13 @@ class PriceBook:
         """
         parsed = parse(documents)
         faults = [*parsed.faults, *check(parsed, below._parsed.providers if below else [])]
-        if faults:
-            raise PriceBookError(faults)
         self._files: PriceBook = below or self
         self._parsed: Parsed = parsed.on_top_of(below._parsed) if below else parsed
+        if not faults:
+            self._index = Index.of(self._parsed)
+            faults = list(check_aliases(parsed.aliases, self._index))
+        if faults:
+            raise PriceBookError(faults)
         self._content: str = _content_hash(documents, below._content if below else "")
         self.version: Final = self._content[:12]
         self.prices: Final = tuple(self._parsed.prices)
@@ -48,7 +51,6 @@ class PriceBook:
         """Newest day (ISO 8601) on which a price was compared with its source."""
         terms = [price.terms for price in self.prices] + [each.terms for each in self._parsed.multipliers]
         self.orgs: Final = frozenset(each.org for each in terms) - {""}
-        self._index = Index.of(self._parsed)
         self._timelines: dict[CallKind, Timeline] = {}
         self._lock = Lock()
 
@@ -66,12 +68,13 @@ class PriceBook:
     def with_rows(self, rows: Iterable[Mapping[str, Any]]) -> PriceBook:
         """Return a book with exactly these rows on top of this book's files.
 
-        A row is a `[[price]]` or `[[multiplier]]` block plus its `provider`. It replaces the files' rates of its
-        units, models and tiers while it is in force.
+        A row is a `[[price]]`, `[[multiplier]]` or `[[alias]]` block plus its `provider`, in any spelling. It
+        replaces the files' rates of its units, models and tiers while it is in force.
 
         :raises PriceBookError: the place of a fault is `rows:N`, counted from 1.
         """
-        return PriceBook(documents=document_of_rows(rows, layer=_ROWS_LAYER), below=self._files)
+        named = [{**row, **self._files._named(row)} for row in rows]
+        return PriceBook(documents=document_of_rows(named, layer=ROWS_LAYER), below=self._files)
 
     def timeline(self, kind: CallKind) -> Timeline:
         """Return the cards of one kind of call by time. An unknown provider or model has the unknown card."""
@@ -89,12 +92,25 @@ class PriceBook:
         """Return the book's name for a provider as an event spells it, or None."""
         return self._index.provider(name)
 
-    def _resolve(self, kind: CallKind) -> Timeline:
+    def _named(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the book's name of a row's provider, which may be spelled as gateways and logs do."""
+        name = row.get("provider")
+        known = self.provider_name(name) if isinstance(name, str) else None
+        return {"provider": known} if known else {}
+
+    def candidates(self, kind: CallKind) -> Candidates | None:
+        """Return every row that can apply to a kind of call; None if the provider is unknown."""
         provider = self.provider_name(kind.provider)
-        if provider is None:
-            return NO_CARD
-        candidates = self._index.candidates(provider, kind)
-        return timeline_of(candidates, self.cards) if candidates.rows else NO_CARD
+        return None if provider is None else self._index.candidates(provider, kind)
+
+    def aliases(self, provider: str, model: str) -> list[Alias]:
+        """Return the periods of a moving alias, oldest first; empty for any other model or an unknown provider."""
+        name = self.provider_name(provider)
+        return [] if name is None else self._index.aliases(name, model)
+
+    def _resolve(self, kind: CallKind) -> Timeline:
+        candidates = self.candidates(kind)
+        return timeline_of(candidates, self.cards) if candidates and candidates.rows else NO_CARD
 
 
 def packaged_directory() -> Path:
@@ -110,7 +126,7 @@ def _content_hash(documents: list[Document], below: str) -> str:
         [
             document.layer,
             document.head.data,
-            [block.data for block in (*document.prices, *document.multipliers)],
+            [block.data for block in (*document.prices, *document.multipliers, *document.aliases)],
         ]
         for document in documents
     ]

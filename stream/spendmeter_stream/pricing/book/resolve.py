@@ -9,7 +9,16 @@ from fractions import Fraction
 import numpy as np
 
 from spendmeter_stream.pricing.book.cards import UNKNOWN, Card, CardRate, CardTable, Epoch, Timeline
-from spendmeter_stream.pricing.book.rows import BEGINNING, FOREVER, Charging, DailyWindow, Multiplier, Price, PriceRow
+from spendmeter_stream.pricing.book.rows import (
+    BEGINNING,
+    FOREVER,
+    ROWS_LAYER,
+    Charging,
+    DailyWindow,
+    Multiplier,
+    Price,
+    PriceRow,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +28,8 @@ class Candidates:
     rows: list[PriceRow]
     multipliers: list[Multiplier]
     qualifiers: tuple[tuple[str, str], ...]
+    unplaced: bool = False
+    """The call names a place and prices differ by place: only rows and factors that name the place are sure."""
 
 
 def timeline_of(candidates: Candidates, table: CardTable) -> Timeline:
@@ -51,6 +62,7 @@ def _at(time_ms: int, candidates: Candidates, rows: list[PriceRow]) -> Candidate
         rows=[row for row in rows if row.price.terms.applies_at(time_ms)],
         multipliers=[each for each in candidates.multipliers if each.terms.applies_at(time_ms)],
         qualifiers=candidates.qualifiers,
+        unplaced=candidates.unplaced,
     )
 
 
@@ -71,7 +83,8 @@ def _open_windows(windows: tuple[DailyWindow, ...], bits: int) -> set[DailyWindo
     return {None, *(window for bit, window in enumerate(windows) if bits >> bit & 1)}
 
 
-def _card(now: Candidates, open_windows: set[DailyWindow | None], context: int) -> Card:
+def best_rows(now: Candidates, open_windows: set[DailyWindow | None], context: int) -> dict[str, PriceRow]:
+    """Return the row in force of each unit."""
     best: dict[str, PriceRow] = {}
     # Each unit keeps its own best row: a long-prompt row for input must not drop the output rate.
     for row in now.rows:
@@ -79,17 +92,37 @@ def _card(now: Candidates, open_windows: set[DailyWindow | None], context: int) 
             other = best.get(row.rate.unit)
             if other is None or _rank(row.price) > _rank(other.price):
                 best[row.rate.unit] = row
+    return best
+
+
+def _card(now: Candidates, open_windows: set[DailyWindow | None], context: int) -> Card:
+    best = best_rows(now, open_windows, context)
     if not best:
         return UNKNOWN
     rates = tuple(
         (
             unit,
-            CardRate(pico=row.rate.pico * _factor(row, now.multipliers), charging=_charging_as_counted(row)),
+            CardRate(
+                pico=row.rate.pico * factor_of(row, now.multipliers),
+                charging=_charging_as_counted(row),
+                place_unknown=now.unplaced and not is_placed(row, now.multipliers),
+                lower_bound=row.price.lower_bound,
+            ),
         )
         for unit, row in sorted(best.items())
     )
     # Free only if every rate is: a paid row over a free model must not be reported as free.
-    return Card(rates=rates, free=all(row.price.free for row in best.values()))
+    return Card(
+        rates=rates,
+        free=all(row.price.free for row in best.values()),
+    )
+
+
+def is_placed(row: PriceRow, multipliers: list[Multiplier]) -> bool:
+    """Return whether a rate is the place's: it, or a factor in force, names the place or was given for all."""
+    terms = row.price.terms
+    final = bool(terms.org or terms.regions) or terms.layer >= ROWS_LAYER or row.price.free
+    return final or any(each.terms.regions and row.rate.unit in each.units for each in multipliers)
 
 
 def _charging_as_counted(row: PriceRow) -> Charging:
@@ -106,7 +139,7 @@ def _rank(price: Price) -> tuple[bool, int, bool, bool, int]:
     return bool(terms.org), terms.layer, bool(terms.regions), price.window is not None, price.min_context
 
 
-def _factor(row: PriceRow, multipliers: list[Multiplier]) -> Fraction:
+def factor_of(row: PriceRow, multipliers: list[Multiplier]) -> Fraction:
     """Return the product of the multipliers on a rate. A negotiated rate has none."""
     if row.price.terms.org:
         return Fraction(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Final, NamedTuple
 
@@ -13,6 +13,8 @@ BEGINNING: Final = -(2**62)
 """Unix milliseconds before any event: the start of a row that says `from = "beginning"`."""
 FOREVER: Final = 2**62
 """The end of a row without `to`."""
+ROWS_LAYER: Final = 2
+"""Layer of rows given as data: the price topic's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,17 @@ class Terms:
     def applies_at(self, time_ms: int) -> bool:
         return self.starts <= time_ms < self.ends
 
+    def applies_in(self, region: str) -> bool:
+        """Return whether the block applies to calls of this region (lower case). `eu-*` names all with this prefix."""
+        return not self.regions or any(
+            region == name or (name.endswith("*") and region.startswith(name[:-1])) for name in self.regions
+        )
+
+    def during(self, starts: int, ends: int) -> Terms | None:
+        """Return these terms, limited to a period; None if they do not reach into it."""
+        limited = replace(self, starts=max(self.starts, starts), ends=min(self.ends, ends))
+        return limited if limited.starts < limited.ends else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charging:
@@ -119,6 +132,8 @@ class Price:
     charging: Charging
     characters_counted: str
     free: bool
+    lower_bound: bool = False
+    """The provider charges more than these rates: a fee without a unit in events."""
 
 
 class PriceRow(NamedTuple):
@@ -139,6 +154,15 @@ class Multiplier:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alias:
+    """One `[[alias]]` block: the model that a moving alias served in a period."""
+
+    terms: Terms
+    patterns: tuple[str, ...]
+    serves: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
     """Names of a provider, and its naming rules."""
 
@@ -146,8 +170,16 @@ class Provider:
     aliases: tuple[str, ...] = ()
     resells: tuple[str, ...] = ()
     """Providers whose standard list prices apply to models without a row of their own."""
+    shares: tuple[str, ...] = ()
+    """Providers whose list, with its tiers, applies to models without a row of their own."""
     strip: tuple[str, ...] = ()
     """Prefixes of model names that do not change the price."""
+    endings: tuple[str, ...] = ()
+    """Endings of model names that do not change the price."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Prefix of a model name to the region or deployment type that it selects."""
+    regional: bool = False
+    """A rate without `regions` applies to calls without a region; elsewhere a row or factor must name the place."""
     tier_aliases: Mapping[str, str]
     place: Place
 

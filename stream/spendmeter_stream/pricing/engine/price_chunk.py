@@ -10,7 +10,16 @@ import numpy as np
 from spendmeter_stream.pricing.book.cards import SAVING_UNITS, Bool, CardArrays, Int64
 from spendmeter_stream.pricing.book.index import CallKind
 from spendmeter_stream.pricing.book.price_book import PriceBook
-from spendmeter_stream.pricing.book.units import CONTEXT_UNITS, COUNT_COLUMNS, QUALIFIERS, UNIT_INDEX, UNITS, USAGE_TAG
+from spendmeter_stream.pricing.book.units import (
+    CONTEXT_UNITS,
+    COUNT_COLUMNS,
+    FEE_UNIT,
+    QUALIFIERS,
+    REGION_UNIT,
+    UNIT_INDEX,
+    UNITS,
+    USAGE_TAG,
+)
 from spendmeter_stream.pricing.engine.arithmetic import Charged, charge, costs_of
 from spendmeter_stream.pricing.engine.arrow import Column, chosen_lists, chosen_texts, counter, money
 
@@ -96,26 +105,29 @@ def _statuses(charged: Charged, cards: Int64, arrays: CardArrays, incomplete: Bo
     some_missing, some_priced = missing.any(axis=0), (charged.used & ~missing).any(axis=0)
     known, free = arrays.known[cards], arrays.free[cards]
     # The second statement overrides the first: a call without any rate is unpriced, never partial at a cost of 0.
-    status = np.where(free, _FREE, np.where((some_missing & some_priced) | incomplete, _PARTIAL, _PRICED))
+    # A rate of another place is a guess, and one that leaves out a fee is a lower bound.
+    elsewhere: Bool = (charged.used & arrays.place_unknown[:, cards]).any(axis=0)
+    fee: Bool = (charged.used & arrays.lower_bound[:, cards]).any(axis=0)
+    doubtful = (some_missing & some_priced) | incomplete | elsewhere | fee
+    status = np.where(free, _FREE, np.where(doubtful, _PARTIAL, _PRICED))
     status = np.where((some_missing & ~some_priced) | ~known, _UNPRICED, status)
     cached = charged.counts[[UNIT_INDEX[unit] for unit in SAVING_UNITS]] > 0
     # A cache without an input or cache rate adds nothing to the savings, so it is counted instead.
     cache_unpriced: Bool = np.logical_or.reduce(cached & ~arrays.savings.present[:, cards])
     return {
         "pricing_status": chosen_texts(STATUSES, status),
-        "unpriced_units": _names_of(missing, incomplete),
+        "unpriced_units": _names_of(np.vstack([missing, incomplete, elsewhere, fee])),
         "partial_requests": counter(status == _PARTIAL),
         "unpriced_requests": counter(status == _UNPRICED),
         "cache_unpriced_requests": counter(cache_unpriced),
     }
 
 
-def _names_of(missing: Bool, incomplete: Bool) -> Column:
-    """Return the list of unpriced units of each event."""
-    flags = np.vstack([missing, incomplete])
+def _names_of(flags: Bool) -> Column:
+    """Return the list of unpriced units of each event, from a row of flags for each name."""
     # Distinct lists are few and most are empty: build each once and index them by bit set.
     bits = (flags * (1 << np.arange(len(flags)))[:, None]).sum(axis=0)
     distinct, which = np.unique(bits, return_inverse=True)
-    names = (*UNITS, USAGE_TAG)
+    names = (*UNITS, USAGE_TAG, REGION_UNIT, FEE_UNIT)
     lists = [[name for index, name in enumerate(names) if value >> index & 1] for value in distinct.tolist()]
     return chosen_lists(lists, which)

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spendmeter_deploy.cli.terminal.option_values import supported_day
+from spendmeter_deploy.cli import price_rows
 from spendmeter_stream.pricing import PriceBook, PriceBookError, packaged_directory
 
 if TYPE_CHECKING:
     from spendmeter_stream.pricing.seed.seeding import Import
 
-app = typer.Typer(help="Check, compare and seed the price book.", no_args_is_help=True)
+app = typer.Typer(help="Check, compare, seed and change prices.", no_args_is_help=True)
+app.command("set")(price_rows.set_)
+app.command()(price_rows.unset)
+app.command()(price_rows.show)
+app.command()(price_rows.history)
 
 Directory = Annotated[Path | None, typer.Option(help="Folder of the price book. Default: the packaged book.")]
 Providers = Annotated[
@@ -27,9 +31,8 @@ Providers = Annotated[
 @app.command()
 def check(
     directory: Directory = None,
-    stale_days: Annotated[
-        int, typer.Option(help="Report providers with prices not verified for this many days.", min=0, max=100_000)
-    ] = 365,
+    stale_days: Annotated[int, typer.Option(help="Report providers with prices not verified for this many days.")] = 90,
+    names: Annotated[bool, typer.Option("--names", help="Name each row that was not verified for that long.")] = False,
 ) -> None:
     """Compile the price book. Lists each error with file and line; exits with 1 on errors."""
     try:
@@ -48,6 +51,18 @@ def check(
     old = Counter(each.provider for each in terms if (today - date.fromisoformat(each.verified_at)).days > stale_days)
     for provider, count in sorted(old.items()):
         typer.echo(f"{provider}: {count} prices not verified for more than {stale_days} days")
+    if names:
+        for each in terms:
+            age = (today - date.fromisoformat(each.verified_at)).days
+            if age > stale_days:
+                typer.echo(f"  {each.place}: verified {each.verified_at}, {each.source}")
+    undated = {
+        f"{provider} {name}"
+        for provider, name in models
+        if name.endswith("-latest") and not book.aliases(provider, name)
+    }
+    if undated:
+        typer.echo(f"{len(undated)} names in -latest without dated periods: {', '.join(sorted(undated))}")
 
 
 @app.command()
@@ -69,11 +84,7 @@ def import_(
     directory: Directory = None,
     effective: Annotated[
         datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%d"],
-            help="Effective date of undated price changes. Default: today.",
-            callback=supported_day,
-        ),
+        typer.Option(formats=["%Y-%m-%d"], help="Effective date of undated price changes. Default: today."),
     ] = None,
 ) -> None:
     """Update the seed files from the installed `genai-prices`. Past prices never change."""

@@ -92,3 +92,53 @@ def test_without_the_package_the_command_names_its_installation(monkeypatch: pyt
 
     assert result.exit_code == 2
     assert "spendmeter[prices]" in result.stderr
+
+
+def test_check_names_stale_rows_and_undated_aliases(folder: Path) -> None:
+    shutil.copy(packaged_directory() / "seed" / "mistral.toml", folder / "seed")
+
+    result = run(commands.app, ["check", "--directory", str(folder), "--stale-days", "0", "--names"])
+
+    assert "  seed/groq.toml:10: verified 2026-11-04, genai-prices" in result.stdout
+    assert "names in -latest without dated periods: mistral codestral-latest, " in result.stdout
+
+
+def test_show_prints_the_rates_in_force_and_why() -> None:
+    result = run(commands.app, ["show", "DeepSeek", "deepseek-chat", "--at", "2026-05-15", "--files-only"])
+
+    assert result.exit_code == 0
+    assert "deepseek deepseek-chat at 2026-05-15T00:00:00Z, tier standard" in result.stdout
+    assert "alias: serves deepseek-v4-flash (2026-04-24T00:00Z to now; https://api-docs.deepseek.com/" in result.stdout
+    assert "  input_tokens 0.14 USD per million  reviewed deepseek.toml:" in result.stdout
+
+
+def test_show_names_the_factor_and_a_place_without_a_price() -> None:
+    zone = run(commands.app, ["show", "azure", "us/gpt-4o-2024-11-20", "--files-only"])
+    unknown = run(commands.app, ["show", "bedrock", "me.amazon.nova-pro-v1:0", "--files-only"])
+
+    assert "input_tokens 2.5 USD per million x 1.1  seed seed/openai.toml:" in zone.stdout
+    assert "the place has no price: calls are partial with the unit region" in unknown.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["show", "nobody", "m"], "unknown provider 'nobody': calls are unpriced"),
+        (["show", "openai", "gpt-99"], "no price in force: calls are unpriced"),
+        (["history", "openai", "gpt-99"], "no price for openai gpt-99"),
+        (["show", "openai", "gpt-4o", "--at", "soon"], "soon"),
+    ],
+)
+def test_show_and_history_fail_without_a_price(arguments: list[str], said: str) -> None:
+    result = run(commands.app, [*arguments, "--files-only"])
+
+    assert result.exit_code != 0
+    assert said in result.output
+
+
+def test_history_lists_dated_rows_and_the_served_models() -> None:
+    result = run(commands.app, ["history", "gemini", "gemini-flash-latest", "--files-only"])
+
+    assert result.exit_code == 0
+    assert "2026-01-21T00:00Z to 2026-05-19T00:00Z  serves gemini-3-flash-preview" in result.stdout
+    assert "beginning to 2026-01-21T00:00Z  input_tokens 0.3 USD per million  seed/google.toml:" in result.stdout

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from spendmeter_stream.pricing import PriceBook
+from spendmeter_stream.pricing import PriceBook, PriceBookError
 from spendmeter_stream.pricing.book.documents import document_of_rows
 from tests.support.pricing import Call, costs, packaged_book, price, write_book
 
@@ -119,7 +119,7 @@ TERMS = 'from = "beginning"\nsource = "here"\nverified_at = 2026-01-01\n'
 RATE = '[[price]]\nmodels = ["m"]\nper_million = { input_tokens = 1 }\n' + TERMS
 
 
-def judged(book: PriceBook, model: str = "m", region: str = "", **call: Any) -> tuple[Decimal, str]:
+def judged(book: PriceBook, model: str = "m", region: str = "", **call: Any) -> tuple[Any, str]:
     priced = price(book, Call("maker", model, {"input_tokens": M}, region=region, **call))
     return priced["cost"], priced["pricing_status"]
 
@@ -179,3 +179,8 @@ def test_a_shared_list_keeps_its_tiers_and_regions() -> None:
     found = [costs(price(book, Call("shop", "m", used, tier=tier)))["input_cost"] for tier in ("standard", "batch")]
     assert found == [2, 1]
     assert price(book, Call("shop", "other", used))["pricing_status"] == "unpriced"
+
+
+def test_a_place_that_is_no_text_is_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(PriceBookError, match=r"maker.toml:2: 'places' must map a prefix to a region"):
+        write_book(tmp_path, maker='provider = "maker"\nplaces = { "eu." = 1 }\n' + RATE)

@@ -22,6 +22,8 @@ _KEY: Final = re.compile(r"\s*([\w-]+)\s*=")
 
 SEED_FOLDER: Final = "seed"
 """Folder of the rows written by `spendmeter prices import`. Reviewed files beside it replace them."""
+TRANSCRIBED_FOLDER: Final = "transcribed"
+"""Folder of rows transcribed from a public price map, for models that neither the seed nor a reviewed file has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +51,11 @@ class Document:
 
 
 def read_documents(directory: Path) -> tuple[list[Document], list[BookFault]]:
-    """Read every `*.toml` of the directory and its seed folder, in name order. No file is a fault."""
+    """Read every `*.toml` of the directory, its seed and its transcribed rows, in name order. No file is a fault."""
     documents: list[Document] = []
     faults: list[BookFault] = []
-    files = [(file, 0) for file in sorted((directory / SEED_FOLDER).glob("*.toml"))]
+    lowest = (SEED_FOLDER, TRANSCRIBED_FOLDER)
+    files = [(file, 0) for folder in lowest for file in sorted((directory / folder).glob("*.toml"))]
     files += [(file, 1) for file in sorted(directory.glob("*.toml"))]
     if not files:
         faults.append(BookFault(Place(str(directory), 1), "no price file (*.toml) in this directory"))

@@ -59,6 +59,9 @@ class Index:
         header = self._providers[provider]
         spelling = self._spell(header, kind.model)
         tier, region = _tier(header, kind.tier), spelling.place or kind.region.strip().lower()
+        if header.regional and region and not spelling.place:
+            # A row may name the region as gateways do: `ap-south-1/minimax.minimax-m2`.
+            spelling = spelling._replace(placed=[f"{region}/{name}" for name in spelling.names])
         found = self._found(header, spelling, tier, region, kind.org)
         aliases = self.aliases(provider, kind.model)
         if aliases:

@@ -31,19 +31,32 @@ class Candidates:
     unplaced: bool = False
     """The call names a place and prices differ by place: only rows and factors that name the place are sure."""
 
+    def at(self, time_ms: int, rows: list[PriceRow]) -> Candidates:
+        """Return what is in force at a time, of `rows`."""
+        return replace(
+            self,
+            rows=[row for row in rows if row.price.terms.applies_at(time_ms)],
+            multipliers=[each for each in self.multipliers if each.terms.applies_at(time_ms)],
+        )
+
 
 def timeline_of(candidates: Candidates, table: CardTable) -> Timeline:
     """Return the cards of these rows by time, numbered in `table`. Times that no row covers have the unknown card."""
-    rows = [row for row in candidates.rows if _qualifies(row, candidates)]
+    rows = rows_of(candidates)
     dated = [row.price.terms for row in rows] + [each.terms for each in candidates.multipliers]
     # Multipliers split epochs too: a surcharge that starts in the middle of a rate's time changes the card.
     boundaries = {boundary for terms in dated for boundary in (terms.starts, terms.ends)}
     starts = sorted({BEGINNING, *boundaries} - {FOREVER})
-    epochs = tuple(_epoch(_at(start, candidates, rows), table) for start in starts)
+    epochs = tuple(_epoch(candidates.at(start, rows), table) for start in starts)
     # One card at all times is the common case; price_chunk then skips the lookup by time.
     numbers = np.concatenate([epoch.cards.ravel() for epoch in epochs])
     constant = int(numbers[0]) if (numbers == numbers[0]).all() else None
     return Timeline(starts=np.array(starts, np.int64), epochs=epochs, constant=constant)
+
+
+def rows_of(candidates: Candidates) -> list[PriceRow]:
+    """Return the rows that the call's tags select."""
+    return [row for row in candidates.rows if _qualifies(row, candidates)]
 
 
 def _qualifies(row: PriceRow, candidates: Candidates) -> bool:
@@ -55,15 +68,6 @@ def _qualifies(row: PriceRow, candidates: Candidates) -> bool:
     # Keys of other units are ignored: an image's size must not hide the rate of a tool call.
     relevant = {tag for other in candidates.rows if other.rate.unit == row.rate.unit for tag, _ in other.rate.when}
     return row.rate.when == tuple(pair for pair in candidates.qualifiers if pair[0] in relevant)
-
-
-def _at(time_ms: int, candidates: Candidates, rows: list[PriceRow]) -> Candidates:
-    return Candidates(
-        rows=[row for row in rows if row.price.terms.applies_at(time_ms)],
-        multipliers=[each for each in candidates.multipliers if each.terms.applies_at(time_ms)],
-        qualifiers=candidates.qualifiers,
-        unplaced=candidates.unplaced,
-    )
 
 
 def _epoch(now: Candidates, table: CardTable) -> Epoch:

@@ -106,8 +106,8 @@ def _statuses(charged: Charged, cards: Int64, arrays: CardArrays, incomplete: Bo
     known, free = arrays.known[cards], arrays.free[cards]
     # The second statement overrides the first: a call without any rate is unpriced, never partial at a cost of 0.
     # A rate of another place is a guess, and one that leaves out a fee is a lower bound.
-    elsewhere: Bool = (charged.used & arrays.place_unknown[:, cards]).any(axis=0)
-    fee: Bool = (charged.used & arrays.lower_bound[:, cards]).any(axis=0)
+    elsewhere: Bool = np.logical_or.reduce(charged.used & arrays.place_unknown[:, cards])
+    fee: Bool = np.logical_or.reduce(charged.used & arrays.lower_bound[:, cards])
     doubtful = (some_missing & some_priced) | incomplete | elsewhere | fee
     status = np.where(free, _FREE, np.where(doubtful, _PARTIAL, _PRICED))
     status = np.where((some_missing & ~some_priced) | ~known, _UNPRICED, status)

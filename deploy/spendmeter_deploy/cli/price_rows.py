@@ -1,0 +1,202 @@
+"""`spendmeter prices set|unset|show|history`: change prices on the topic, and show the rates in force and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import tomli
+import typer
+from aiokafka import AIOKafkaProducer
+
+from spendmeter_deploy.cli.brokers import broker_errors
+from spendmeter_deploy.cli.dlq import any_broker_or_refuse
+from spendmeter_deploy.cli.running import refuse, run
+from spendmeter_deploy.cli.terminal.option_values import parse_time
+from spendmeter_events.topics import PRICES
+from spendmeter_stream.price_feed import read_price_rows
+from spendmeter_stream.pricing import PriceBook, PriceBookError, PriceBookWatcher
+from spendmeter_stream.pricing.book.index import CallKind
+from spendmeter_stream.pricing.book.rows import BEGINNING, FOREVER, PriceRow, Terms
+from spendmeter_stream.pricing.explain import Explanation, explain
+from spendmeter_stream.settings import StreamSettings
+
+Provider = Annotated[str, typer.Argument(help="Provider, in any spelling.")]
+Model = Annotated[str, typer.Argument(help="Model, as in events.")]
+Bootstrap = Annotated[str | None, typer.Option(help="Kafka brokers. Default: SPENDMETER_BOOTSTRAP.")]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Data folder of a running embedded stack.")]
+FilesOnly = Annotated[bool, typer.Option("--files-only", help="Ignore the price rows in Kafka.")]
+
+
+def set_(
+    file: Annotated[
+        Path, typer.Argument(help="Row as a TOML or JSON object; see docs/pricing.md.", exists=True, dir_okay=False)
+    ],
+    key: Annotated[str, typer.Option(help="Record key; a row replaces the earlier one of its key.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the row without sending it.")] = False,
+    bootstrap: Bootstrap = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Check a price row against the book in force, and send it to the workers. Exits with 1 on errors."""
+    row = _read_row(file)
+    run(_send(key or key_of(row), row, dry_run=dry_run, settings=any_broker_or_refuse(data_dir, bootstrap)))
+
+
+def unset(
+    key: Annotated[str, typer.Argument(help="Key of the row; `prices history` lists the keys.")],
+    bootstrap: Bootstrap = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Remove a row of the price topic. The files' prices apply again, to new events."""
+    run(_send(key, None, dry_run=False, settings=any_broker_or_refuse(data_dir, bootstrap)))
+
+
+def show(
+    provider: Provider,
+    model: Model,
+    at: Annotated[str, typer.Option(help="Time of the call, UTC without an offset. Default: now.")] = "",
+    tier: Annotated[str, typer.Option(help="Service tier as served.")] = "standard",
+    region: Annotated[str, typer.Option(help="Region or deployment type.")] = "",
+    org: Annotated[str, typer.Option(help="Org, for its negotiated rates.")] = "",
+    prompt: Annotated[int, typer.Option(help="Prompt length in tokens, for long-prompt rates.", min=0)] = 0,
+    files_only: FilesOnly = False,
+    bootstrap: Bootstrap = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Show the rate of each unit in force at a time, and why: row, layer, alias, region, tier, source, date."""
+    book = run(_book(None if files_only else any_broker_or_refuse(data_dir, bootstrap)))
+    when = parse_time(at, option="--at") if at else datetime.now(UTC)
+    kind = CallKind(provider, model, tier, region, org)
+    explanation = explain(book, kind, at_ms=round(when.timestamp() * 1000), prompt=prompt)
+    for line in lines_of(explanation, kind, when):
+        typer.echo(line)
+    if not explanation.rates:
+        raise typer.Exit(1)
+
+
+def history(
+    provider: Provider,
+    model: Model,
+    files_only: FilesOnly = False,
+    bootstrap: Bootstrap = None,
+    data_dir: DataDir = None,
+) -> None:
+    """List every dated row that can apply to a model, oldest first, and the served models of a moving alias."""
+    settings = None if files_only else any_broker_or_refuse(data_dir, bootstrap)
+    rows = run(_rows(settings)) if settings else {}
+    book = _watched(rows, settings).book
+    for alias in book.aliases(provider, model):
+        typer.echo(f"{_span(alias.terms)}  serves {alias.serves}  {alias.terms.source}")
+    candidates = [
+        book.candidates(CallKind(provider, model, tier, ""))
+        for tier in ("standard", "batch", "flex", "priority", "fast")
+    ]
+    found = {row for each in candidates if each for row in each.rows}
+    for row in sorted(found, key=lambda row: (row.price.terms.starts, row.rate.unit, row.price.min_context)):
+        typer.echo(f"{_span(row.price.terms)}  {_rate(row)}  {_why(row)}")
+    for key, value in sorted(rows.items()):
+        typer.echo(f"topic {key}: {value.decode('utf-8', 'replace') if value else 'removed'}")
+    if not found:
+        typer.echo(f"no price for {provider} {model}", err=True)
+        raise typer.Exit(1)
+
+
+def lines_of(explanation: Explanation, kind: CallKind, when: datetime) -> list[str]:
+    """Return what `show` prints."""
+    if explanation.provider is None:
+        return [f"unknown provider {kind.provider!r}: calls are unpriced"]
+    lines = [f"{explanation.provider} {kind.model} at {when:%Y-%m-%dT%H:%M:%SZ}, tier {kind.tier}"]
+    if alias := explanation.alias:
+        lines.append(f"alias: serves {alias.serves} ({_span(alias.terms)}; {alias.terms.source})")
+    for rate in explanation.rates:
+        factor = f" x {float(rate.factor):g}" if rate.factor != 1 else ""
+        doubt = "" if rate.certain else "; the place has no price: calls are partial with the unit region"
+        lines.append(f"  {_rate(rate.row)}{factor}  {rate.layer} {_why(rate.row)}{doubt}")
+    return lines if explanation.rates else [*lines, "  no price in force: calls are unpriced"]
+
+
+def key_of(row: Mapping[str, Any]) -> str:
+    """Return the default record key of a row: what it prices and from when, so that a correction replaces it."""
+    fields = (
+        row.get(name) for name in ("provider", "models", "org", "tiers", "regions", "context_over", "when", "from")
+    )
+    texts = ("+".join(map(str, each)) if isinstance(each, list) else str(each) for each in fields if each)
+    return "/".join(texts)
+
+
+def _read_row(file: Path) -> dict[str, Any]:
+    text = file.read_text("utf-8")
+    try:
+        row = json.loads(text) if file.suffix == ".json" else tomli.loads(text, parse_float=str)
+    except (ValueError, tomli.TOMLDecodeError) as error:
+        raise refuse(f"{file}: {error}") from None
+    if not isinstance(row, dict):
+        raise refuse(f"{file}: expected one object")
+    return {name: value.isoformat() if isinstance(value, date | datetime) else value for name, value in row.items()}
+
+
+async def _send(key: str, row: Mapping[str, Any] | None, *, dry_run: bool, settings: StreamSettings) -> None:
+    value = None if row is None else json.dumps(row).encode()
+    async with broker_errors(settings):
+        rows = await read_price_rows(settings.client_options())
+        if row is None and key not in rows:
+            raise refuse(f"no row with the key {key!r} on the topic; `spendmeter prices history` lists the keys")
+        before = _watched(rows, settings)
+        before.put(key, value)
+        if before.fault is not None:
+            raise refuse(str(before.fault))
+        if not dry_run:
+            producer = AIOKafkaProducer(**settings.client_options(), acks="all")
+            await producer.start()
+            try:
+                await producer.send_and_wait(PRICES, value, key=key.encode())
+            finally:
+                await producer.stop()
+    done = "is valid" if dry_run else "removed" if row is None else "sent"
+    typer.echo(f"row {key} {done}; book {before.book.version}")
+
+
+def _watched(rows: Mapping[str, bytes | None], settings: StreamSettings | None) -> PriceBookWatcher:
+    """Return the book that workers price with. Rows that they reject are left out, as there."""
+    try:
+        watcher = PriceBookWatcher(directory=(settings or StreamSettings()).prices_path)
+    except PriceBookError as error:
+        raise refuse(str(error)) from None
+    watcher.put_all(rows)
+    return watcher
+
+
+async def _rows(settings: StreamSettings) -> Mapping[str, bytes | None]:
+    async with broker_errors(settings):
+        return await read_price_rows(settings.client_options())
+
+
+async def _book(settings: StreamSettings | None) -> PriceBook:
+    return _watched(await _rows(settings) if settings else {}, settings).book
+
+
+def _rate(row: PriceRow) -> str:
+    hour = row.rate.unit == "audio_seconds"
+    usd = row.rate.pico * (3_600_000 if hour else 1_000_000) / 10**12
+    return f"{row.rate.unit} {float(usd):g} USD per {'hour' if hour else 'million'}"
+
+
+def _why(row: PriceRow) -> str:
+    price, terms = row.price, row.price.terms
+    marks = [f"org {terms.org}" if terms.org else "", f"regions {','.join(terms.regions)}" if terms.regions else ""]
+    marks += [f"tier {','.join(terms.tiers)}" if not price.free else "free"]
+    marks += [f"from {price.min_context} tokens" if price.min_context else "", "daily window" if price.window else ""]
+    marks += [" ".join(f"{tag}={value}" for tag, value in row.rate.when)]
+    return f"{terms.place} ({', '.join(filter(None, marks))}; {terms.source}, verified {terms.verified_at})"
+
+
+def _span(terms: Terms) -> str:
+    start = "beginning" if terms.starts == BEGINNING else _day(terms.starts)
+    return f"{start} to {'now' if terms.ends == FOREVER else _day(terms.ends)}"
+
+
+def _day(time_ms: int) -> str:
+    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%dT%H:%MZ}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spendmeter_deploy.cli import price_rows
+from spendmeter_deploy.cli.pricing import price_rows
 from spendmeter_stream.pricing import PriceBook, PriceBookError, packaged_directory
 
 if TYPE_CHECKING:

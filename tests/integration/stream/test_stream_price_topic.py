@@ -11,10 +11,8 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import UnknownTopicOrPartitionError
-from typer.testing import CliRunner
 
 from spendmeter_clickhouse import Store
-from spendmeter_deploy.cli.prices import app
 from spendmeter_events import KafkaConnection
 from spendmeter_events.topics import PRICES, topic_specs
 from spendmeter_stream.kafka.topic_admin import ensure_topics
@@ -165,37 +163,3 @@ async def _stored(store: Store, events: int) -> None:
             return
         await asyncio.sleep(0.1)
     raise AssertionError(f"{await count(store, 'dated')} of {events} events are stored")
-
-
-async def test_a_price_is_set_shown_and_removed_by_commands(
-    fresh_tansu: Any, feed: PriceBookWatcher, book: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SPENDMETER_BOOTSTRAP", fresh_tansu.connection.bootstrap_servers)
-    monkeypatch.setenv("SPENDMETER_PRICES_PATH", str(book))
-    good, bad = tmp_path / "row.toml", tmp_path / "row.json"
-    good.write_text(
-        'provider = "open-ai"\nmodels = ["gpt-4o"]\nfrom = 2026-11-02T12:00:00Z\n'
-        'per_million = { input_tokens = 0.10 }\nsource = "contract"\nverified_at = 2026-11-02\n'
-    )
-    bad.write_text('{"provider": "opnai", "models": ["gpt-4o"]}')
-
-    async def prices(*arguments: str) -> Any:
-        return await asyncio.to_thread(CliRunner().invoke, app, list(arguments))
-
-    refused = await prices("set", str(bad))
-    assert refused.exit_code != 0
-    assert "did you mean 'openai'?" in refused.output
-    checked = await prices("set", str(good), "--dry-run")
-    assert (checked.exit_code, "is valid" in checked.output) == (0, True), checked.output
-    assert "2026-11-02" not in (await prices("history", "openai", "gpt-4o")).output
-
-    sent = await prices("set", str(good), "--key", "mine")
-    assert sent.exit_code == 0, sent.output
-    await until(lambda: len(feed.book.prices) == 2)
-    shown = await prices("show", "openai", "gpt-4o", "--at", "2026-11-03")
-    assert "input_tokens 0.1 USD per million  topic rows:1 " in shown.output
-    assert "topic mine: {" in (await prices("history", "openai", "gpt-4o")).output
-
-    assert (await prices("unset", "mine")).exit_code == 0
-    await until(lambda: len(feed.book.prices) == 1)
-    assert "no row with the key 'mine'" in (await prices("unset", "mine")).output

@@ -1,0 +1,1 @@
+"""`spendmeter prices`: rows of the price topic, and the rates in force."""

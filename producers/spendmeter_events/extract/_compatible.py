@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from spendmeter_events.extract._dialect import Dialect, Request, extract
-from spendmeter_events.extract._openai import OPENAI, build_usage, identity, told_cost, unwrap
+from spendmeter_events.extract._openai import OPENAI, build_usage, identity, reported_cost, unwrap
 from spendmeter_events.extract._openai import read as read_openai
 from spendmeter_events.extract._openai_stream import fold, has_output
 from spendmeter_events.extract._openai_tools import images_and_tools, tool_tag
@@ -68,7 +68,7 @@ def _read_openrouter(payload: object, request: Request, provider: str) -> Usage:
     tally.skip(tools, "tool_calls_requested", "tool_calls_executed")  # the caller's own functions
     if upstream := text(pick(body, "provider")):
         fields["tags"]["upstream"] = upstream
-    fields |= told_cost(tally, usage, fields)
+    fields |= reported_cost(tally, usage, fields)
     return build_usage(tally, usage, fields, provider)
 
 
@@ -81,7 +81,7 @@ def _read_perplexity(body: object, request: Request, provider: str) -> Usage:
     searches = tally.count(usage, "num_search_queries") or (1 if size else 0)
     if searches:
         fields |= {"tool_calls": searches, "tags": tool_tag({f"search_{size}" if size else "search_query": searches})}
-    fields |= told_cost(tally, usage, fields)
+    fields |= reported_cost(tally, usage, fields)
     return build_usage(tally, usage, fields, provider)
 
 

@@ -45,7 +45,7 @@ def read(payload: object, request: Request, provider: str) -> Usage:
     if pick(body, "type") == "speech.audio.done" and "output_tokens" in fields:
         # The output of text-to-speech is audio, although it is reported as plain output tokens.
         fields |= {"output_audio_tokens": fields["output_tokens"], "output_tokens": 0}
-    fields |= told_cost(tally, usage, fields)
+    fields |= reported_cost(tally, usage, fields)
     return build_usage(tally, usage, fields, provider)
 
 
@@ -87,10 +87,10 @@ def outcome(body: object) -> dict[str, str]:
     return {}
 
 
-def told_cost(tally: Tally, usage: object, fields: Mapping[str, Any]) -> dict[str, Any]:
+def reported_cost(tally: Tally, usage: object, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the charge that a gateway or provider adds to the usage, the field it was in, and whose key paid."""
     own_key = pick(usage, "is_byok") is True
-    told: dict[str, Any] = {"key_source": "byok"} if own_key else {}
+    reported: dict[str, Any] = {"key_source": "byok"} if own_key else {}
     for section, name, source in (
         (pick(usage, "cost"), "total_cost", "usage.cost.total_cost"),  # Perplexity
         (usage, "cost", "usage.cost"),  # OpenRouter, also through LiteLLM
@@ -100,8 +100,8 @@ def told_cost(tally: Tally, usage: object, fields: Mapping[str, Any]) -> dict[st
             # With the caller's own key, `cost` is only OpenRouter's fee; the upstream bills the caller directly.
             upstream = tally.usd(pick(usage, "cost_details"), "upstream_inference_cost") if own_key else None
             tags = {**fields["tags"], COST_SOURCE_TAG: source}
-            return told | {"provider_cost_usd": amount + (upstream or 0.0), "tags": tags}
-    return told
+            return reported | {"provider_cost_usd": amount + (upstream or 0.0), "tags": tags}
+    return reported
 
 
 def build_usage(tally: Tally, usage: object, fields: dict[str, Any], provider: str) -> Usage:

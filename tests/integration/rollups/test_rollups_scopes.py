@@ -89,7 +89,7 @@ def budget(client: TestClient) -> Iterator[str]:
 
 
 def ask(client: TestClient, method: str, path: str, budget: str, mix: Mix) -> Any:
-    """The operation, about what is there; a POST meets no budget of the same kind."""
+    """The operation on an existing resource; a POST meets no budget of the same kind."""
     if path == "/v1/budgets":
         client.delete(f"/v1/budgets/{budget}")
     elif path.startswith("/v1/budgets/"):

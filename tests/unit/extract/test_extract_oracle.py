@@ -49,8 +49,8 @@ def cases() -> list[dict[str, Any]]:
         for case in json.loads(file.read_text(encoding="utf-8")):
             payload = case.get("payload")
             section = isinstance(payload, dict) and (payload.get("usage") or payload.get("usageMetadata"))
-            told = isinstance(section, dict) and any("rompt" in name or "nput" in name for name in section)
-            if told and case["extractor"] in PROVIDERS and "tags" not in case["expect"]:
+            reported = isinstance(section, dict) and any("rompt" in name or "nput" in name for name in section)
+            if reported and case["extractor"] in PROVIDERS and "tags" not in case["expect"]:
                 found.append(case)
     return found
 

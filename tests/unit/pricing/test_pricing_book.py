@@ -48,7 +48,7 @@ def test_every_rate_has_a_source_and_a_date_of_verification(book: PriceBook) -> 
 
 
 def test_rows_from_memory_say_so(book: PriceBook) -> None:
-    """Whoever reads a row knows whether someone looked at the page: a link alone would claim that."""
+    """A row states whether its source page was read: a link alone would imply it."""
     hand = [each for each in book.prices if each.terms.layer == 1]
 
     assert hand

@@ -23,10 +23,10 @@ async def test_a_task_that_raises_is_reported_logged_and_started_again(
 ) -> None:
     monkeypatch.setattr(background, "_FIRST_BACKOFF_SECONDS", 0.05)
     monkeypatch.setattr(background, "_PROBATION_SECONDS", 0.05)
-    health, mended = WorkerHealth(), asyncio.Event()
+    health, fixed = WorkerHealth(), asyncio.Event()
 
     async def work() -> None:
-        if not mended.is_set():
+        if not fixed.is_set():
             raise KeyError("poison")
         await asyncio.Event().wait()
 
@@ -36,7 +36,7 @@ async def test_a_task_that_raises_is_reported_logged_and_started_again(
     assert up("follow") == 0
     assert [record.levelno for record in caplog.records][:1] == [logging.ERROR]
     assert "background task follow failed" in caplog.text
-    mended.set()
+    fixed.set()
     await until(lambda: not health.failures())
     assert up("follow") == 1
     assert not running.done()

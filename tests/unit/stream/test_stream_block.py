@@ -92,8 +92,8 @@ def test_times_and_seconds_keep_milliseconds(book: PriceBook) -> None:
 def test_unreported_values_stay_unknown(book: PriceBook) -> None:
     blank = row(book)
     assert (blank["latency_ms"], blank["ttft_ms"], blank["provider_cost"]) == (None, None, None)
-    told = row(book, latency_ms=0, ttft_ms=5, provider_cost_usd=0.1)
-    assert (told["latency_ms"], told["ttft_ms"], told["provider_cost"]) == (0, 5, Decimal("0.1"))
+    stored = row(book, latency_ms=0, ttft_ms=5, provider_cost_usd=0.1)
+    assert (stored["latency_ms"], stored["ttft_ms"], stored["provider_cost"]) == (0, 5, Decimal("0.1"))
 
 
 def test_coordinates_are_those_of_the_record(book: PriceBook) -> None:

@@ -6,9 +6,9 @@ complete or as a list or iterator of streamed chunks) and return a `Usage`; `Usa
 each other or cannot be read. docs/extractors.md lists how each provider counts.
 """
 
-from spendmeter_events.extract._anthropic import from_anthropic
-from spendmeter_events.extract._bedrock import from_bedrock
-from spendmeter_events.extract._compatible import (
+from spendmeter_events.extract._apis.anthropic import from_anthropic
+from spendmeter_events.extract._apis.bedrock import from_bedrock
+from spendmeter_events.extract._apis.compatible import (
     from_cohere,
     from_deepseek,
     from_mistral,
@@ -16,10 +16,10 @@ from spendmeter_events.extract._compatible import (
     from_openrouter,
     from_perplexity,
 )
-from spendmeter_events.extract._gemini import from_gemini
-from spendmeter_events.extract._openai import from_openai
-from spendmeter_events.extract._otel import from_otel
-from spendmeter_events.extract._xai import from_xai
+from spendmeter_events.extract._apis.gemini import from_gemini
+from spendmeter_events.extract._apis.openai import from_openai
+from spendmeter_events.extract._apis.xai import from_xai
+from spendmeter_events.extract._spans.otel import from_otel
 from spendmeter_events.extract.errors import InconsistentUsage
 from spendmeter_events.extract.usage import COST_SOURCE_TAG, TOKEN_BUCKETS, UNREAD_TAG, USAGE_TAG, State, Usage
 

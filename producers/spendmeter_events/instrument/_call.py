@@ -15,8 +15,8 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final, Protocol
 
 from spendmeter_events.event import UsageEvent
-from spendmeter_events.extract._dialect import Collector, Dialect, known_usage
-from spendmeter_events.extract._payload import text
+from spendmeter_events.extract._apis.dialect import Collector, Dialect, known_usage
+from spendmeter_events.extract._sections.payload import text
 from spendmeter_events.extract.usage import Usage
 from spendmeter_events.instrument._build_event import build_event
 from spendmeter_events.instrument._error_outcome import http_status, outcome_of

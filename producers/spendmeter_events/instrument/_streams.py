@@ -7,7 +7,7 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
-from spendmeter_events.extract._payload import items, pick
+from spendmeter_events.extract._sections.payload import items, pick
 from spendmeter_events.instrument._call import MeteredCall
 
 

@@ -7,12 +7,12 @@ from typing import Any, Final, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from spendmeter_events.event import UsageEvent
-from spendmeter_events.extract._anthropic import ANTHROPIC
-from spendmeter_events.extract._compatible import DEEPSEEK, MISTRAL, OPENROUTER, PERPLEXITY
-from spendmeter_events.extract._dialect import Dialect
-from spendmeter_events.extract._gemini import GEMINI
-from spendmeter_events.extract._openai import OPENAI
-from spendmeter_events.extract._xai import XAI
+from spendmeter_events.extract._apis.anthropic import ANTHROPIC
+from spendmeter_events.extract._apis.compatible import DEEPSEEK, MISTRAL, OPENROUTER, PERPLEXITY
+from spendmeter_events.extract._apis.dialect import Dialect
+from spendmeter_events.extract._apis.gemini import GEMINI
+from spendmeter_events.extract._apis.openai import OPENAI
+from spendmeter_events.extract._apis.xai import XAI
 from spendmeter_events.instrument._call import EmitsUsage, Meter
 from spendmeter_events.instrument._google import instrument_google
 from spendmeter_events.instrument._hosts import provider_of_host

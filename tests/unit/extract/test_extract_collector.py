@@ -8,11 +8,11 @@ import pytest
 
 from spendmeter_events import extract
 from spendmeter_events.extract import InconsistentUsage, Usage
-from spendmeter_events.extract._anthropic import ANTHROPIC
-from spendmeter_events.extract._bedrock import BEDROCK
-from spendmeter_events.extract._dialect import Collector, known_usage
-from spendmeter_events.extract._gemini import GEMINI
-from spendmeter_events.extract._openai import OPENAI
+from spendmeter_events.extract._apis.anthropic import ANTHROPIC
+from spendmeter_events.extract._apis.bedrock import BEDROCK
+from spendmeter_events.extract._apis.dialect import Collector, known_usage
+from spendmeter_events.extract._apis.gemini import GEMINI
+from spendmeter_events.extract._apis.openai import OPENAI
 
 
 def test_a_collector_reports_when_the_provider_has_finished() -> None:

@@ -17,7 +17,7 @@ from pydantic_core import PydanticUndefined
 
 from spendmeter_events import extract
 from spendmeter_events.extract import Usage
-from spendmeter_events.extract._unread import looks_like_count
+from spendmeter_events.extract._sections.unread import looks_like_count
 
 SHAPES = {
     "from_openai": ("usage", "prompt_tokens", "completion_tokens", "prompt_tokens_details"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Set
 from decimal import Decimal
 from typing import Any, Final
 
-from spendmeter_events.extract._payload import field_name, fields_of
+from spendmeter_events.extract._sections.payload import field_name, fields_of
 
 _MAX_DEPTH: Final = 6
 _MAX_ITEMS: Final = 256

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from spendmeter_events.extract._dialect import lenient
-from spendmeter_events.extract._otel_names import names_by_kind, usage_attributes
-from spendmeter_events.extract._otel_spans import cache_outside, is_inference, scope_of
-from spendmeter_events.extract._payload import items, pick, text, tier
-from spendmeter_events.extract._providers import provider_of
-from spendmeter_events.extract._tally import NOT_THE_SUM, Tally
+from spendmeter_events.extract._apis.dialect import lenient
+from spendmeter_events.extract._sections.payload import items, pick, text, tier
+from spendmeter_events.extract._sections.tally import NOT_THE_SUM, Tally
+from spendmeter_events.extract._spans.attributes import names_by_kind, usage_attributes
+from spendmeter_events.extract._spans.facts import cache_outside, is_inference, scope_of
+from spendmeter_events.extract._spans.providers import provider_of
 from spendmeter_events.extract.usage import COST_SOURCE_TAG, State, Usage
 
 _MODEL: Final = (

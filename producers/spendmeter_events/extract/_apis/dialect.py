@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from spendmeter_events.extract._payload import is_stream
+from spendmeter_events.extract._sections.payload import is_stream
 from spendmeter_events.extract.errors import InconsistentUsage
 from spendmeter_events.extract.usage import Usage
 

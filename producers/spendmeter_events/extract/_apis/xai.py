@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from spendmeter_events.extract._dialect import Dialect, Request, extract
-from spendmeter_events.extract._openai import build_usage, identity, unwrap
-from spendmeter_events.extract._openai_stream import fold, has_output
-from spendmeter_events.extract._openai_tools import images_and_tools, tool_tag
-from spendmeter_events.extract._payload import pick
-from spendmeter_events.extract._tally import Tally, part
-from spendmeter_events.extract._tokens import INPUT_DETAILS, tokens, usage_of
+from spendmeter_events.extract._apis.dialect import Dialect, Request, extract
+from spendmeter_events.extract._apis.openai import build_usage, identity, unwrap
+from spendmeter_events.extract._apis.openai_stream import fold, has_output
+from spendmeter_events.extract._sections.payload import pick
+from spendmeter_events.extract._sections.tally import Tally, part
+from spendmeter_events.extract._sections.tokens import INPUT_DETAILS, tokens, usage_of
+from spendmeter_events.extract._sections.tools import images_and_tools, tool_tag
 from spendmeter_events.extract.usage import COST_SOURCE_TAG, Usage
 
 TICKS_PER_USD: Final = 10**10

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from spendmeter_events.extract._dialect import FINISHED, Dialect, Merged, Request, extract
-from spendmeter_events.extract._openai import identity
-from spendmeter_events.extract._openai_tools import tool_tag
-from spendmeter_events.extract._outcome import error_type
-from spendmeter_events.extract._payload import fields_of, items, pick, text, tier
-from spendmeter_events.extract._tally import Tally, part
-from spendmeter_events.extract._tokens import CACHED, LONG, REASONING, SHORT, WRITTEN, foreign, usage_of
-from spendmeter_events.extract._tokens import tokens as foreign_tokens
+from spendmeter_events.extract._apis.dialect import FINISHED, Dialect, Merged, Request, extract
+from spendmeter_events.extract._apis.openai import identity
+from spendmeter_events.extract._sections.outcome import error_type
+from spendmeter_events.extract._sections.payload import fields_of, items, pick, text, tier
+from spendmeter_events.extract._sections.tally import Tally, part
+from spendmeter_events.extract._sections.tokens import CACHED, LONG, REASONING, SHORT, WRITTEN, foreign, usage_of
+from spendmeter_events.extract._sections.tokens import tokens as foreign_tokens
+from spendmeter_events.extract._sections.tools import tool_tag
 from spendmeter_events.extract.usage import State, Usage
 
 _ADDITIVE: Final = (

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from spendmeter_events.extract._payload import pick
-from spendmeter_events.extract._tally import NOT_THE_SUM, Tally, part, spellings
+from spendmeter_events.extract._sections.payload import pick
+from spendmeter_events.extract._sections.tally import NOT_THE_SUM, Tally, part, spellings
 
 PROMPT: Final = ("prompt_tokens", "input_tokens")
 COMPLETION: Final = ("completion_tokens", "output_tokens")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from spendmeter_events.extract._dialect import Dialect, Request, extract
-from spendmeter_events.extract._openai import OPENAI, build_usage, identity, reported_cost, unwrap
-from spendmeter_events.extract._openai import read as read_openai
-from spendmeter_events.extract._openai_stream import fold, has_output
-from spendmeter_events.extract._openai_tools import images_and_tools, tool_tag
-from spendmeter_events.extract._payload import pick, text
-from spendmeter_events.extract._tally import Tally
-from spendmeter_events.extract._tokens import tokens, usage_of
+from spendmeter_events.extract._apis.dialect import Dialect, Request, extract
+from spendmeter_events.extract._apis.openai import OPENAI, build_usage, identity, reported_cost, unwrap
+from spendmeter_events.extract._apis.openai import read as read_openai
+from spendmeter_events.extract._apis.openai_stream import fold, has_output
+from spendmeter_events.extract._sections.payload import pick, text
+from spendmeter_events.extract._sections.tally import Tally
+from spendmeter_events.extract._sections.tokens import tokens, usage_of
+from spendmeter_events.extract._sections.tools import images_and_tools, tool_tag
 from spendmeter_events.extract.usage import Usage
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spendmeter_events.extract._payload import field_name, items, pick, text
+from spendmeter_events.extract._sections.payload import field_name, items, pick, text
 
 
 def error_type(error: object) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from spendmeter_events.extract._payload import items, pick, text
-from spendmeter_events.extract._tally import Tally, spellings
+from spendmeter_events.extract._sections.payload import items, pick, text
+from spendmeter_events.extract._sections.tally import Tally, spellings
 
 _LIKE_TEXT: Final = frozenset(("TEXT", "DOCUMENT", "IMAGE", "VIDEO", "AUDIO", ""))
 """Modalities with a known meaning; `MODALITY_UNSPECIFIED` and new ones are named as unread."""

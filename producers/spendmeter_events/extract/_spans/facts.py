@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from spendmeter_events.extract._payload import pick, text
+from spendmeter_events.extract._sections.payload import pick, text
 
 _OPERATIONS: Final = frozenset((
     "chat", "text_completion", "generate_content", "embeddings",

@@ -13,8 +13,8 @@ from functools import cache
 from typing import Any, Final
 
 from spendmeter_events.event import MAX_COUNT
-from spendmeter_events.extract._payload import fields_of, pick, shape_of
-from spendmeter_events.extract._unread import unread_counts
+from spendmeter_events.extract._sections.payload import fields_of, pick, shape_of
+from spendmeter_events.extract._sections.unread import unread_counts
 from spendmeter_events.extract.errors import InconsistentUsage
 from spendmeter_events.extract.usage import State, Usage
 

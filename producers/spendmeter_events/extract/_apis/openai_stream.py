@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from spendmeter_events.extract._dialect import FINISHED, Merged
-from spendmeter_events.extract._openai_tools import cites_the_web
-from spendmeter_events.extract._outcome import error_type, finish_reason
-from spendmeter_events.extract._payload import items, pick
+from spendmeter_events.extract._apis.dialect import FINISHED, Merged
+from spendmeter_events.extract._sections.outcome import error_type, finish_reason
+from spendmeter_events.extract._sections.payload import items, pick
+from spendmeter_events.extract._sections.tools import cites_the_web
 
 _OLLAMA: Final = ("prompt_eval_count", "eval_count", "done")
 _IN_CHUNK: Final = ("id", "model", "service_tier", "usage", "citations", "provider", *_OLLAMA)

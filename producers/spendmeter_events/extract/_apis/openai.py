@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from spendmeter_events.extract._dialect import Dialect, Request, extract
-from spendmeter_events.extract._native import native_usage
-from spendmeter_events.extract._openai_stream import fold, has_output
-from spendmeter_events.extract._openai_tools import images_and_tools
-from spendmeter_events.extract._outcome import error_type, finish_reason
-from spendmeter_events.extract._payload import pick, text, tier
-from spendmeter_events.extract._tally import Tally
-from spendmeter_events.extract._tokens import native_cache, tokens, usage_of
+from spendmeter_events.extract._apis.dialect import Dialect, Request, extract
+from spendmeter_events.extract._apis.openai_stream import fold, has_output
+from spendmeter_events.extract._sections.native import native_usage
+from spendmeter_events.extract._sections.outcome import error_type, finish_reason
+from spendmeter_events.extract._sections.payload import pick, text, tier
+from spendmeter_events.extract._sections.tally import Tally
+from spendmeter_events.extract._sections.tokens import native_cache, tokens, usage_of
+from spendmeter_events.extract._sections.tools import images_and_tools
 from spendmeter_events.extract.usage import COST_SOURCE_TAG, Usage
 
 

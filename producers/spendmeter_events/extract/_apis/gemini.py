@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from spendmeter_events.extract._dialect import FINISHED, Dialect, Merged, Request, extract
-from spendmeter_events.extract._modalities import modalities
-from spendmeter_events.extract._openai import outcome
-from spendmeter_events.extract._openai_tools import tool_tag
-from spendmeter_events.extract._payload import items, pick, text, tier
-from spendmeter_events.extract._tally import NOT_THE_SUM, Tally
-from spendmeter_events.extract._tokens import foreign, tokens, usage_of
+from spendmeter_events.extract._apis.dialect import FINISHED, Dialect, Merged, Request, extract
+from spendmeter_events.extract._apis.openai import outcome
+from spendmeter_events.extract._sections.modalities import modalities
+from spendmeter_events.extract._sections.payload import items, pick, text, tier
+from spendmeter_events.extract._sections.tally import NOT_THE_SUM, Tally
+from spendmeter_events.extract._sections.tokens import foreign, tokens, usage_of
+from spendmeter_events.extract._sections.tools import tool_tag
 from spendmeter_events.extract.usage import Usage
 
 _USAGE: Final = ("usage_metadata", "usageMetadata")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from spendmeter_events.extract._openai_tools import tool_tag
-from spendmeter_events.extract._payload import items, pick
-from spendmeter_events.extract._tally import Tally, part
+from spendmeter_events.extract._sections.payload import items, pick
+from spendmeter_events.extract._sections.tally import Tally, part
+from spendmeter_events.extract._sections.tools import tool_tag
 
 Native = Callable[[Tally], tuple[object, dict[str, Any]]]
 

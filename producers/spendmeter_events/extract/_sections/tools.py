@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from spendmeter_events.extract._payload import items, pick, text
-from spendmeter_events.extract._tally import Tally, part
+from spendmeter_events.extract._sections.payload import items, pick, text
+from spendmeter_events.extract._sections.tally import Tally, part
 
 _BILLED_BY_CALL: Final = {"web_search_call": "web_search", "file_search_call": "file_search"}
 """Output items of the Responses API that are priced per call. Code interpreter is billed per container."""

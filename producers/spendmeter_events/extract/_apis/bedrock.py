@@ -9,13 +9,14 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from spendmeter_events.extract import _anthropic, _openai_stream
-from spendmeter_events.extract._dialect import FINISHED, Dialect, Merged, Request, extract
-from spendmeter_events.extract._native import native_usage
-from spendmeter_events.extract._openai import outcome
-from spendmeter_events.extract._payload import items, pick, text, tier
-from spendmeter_events.extract._tally import NOT_THE_SUM, Tally
-from spendmeter_events.extract._tokens import foreign, tokens, usage_of
+from spendmeter_events.extract._apis import anthropic as _anthropic
+from spendmeter_events.extract._apis import openai_stream as _openai_stream
+from spendmeter_events.extract._apis.dialect import FINISHED, Dialect, Merged, Request, extract
+from spendmeter_events.extract._apis.openai import outcome
+from spendmeter_events.extract._sections.native import native_usage
+from spendmeter_events.extract._sections.payload import items, pick, text, tier
+from spendmeter_events.extract._sections.tally import NOT_THE_SUM, Tally
+from spendmeter_events.extract._sections.tokens import foreign, tokens, usage_of
 from spendmeter_events.extract.usage import State, Usage
 
 _METRICS: Final = "amazon-bedrock-invocationMetrics"

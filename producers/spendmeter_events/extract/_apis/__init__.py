@@ -1,0 +1,1 @@
+"""One module per provider API: complete responses, streams and batch lines."""

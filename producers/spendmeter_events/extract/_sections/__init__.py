@@ -1,0 +1,1 @@
+"""Read the counts of a usage section, in the layouts that providers, SDKs and gateways use."""

@@ -1,0 +1,1 @@
+"""Usage in the spans of OpenTelemetry and its dialects."""

@@ -128,10 +128,11 @@ def _repeated(table: str, day: date, days: int, later: int) -> str:
 
 
 async def _views(session: Session, database: str) -> dict[str, tuple[str, str]]:
-    """View → its target and its SELECT."""
+    """View of raw events → its target and its SELECT."""
     answer = await session.query(
         "SELECT name, replaceOne(name, '_view', ''), as_select FROM system.tables"
-        " WHERE database = {database:String} AND engine = 'MaterializedView'",
+        " WHERE database = {database:String} AND engine = 'MaterializedView'"
+        " AND as_select LIKE '%.usage_events AS event%'",
         {"database": database},
     )
     return {name: (target, select) for name, target, select in answer.result_rows}

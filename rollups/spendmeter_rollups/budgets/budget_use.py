@@ -20,9 +20,7 @@ from zoneinfo import ZoneInfo
 
 from spendmeter_clickhouse.budgets import Budget, calendar_month
 from spendmeter_rollups.forecast.trend import Day, complete_days, days_left, extend_trend
-from spendmeter_rollups.query import sums as queries
-from spendmeter_rollups.query.reader import Reader
-from spendmeter_rollups.query.scope import Scope
+from spendmeter_rollups.query.usage import Usage
 from spendmeter_rollups.query.windows import Window, bucket_edges, local_date, start_of_day
 from spendmeter_rollups.views.row_details import Key, key_of
 
@@ -42,7 +40,7 @@ class BudgetUse:
 
 
 async def budget_uses(
-    reader: Reader, scope: Scope, pairs: Sequence[tuple[Budget, Decimal | None]], zones: Mapping[str, ZoneInfo]
+    usage: Usage, pairs: Sequence[tuple[Budget, Decimal | None]], zones: Mapping[str, ZoneInfo]
 ) -> list[BudgetUse]:
     """Return the use of each budget, in order. `pairs` are budgets and their amounts in USD; None without a rate.
 
@@ -52,14 +50,14 @@ async def budget_uses(
     for budget, _ in pairs:
         groups.setdefault((tuple(budget.filters()), _zone(budget, zones).key), []).append(budget)
     found = await asyncio.gather(
-        *(_daily(reader, scope, ZoneInfo(zone), columns, group) for (columns, zone), group in groups.items())
+        *(_daily(usage, ZoneInfo(zone), columns, group) for (columns, zone), group in groups.items())
     )
     days = {
         budget.budget_id: each.get(_key(budget), {})
         for group, each in zip(groups.values(), found, strict=True)
         for budget in group
     }
-    return [_use(scope.now, _zone(budget, zones), days[budget.budget_id], amount) for budget, amount in pairs]
+    return [_use(usage.scope.now, _zone(budget, zones), days[budget.budget_id], amount) for budget, amount in pairs]
 
 
 def _zone(budget: Budget, zones: Mapping[str, ZoneInfo]) -> ZoneInfo:
@@ -71,17 +69,16 @@ def _key(budget: Budget) -> Key:
 
 
 async def _daily(
-    reader: Reader, scope: Scope, zone: ZoneInfo, columns: tuple[str, ...], budgets: Iterable[Budget]
+    usage: Usage, zone: ZoneInfo, columns: tuple[str, ...], budgets: Iterable[Budget]
 ) -> dict[Key, dict[date, Day]]:
     """Return the days of each budget, by its key: those of this month and the 30 days before today."""
     keys = [_key(budget) for budget in budgets]
     filters = {column: tuple(sorted({key[index] for key in keys})) for index, column in enumerate(columns)}
-    window = _window(scope.now, zone)
-    narrowed = replace(scope, window=window, zone=zone, filters=filters)
+    window = _window(usage.scope.now, zone)
+    chosen = usage.within(replace(usage.scope, window=window, zone=zone, filters=filters))
     edges = bucket_edges(window, "day", zone)
-    spec = narrowed.sums(columns, ("requests", "chargeable_cost"), edges=edges[:-1])
     found: dict[Key, dict[date, Day]] = {}
-    for row in await reader.rows(queries.sums(spec, narrowed.pieces(spec, end=edges[-1]))):
+    for row in await chosen.sums(columns, ("requests", "chargeable_cost"), edges=edges):
         day = datetime.fromtimestamp(row["bucket"] / 1000, zone).date()
         found.setdefault(key_of(row, columns), {})[day] = Day(day, row["chargeable_cost"], row["requests"])
     return found

@@ -9,12 +9,11 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, Field
 
-from spendmeter_rollups.calls.log import COLUMNS, EventRow, event_row
-from spendmeter_rollups.query import sums as queries
-from spendmeter_rollups.query.log_statement import events
-from spendmeter_rollups.query.reader import Reader, Row
+from spendmeter_rollups.calls.log import EventRow, newest_calls
+from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
+from spendmeter_rollups.query.usage import Usage
 from spendmeter_rollups.query.windows import Granularity
 from spendmeter_rollups.views.answers import Answer, frame
 from spendmeter_rollups.views.series import resolve_granularity, series_edges
@@ -59,15 +58,16 @@ class ErrorsAnswer(Answer):
     recent: list[EventRow] = Field(description="newest first, with message, user and feature")
 
 
-async def errors(reader: Reader, scope: Scope, *, params: ErrorsParams) -> ErrorsAnswer:
+async def errors(usage: Usage, *, params: ErrorsParams) -> ErrorsAnswer:
     """Return the error report: rates from rollups, recent errors from the call log."""
+    scope = usage.scope
     granularity = resolve_granularity(scope, params.granularity)
     edges = series_edges(scope, granularity)
-    failed = scope.narrowed(status=("error",))
+    failed = usage.narrowed(status=("error",))
     over_time, kinds, recent = await asyncio.gather(
-        _sums(reader, scope, (), edges),
-        _sums(reader, failed, ("provider", "error_type"), ()),
-        reader.rows(events(failed.window, failed.filters, columns=COLUMNS, before=None, limit=params.recent)),
+        usage.sums((), _MEASURES, edges=edges),
+        failed.sums(("provider", "error_type"), _MEASURES),
+        newest_calls(failed, params.recent),
     )
     requests, error_count = (sum(row[name] for row in over_time) for name in _MEASURES)
     return ErrorsAnswer(
@@ -78,13 +78,8 @@ async def errors(reader: Reader, scope: Scope, *, params: ErrorsParams) -> Error
         granularity=granularity,
         points=_points(over_time, edges, scope),
         kinds=_kinds(kinds, error_count),
-        recent=[event_row(row, scope) for row in recent],
+        recent=recent,
     )
-
-
-async def _sums(reader: Reader, scope: Scope, columns: tuple[str, ...], edges: Sequence[datetime]) -> list[Row]:
-    spec = scope.sums(columns, _MEASURES, edges=edges[:-1])
-    return await reader.rows(queries.sums(spec, scope.pieces(spec, end=edges[-1] if edges else None)))
 
 
 def _points(rows: Sequence[Row], edges: Sequence[datetime], scope: Scope) -> list[ErrorPoint]:

@@ -16,9 +16,10 @@ from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.problems import Problem, invalid_parameter
 from spendmeter_rollups.query.log_statement import events as events_query
 from spendmeter_rollups.query.params import ScopeParams, Value
-from spendmeter_rollups.query.reader import Reader, Row
+from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
+from spendmeter_rollups.query.usage import Usage
 from spendmeter_rollups.views.answers import Answer, frame
 
 Cursor = tuple[int, UUID]
@@ -123,16 +124,23 @@ class EventsAnswer(Answer):
     next_cursor: str | None = Field(description="the `cursor` of the next page; null on the last page")
 
 
-async def events(reader: Reader, scope: Scope, *, params: EventsParams) -> EventsAnswer:
+async def events(usage: Usage, *, params: EventsParams) -> EventsAnswer:
     """Return a page of the call log. Raises `Problem` for an invalid cursor."""
     before = decode_cursor(params.cursor) if params.cursor else None
-    scope = with_status(scope, params)
+    scope = with_status(usage.scope, params)
     # Read one row more than the page to detect a next page.
     query = events_query(scope.window, scope.filters, columns=COLUMNS, before=before, limit=params.page_size + 1)
-    rows = await reader.rows(query)
+    rows = await usage.reader.rows(query)
     page = rows[: params.page_size]
     following = encode_cursor(page[-1]) if len(rows) > params.page_size else None
     return EventsAnswer(**frame(scope), rows=[event_row(row, scope) for row in page], next_cursor=following)
+
+
+async def newest_calls(usage: Usage, limit: int) -> list[EventRow]:
+    """Return the newest calls of `usage`, newest first."""
+    scope = usage.scope
+    query = events_query(scope.window, scope.filters, columns=COLUMNS, before=None, limit=limit)
+    return [event_row(row, scope) for row in await usage.reader.rows(query)]
 
 
 def with_status(scope: Scope, params: LogParams) -> Scope:

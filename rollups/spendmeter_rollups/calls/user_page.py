@@ -7,16 +7,15 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from spendmeter_rollups.calls.log import COLUMNS, EventRow, event_row
+from spendmeter_rollups.calls.log import EventRow, newest_calls
 from spendmeter_rollups.catalogue.aggregates import add, aggregates
 from spendmeter_rollups.catalogue.dimensions import ROW_MEASURES
 from spendmeter_rollups.problems import invalid_parameter, not_found
 from spendmeter_rollups.query import lookups
-from spendmeter_rollups.query import sums as queries
-from spendmeter_rollups.query.log_statement import events
 from spendmeter_rollups.query.params import ScopeParams
-from spendmeter_rollups.query.reader import Reader, Row
+from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
+from spendmeter_rollups.query.usage import Usage
 from spendmeter_rollups.views.answers import Answer, Measures, frame
 from spendmeter_rollups.views.series import series_edges
 from spendmeter_rollups.views.timeseries import Point, whole_series
@@ -57,40 +56,34 @@ class UserAnswer(Answer):
     recent: list[EventRow]
 
 
-async def user_page(reader: Reader, scope: Scope, *, user_id: str, params: UserParams) -> UserAnswer:
+async def user_page(usage: Usage, *, user_id: str, params: UserParams) -> UserAnswer:
     """Return a user's page. Raises `Problem`: 404 for an unknown user, 422 for a user id that several orgs have."""
-    org_id = await _find_org(reader, scope, user_id)
-    narrowed = scope.narrowed(org_id=(org_id,), user_id=(user_id,))
+    scope, org_id = usage.scope, await _find_org(usage, user_id)
+    own = usage.narrowed(org_id=(org_id,), user_id=(user_id,))
     (identity,), features, daily, recent = await asyncio.gather(
-        reader.rows(lookups.identities([(org_id, user_id)])),
-        _features(reader, narrowed),
-        whole_series(reader, narrowed, series_edges(narrowed, "day")),
-        reader.rows(events(narrowed.window, narrowed.filters, columns=COLUMNS, before=None, limit=params.recent)),
+        usage.reader.rows(lookups.identities([(org_id, user_id)])),
+        own.sums(("feature",), ROW_MEASURES),
+        whole_series(own, series_edges(scope, "day")),
+        newest_calls(own, params.recent),
     )
     return UserAnswer(
         **frame(scope),
         user=_identity(identity),
         totals=Measures(**aggregates(add(features, ROW_MEASURES), scope.rate)),
-        features=[_feature(row, scope) for row in features],
+        features=[_feature(row, scope) for row in sorted(features, key=lambda row: (-row["cost"], row["feature"]))],
         daily=daily,
-        recent=[event_row(row, scope) for row in recent],
+        recent=recent,
     )
 
 
-async def _find_org(reader: Reader, scope: Scope, user_id: str) -> str:
-    rows = await reader.rows(lookups.orgs_of_user(user_id, scope.filters.get("org_id")))
+async def _find_org(usage: Usage, user_id: str) -> str:
+    rows = await usage.reader.rows(lookups.orgs_of_user(user_id, usage.scope.filters.get("org_id")))
     orgs = [row["org_id"] for row in rows]
     if not orgs:
         raise not_found("user_id", "unknown user")
     if len(orgs) > 1:
         raise invalid_parameter("org", "several orgs have a user with this id: specify one", allowed=orgs)
     return str(orgs[0])
-
-
-async def _features(reader: Reader, scope: Scope) -> list[Row]:
-    spec = scope.sums(("feature",), ROW_MEASURES)
-    rows = await reader.rows(queries.sums(spec, scope.pieces(spec)))
-    return sorted(rows, key=lambda row: (-row["cost"], row["feature"]))
 
 
 def _feature(row: Row, scope: Scope) -> UserFeature:

@@ -16,9 +16,10 @@ from spendmeter_rollups.calls.log import COLUMNS, LogParams, with_status
 from spendmeter_rollups.catalogue.dimensions import Dimension
 from spendmeter_rollups.export.csv_text import csv_text
 from spendmeter_rollups.query.log_statement import events
-from spendmeter_rollups.query.reader import Reader, Row
+from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
+from spendmeter_rollups.query.usage import Usage
 from spendmeter_rollups.query.windows import Window, local_date
 from spendmeter_rollups.views.breakdown import BreakdownRow, all_rows
 from spendmeter_rollups.views.timeseries import Point, SeriesParams, find_group_dimension, timeseries
@@ -67,33 +68,35 @@ class Export:
             yield csv_text(rows).encode()
 
 
-def export_events(reader: Reader, scope: Scope, *, params: LogParams) -> Export:
+def export_events(usage: Usage, *, params: LogParams) -> Export:
     """Export the call log, newest first."""
-    return Export("events", scope, COLUMNS, _events(reader, with_status(scope, params)))
+    chosen = usage.within(with_status(usage.scope, params))
+    return Export("events", usage.scope, COLUMNS, _events(chosen))
 
 
-def export_breakdown(reader: Reader, scope: Scope, *, dimension: Dimension) -> Export:
+def export_breakdown(usage: Usage, *, dimension: Dimension) -> Export:
     """Export all values of a dimension, by key."""
     names = [name for name in BreakdownRow.model_fields if name not in _NESTED]
     header = (*dimension.columns, *(_USER if dimension.name == "user" else ()), *names)
-    return Export(dimension.name, scope, header, _breakdown(reader, scope, dimension, names))
+    return Export(dimension.name, usage.scope, header, _breakdown(usage, dimension, names))
 
 
-def export_timeseries(reader: Reader, scope: Scope, *, params: SeriesParams) -> Export:
+def export_timeseries(usage: Usage, *, params: SeriesParams) -> Export:
     """Export one row per group and bucket; groups beyond the limit are one group with `other` true and an empty key."""
     dimension = find_group_dimension(params.group_by)
     columns = dimension.columns if dimension else ()
     header = (*columns, *(("other",) if columns else ()), *Point.model_fields)
-    return Export("timeseries", scope, header, _timeseries(reader, scope, params, columns))
+    return Export("timeseries", usage.scope, header, _timeseries(usage, params, columns))
 
 
-async def _events(reader: Reader, scope: Scope) -> AsyncIterator[Rows]:
+async def _events(usage: Usage) -> AsyncIterator[Rows]:
+    scope = usage.scope
     # LIMIT alone makes ClickHouse open every part of the window for each portion, which took 100 times as long.
     remaining, before, span = scope.window, None, _INITIAL_SPAN
     while True:
         start = max(remaining.start, remaining.end - span)
         query = events(Window(start, remaining.end), scope.filters, columns=COLUMNS, before=before, limit=PORTION)
-        rows = await reader.rows(query)
+        rows = await usage.reader.rows(query)
         if rows:
             yield [_event(row, scope) for row in rows]
         if len(rows) == PORTION:
@@ -115,8 +118,8 @@ def _event(row: Row, scope: Scope) -> Sequence[Any]:
     return tuple(shown.values())
 
 
-async def _breakdown(reader: Reader, scope: Scope, dimension: Dimension, names: Sequence[str]) -> AsyncIterator[Rows]:
-    async for portion in all_rows(reader, scope, dimension, portion=_KEYS):
+async def _breakdown(usage: Usage, dimension: Dimension, names: Sequence[str]) -> AsyncIterator[Rows]:
+    async for portion in all_rows(usage, dimension, portion=_KEYS):
         yield [
             (
                 *(row.key[column] for column in dimension.columns),
@@ -127,10 +130,8 @@ async def _breakdown(reader: Reader, scope: Scope, dimension: Dimension, names: 
         ]
 
 
-async def _timeseries(
-    reader: Reader, scope: Scope, params: SeriesParams, columns: Sequence[str]
-) -> AsyncIterator[Rows]:
-    answer = await timeseries(reader, scope, params=params)
+async def _timeseries(usage: Usage, params: SeriesParams, columns: Sequence[str]) -> AsyncIterator[Rows]:
+    answer = await timeseries(usage, params=params)
     for series in answer.series:
         key = [
             *(series.key[column] if series.key else None for column in columns),

@@ -15,9 +15,8 @@ from spendmeter_clickhouse.budgets import calendar_month
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.forecast.projection import CONFIDENCE, MIN_POINTS, Forecast
 from spendmeter_rollups.forecast.trend import Day, complete_days, days_left, extend_trend, used_points
-from spendmeter_rollups.query import sums as queries
-from spendmeter_rollups.query.reader import Reader
 from spendmeter_rollups.query.scope import Scope
+from spendmeter_rollups.query.usage import Usage
 from spendmeter_rollups.query.windows import Window, bucket_edges, local_date
 from spendmeter_rollups.views.answers import Answer, frame
 
@@ -45,23 +44,21 @@ class ProjectionAnswer(Answer):
     days: list[ProjectedDay]
 
 
-async def projection(reader: Reader, scope: Scope) -> ProjectionAnswer:
+async def projection(usage: Usage) -> ProjectionAnswer:
     """Project the month's cost. Days are local to the scope's time zone; today is incomplete and not a point."""
+    scope = usage.scope
     start, end = calendar_month(scope.now, scope.zone)
-    spent_days, days = await asyncio.gather(
-        _daily(reader, replace(scope, window=Window(start, max(scope.now, start + _TICK)))),
-        _daily(reader, scope),
-    )
+    month = replace(scope, window=Window(start, max(scope.now, start + _TICK)))
+    spent_days, days = await asyncio.gather(_daily(usage.within(month)), _daily(usage))
     spent = sum((day.cost for day in spent_days.values()), Decimal(0))
     points = complete_days(days, window=scope.window, zone=scope.zone, now=scope.now)
     left = days_left(scope.now, scope.zone, end)
     return _answer(scope, used_points(points), spent, extend_trend(points, left, spent=spent), left)
 
 
-async def _daily(reader: Reader, scope: Scope) -> dict[date, Day]:
-    edges = bucket_edges(scope.window, "day", scope.zone)
-    spec = scope.sums((), ("requests", "cost"), edges=edges[:-1])
-    rows = await reader.rows(queries.sums(spec, scope.pieces(spec, end=edges[-1])))
+async def _daily(usage: Usage) -> dict[date, Day]:
+    scope = usage.scope
+    rows = await usage.sums((), ("requests", "cost"), edges=bucket_edges(scope.window, "day", scope.zone))
     dates = [datetime.fromtimestamp(row["bucket"] / 1000, scope.zone).date() for row in rows]
     return {day: Day(day, row["cost"], row["requests"]) for day, row in zip(dates, rows, strict=True)}
 

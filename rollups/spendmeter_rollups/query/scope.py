@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
@@ -72,18 +72,6 @@ class Scope:
     def at_rate(self, rate: Rate) -> Scope:
         """Return this scope with amounts in another currency."""
         return replace(self, rate=rate)
-
-    def sums(
-        self,
-        columns: Iterable[str],
-        measures: Iterable[str],
-        *,
-        edges: Iterable[datetime] = (),
-        after: Iterable[str] = (),
-        among: Iterable[tuple[str, ...]] = (),
-    ) -> Sums:
-        """Specify a sum within this scope."""
-        return Sums(tuple(columns), tuple(measures), self.filters, tuple(edges), tuple(after), tuple(among))
 
     def pieces(self, spec: Sums, *, end: datetime | None = None) -> tuple[Piece, ...]:
         """Plan the pieces of `spec`. `end` is the end of a series' last bucket.

@@ -22,8 +22,9 @@ from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.problems import not_found
 from spendmeter_rollups.query import sums as queries
 from spendmeter_rollups.query.params import ScopeParams
-from spendmeter_rollups.query.reader import Reader, Row
+from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
+from spendmeter_rollups.query.usage import Usage
 from spendmeter_rollups.views.answers import Answer, Measures, frame
 from spendmeter_rollups.views.row_details import key_of, row_details
 from spendmeter_rollups.views.user_table import keyed_users, ranked_users
@@ -85,82 +86,68 @@ def find_dimension(name: str) -> Dimension:
     return dimension
 
 
-async def breakdown(reader: Reader, scope: Scope, *, dimension: Dimension, params: BreakdownParams) -> BreakdownAnswer:
+async def breakdown(usage: Usage, *, dimension: Dimension, params: BreakdownParams) -> BreakdownAnswer:
     """Return one page of a breakdown. Classes and sections, and their totals, count students only."""
-    scope = students_of(scope, dimension)
+    usage = students_of(usage, dimension)
     ranked = _ranked_users if dimension.name == "user" else _ranked
-    (total, found), users = await asyncio.gather(
-        ranked(reader, scope, dimension, params), _users(reader, scope, dimension)
-    )
-    totals, shown = aggregates(add(total, ROW_MEASURES), scope.rate), found[: params.limit]
+    (total, found), users = await asyncio.gather(ranked(usage, dimension, params), _users(usage, dimension))
+    totals, shown = aggregates(add(total, ROW_MEASURES), usage.scope.rate), found[: params.limit]
     return BreakdownAnswer(
-        **frame(scope),
+        **frame(usage.scope),
         dimension=dimension.name,
-        rows=await _rows(reader, scope, dimension, shown, users=users, total_cost=totals["cost"]),
+        rows=await _rows(usage, dimension, shown, users=users, total_cost=totals["cost"]),
         totals=Measures(**totals),
         has_more=len(found) > params.limit,
     )
 
 
-async def all_rows(
-    reader: Reader, scope: Scope, dimension: Dimension, *, portion: int
-) -> AsyncIterator[list[BreakdownRow]]:
+async def all_rows(usage: Usage, dimension: Dimension, *, portion: int) -> AsyncIterator[list[BreakdownRow]]:
     """Yield every row of the breakdown by key, at most `portion` at a time, for exports."""
-    scope = students_of(scope, dimension)
-    spec = scope.sums((), ("cost",))
-    total, users = await asyncio.gather(
-        reader.rows(queries.sums(spec, scope.pieces(spec))), _users(reader, scope, dimension)
-    )
-    total_cost = scope.rate.convert(add(total, ("cost",))["cost"])
+    usage = students_of(usage, dimension)
+    total, users = await asyncio.gather(usage.sums((), ("cost",)), _users(usage, dimension))
+    total_cost = usage.scope.rate.convert(add(total, ("cost",))["cost"])
     after: tuple[str, ...] = ()
     while True:
-        found = await _keyed(reader, scope, dimension, after=after, limit=portion)
-        yield await _rows(reader, scope, dimension, found, users=users, total_cost=total_cost)
+        found = await _keyed(usage, dimension, after=after, limit=portion)
+        yield await _rows(usage, dimension, found, users=users, total_cost=total_cost)
         if len(found) < portion:
             return
         after = key_of(found[-1], dimension.columns)
 
 
-def students_of(scope: Scope, dimension: Dimension) -> Scope:
-    """Restrict the scope to students for the dimensions class and section."""
-    return scope.narrowed(role=(STUDENT_ROLE,)) if dimension.name in STUDENT_DIMENSIONS else scope
+def students_of(usage: Usage, dimension: Dimension) -> Usage:
+    """Restrict the usage to students for the dimensions class and section."""
+    return usage.narrowed(role=(STUDENT_ROLE,)) if dimension.name in STUDENT_DIMENSIONS else usage
 
 
-async def _ranked(reader: Reader, scope: Scope, dimension: Dimension, params: BreakdownParams) -> Ranking:
-    spec = scope.sums(dimension.columns, ROW_MEASURES)
-    limit = params.offset + params.limit + 1
-    rows = await reader.rows(queries.ranked_sums(spec, scope.pieces(spec), order_by=params.order_by, limit=limit))
+async def _ranked(usage: Usage, dimension: Dimension, params: BreakdownParams) -> Ranking:
+    limit, order = params.offset + params.limit + 1, params.order_by
+    rows = await usage.read(queries.ranked_sums, dimension.columns, ROW_MEASURES, order_by=order, limit=limit)
     return [row for row in rows if row["is_total"]], [row for row in rows if not row["is_total"]][params.offset :]
 
 
-async def _ranked_users(reader: Reader, scope: Scope, dimension: Dimension, params: BreakdownParams) -> Ranking:
-    spec = scope.sums((), ROW_MEASURES)
+async def _ranked_users(usage: Usage, dimension: Dimension, params: BreakdownParams) -> Ranking:
     return await asyncio.gather(
-        reader.rows(queries.sums(spec, scope.pieces(spec))),
-        ranked_users(reader, scope, order_by=params.order_by, offset=params.offset, limit=params.limit + 1),
+        usage.sums((), ROW_MEASURES),
+        ranked_users(usage, order_by=params.order_by, offset=params.offset, limit=params.limit + 1),
     )
 
 
-async def _keyed(
-    reader: Reader, scope: Scope, dimension: Dimension, *, after: tuple[str, ...], limit: int
-) -> list[Row]:
+async def _keyed(usage: Usage, dimension: Dimension, *, after: tuple[str, ...], limit: int) -> list[Row]:
     if dimension.name == "user":
-        return await keyed_users(reader, scope, after=after, limit=limit)
-    spec = scope.sums(dimension.columns, ROW_MEASURES, after=after)
-    return await reader.rows(queries.keyed_sums(spec, scope.pieces(spec), limit=limit))
+        return await keyed_users(usage, after=after, limit=limit)
+    return await usage.read(queries.keyed_sums, dimension.columns, ROW_MEASURES, after=after, limit=limit)
 
 
-async def _users(reader: Reader, scope: Scope, dimension: Dimension) -> dict[tuple[str, ...], int] | None:
+async def _users(usage: Usage, dimension: Dimension) -> dict[tuple[str, ...], int] | None:
     if dimension.name not in COUNTS_USERS:
         return None
-    spec = scope.sums(dimension.columns, (USERS,))
-    rows = await reader.rows(queries.sums(spec, scope.pieces(spec)))
+    rows = await usage.sums(dimension.columns, (USERS,))
     return {key_of(row, dimension.columns): row[USERS] for row in rows}
 
 
 async def _rows(
-    reader: Reader,
-    scope: Scope,
+    usage: Usage,
     dimension: Dimension,
     rows: Sequence[Row],
     *,
@@ -169,10 +156,10 @@ async def _rows(
 ) -> list[BreakdownRow]:
     """Build the rows of the answer. `total_cost` is in the scope's currency."""
     keys = [key_of(row, dimension.columns) for row in rows]
-    details = await row_details(reader, scope, dimension, rows)
+    details = await row_details(usage, dimension, rows)
     return [
         BreakdownRow(
-            **_row(row, dimension, scope, total_cost),
+            **_row(row, dimension, usage.scope, total_cost),
             **details.get(key, {}),
             users=None if users is None else users.get(key, 0),
         )

@@ -9,8 +9,7 @@ from pydantic import BaseModel, Field
 from spendmeter_rollups.catalogue.dimensions import Dimension
 from spendmeter_rollups.query.lookups import values as values_query
 from spendmeter_rollups.query.params import ScopeParams, Value
-from spendmeter_rollups.query.reader import Reader
-from spendmeter_rollups.query.scope import Scope
+from spendmeter_rollups.query.usage import Usage
 from spendmeter_rollups.views.answers import Answer, frame
 
 
@@ -39,13 +38,11 @@ class ValuesAnswer(Answer):
     values: list[FilterValue]
 
 
-async def values(reader: Reader, scope: Scope, *, dimension: Dimension, params: ValuesParams) -> ValuesAnswer:
+async def values(usage: Usage, *, dimension: Dimension, params: ValuesParams) -> ValuesAnswer:
     """Search values of a dimension. Other filters apply, so that every value listed has usage."""
-    spec = scope.sums(dimension.columns, ("requests",))
-    query = values_query(spec, scope.pieces(spec), search=params.q, limit=params.limit)
-    rows = await reader.rows(query)
+    rows = await usage.read(values_query, dimension.columns, ("requests",), search=params.q, limit=params.limit)
     return ValuesAnswer(
-        **frame(scope),
+        **frame(usage.scope),
         dimension=dimension.name,
         values=[
             FilterValue(

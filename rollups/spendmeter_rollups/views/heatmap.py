@@ -11,9 +11,9 @@ from spendmeter_rollups.catalogue.aggregates import add, aggregates
 from spendmeter_rollups.catalogue.dimensions import POINT_MEASURES
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.problems import invalid_parameter
-from spendmeter_rollups.query import sums as queries
-from spendmeter_rollups.query.reader import Reader, Row
+from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
+from spendmeter_rollups.query.usage import Usage
 from spendmeter_rollups.query.windows import bucket_edges
 from spendmeter_rollups.views.answers import Answer, frame
 
@@ -36,15 +36,14 @@ class HeatmapAnswer(Answer):
     cells: list[Cell]
 
 
-async def heatmap(reader: Reader, scope: Scope) -> HeatmapAnswer:
-    """Return the heatmap of `scope`. Raises `Problem` for a window of more than `MAX_DAYS` days."""
+async def heatmap(usage: Usage) -> HeatmapAnswer:
+    """Return the heatmap of `usage`. Raises `Problem` for a window of more than `MAX_DAYS` days."""
+    scope = usage.scope
     if scope.window.length.days > MAX_DAYS:
         raise invalid_parameter("from", f"a heatmap covers at most {MAX_DAYS} days")
     edges = bucket_edges(scope.window, "hour", scope.zone)
-    spec = scope.sums((), POINT_MEASURES, edges=edges[:-1])
-    rows = await reader.rows(queries.sums(spec, scope.pieces(spec, end=edges[-1])))
     cells: dict[tuple[int, int], list[Row]] = {}
-    for row in rows:
+    for row in await usage.sums((), POINT_MEASURES, edges=edges):
         local = datetime.fromtimestamp(row["bucket"] / 1000, UTC).astimezone(scope.zone)
         cells.setdefault((local.isoweekday() % 7, local.hour), []).append(row)
     return HeatmapAnswer(**frame(scope), cells=[_cell(key, cells[key], scope) for key in sorted(cells)])

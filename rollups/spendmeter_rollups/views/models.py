@@ -11,8 +11,8 @@ from spendmeter_rollups.catalogue.dimensions import COMPONENTS, DIMENSIONS, ROW_
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.query import sums as queries
 from spendmeter_rollups.query.params import ScopeParams
-from spendmeter_rollups.query.reader import Reader
 from spendmeter_rollups.query.scope import Scope
+from spendmeter_rollups.query.usage import Usage
 from spendmeter_rollups.views.answers import Answer, Measures, frame
 
 _MEASURES: Final = (*ROW_MEASURES, *COMPONENTS)
@@ -43,17 +43,16 @@ class ModelsAnswer(Answer):
     has_more: bool
 
 
-async def models(reader: Reader, scope: Scope, *, params: ModelsParams) -> ModelsAnswer:
+async def models(usage: Usage, *, params: ModelsParams) -> ModelsAnswer:
     """Return models by cost, descending. The four kinds of cost of a row add up to its cost."""
-    spec = scope.sums(DIMENSIONS["model"].columns, _MEASURES)
-    query = queries.ranked_sums(spec, scope.pieces(spec), order_by="cost", limit=params.limit + 1)
-    rows = await reader.rows(query)
+    columns = DIMENSIONS["model"].columns
+    rows = await usage.read(queries.ranked_sums, columns, _MEASURES, order_by="cost", limit=params.limit + 1)
     found = [row for row in rows if not row["is_total"]]
     totals = add((row for row in rows if row["is_total"]), ROW_MEASURES)
     return ModelsAnswer(
-        **frame(scope),
-        rows=[_row(row, scope) for row in found[: params.limit]],
-        totals=Measures(**aggregates(totals, scope.rate)),
+        **frame(usage.scope),
+        rows=[_row(row, usage.scope) for row in found[: params.limit]],
+        totals=Measures(**aggregates(totals, usage.scope.rate)),
         has_more=len(found) > params.limit,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -13,10 +12,9 @@ from pydantic import BaseModel, Field
 from spendmeter_rollups.catalogue.aggregates import add
 from spendmeter_rollups.catalogue.dimensions import DIMENSIONS
 from spendmeter_rollups.catalogue.money import Money
-from spendmeter_rollups.query import sums as queries
-from spendmeter_rollups.query.reader import Reader, Row
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
+from spendmeter_rollups.query.usage import Usage
 from spendmeter_rollups.query.windows import Granularity
 from spendmeter_rollups.views.answers import Answer, frame
 from spendmeter_rollups.views.series import resolve_granularity, series_edges
@@ -67,12 +65,13 @@ class CacheAnswer(Answer):
     points: list[CachePoint]
 
 
-async def prompt_cache(reader: Reader, scope: Scope, *, params: GranularityParams) -> CacheAnswer:
+async def prompt_cache(usage: Usage, *, params: GranularityParams) -> CacheAnswer:
     """Return the savings of prompt caches. They are negative if cache writes cost more than cache reads saved."""
+    scope = usage.scope
     granularity = resolve_granularity(scope, params.granularity)
     edges = series_edges(scope, granularity)
     models, buckets = await asyncio.gather(
-        _rows(reader, scope, DIMENSIONS["model"].columns, ()), _rows(reader, scope, (), edges)
+        usage.sums(DIMENSIONS["model"].columns, _MEASURES), usage.sums((), _MEASURES, edges=edges)
     )
     by_bucket = {row["bucket"]: row for row in buckets}
     empty = add((), _MEASURES)
@@ -93,11 +92,6 @@ async def prompt_cache(reader: Reader, scope: Scope, *, params: GranularityParam
             for edge in edges[:-1]
         ],
     )
-
-
-async def _rows(reader: Reader, scope: Scope, columns: tuple[str, ...], edges: Sequence[datetime]) -> list[Row]:
-    spec = scope.sums(columns, _MEASURES, edges=edges[:-1])
-    return await reader.rows(queries.sums(spec, scope.pieces(spec, end=edges[-1] if edges else None)))
 
 
 def _measures(sums: dict[str, Any], scope: Scope) -> dict[str, float | int | Decimal | None]:

@@ -9,8 +9,8 @@ from spendmeter_rollups.catalogue.dimensions import Dimension
 from spendmeter_rollups.query import lookups
 from spendmeter_rollups.query import sums as queries
 from spendmeter_rollups.query.reader import Reader, Row
-from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
+from spendmeter_rollups.query.usage import Usage
 from spendmeter_rollups.views.series import MAX_SPARKS, check_values, resolve_granularity, series_edges
 
 Key = tuple[str, ...]
@@ -21,20 +21,18 @@ def key_of(row: Row, columns: Sequence[str]) -> Key:
     return tuple(row[column] for column in columns)
 
 
-async def row_details(
-    reader: Reader, scope: Scope, dimension: Dimension, rows: Sequence[Row]
-) -> dict[Key, dict[str, Any]]:
+async def row_details(usage: Usage, dimension: Dimension, rows: Sequence[Row]) -> dict[Key, dict[str, Any]]:
     """Return the additional fields of `rows`, by key."""
     if not rows:
         return {}
-    keys = [key_of(row, dimension.columns) for row in rows]
+    keys, reader = [key_of(row, dimension.columns) for row in rows], usage.reader
     if dimension.name == "org":
         names = {row["org_id"]: row["name"] for row in await reader.rows(lookups.org_names([k[0] for k in keys]))}
         return {key: {"name": names.get(key[0]) or None} for key in keys}
     if dimension.name == "user":
         return await _users(reader, rows)
     if dimension.name == "agent":
-        return await _sparklines(reader, scope, dimension, keys)
+        return await _sparklines(usage, dimension, keys)
     return {}
 
 
@@ -51,13 +49,11 @@ async def _users(reader: Reader, rows: Sequence[Row]) -> dict[Key, dict[str, Any
     return found
 
 
-async def _sparklines(
-    reader: Reader, scope: Scope, dimension: Dimension, keys: Sequence[Key]
-) -> dict[Key, dict[str, Any]]:
+async def _sparklines(usage: Usage, dimension: Dimension, keys: Sequence[Key]) -> dict[Key, dict[str, Any]]:
+    scope = usage.scope
     edges = series_edges(scope, resolve_granularity(scope, "auto"))
     check_values(len(keys), edges, limit=len(keys), most=MAX_SPARKS)
-    spec = scope.sums(dimension.columns, ("cost",), edges=edges[:-1])
-    rows = await reader.rows(queries.ranked_series(spec, scope.pieces(spec, end=edges[-1]), keys=keys))
+    rows = await usage.read(queries.ranked_series, dimension.columns, ("cost",), edges=edges, keys=keys)
     costs = {(row["position"], row["bucket"]): scope.rate.convert(row["cost"]) for row in rows}
     starts = [milliseconds(edge) for edge in edges[:-1]]
     return {

@@ -13,13 +13,13 @@ from pydantic import BaseModel, Field
 from spendmeter_rollups.catalogue.aggregates import add, aggregates, change
 from spendmeter_rollups.catalogue.dimensions import DIMENSIONS, LATENCY_BIN, TOTAL_MEASURES
 from spendmeter_rollups.catalogue.money import Money
-from spendmeter_rollups.query import sums as queries
 from spendmeter_rollups.query.people import busiest_user
 from spendmeter_rollups.query.percentiles import percentiles
-from spendmeter_rollups.query.reader import Reader, Row
+from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
-from spendmeter_rollups.query.windows import Window
+from spendmeter_rollups.query.usage import Usage
+from spendmeter_rollups.query.windows import LATEST, Window
 from spendmeter_rollups.views.answers import Answer, Measures, WindowAnswer, frame
 
 _SHARES: Final = (0.5, 0.95, 0.99)
@@ -69,13 +69,14 @@ class SummaryAnswer(Answer):
     )
 
 
-async def summary(reader: Reader, scope: Scope) -> SummaryAnswer:
+async def summary(usage: Usage) -> SummaryAnswer:
     """Return the totals of both windows, read in one query as the two buckets of a series."""
+    scope = usage.scope
     before = scope.previous()
     if before is None:
-        (totals,) = await _totals(reader, (scope,))
+        (totals,) = await _totals(usage, (scope,))
         return SummaryAnswer(**frame(scope), totals=totals, previous_window=None, previous=None, change=None)
-    previous, totals = await _totals(reader, (before, scope))
+    previous, totals = await _totals(usage, (before, scope))
     return SummaryAnswer(
         **frame(scope),
         totals=totals,
@@ -85,16 +86,17 @@ async def summary(reader: Reader, scope: Scope) -> SummaryAnswer:
     )
 
 
-async def _totals(reader: Reader, scopes: Sequence[Scope]) -> list[SummaryMeasures]:
+async def _totals(usage: Usage, scopes: Sequence[Scope]) -> list[SummaryMeasures]:
     """Return the totals of each of `scopes`, which must be contiguous."""
     first, last = scopes[0], scopes[-1]
-    whole = replace(last, window=Window(first.window.start, last.window.end))
-    starts = [scope.window.start for scope in scopes]
+    whole = usage.within(replace(last, window=Window(first.window.start, last.window.end)))
+    # An open end: at the window's end it would make the planner read the last day from finer rollups.
+    edges = [*(scope.window.start for scope in scopes), LATEST]
     models, bins, *users = await asyncio.gather(
-        _sums(reader, whole, starts, DIMENSIONS["model"].columns, TOTAL_MEASURES),
-        _sums(reader, whole, starts, (LATENCY_BIN,), ("latency_requests",)),
+        whole.sums(DIMENSIONS["model"].columns, TOTAL_MEASURES, edges=edges),
+        whole.sums((LATENCY_BIN,), ("latency_requests",), edges=edges),
         # One query per window: computing the bucket of every user row would take longer.
-        *(_users(reader, scope) for scope in scopes),
+        *(usage.within(scope).read(busiest_user, DIMENSIONS["user"].columns, ("requests",)) for scope in scopes),
     )
     return [
         _measures(scope, _rows_of(scope, models), _rows_of(scope, bins), active)
@@ -120,18 +122,6 @@ def _measures(scope: Scope, models: Sequence[Row], bins: Sequence[Row], active: 
         models=len({(row["provider"], row["model"]) for row in used}),
         most_active_user=ActiveUser(org_id=org_id, user_id=user_id, requests=requests) if active["users"] else None,
     )
-
-
-async def _users(reader: Reader, scope: Scope) -> list[Row]:
-    spec = scope.sums(DIMENSIONS["user"].columns, ("requests",))
-    return await reader.rows(busiest_user(spec, scope.pieces(spec)))
-
-
-async def _sums(
-    reader: Reader, scope: Scope, starts: Sequence[datetime], columns: Sequence[str], measures: Sequence[str]
-) -> list[Row]:
-    spec = scope.sums(columns, measures, edges=starts)
-    return await reader.rows(queries.sums(spec, scope.pieces(spec)))
 
 
 def _changes(current: SummaryMeasures, previous: SummaryMeasures) -> dict[str, float | None]:

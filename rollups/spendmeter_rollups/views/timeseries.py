@@ -15,9 +15,10 @@ from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.problems import invalid_parameter
 from spendmeter_rollups.query import sums as queries
 from spendmeter_rollups.query.params import ScopeParams, Value
-from spendmeter_rollups.query.reader import Reader, Row
+from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
+from spendmeter_rollups.query.usage import Usage
 from spendmeter_rollups.query.windows import Granularity
 from spendmeter_rollups.views.answers import Answer, frame
 from spendmeter_rollups.views.breakdown import students_of
@@ -79,17 +80,18 @@ class SeriesAnswer(Answer):
     series: list[Series]
 
 
-async def timeseries(reader: Reader, scope: Scope, *, params: SeriesParams) -> SeriesAnswer:
+async def timeseries(usage: Usage, *, params: SeriesParams) -> SeriesAnswer:
     """Return one series for the total, or one for each group with the highest cost and one for the rest."""
     dimension = find_group_dimension(params.group_by)
     if dimension is not None:
-        scope = students_of(scope, dimension)
+        usage = students_of(usage, dimension)
+    scope = usage.scope
     granularity = resolve_granularity(scope, params.granularity)
     edges = series_edges(scope, granularity)
     if dimension is None:
-        series = [Series(key=None, points=await whole_series(reader, scope, edges))]
+        series = [Series(key=None, points=await whole_series(usage, edges))]
     else:
-        series = await _grouped(reader, scope, edges, dimension, params.limit)
+        series = await _grouped(usage, edges, dimension, params.limit)
     return SeriesAnswer(**frame(scope), granularity=granularity, group_by=params.group_by, series=series)
 
 
@@ -102,31 +104,27 @@ def find_group_dimension(name: str | None) -> Dimension | None:
     return DIMENSIONS[name]
 
 
-async def whole_series(reader: Reader, scope: Scope, edges: Sequence[datetime]) -> list[Point]:
-    """Return the total usage of `scope`, one point per bucket."""
-    spec = scope.sums((), POINT_MEASURES, edges=edges[:-1])
-    rows = await reader.rows(queries.sums(spec, scope.pieces(spec, end=edges[-1])))
-    return series_points(rows, _buckets(edges, scope), scope)
+async def whole_series(usage: Usage, edges: Sequence[datetime]) -> list[Point]:
+    """Return the total usage, one point per bucket."""
+    rows = await usage.sums((), POINT_MEASURES, edges=edges)
+    return series_points(rows, _buckets(edges, usage.scope), usage.scope)
 
 
-async def _grouped(
-    reader: Reader, scope: Scope, edges: Sequence[datetime], dimension: Dimension, limit: int
-) -> list[Series]:
+async def _grouped(usage: Usage, edges: Sequence[datetime], dimension: Dimension, limit: int) -> list[Series]:
     # Check before reading: `limit` groups and one series for the rest.
     check_values(limit + 1, edges, limit=limit)
-    ranking = scope.sums(dimension.columns, ("requests", "cost"))
-    ranked = await reader.rows(queries.ranked_sums(ranking, scope.pieces(ranking), order_by="cost", limit=limit + 1))
+    scope, columns = usage.scope, dimension.columns
+    ranked = await usage.read(queries.ranked_sums, columns, ("requests", "cost"), order_by="cost", limit=limit + 1)
     groups = [row for row in ranked if not row["is_total"]]
-    keys = [key_of(row, dimension.columns) for row in groups[:limit]]
-    spec = scope.sums(dimension.columns, POINT_MEASURES, edges=edges[:-1])
-    rows = await reader.rows(queries.ranked_series(spec, scope.pieces(spec, end=edges[-1]), keys=keys))
+    keys = [key_of(row, columns) for row in groups[:limit]]
+    rows = await usage.read(queries.ranked_series, columns, POINT_MEASURES, edges=edges, keys=keys)
     buckets = _buckets(edges, scope)
     by_position: dict[int, list[Row]] = defaultdict(list)
     for row in rows:
         by_position[row["position"]].append(row)
     series = [
         Series.model_construct(
-            key=dict(zip(dimension.columns, key, strict=True)),
+            key=dict(zip(columns, key, strict=True)),
             other=False,
             points=series_points(by_position[position], buckets, scope),
         )

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from spendmeter_rollups.problems import Problem
 from spendmeter_rollups.query.planner import MAX_RANGES, Piece, choose_family, plan
 from spendmeter_rollups.query.scope import Scope, Span
+from spendmeter_rollups.query.sums import Sums
 from spendmeter_rollups.query.windows import Window, bucket_edges
 
 
@@ -69,13 +70,13 @@ def test_raw_events_that_were_deleted_are_no_part_of_a_sum() -> None:
         now=at("2026-11-20T00:00Z"),
         span=Span(first=at("2026-01-01T00:00Z"), newest=at("2026-11-20T00:00Z"), raw_from=kept),
     )
-    assert all(piece.rollup for piece in scope.pieces(scope.sums(["org_id"], ["cost"])))
+    assert all(piece.rollup for piece in scope.pieces(Sums(("org_id",), ("cost",), {})))
     with pytest.raises(Problem, match="raw events from before 2026-11-01, which were deleted"):
-        scope.pieces(scope.sums(["user_id"], ["cost"]))
+        scope.pieces(Sums(("user_id",), ("cost",), {}))
     recent = replace(scope, window=Window(at("2026-11-02T00:00+05:30"), at("2026-11-03T00:00+05:30")))
-    assert recent.pieces(recent.sums(["user_id"], ["cost"]))
+    assert recent.pieces(Sums(("user_id",), ("cost",), {}))
     utc = replace(scope, window=Window(at("2026-10-10T00:00Z"), at("2026-10-20T00:00Z")))
-    assert all(piece.rollup for piece in utc.pieces(utc.sums(["user_id"], ["cost"])))
+    assert all(piece.rollup for piece in utc.pieces(Sums(("user_id",), ("cost",), {})))
 
 
 def test_days_in_utc_come_from_days_and_days_in_india_from_hours_and_quarters() -> None:

@@ -8,7 +8,7 @@ DEV := .venv/.dev
 JOBS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage check format boards gate bench torture lock clean
+.PHONY: help demo test coverage check format boards schema gate bench torture lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ format: $(DEV) ## format the code and fix lint errors
 
 boards: $(DEV) ## generate grafana/dashboards from grafana/build
 	PYTHONPATH=. $(BIN)/python -m grafana.build
+
+schema: $(DEV) ## generate the SQL of rollups and projections from the catalogue
+	$(BIN)/python -m spendmeter_clickhouse.schema
 
 gate: $(DEV) ## run every query of the boards on demo data, and print the queries
 	$(BIN)/python -m tests.gate

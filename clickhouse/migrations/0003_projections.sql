@@ -36,61 +36,63 @@ ALTER TABLE usage_daily
 ALTER TABLE usage_daily
     ADD PROJECTION IF NOT EXISTS by_org
     (
-        SELECT bucket, org_id, key_source, sum(requests), sum(errors), sum(cost), sum(input_tokens),
-            sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(output_tokens),
-            sum(input_audio_tokens), sum(output_audio_tokens), sum(characters), sum(audio_seconds), sum(images),
-            sum(tool_calls), sum(latency_sum), sum(latency_requests), sum(partial_requests),
-            sum(unpriced_requests), sum(input_cost), sum(cache_read_cost), sum(cache_write_cost),
-            sum(output_cost), sum(audio_cost), sum(unit_cost), sum(reasoning_tokens), sum(cache_savings),
-            sum(cache_unpriced_requests), sum(provider_cost), sum(provider_cost_requests), sum(ttft_sum),
-            sum(ttft_requests), min(first_seen), max(last_seen), sumIf(cost, key_source = 'platform')
+        SELECT bucket, org_id, key_source, sum(requests), sum(errors), sum(cost), sumIf(cost, key_source = 'platform'),
+            sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens),
+            sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens), sum(characters), sum(audio_seconds),
+            sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests), sum(partial_requests),
+            sum(unpriced_requests), max(last_seen), sum(reasoning_tokens), sum(input_cost), sum(cache_read_cost),
+            sum(cache_write_cost), sum(output_cost), sum(audio_cost), sum(unit_cost), sum(cache_savings),
+            sum(provider_cost), sum(provider_cost_requests), sum(cache_unpriced_requests), sum(ttft_sum),
+            sum(ttft_requests), min(first_seen)
         GROUP BY bucket, org_id, key_source
     ),
     ADD PROJECTION IF NOT EXISTS by_model
     (
-        SELECT bucket, role, feature, action, service, provider, model, key_source, status, error_type,
-            sum(requests), sum(errors), sum(cost), sum(input_tokens), sum(cache_read_tokens),
+        SELECT bucket, role, feature, action, service, provider, model, key_source, status, error_type, sum(requests),
+            sum(errors), sum(cost), sumIf(cost, key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens),
             sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens),
             sum(output_audio_tokens), sum(characters), sum(audio_seconds), sum(images), sum(tool_calls),
-            sum(latency_sum), sum(latency_requests), sum(partial_requests), sum(unpriced_requests),
-            sum(input_cost), sum(cache_read_cost), sum(cache_write_cost), sum(output_cost), sum(audio_cost),
-            sum(unit_cost), sum(reasoning_tokens), sum(cache_savings), sum(cache_unpriced_requests),
-            sum(provider_cost), sum(provider_cost_requests), sum(ttft_sum), sum(ttft_requests), min(first_seen),
-            max(last_seen), sumIf(cost, key_source = 'platform')
+            sum(latency_sum), sum(latency_requests), sum(partial_requests), sum(unpriced_requests), max(last_seen),
+            sum(reasoning_tokens), sum(input_cost), sum(cache_read_cost), sum(cache_write_cost), sum(output_cost),
+            sum(audio_cost), sum(unit_cost), sum(cache_savings), sum(provider_cost), sum(provider_cost_requests),
+            sum(cache_unpriced_requests), sum(ttft_sum), sum(ttft_requests), min(first_seen)
         GROUP BY bucket, role, feature, action, service, provider, model, key_source, status, error_type
     ),
     ADD PROJECTION IF NOT EXISTS by_task
     (
         SELECT bucket, agent_id, task_id, configuration_id, key_source, sum(requests), sum(errors), sum(cost),
-            sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens),
-            sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens), sum(characters),
-            sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
-            sum(partial_requests), sum(unpriced_requests), max(last_seen), sumIf(cost, key_source = 'platform')
+            sumIf(cost, key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
+            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens),
+            sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
+            sum(partial_requests), sum(unpriced_requests), max(last_seen)
         GROUP BY bucket, agent_id, task_id, configuration_id, key_source
     ),
     ADD PROJECTION IF NOT EXISTS by_outcome
     (
         SELECT bucket, provider, model, status, error_type, key_source, sum(requests), sum(errors), sum(cost),
-            sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens),
-            sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens), sum(characters),
-            sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
-            sum(partial_requests), sum(unpriced_requests), max(last_seen), sum(input_cost),
+            sumIf(cost, key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
+            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens),
+            sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
+            sum(partial_requests), sum(unpriced_requests), max(last_seen), sum(reasoning_tokens), sum(input_cost),
             sum(cache_read_cost), sum(cache_write_cost), sum(output_cost), sum(audio_cost), sum(unit_cost),
-            sum(reasoning_tokens), sum(cache_savings), sum(cache_unpriced_requests), sum(provider_cost),
-            sum(provider_cost_requests), sum(ttft_sum), sum(ttft_requests), min(first_seen), sumIf(cost,
-            key_source = 'platform')
+            sum(cache_savings), sum(provider_cost), sum(provider_cost_requests), sum(cache_unpriced_requests),
+            sum(ttft_sum), sum(ttft_requests), min(first_seen)
         GROUP BY bucket, provider, model, status, error_type, key_source
     ),
     ADD PROJECTION IF NOT EXISTS by_feature
     (
-        SELECT bucket, role, feature, action, service, key_source, sum(requests), sum(errors), sum(cost),
-            sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens),
-            sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens), sum(characters),
-            sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
-            sum(partial_requests), sum(unpriced_requests), max(last_seen), sumIf(cost, key_source = 'platform')
+        SELECT bucket, role, feature, action, service, key_source, sum(requests), sum(errors), sum(cost), sumIf(cost,
+            key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
+            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens),
+            sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
+            sum(partial_requests), sum(unpriced_requests), max(last_seen)
         GROUP BY bucket, role, feature, action, service, key_source
     ),
-    ADD PROJECTION IF NOT EXISTS totals (SELECT bucket, sum(requests), sum(cost) GROUP BY bucket);
+    ADD PROJECTION IF NOT EXISTS totals
+    (
+        SELECT bucket, sum(requests), sum(cost)
+        GROUP BY bucket
+    );
 
 ALTER TABLE usage_daily
     MATERIALIZE PROJECTION IF EXISTS by_org,
@@ -109,40 +111,44 @@ ALTER TABLE usage_hourly
     (
         SELECT bucket, org_id, key_source, sum(requests), sum(errors), sum(cost), sum(input_tokens),
             sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(output_tokens),
-            sum(input_audio_tokens), sum(output_audio_tokens), sum(latency_sum), sum(latency_requests),
-            sum(cache_savings), sum(cache_unpriced_requests), sumIf(cost, key_source = 'platform')
+            sum(input_audio_tokens), sum(output_audio_tokens), sum(latency_sum), sum(latency_requests), sumIf(cost,
+            key_source = 'platform'), sum(cache_savings), sum(cache_unpriced_requests)
         GROUP BY bucket, org_id, key_source
     ),
     ADD PROJECTION IF NOT EXISTS by_time
     (
-        SELECT bucket, key_source, sum(requests), sum(errors), sum(cost), sum(input_tokens),
-            sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(output_tokens),
-            sum(input_audio_tokens), sum(output_audio_tokens), sum(latency_sum), sum(latency_requests),
-            sum(cache_savings), sum(cache_unpriced_requests), sumIf(cost, key_source = 'platform')
+        SELECT bucket, key_source, sum(requests), sum(errors), sum(cost), sum(input_tokens), sum(cache_read_tokens),
+            sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens),
+            sum(output_audio_tokens), sum(latency_sum), sum(latency_requests), sumIf(cost, key_source = 'platform'),
+            sum(cache_savings), sum(cache_unpriced_requests)
         GROUP BY bucket, key_source
     ),
     ADD PROJECTION IF NOT EXISTS by_model
     (
-        SELECT bucket, provider, model, key_source, sum(requests), sum(errors), sum(cost), sum(input_tokens),
-            sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(output_tokens),
-            sum(input_audio_tokens), sum(output_audio_tokens), sum(characters), sum(audio_seconds), sum(images),
-            sum(tool_calls), sum(latency_sum), sum(latency_requests), sum(partial_requests),
-            sum(unpriced_requests), max(last_seen), sum(input_cost), sum(cache_read_cost),
-            sum(cache_write_cost), sum(output_cost), sum(audio_cost), sum(unit_cost), sum(reasoning_tokens),
-            sum(cache_savings), sum(cache_unpriced_requests), sum(provider_cost), sum(provider_cost_requests),
-            sum(ttft_sum), sum(ttft_requests), min(first_seen), sumIf(cost, key_source = 'platform')
+        SELECT bucket, provider, model, key_source, sum(requests), sum(errors), sum(cost), sumIf(cost, key_source =
+            'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
+            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens),
+            sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
+            sum(partial_requests), sum(unpriced_requests), max(last_seen), sum(reasoning_tokens), sum(input_cost),
+            sum(cache_read_cost), sum(cache_write_cost), sum(output_cost), sum(audio_cost), sum(unit_cost),
+            sum(cache_savings), sum(provider_cost), sum(provider_cost_requests), sum(cache_unpriced_requests),
+            sum(ttft_sum), sum(ttft_requests), min(first_seen)
         GROUP BY bucket, provider, model, key_source
     ),
     ADD PROJECTION IF NOT EXISTS by_feature
     (
-        SELECT bucket, role, feature, action, service, key_source, sum(requests), sum(errors), sum(cost),
-            sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens),
-            sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens), sum(characters),
-            sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
-            sum(partial_requests), sum(unpriced_requests), max(last_seen), sumIf(cost, key_source = 'platform')
+        SELECT bucket, role, feature, action, service, key_source, sum(requests), sum(errors), sum(cost), sumIf(cost,
+            key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
+            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens),
+            sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
+            sum(partial_requests), sum(unpriced_requests), max(last_seen)
         GROUP BY bucket, role, feature, action, service, key_source
     ),
-    ADD PROJECTION IF NOT EXISTS totals (SELECT bucket, sum(requests), sum(cost) GROUP BY bucket);
+    ADD PROJECTION IF NOT EXISTS totals
+    (
+        SELECT bucket, sum(requests), sum(cost)
+        GROUP BY bucket
+    );
 
 ALTER TABLE usage_hourly
     MATERIALIZE PROJECTION IF EXISTS by_org,
@@ -160,40 +166,44 @@ ALTER TABLE usage_15m
     (
         SELECT bucket, org_id, key_source, sum(requests), sum(errors), sum(cost), sum(input_tokens),
             sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(output_tokens),
-            sum(input_audio_tokens), sum(output_audio_tokens), sum(latency_sum), sum(latency_requests),
-            sum(cache_savings), sum(cache_unpriced_requests), sumIf(cost, key_source = 'platform')
+            sum(input_audio_tokens), sum(output_audio_tokens), sum(latency_sum), sum(latency_requests), sumIf(cost,
+            key_source = 'platform'), sum(cache_savings), sum(cache_unpriced_requests)
         GROUP BY bucket, org_id, key_source
     ),
     ADD PROJECTION IF NOT EXISTS by_time
     (
-        SELECT bucket, key_source, sum(requests), sum(errors), sum(cost), sum(input_tokens),
-            sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(output_tokens),
-            sum(input_audio_tokens), sum(output_audio_tokens), sum(latency_sum), sum(latency_requests),
-            sum(cache_savings), sum(cache_unpriced_requests), sumIf(cost, key_source = 'platform')
+        SELECT bucket, key_source, sum(requests), sum(errors), sum(cost), sum(input_tokens), sum(cache_read_tokens),
+            sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens),
+            sum(output_audio_tokens), sum(latency_sum), sum(latency_requests), sumIf(cost, key_source = 'platform'),
+            sum(cache_savings), sum(cache_unpriced_requests)
         GROUP BY bucket, key_source
     ),
     ADD PROJECTION IF NOT EXISTS by_model
     (
-        SELECT bucket, provider, model, key_source, sum(requests), sum(errors), sum(cost), sum(input_tokens),
-            sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(output_tokens),
-            sum(input_audio_tokens), sum(output_audio_tokens), sum(characters), sum(audio_seconds), sum(images),
-            sum(tool_calls), sum(latency_sum), sum(latency_requests), sum(partial_requests),
-            sum(unpriced_requests), max(last_seen), sum(input_cost), sum(cache_read_cost),
-            sum(cache_write_cost), sum(output_cost), sum(audio_cost), sum(unit_cost), sum(reasoning_tokens),
-            sum(cache_savings), sum(cache_unpriced_requests), sum(provider_cost), sum(provider_cost_requests),
-            sum(ttft_sum), sum(ttft_requests), min(first_seen), sumIf(cost, key_source = 'platform')
+        SELECT bucket, provider, model, key_source, sum(requests), sum(errors), sum(cost), sumIf(cost, key_source =
+            'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
+            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens),
+            sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
+            sum(partial_requests), sum(unpriced_requests), max(last_seen), sum(reasoning_tokens), sum(input_cost),
+            sum(cache_read_cost), sum(cache_write_cost), sum(output_cost), sum(audio_cost), sum(unit_cost),
+            sum(cache_savings), sum(provider_cost), sum(provider_cost_requests), sum(cache_unpriced_requests),
+            sum(ttft_sum), sum(ttft_requests), min(first_seen)
         GROUP BY bucket, provider, model, key_source
     ),
     ADD PROJECTION IF NOT EXISTS by_feature
     (
-        SELECT bucket, role, feature, action, service, key_source, sum(requests), sum(errors), sum(cost),
-            sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens),
-            sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens), sum(characters),
-            sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
-            sum(partial_requests), sum(unpriced_requests), max(last_seen), sumIf(cost, key_source = 'platform')
+        SELECT bucket, role, feature, action, service, key_source, sum(requests), sum(errors), sum(cost), sumIf(cost,
+            key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
+            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens),
+            sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
+            sum(partial_requests), sum(unpriced_requests), max(last_seen)
         GROUP BY bucket, role, feature, action, service, key_source
     ),
-    ADD PROJECTION IF NOT EXISTS totals (SELECT bucket, sum(requests), sum(cost) GROUP BY bucket);
+    ADD PROJECTION IF NOT EXISTS totals
+    (
+        SELECT bucket, sum(requests), sum(cost)
+        GROUP BY bucket
+    );
 
 ALTER TABLE usage_15m
     MATERIALIZE PROJECTION IF EXISTS by_org,
@@ -209,54 +219,57 @@ ALTER TABLE user_daily
 ALTER TABLE user_daily
     ADD PROJECTION IF NOT EXISTS by_person
     (
-        SELECT five_days, org_id, user_id, role, class_name, section, key_source, sum(requests), sum(errors),
-            sum(cost), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
+        SELECT five_days, org_id, user_id, role, class_name, section, key_source, sum(requests), sum(errors), sum(cost),
+            sumIf(cost, key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
             sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens),
-            sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum),
-            sum(latency_requests), sum(partial_requests), sum(unpriced_requests), max(last_seen), sumIf(cost,
-            key_source = 'platform')
+            sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
+            sum(partial_requests), sum(unpriced_requests), max(last_seen)
         GROUP BY five_days, org_id, user_id, role, class_name, section, key_source
     ),
     ADD PROJECTION IF NOT EXISTS by_day
     (
-        SELECT bucket, org_id, user_id, role, class_name, section, key_source, sum(requests), sum(errors),
-            sum(cost), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
-            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens)
+        SELECT bucket, org_id, user_id, role, class_name, section, key_source, sum(requests), sum(errors), sum(cost),
+            sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens),
+            sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens)
         GROUP BY bucket, org_id, user_id, role, class_name, section, key_source
     ),
     ADD PROJECTION IF NOT EXISTS by_class
     (
         SELECT five_days, org_id, role, class_name, section, key_source, sum(requests), sum(errors), sum(cost),
-            sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens),
-            sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens), sum(characters),
-            sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
-            sum(partial_requests), sum(unpriced_requests), max(last_seen), uniqExactIfState(org_id, user_id,
-            (requests > 0) AND (user_id != 'system')), sumIf(cost, key_source = 'platform')
+            sumIf(cost, key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
+            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens),
+            sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
+            sum(partial_requests), sum(unpriced_requests), max(last_seen), uniqExactIfState(org_id, user_id, requests >
+            0 AND user_id != 'system')
         GROUP BY five_days, org_id, role, class_name, section, key_source
     ),
     ADD PROJECTION IF NOT EXISTS by_class_day
     (
-        SELECT bucket, org_id, role, class_name, section, key_source, sum(requests), sum(errors), sum(cost),
-            sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens),
-            sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens), sum(characters),
-            sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
-            sum(partial_requests), sum(unpriced_requests), max(last_seen), uniqExactIfState(org_id, user_id,
-            (requests > 0) AND (user_id != 'system')), sumIf(cost, key_source = 'platform')
+        SELECT bucket, org_id, role, class_name, section, key_source, sum(requests), sum(errors), sum(cost), sumIf(cost,
+            key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
+            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens),
+            sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
+            sum(partial_requests), sum(unpriced_requests), max(last_seen), uniqExactIfState(org_id, user_id, requests >
+            0 AND user_id != 'system')
         GROUP BY bucket, org_id, role, class_name, section, key_source
     ),
     ADD PROJECTION IF NOT EXISTS by_feature
     (
-        SELECT five_days, feature, role, key_source, uniqExactIfState(org_id, user_id, (requests > 0) AND
-            (user_id != 'system'))
+        SELECT five_days, feature, role, key_source, uniqExactIfState(org_id, user_id, requests > 0 AND user_id !=
+            'system')
         GROUP BY five_days, feature, role, key_source
     ) WITH SETTINGS (index_granularity = 8),
     ADD PROJECTION IF NOT EXISTS by_feature_day
     (
-        SELECT bucket, feature, role, key_source, uniqExactIfState(org_id, user_id, (requests > 0) AND (user_id
-            != 'system'))
+        SELECT bucket, feature, role, key_source, uniqExactIfState(org_id, user_id, requests > 0 AND user_id !=
+            'system')
         GROUP BY bucket, feature, role, key_source
     ) WITH SETTINGS (index_granularity = 8),
-    ADD PROJECTION IF NOT EXISTS totals (SELECT bucket, sum(requests), sum(cost) GROUP BY bucket);
+    ADD PROJECTION IF NOT EXISTS totals
+    (
+        SELECT bucket, sum(requests), sum(cost)
+        GROUP BY bucket
+    );
 
 ALTER TABLE user_daily
     MATERIALIZE PROJECTION IF EXISTS by_person,
@@ -277,7 +290,11 @@ ALTER TABLE latency_daily
         SELECT bucket, provider, model, latency_bin, sum(latency_requests)
         GROUP BY bucket, provider, model, latency_bin
     ),
-    ADD PROJECTION IF NOT EXISTS totals (SELECT bucket, sum(latency_requests) GROUP BY bucket);
+    ADD PROJECTION IF NOT EXISTS totals
+    (
+        SELECT bucket, sum(latency_requests)
+        GROUP BY bucket
+    );
 
 ALTER TABLE latency_daily
     MATERIALIZE PROJECTION IF EXISTS by_model,

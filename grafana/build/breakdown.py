@@ -11,11 +11,11 @@ from grafana.build.links import LOG_FILTERS, field, link
 from grafana.build.panels import Json, override, rows, table
 from grafana.build.usage import Narrowed, usage
 
-from spendmeter_rollups.catalogue.dimensions import FILTERS, TOKENS
+from spendmeter_clickhouse.catalogue import FILTERS
+from spendmeter_events.units import COMPLETION_TOKENS, PROMPT_TOKENS, TOKENS
 
 MEASURES: Final = ("cost", "requests", "errors", *TOKENS, "latency_sum", "latency_requests")
 LIMIT: Final = 1000
-_USERS: Final = "uniqExactIf((usage.org_id, usage.user_id), usage.requests > 0 AND usage.user_id != 'system')"
 _PERSON: Final = ("org_id", "user_id")
 _COST: Final = "toFloat64(sum(usage.cost))"
 _SUMS: Final = ("/^Cost/", "Requests", "Tokens", "Prompt", "Completion", "Errors")
@@ -54,9 +54,9 @@ def _figures(users: str) -> list[str]:
     return [
         f'{sql.total("requests")} AS "Requests"',
         f'{sql.tokens()} AS "Tokens"',
-        f'{sql.total(*sql.PROMPT)} AS "Prompt"',
-        f'{sql.total(*sql.COMPLETION)} AS "Completion"',
-        *([f'{_USERS} AS "{users}"'] if users else []),
+        f'{sql.total(*PROMPT_TOKENS)} AS "Prompt"',
+        f'{sql.total(*COMPLETION_TOKENS)} AS "Completion"',
+        *([f'{sql.USERS} AS "{users}"'] if users else []),
         f'{sql.total("errors")} AS "Errors"',
         f'{sql.ratio(sql.total("latency_sum"), sql.total("latency_requests"))} AS "Average latency"',
     ]

@@ -8,6 +8,8 @@ from typing import Final
 from grafana.build.calendar import bucket_start, with_names
 from grafana.build.usage import usage
 
+from spendmeter_clickhouse.catalogue import BINS_PER_OCTAVE
+
 SHARES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _COLUMNS: Final = ("latency_bin",)
 _MEASURES: Final = ("latency_requests",)
@@ -44,13 +46,14 @@ def _placed(source: str, time: str) -> str:
 
 def _percentiles(counted: str, kept: Collection[str]) -> str:
     """The bin in which each rank falls, and the place in it by rank."""
+    n = BINS_PER_OCTAVE
     shares = ", ".join(map(str, SHARES.values()))
     chosen = ", ".join([*kept, *(f"places[{number}] AS {name}" for number, name in enumerate(SHARES, 1))])
     return (
         f"SELECT {chosen}\nFROM (\nSELECT *, counts.1 AS bins, counts.2 AS calls, arrayCumSum(calls) AS upto,\n"
         f"  arrayMap(share -> share * arraySum(calls), [{shares}]) AS ranks,\n"
         "  arrayMap(rank -> arrayFirstIndex(c -> c >= rank, upto), ranks) AS at,\n"
-        "  arrayMap((rank, i) -> pow(2, bins[i] / 16) - 1 + (pow(2, (bins[i] + 1) / 16) - pow(2, bins[i] / 16))\n"
+        f"  arrayMap((rank, i) -> pow(2, bins[i] / {n}) - 1 + (pow(2, (bins[i] + 1) / {n}) - pow(2, bins[i] / {n}))\n"
         "    * (rank - (upto[i] - calls[i])) / calls[i], ranks, at) AS places\n"
         f"FROM (\n{counted}\n)\n)"
     )

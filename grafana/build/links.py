@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from spendmeter_rollups.catalogue.dimensions import FILTERS
+from spendmeter_clickhouse.catalogue import FILTERS
 
 LOG_FILTERS: Final = {
     "agent": "agent_id",

@@ -9,19 +9,14 @@ from grafana.build.calendar import QUARTER, bucket_start, with_names
 from grafana.build.links import MAY_BE_EMPTY
 from grafana.build.usage import Narrowed, usage
 
-from spendmeter_rollups.catalogue.dimensions import TOKENS
+from spendmeter_clickhouse.catalogue import is_active_user
+from spendmeter_events.units import TOKENS
 
 CODE: Final = "${currency}"
 """The currency chosen. A column with it in its name gets that currency's unit."""
-PROMPT: Final = (
-    "input_tokens",
-    "cache_read_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-    "input_audio_tokens",
-)
-COMPLETION: Final = ("output_tokens", "output_audio_tokens")
 TOP: Final = 10
+USERS: Final = f"uniqExactIf((usage.org_id, usage.user_id), {is_active_user('usage.')})"
+"""The number of distinct users with a request."""
 
 _BACKSLASH: Final = "'\\\\\\\\'"
 

@@ -13,18 +13,10 @@ from typing import Final
 from grafana.build.calendar import QUARTER, bucket_start
 from grafana.build.links import MAY_BE_EMPTY
 
-from spendmeter_rollups.catalogue.dimensions import BUCKET, DAY, EVENTS, FILTERS, HOUR, Rollup
+from spendmeter_clickhouse.catalogue import DAY, EVENTS, EXPRESSIONS, FILTERS, HOUR, MEASURES, STORED
+from spendmeter_rollups.catalogue.dimensions import BUCKET, Rollup
 from spendmeter_rollups.query.planner import choose_family
 
-_EVENT_COLUMNS: Final = {
-    "latency_bin": "toUInt16(floor(16 * log2(1 + assumeNotNull(event.latency_ms))))",
-    "errors": "if(event.status = 'error', event.requests, 0)",
-    "latency_sum": "toUInt64(ifNull(event.latency_ms, 0))",
-    "latency_requests": "toUInt64(event.latency_ms IS NOT NULL)",
-    "provider_cost": "ifNull(event.provider_cost, toDecimal128(0, 12))",
-    "provider_cost_requests": "toUInt64(event.provider_cost IS NOT NULL)",
-    "last_seen": "event.occurred_at",
-}
 _UNITS: Final = {DAY: "d", HOUR: "h"}
 _FIT: Final = {DAY: "days_fit", HOUR: "hours_fit"}
 _STARTS: Final = {DAY: "toStartOfDay", HOUR: "toStartOfHour"}
@@ -84,14 +76,17 @@ def condition(variable: str, column: str, alias: str = "event") -> str:
 
 
 def _part(table: str, alias: str, bucket: str, wanted: Collection[str], where: Collection[str]) -> str:
-    special = _EVENT_COLUMNS if alias == "event" else {}
-    chargeable = f"if({alias}.key_source = 'platform', {alias}.cost, toDecimal128(0, 12)) AS chargeable_cost"
-    chosen = [
-        chargeable if name == "chargeable_cost" else f"{special[name]} AS {name}" if name in special else name
-        for name in wanted
-    ]
+    chosen = [_selected(name, alias) for name in wanted]
     conditions = "\n    AND ".join(where)
     return f"  SELECT {', '.join((bucket, *chosen))}\n  FROM {table} AS {alias}\n  WHERE {conditions}"
+
+
+def _selected(name: str, alias: str) -> str:
+    if name in EXPRESSIONS and alias == "event":
+        return f"{EXPRESSIONS[name]} AS {name}"
+    measure = MEASURES.get(name)
+    derived = measure and (measure.value or measure.when) and (alias == "event" or name not in STORED)
+    return f"{measure.of_row().replace('event.', f'{alias}.')} AS {name}" if measure and derived else name
 
 
 def _filters(kept: Collection[str] | None, narrowed: Narrowed) -> list[str]:

@@ -9,7 +9,7 @@ from grafana.build.calendar import with_names
 from grafana.build.links import LOG_FILTERS, MAY_BE_EMPTY
 from grafana.build.panels import CLICKHOUSE, Json
 
-from spendmeter_rollups.catalogue.dimensions import FILTERS
+from spendmeter_clickhouse.catalogue import DIMENSIONS, FILTERS
 
 ALL: Final = {"text": ["All"], "value": ["$__all"], "selected": True}
 _ON_RANGE: Final = 2
@@ -17,15 +17,6 @@ _HIDDEN: Final = 2
 _ABOUT: Final = {
     "key_source": "Who pays: the platform, or the school with its own key (byok)",
     "user": "Users with usage in the range, most calls first; system: calls without a user",
-}
-_LABELS: Final = {
-    "org": "School",
-    "role": "Role",
-    "feature": "Feature",
-    "provider": "Provider",
-    "model": "Model",
-    "key_source": "Key",
-    "user": "User",
 }
 
 
@@ -72,7 +63,7 @@ def values_of(column: str, *, within_org: bool = False) -> str:
 
 def filter_variable(name: str, *, single: bool = False) -> Json:
     """A filter: any number of values, All to begin with; or exactly one."""
-    found = _several(name, _LABELS[name], FILTERS[name])
+    found = _several(name, DIMENSIONS[name].filter, FILTERS[name])
     if single:
         del found["current"]
         query = values_of(FILTERS[name], within_org=name == "user")

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from spendmeter_clickhouse import Session
+from spendmeter_clickhouse.catalogue import COST_COLUMNS, PRICING_COUNTERS
 from spendmeter_events import UsageEvent
 from spendmeter_stream.directory import UserAttributes
 from spendmeter_stream.ingest.block import build_block
 from spendmeter_stream.ingest.decode import Events
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.pricing import PriceBook
-from spendmeter_stream.reprice.stored_calls import COSTS, COUNTERS
 from tests.support.records import event
 
 HERE = Coordinates("life", 0)
@@ -72,18 +72,18 @@ async def insert(session: Session, events: list[UsageEvent], book: PriceBook, *,
 def expected(events: list[UsageEvent], book: PriceBook) -> dict[str, Any]:
     """Return the sums of `events` with the prices of `book`, computed without the store."""
     table = block(events, book)
-    return {name: sum(table[name].to_pylist()) for name in (*COSTS, *COUNTERS)}
+    return {name: sum(table[name].to_pylist()) for name in (*COST_COLUMNS, *PRICING_COUNTERS)}
 
 
 async def sums(session: Session, table: str = "usage_events") -> dict[str, Any]:
-    names = (*COSTS, *COUNTERS)
+    names = (*COST_COLUMNS, *PRICING_COUNTERS)
     answer = await session.query(f"SELECT {', '.join(f'sum(t.{name})' for name in names)} FROM {table} AS t")
     return dict(zip(names, answer.result_rows[0], strict=True))
 
 
 async def ensure_rollups_equal_raw(session: Session) -> None:
     """Assert that every measure of every rollup, by day, org, model and user, equals raw events."""
-    measures = (*COSTS, *COUNTERS, "requests", "input_tokens", "output_tokens", "audio_seconds")
+    measures = (*COST_COLUMNS, *PRICING_COUNTERS, "requests", "input_tokens", "output_tokens", "audio_seconds")
     by_model = "toStartOfDay({0}) AS day, org_id, provider, model, role, feature, status"
     for table in ROLLUPS:
         keys = "toStartOfDay({0}) AS day, org_id, user_id, role, class_name" if table == "user_daily" else by_model

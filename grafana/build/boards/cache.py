@@ -10,10 +10,11 @@ from grafana.build.panels import Json, donut, over_time, override, rows, series,
 from grafana.build.usage import usage
 from grafana.build.variables import standard
 
-_WRITES = ("cache_write_5m_tokens", "cache_write_1h_tokens")
-_MEASURES = ("cache_savings", "cache_unpriced_requests", "input_tokens", "cache_read_tokens", *_WRITES)
+from spendmeter_events.units import CACHE_WRITES
+
+_MEASURES = ("cache_savings", "cache_unpriced_requests", "input_tokens", "cache_read_tokens", *CACHE_WRITES)
 _READ = sql.total("cache_read_tokens")
-_WRITTEN = sql.total(*_WRITES)
+_WRITTEN = sql.total(*CACHE_WRITES)
 # NULL if no call used a cache, as opposed to 0 if caching saved nothing.
 _USED = f"({_READ} + {_WRITTEN} > 0)"
 _RATE = f"if({_USED}, {_READ} / ({sql.total('input_tokens')} + {_READ} + {_WRITTEN}), NULL)"

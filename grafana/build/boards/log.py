@@ -12,7 +12,7 @@ from grafana.build.panels import Json, override, rows, table
 from grafana.build.usage import condition, filters
 from grafana.build.variables import choice, more_filters, standard
 
-from spendmeter_rollups.catalogue.dimensions import TOKENS
+from spendmeter_events.units import COMPLETION_TOKENS, PROMPT_TOKENS, TOKENS
 
 _STATUS = ("ok", "error", "cancelled")
 _COLORS = {"ok": "green", "error": "red", "cancelled": "orange"}
@@ -72,8 +72,8 @@ def _statement(*, limit: str, status: bool, failed: bool) -> str:
         where += [condition(name, column) for name, column in {"status": "status", **LOG_FILTERS}.items()]
     if failed:
         where.append("event.status = 'error'")
-    prompt = " + ".join(f"event.{name}" for name in sql.PROMPT)
-    completion = " + ".join(f"event.{name}" for name in sql.COMPLETION)
+    prompt = " + ".join(f"event.{name}" for name in PROMPT_TOKENS)
+    completion = " + ".join(f"event.{name}" for name in COMPLETION_TOKENS)
     columns = [
         'event.occurred_at AS "Time"',
         f'{sql.user_name("event.org_id", "event.user_id")} AS "User"',

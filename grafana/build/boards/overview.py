@@ -10,7 +10,8 @@ from grafana.build.panels import Json, currency_units, over_time, override, pane
 from grafana.build.usage import usage
 from grafana.build.variables import standard
 
-from spendmeter_rollups.catalogue.dimensions import TOKENS
+from spendmeter_clickhouse.catalogue import is_user
+from spendmeter_events.units import COMPLETION_TOKENS, PROMPT_TOKENS, TOKENS
 
 _DASHED = {"custom__drawStyle": "line", "custom__lineStyle": {"fill": "dash", "dash": [8, 8]}, "custom__fillOpacity": 0}
 
@@ -81,8 +82,8 @@ def _calls() -> Json:
 def _tokens() -> Json:
     columns = [
         f'{sql.tokens()} AS "All tokens"',
-        f'{sql.total(*sql.PROMPT)} AS "Prompt"',
-        f'{sql.total(*sql.COMPLETION)} AS "Completion"',
+        f'{sql.total(*PROMPT_TOKENS)} AS "Prompt"',
+        f'{sql.total(*COMPLETION_TOKENS)} AS "Completion"',
         f'{sql.total("cache_read_tokens")} AS "Cache reads"',
     ]
     return stat(
@@ -95,8 +96,7 @@ def _tokens() -> Json:
 
 
 def _users() -> Json:
-    people = "usage.requests > 0 AND usage.user_id != 'system'"
-    columns = [f'uniqExactIf((usage.org_id, usage.user_id), {people}) AS "Users"']
+    columns = [f'{sql.USERS} AS "Users"']
     return stat(
         "Users",
         "Users with at least one call. Calls without a user belong to system, which is not counted.",
@@ -113,7 +113,7 @@ def _busiest() -> Json:
         f'{sql.total("requests")} AS "Calls"',
         *(sql.value_of(name) for name in person),
     ]
-    tail = "WHERE usage.user_id != 'system'\nGROUP BY usage.org_id, usage.user_id\nHAVING \"Calls\" > 0"
+    tail = f'WHERE {is_user("usage.")}\nGROUP BY usage.org_id, usage.user_id\nHAVING "Calls" > 0'
     first = 'ORDER BY "Calls" DESC, usage.org_id, usage.user_id\nLIMIT 1'
     return stat(
         "Most active user",

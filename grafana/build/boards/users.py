@@ -10,7 +10,7 @@ from grafana.build.panels import Json, over_time, rows, series, table
 from grafana.build.usage import usage
 from grafana.build.variables import standard
 
-from spendmeter_rollups.catalogue.dimensions import TOKENS
+from spendmeter_events.units import TOKENS
 
 _PERSON = ("org_id", "user_id")
 _MEASURES = ("cost", "requests", "errors", *TOKENS, "last_seen")

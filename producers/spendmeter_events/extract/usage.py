@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal
 
+from spendmeter_events.units import TOKENS
+
 State = Literal["complete", "missing", "aborted", "inconsistent", "incomplete", "unread", "ambiguous", "not_inference"]
 """Completeness of the counts:
 
@@ -102,13 +104,5 @@ def _joined(names: tuple[str, ...]) -> str:
     return joined if len(joined) <= _MAX_TAG else joined[: _MAX_TAG - 1].rpartition(",")[0] + ",…"
 
 
-TOKEN_BUCKETS: Final = (
-    "input_tokens",
-    "cache_read_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-    "output_tokens",
-    "input_audio_tokens",
-    "output_audio_tokens",
-)
+TOKEN_BUCKETS: Final = TOKENS
 """The buckets whose sum is the provider's total. `output_tokens` includes `reasoning_tokens`."""

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 from uuid import UUID
 
+from spendmeter_events.units import REASONING, WHOLE_UNITS
+
 Convert = Callable[[Any], object]
 
 _WHOLE = re.compile(r"-?[0-9]{1,19}(?:\.0{1,19})?")
@@ -113,16 +115,11 @@ def converters(zone: tzinfo) -> dict[str, Convert]:
         "org_id user_id feature action agent_id task_id configuration_id conversation_id request_id service "
         "provider model key_source service_tier region status error_type error_message"
     )
-    wholes = (
-        "input_tokens cache_read_tokens cache_write_5m_tokens cache_write_1h_tokens output_tokens "
-        "input_audio_tokens output_audio_tokens characters images tool_calls reasoning_tokens "
-        "latency_ms ttft_ms"
-    )
     return {
         "event_id": identity,
         "occurred_at": time_in(zone),
         **dict.fromkeys(texts.split(), text),
-        **dict.fromkeys(wholes.split(), whole),
+        **dict.fromkeys((*WHOLE_UNITS, REASONING, "latency_ms", "ttft_ms"), whole),
         **dict.fromkeys(("audio_seconds", "provider_cost_usd"), decimal),
         "streamed": flag,
     }

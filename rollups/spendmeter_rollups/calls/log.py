@@ -6,12 +6,12 @@ import base64
 import binascii
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
-from spendmeter_rollups.catalogue.dimensions import TOKENS, UNITS
+from spendmeter_events.units import OTHER_UNITS, REASONING, TOKENS
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.problems import Problem, invalid_parameter
 from spendmeter_rollups.query.log_statement import events as events_query
@@ -20,7 +20,7 @@ from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
 from spendmeter_rollups.query.usage import Usage
-from spendmeter_rollups.views.answers import Answer, frame
+from spendmeter_rollups.views.answers import Answer, frame, unit_fields
 
 Cursor = tuple[int, UUID]
 """Time (Unix milliseconds) and id of the last call of a page."""
@@ -48,14 +48,13 @@ _OUTCOME: Final = (
     "ttft_ms",
     "streamed",
 )
+_UNITS: Final = (*TOKENS, REASONING, *OTHER_UNITS)
 COLUMNS: Final = (
     "event_id",
     "occurred_at",
     *_CALLER,
     *_CALL,
-    *TOKENS,
-    "reasoning_tokens",
-    *UNITS,
+    *_UNITS,
     "cost",
     *_OUTCOME,
 )
@@ -74,9 +73,7 @@ class EventsParams(LogParams):
     cursor: Annotated[Value | None, Field(description="`next_cursor` of the previous page")] = None
 
 
-class EventRow(BaseModel):
-    """One call. `cost` is the estimate at ingestion, without later repricing."""
-
+class _Call(BaseModel):
     event_id: UUID
     occurred_at: datetime = Field(description="with the offset of `tz`")
     org_id: str
@@ -95,18 +92,17 @@ class EventRow(BaseModel):
     provider: str
     model: str
     key_source: str
-    input_tokens: int
-    cache_read_tokens: int
-    cache_write_5m_tokens: int
-    cache_write_1h_tokens: int
-    output_tokens: int
-    input_audio_tokens: int
-    output_audio_tokens: int
-    reasoning_tokens: int
-    characters: int
-    audio_seconds: Money
-    images: int
-    tool_calls: int
+
+
+if TYPE_CHECKING:
+    _Units = _Call
+else:
+    _Units = create_model("_Units", __base__=_Call, **unit_fields(*_UNITS))
+
+
+class EventRow(_Units):
+    """One call. `cost` is the estimate at ingestion, without later repricing."""
+
     cost: Money
     pricing_status: str
     status: str

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from spendmeter_clickhouse.catalogue import ROW_MEASURES
 from spendmeter_rollups.calls.log import EventRow, newest_calls
 from spendmeter_rollups.catalogue.aggregates import add, aggregates
-from spendmeter_rollups.catalogue.dimensions import ROW_MEASURES
 from spendmeter_rollups.problems import invalid_parameter, not_found
 from spendmeter_rollups.query import lookups
 from spendmeter_rollups.query.params import ScopeParams

@@ -6,17 +6,10 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from spendmeter_rollups.catalogue.dimensions import COMPONENTS, TOKENS
+from spendmeter_clickhouse.catalogue import MEASURES
+from spendmeter_events.units import COMPLETION_TOKENS, COMPONENTS, PROMPT_TOKENS, TOKENS
 from spendmeter_rollups.catalogue.money import Rate
 
-_PROMPT: Final = (
-    "input_tokens",
-    "cache_read_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-    "input_audio_tokens",
-)
-_COMPLETION: Final = ("output_tokens", "output_audio_tokens")
 _AMOUNTS: Final = ("cost", "chargeable_cost", *COMPONENTS, "cache_savings")
 _HIDDEN: Final = ("latency_sum", "latency_requests", "ttft_sum", "ttft_requests", "provider_cost_requests")
 
@@ -28,8 +21,7 @@ Sums = Mapping[str, Any]
 
 def zero(measures: Iterable[str]) -> dict[str, Any]:
     """Return the sums of an empty set of rows."""
-    amounts = (*_AMOUNTS, "audio_seconds", "provider_cost")
-    empty: dict[str, Any] = {measure: Decimal(0) if measure in amounts else 0 for measure in measures}
+    empty: dict[str, Any] = {name: Decimal(0) if MEASURES[name].decimal else 0 for name in measures}
     return empty | {name: None for name in ("first_seen", "last_seen") if name in empty}
 
 
@@ -52,8 +44,8 @@ def aggregates(sums: Sums, rate: Rate) -> dict[str, Any]:
         # ClickHouse returns the epoch for min() and max() over no rows.
         if name in found and found[name] is not None and found[name].year == _EPOCH_YEAR:
             found[name] = None
-    found["prompt_tokens"] = sum(sums[name] for name in _PROMPT)
-    found["completion_tokens"] = sum(sums[name] for name in _COMPLETION)
+    found["prompt_tokens"] = sum(sums[name] for name in PROMPT_TOKENS)
+    found["completion_tokens"] = sum(sums[name] for name in COMPLETION_TOKENS)
     found["total_tokens"] = sum(sums[name] for name in TOKENS)
     found["cached_tokens"] = sums["cache_read_tokens"]
     found["success_rate"] = _ratio(sums["requests"] - sums["errors"], sums["requests"])

@@ -1,7 +1,4 @@
-"""The catalogue of dimensions, measures and rollups. Every identifier in a query comes from here.
-
-A column has the same name in `usage_events`, in every rollup and in answers.
-"""
+"""The rollups and projections among which the planner chooses, and what only answers know of dimensions."""
 
 from __future__ import annotations
 
@@ -9,118 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-EVENTS: Final = "usage_events"
-HOUR: Final = 3600
-DAY: Final = 86400
+from spendmeter_clickhouse.catalogue import DAY, MEASURES, ROLLUPS, ROW_MEASURES, USERS
+
 BUCKET: Final = "rollup.bucket"
-
-
-@dataclass(frozen=True, slots=True)
-class Dimension:
-    """One way to group usage. `columns` identify a row of its breakdown; the last one is the dimension itself."""
-
-    name: str
-    columns: tuple[str, ...]
-
-
-def _dimensions(*dimensions: Dimension) -> dict[str, Dimension]:
-    return {dimension.name: dimension for dimension in dimensions}
-
-
-DIMENSIONS: Final = _dimensions(
-    Dimension("org", ("org_id",)),
-    # User ids are unique within an org only.
-    Dimension("user", ("org_id", "user_id")),
-    Dimension("role", ("role",)),
-    Dimension("class", ("org_id", "class_name")),
-    Dimension("section", ("org_id", "class_name", "section")),
-    Dimension("feature", ("feature",)),
-    Dimension("action", ("action",)),
-    Dimension("agent", ("agent_id",)),
-    Dimension("task", ("task_id",)),
-    Dimension("configuration", ("configuration_id",)),
-    Dimension("service", ("service",)),
-    Dimension("provider", ("provider",)),
-    Dimension("model", ("provider", "model")),
-    Dimension("key_source", ("key_source",)),
-    Dimension("status", ("status",)),
-    Dimension("error_type", ("error_type",)),
-)
-
-FILTERS: Final = {
-    "org": "org_id",
-    "role": "role",
-    "feature": "feature",
-    "provider": "provider",
-    "model": "model",
-    "key_source": "key_source",
-    "user": "user_id",
-}
-"""Query parameters that filter every answer, and the column each one filters."""
-
-COLUMNS: Final = frozenset(column for dimension in DIMENSIONS.values() for column in dimension.columns)
-LATENCY_BIN: Final = "latency_bin"
-"""The histogram bin of a call's latency; a grouping column for percentiles only."""
 
 STUDENT_DIMENSIONS: Final = ("class", "section")
 """Dimensions that count students only: a teacher's calls belong to no class."""
 STUDENT_ROLE: Final = "student"
 
-TOKENS: Final = (
-    "input_tokens",
-    "cache_read_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-    "output_tokens",
-    "input_audio_tokens",
-    "output_audio_tokens",
-)
-UNITS: Final = ("characters", "audio_seconds", "images", "tool_calls")
-COMPONENTS: Final = (
-    "input_cost",
-    "cache_read_cost",
-    "cache_write_cost",
-    "output_cost",
-    "audio_cost",
-    "unit_cost",
-)
-"""Disjoint parts of `cost`, in USD."""
-
-ROW_MEASURES: Final = (
-    "requests",
-    "errors",
-    "cost",
-    "chargeable_cost",
-    *TOKENS,
-    *UNITS,
-    "latency_sum",
-    "latency_requests",
-    "partial_requests",
-    "unpriced_requests",
-    "last_seen",
-)
-"""Measures of every breakdown row and every total."""
-TOTAL_MEASURES: Final = (
-    *ROW_MEASURES,
-    *COMPONENTS,
-    "reasoning_tokens",
-    "cache_savings",
-    "cache_unpriced_requests",
-    "provider_cost",
-    "provider_cost_requests",
-    "ttft_sum",
-    "ttft_requests",
-    "first_seen",
-)
-"""Measures of a summary."""
-POINT_MEASURES: Final = ("requests", "errors", "cost", *TOKENS, "latency_sum", "latency_requests")
-"""Measures of each point of a series."""
-
-USERS: Final = "users"
-"""Distinct users with a request, without `system`. A set until all pieces are merged: a user may be in several."""
-
-_ADDED: Final = frozenset(TOTAL_MEASURES)
-MEASURES: Final = _ADDED | {USERS}
+_ADDED: Final = frozenset(MEASURES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +31,13 @@ class Rollup:
     time: str = BUCKET
 
 
-_CALL_COLUMNS = COLUMNS - {"user_id", "class_name", "section"}
-_PERSON_COLUMNS = frozenset(("org_id", "user_id", "role", "class_name", "section", "feature", "key_source"))
-_LATENCY_COLUMNS = frozenset(("org_id", "role", "feature", "provider", "model", "key_source", LATENCY_BIN))
-
-_USER_DAILY = Rollup("user_daily", DAY, _PERSON_COLUMNS, MEASURES)
+_15M, _HOURLY, _DAILY = (Rollup(it.table, it.seconds, frozenset(it.columns)) for it in ROLLUPS[:3])
+_PERSON_COLUMNS, _LATENCY_COLUMNS = (frozenset(it.columns) for it in ROLLUPS[3:])
+_USER_DAILY: Final = Rollup("user_daily", DAY, _PERSON_COLUMNS, _ADDED | {USERS})
 
 
 def _five_days(columns: frozenset[str], measures: Iterable[str]) -> Rollup:
-    # A projection (0003_projections.sql); ClickHouse reads the rows of parts that lack it, with equal sums.
+    # A projection; ClickHouse reads the rows of parts that lack it, with equal sums.
     return Rollup("user_daily", 5 * DAY, columns, frozenset(measures), time="rollup.five_days")
 
 
@@ -154,11 +46,7 @@ _BY_FEATURE = _five_days(frozenset(("feature", "role", "key_source")), (USERS,))
 _BY_PERSON = _five_days(_PERSON_COLUMNS - {"feature"}, ROW_MEASURES)
 
 FAMILIES: Final[tuple[tuple[Rollup, ...], ...]] = (
-    (
-        Rollup("usage_daily", DAY, _CALL_COLUMNS),
-        Rollup("usage_hourly", HOUR, _CALL_COLUMNS),
-        Rollup("usage_15m", HOUR // 4, _CALL_COLUMNS),
-    ),
+    (_DAILY, _HOURLY, _15M),
     (_BY_CLASS, _USER_DAILY),
     (_BY_FEATURE, _USER_DAILY),
     (_BY_PERSON, _USER_DAILY),

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from spendmeter_clickhouse.catalogue import Dimension
 from spendmeter_rollups.calls.log import COLUMNS, LogParams, with_status
-from spendmeter_rollups.catalogue.dimensions import Dimension
 from spendmeter_rollups.export.csv_text import csv_text
 from spendmeter_rollups.query.log_statement import events
 from spendmeter_rollups.query.reader import Row

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from spendmeter_rollups.catalogue.dimensions import EVENTS
+from spendmeter_clickhouse.catalogue import EVENTS
 from spendmeter_rollups.query.statement import Filters, Query, event_within, filter_conditions
 from spendmeter_rollups.query.windows import Window
 

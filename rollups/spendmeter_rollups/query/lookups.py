@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Final
 
-from spendmeter_rollups.catalogue.dimensions import EVENTS
+from spendmeter_clickhouse.catalogue import EVENTS
 from spendmeter_rollups.query.planner import Piece
 from spendmeter_rollups.query.statement import Query, milliseconds
 from spendmeter_rollups.query.sums import Sums, sums

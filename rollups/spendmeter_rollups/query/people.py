@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spendmeter_events.event import SYSTEM_USER
+from spendmeter_clickhouse.catalogue import is_active_user
 from spendmeter_rollups.query.planner import Piece
 from spendmeter_rollups.query.statement import Query
 from spendmeter_rollups.query.sums import Sums, merged, sums
@@ -32,9 +32,9 @@ def busiest_user(spec: Sums, pieces: Sequence[Piece]) -> Query:
     """
     inner = sums(spec, pieces)
     # Use -If aggregates: a WHERE would be evaluated on every row before aggregation.
-    user = "requests > 0 AND user_id != {system_user:String}"
+    user = is_active_user("")
     sql = (
         f"SELECT countIf({user}) AS users, maxIf((requests, org_id, user_id), {user}) AS busiest\n"
         f"FROM (\n{inner.sql}\n)"
     )
-    return Query(sql, {**inner.parameters, "system_user": SYSTEM_USER})
+    return Query(sql, inner.parameters)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from spendmeter_rollups.query.sums import BINS_PER_OCTAVE
+from spendmeter_clickhouse.catalogue import BINS_PER_OCTAVE
 
 
 def bin_start(number: int) -> float:

@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from spendmeter_clickhouse.catalogue import FILTERS
 from spendmeter_clickhouse.zones import named_zone
-from spendmeter_rollups.catalogue.dimensions import FILTERS
 from spendmeter_rollups.catalogue.money import Rate
 from spendmeter_rollups.problems import Problem, forbidden, invalid_parameter
 from spendmeter_rollups.query.params import ScopeParams

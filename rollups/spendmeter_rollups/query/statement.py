@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from spendmeter_rollups.catalogue.dimensions import BUCKET, COLUMNS
+from spendmeter_clickhouse.catalogue import COLUMNS
+from spendmeter_rollups.catalogue.dimensions import BUCKET
 from spendmeter_rollups.query.windows import Window
 
 Filters = Mapping[str, tuple[str, ...]]

@@ -9,8 +9,8 @@ from functools import partial
 from textwrap import dedent
 from typing import Any, Final
 
-from spendmeter_events.event import SYSTEM_USER
-from spendmeter_rollups.catalogue.dimensions import COLUMNS, EVENTS, LATENCY_BIN, MEASURES, TOKENS, USERS
+from spendmeter_clickhouse.catalogue import COLUMNS, EVENTS, EXPRESSIONS, LATENCY_BIN, MEASURES, STORED, USERS, user_set
+from spendmeter_events.units import TOKENS
 from spendmeter_rollups.query.planner import Piece
 from spendmeter_rollups.query.statement import (
     Filters,
@@ -20,38 +20,6 @@ from spendmeter_rollups.query.statement import (
     filter_conditions,
     milliseconds,
 )
-
-BINS_PER_OCTAVE: Final = 16
-"""As in `latency_daily_view`: bin b starts at 2^(b/16) - 1 ms."""
-
-# A literal, not a bound parameter: ClickHouse matches the expressions of a projection by their text.
-_USERS: Final = (
-    f"uniqExactIfState({{0}}.org_id, {{0}}.user_id, {{0}}.requests > 0 AND {{0}}.user_id != '{SYSTEM_USER}')"
-)
-# Measures over raw events that are not the plain sum of the column of the same name.
-_EVENT_MEASURES: Final = {
-    "chargeable_cost": "sumIf(event.cost, event.key_source = 'platform')",
-    "provider_cost": "sum(ifNull(event.provider_cost, toDecimal128(0, 12)))",
-    "provider_cost_requests": "countIf(event.provider_cost IS NOT NULL)",
-    "errors": "sumIf(event.requests, event.status = 'error')",
-    "latency_sum": "sum(toUInt64(ifNull(event.latency_ms, 0)))",
-    "latency_requests": "countIf(event.latency_ms IS NOT NULL)",
-    "ttft_sum": "sum(toUInt64(ifNull(event.ttft_ms, 0)))",
-    "ttft_requests": "countIf(event.ttft_ms IS NOT NULL)",
-    "first_seen": "min(event.occurred_at)",
-    "last_seen": "max(event.occurred_at)",
-    USERS: _USERS.format("event"),
-}
-_ROLLUP_MEASURES: Final = {
-    "chargeable_cost": "sumIf(rollup.cost, rollup.key_source = 'platform')",
-    "first_seen": "min(rollup.first_seen)",
-    "last_seen": "max(rollup.last_seen)",
-    USERS: _USERS.format("rollup"),
-}
-_EVENT_COLUMNS: Final = {
-    "latency_bin": f"toUInt16(floor({BINS_PER_OCTAVE} * log2(1 + ifNull(event.latency_ms, 0))))",
-}
-_MERGES: Final = {"first_seen": "min", "last_seen": "max", USERS: "uniqExactIfMerge"}
 
 ORDERS: Final = {
     "cost": ("cost",),
@@ -79,7 +47,7 @@ class Sums:
 
     def __post_init__(self) -> None:
         """Reject identifiers that are not in the catalogue."""
-        unknown = {*self.columns, *self.filters} - {*COLUMNS, LATENCY_BIN} | set(self.measures) - MEASURES
+        unknown = {*self.columns, *self.filters} - {*COLUMNS, LATENCY_BIN} | set(self.measures) - {*MEASURES, USERS}
         if unknown:
             raise ValueError(f"not a column or measure: {', '.join(sorted(unknown))}")
 
@@ -226,15 +194,23 @@ def _columns(spec: Sums) -> str:
 
 
 def _column(column: str, source: str) -> str:
-    expression = _EVENT_COLUMNS.get(column) if source == "event" else None
+    expression = EXPRESSIONS.get(column) if source == "event" else None
     return f"{expression or f'{source}.{column}'} AS {column}"
 
 
 def _measure(measure: str, source: str) -> str:
-    special = _EVENT_MEASURES if source == "event" else _ROLLUP_MEASURES
-    return f"{special.get(measure, f'sum({source}.{measure})')} AS {measure}"
+    return f"{_aggregate(measure, source)} AS {measure}"
+
+
+def _aggregate(measure: str, source: str) -> str:
+    if measure == USERS:
+        return user_set(f"{source}.")
+    if source == "event" or measure not in STORED:
+        return MEASURES[measure].aggregate().replace("event.", f"{source}.")
+    return f"{STORED[measure].function}({source}.{measure})"
 
 
 def merged(measure: str) -> str:
     """Return the expression that merges a measure of all pieces."""
-    return f"{_MERGES.get(measure, 'sum')}(piece.{measure}) AS {measure}"
+    function = "uniqExactIfMerge" if measure == USERS else MEASURES[measure].function
+    return f"{function}(piece.{measure}) AS {measure}"

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from spendmeter_clickhouse.catalogue import MEASURES
+from spendmeter_events.units import UNITS
 from spendmeter_rollups.catalogue.money import Money, Rate, plain
 from spendmeter_rollups.query.scope import Scope
+
+
+def unit_fields(*names: str) -> dict[str, Any]:
+    """Return the model fields of measures: whole numbers, or exact decimals as strings."""
+    return {name: (Money if MEASURES[name].decimal else int, ...) for name in names}
 
 
 class WindowAnswer(BaseModel):
@@ -78,9 +85,7 @@ def frame(scope: Scope) -> dict[str, BaseModel]:
     }
 
 
-class Measures(BaseModel):
-    """The measures of a row or a total. Token buckets are disjoint; amounts are exact decimals."""
-
+class _Totals(BaseModel):
     requests: int
     errors: int
     success_rate: float | None = Field(description="1 - errors / requests")
@@ -90,17 +95,18 @@ class Measures(BaseModel):
     prompt_tokens: int = Field(description="uncached, cache read, cache write and audio input")
     completion_tokens: int = Field(description="text (reasoning included) and audio output")
     cached_tokens: int = Field(description="prompt tokens read from a cache")
-    input_tokens: int
-    cache_read_tokens: int
-    cache_write_5m_tokens: int
-    cache_write_1h_tokens: int
-    output_tokens: int
-    input_audio_tokens: int
-    output_audio_tokens: int
-    characters: int
-    audio_seconds: Money
-    images: int
-    tool_calls: int
+
+
+if TYPE_CHECKING:
+    _Units = _Totals
+else:
+    # One field per unit of the catalogue.
+    _Units = create_model("_Units", __base__=_Totals, **unit_fields(*(unit.name for unit in UNITS)))
+
+
+class Measures(_Units):
+    """The measures of a row or a total. Token buckets are disjoint; amounts are exact decimals."""
+
     avg_latency_ms: float | None
     partial_requests: int = Field(description="calls with a price for some of their units only")
     unpriced_requests: int = Field(description="calls without a price")

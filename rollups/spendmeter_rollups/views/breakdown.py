@@ -9,15 +9,9 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
+from spendmeter_clickhouse.catalogue import DIMENSIONS, ROW_MEASURES, USERS, Dimension
 from spendmeter_rollups.catalogue.aggregates import add, aggregates
-from spendmeter_rollups.catalogue.dimensions import (
-    DIMENSIONS,
-    ROW_MEASURES,
-    STUDENT_DIMENSIONS,
-    STUDENT_ROLE,
-    USERS,
-    Dimension,
-)
+from spendmeter_rollups.catalogue.dimensions import STUDENT_DIMENSIONS, STUDENT_ROLE
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.problems import not_found
 from spendmeter_rollups.query import sums as queries

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from spendmeter_rollups.catalogue.dimensions import Dimension
+from spendmeter_clickhouse.catalogue import Dimension
 from spendmeter_rollups.query.lookups import values as values_query
 from spendmeter_rollups.query.params import ScopeParams, Value
 from spendmeter_rollups.query.usage import Usage

@@ -7,8 +7,8 @@ from typing import Final
 
 from pydantic import BaseModel, Field
 
+from spendmeter_clickhouse.catalogue import POINT_MEASURES
 from spendmeter_rollups.catalogue.aggregates import add, aggregates
-from spendmeter_rollups.catalogue.dimensions import POINT_MEASURES
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.problems import invalid_parameter
 from spendmeter_rollups.query.reader import Row

@@ -6,8 +6,9 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from spendmeter_clickhouse.catalogue import DIMENSIONS, ROW_MEASURES
+from spendmeter_events.units import COMPONENTS
 from spendmeter_rollups.catalogue.aggregates import add, aggregates
-from spendmeter_rollups.catalogue.dimensions import COMPONENTS, DIMENSIONS, ROW_MEASURES
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.query import sums as queries
 from spendmeter_rollups.query.params import ScopeParams

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
+from spendmeter_clickhouse.catalogue import DIMENSIONS
+from spendmeter_events.units import CACHE_WRITES
 from spendmeter_rollups.catalogue.aggregates import add
-from spendmeter_rollups.catalogue.dimensions import DIMENSIONS
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
@@ -20,12 +21,11 @@ from spendmeter_rollups.views.answers import Answer, frame
 from spendmeter_rollups.views.series import resolve_granularity, series_edges
 from spendmeter_rollups.views.timeseries import GranularityParams
 
-_WRITES: Final = ("cache_write_5m_tokens", "cache_write_1h_tokens")
 _MEASURES: Final = (
     "requests",
     "input_tokens",
     "cache_read_tokens",
-    *_WRITES,
+    *CACHE_WRITES,
     "cache_savings",
     "cache_unpriced_requests",
 )
@@ -95,7 +95,7 @@ async def prompt_cache(usage: Usage, *, params: GranularityParams) -> CacheAnswe
 
 
 def _measures(sums: dict[str, Any], scope: Scope) -> dict[str, float | int | Decimal | None]:
-    read, write = sums["cache_read_tokens"], sum(sums[name] for name in _WRITES)
+    read, write = sums["cache_read_tokens"], sum(sums[name] for name in CACHE_WRITES)
     if not read and not write:
         return {"hit_rate": None, "cache_read_tokens": None, "cache_write_tokens": None, "savings": None}
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from spendmeter_rollups.catalogue.dimensions import Dimension
+from spendmeter_clickhouse.catalogue import Dimension
 from spendmeter_rollups.query import lookups
 from spendmeter_rollups.query import sums as queries
 from spendmeter_rollups.query.reader import Reader, Row

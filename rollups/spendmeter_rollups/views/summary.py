@@ -10,8 +10,8 @@ from typing import Final
 
 from pydantic import BaseModel, Field
 
+from spendmeter_clickhouse.catalogue import DIMENSIONS, LATENCY_BIN, TOTAL_MEASURES
 from spendmeter_rollups.catalogue.aggregates import add, aggregates, change
-from spendmeter_rollups.catalogue.dimensions import DIMENSIONS, LATENCY_BIN, TOTAL_MEASURES
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.query.people import busiest_user
 from spendmeter_rollups.query.percentiles import percentiles

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
+from spendmeter_clickhouse.catalogue import DIMENSIONS, POINT_MEASURES, Dimension
 from spendmeter_rollups.catalogue.aggregates import aggregates, zero
-from spendmeter_rollups.catalogue.dimensions import DIMENSIONS, POINT_MEASURES, Dimension
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.problems import invalid_parameter
 from spendmeter_rollups.query import sums as queries

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from spendmeter_rollups.catalogue.dimensions import DIMENSIONS, ROW_MEASURES
+from spendmeter_clickhouse.catalogue import DIMENSIONS, ROW_MEASURES
 from spendmeter_rollups.query import sums as queries
 from spendmeter_rollups.query.people import user_sums
 from spendmeter_rollups.query.reader import Row

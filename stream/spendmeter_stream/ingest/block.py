@@ -12,7 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spendmeter_clickhouse.catalogue import ATTRIBUTES, COLUMNS
 from spendmeter_events.event import SYSTEM_USER
+from spendmeter_events.units import REASONING, WHOLE_UNITS
 from spendmeter_stream.directory import UNKNOWN, UserAttributes
 from spendmeter_stream.ingest.decode import Events, WireEvent
 from spendmeter_stream.journal.coordinates import Coordinates
@@ -22,13 +24,10 @@ USD: Final = pa.decimal128(38, 12)
 _MILLISECONDS: Final = pa.timestamp("ms", "UTC")
 
 _TEXT: Final = (
-    "org_id", "feature", "action", "agent_id", "task_id", "configuration_id", "conversation_id", "request_id",
-    "service", "provider", "model", "key_source", "service_tier", "region", "status", "error_type", "error_message",
+    *(column for column in COLUMNS if column not in ("user_id", *ATTRIBUTES)),
+    "conversation_id", "request_id", "service_tier", "region", "error_message",
 )  # fmt: skip
-_COUNTS: Final = (
-    "input_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "output_tokens",
-    "reasoning_tokens", "input_audio_tokens", "output_audio_tokens", "characters", "images", "tool_calls",
-)  # fmt: skip
+_COUNTS: Final = (*WHOLE_UNITS, REASONING)
 
 
 _VALUES: Final = {name: attrgetter(name) for name in WireEvent.__struct_fields__}

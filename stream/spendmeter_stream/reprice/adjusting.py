@@ -12,8 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spendmeter_clickhouse.catalogue import COST_COLUMNS, PRICING_COUNTERS
+from spendmeter_events.units import WHOLE_UNITS
 from spendmeter_stream.pricing import PriceBook, price_chunk
-from spendmeter_stream.reprice.stored_calls import COSTS, COUNTERS, COUNTS, DIMENSIONS, values
+from spendmeter_stream.reprice.stored_calls import DIMENSIONS, values
 
 USD: Final = pa.decimal128(38, 12)
 _WIDE: Final = pa.decimal256(50, 12)
@@ -33,13 +35,13 @@ class Repriced:
 def reprice(counted: pa.Table, book: PriceBook) -> Repriced:
     """Price calls from `reading.read_piece` with the rates of `book` in force when each occurred."""
     columns: dict[str, Any] = {name: values(counted, name) for name in _PRICED_BY}
-    for name in (*COUNTS, "audio_milliseconds", "occurred_at_ms"):
+    for name in (*WHOLE_UNITS, "audio_milliseconds", "occurred_at_ms"):
         columns[name] = counted[name].to_numpy().astype(np.int64)
     columns["tags"] = [dict(pairs) for pairs in values(counted, "tags")]
     now = price_chunk(book, columns)
     # A new version alone is no difference: any price change in the book creates one.
     differs = np.zeros(counted.num_rows, np.bool_)
-    for name in (*COSTS, *COUNTERS, "pricing_status"):
+    for name in (*COST_COLUMNS, *PRICING_COUNTERS, "pricing_status"):
         new = now[name].cast(counted.schema.field(name).type)
         differs |= pc.not_equal(_flat(counted, name), new).to_numpy(zero_copy_only=False)
     old_units, new_units = values(counted, "unpriced_units"), now["unpriced_units"].to_pylist()
@@ -67,8 +69,8 @@ def adjustments(repriced: Repriced, *, at: datetime, origin: str, block: int) ->
         "adjustment": pa.array((counted["adjustments"].to_numpy() + 1).astype(np.uint16)),
         **{name: _flat(counted, name) for name in DIMENSIONS},
         "requests": pa.array(np.zeros(size, np.uint64)),
-        **{name: _difference(now[name], _flat(counted, name)) for name in COSTS},
-        **{name: _step(now[name], counted[name]) for name in COUNTERS},
+        **{name: _difference(now[name], _flat(counted, name)) for name in COST_COLUMNS},
+        **{name: _step(now[name], counted[name]) for name in PRICING_COUNTERS},
         **{name: now[name] for name in ("pricing_status", "unpriced_units", "price_version")},
         "topic_id": _repeat(origin, size),
         "topic_partition": pa.array(np.full(size, block, np.uint32)),

@@ -7,12 +7,13 @@ from typing import Final
 import pyarrow as pa
 
 from spendmeter_clickhouse import Session
+from spendmeter_clickhouse.catalogue import COST_COLUMNS, PRICING_COUNTERS
 from spendmeter_stream.journal.repricing import RepricingBlock
-from spendmeter_stream.reprice.stored_calls import COSTS, COUNTERS, DIMENSIONS, values
+from spendmeter_stream.reprice.stored_calls import DIMENSIONS, values
 
 _COLUMNS: Final = (
-    "event_id", "kind", "adjusts", "adjustment", *DIMENSIONS, "requests", *COSTS, *COUNTERS, "pricing_status",
-    "unpriced_units", "price_version", "topic_id", "topic_partition", "topic_offset", "ingested_at",
+    "event_id", "kind", "adjusts", "adjustment", *DIMENSIONS, "requests", *COST_COLUMNS, *PRICING_COUNTERS,
+    "pricing_status", "unpriced_units", "price_version", "topic_id", "topic_partition", "topic_offset", "ingested_at",
 )  # fmt: skip
 
 _LANDED: Final = f"""

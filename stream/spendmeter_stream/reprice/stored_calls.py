@@ -8,22 +8,12 @@ from typing import Any, Final
 import pyarrow as pa
 
 from spendmeter_clickhouse import Session
+from spendmeter_clickhouse.catalogue import COLUMNS, COST_COLUMNS, PRICING_COUNTERS
+from spendmeter_events.units import WHOLE_UNITS
 from spendmeter_stream.reprice.selection import CallPiece, CallSelection
 
-COSTS: Final = (
-    "input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "audio_cost", "unit_cost", "cost",
-    "cache_savings",
-)  # fmt: skip
-"""Columns whose difference an adjustment has: the six components, their sum, and the savings."""
-COUNTERS: Final = ("partial_requests", "unpriced_requests", "cache_unpriced_requests")
-COUNTS: Final = (
-    "input_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "output_tokens",
-    "input_audio_tokens", "output_audio_tokens", "characters", "images", "tool_calls",
-)  # fmt: skip
 DIMENSIONS: Final = (
-    "occurred_at", "org_id", "user_id", "role", "class_name", "section", "feature", "action", "agent_id", "task_id",
-    "configuration_id", "conversation_id", "request_id", "service", "provider", "model", "key_source",
-    "service_tier", "region", "status", "error_type", "streamed", "tags",
+    "occurred_at", *COLUMNS, "conversation_id", "request_id", "service_tier", "region", "streamed", "tags",
 )  # fmt: skip
 """Columns that an adjustment copies from its call, so that it falls into the same row of every rollup."""
 
@@ -49,7 +39,7 @@ _EARLIER: Final = f"""
         argMax(adjustment.pricing_status, adjustment.adjustment) AS pricing_status,
         argMax(adjustment.unpriced_units, adjustment.adjustment) AS unpriced_units,
         argMax(adjustment.price_version, adjustment.adjustment) AS price_version,
-        {", ".join(f"sum(adjustment.{name}) AS {name}" for name in (*COSTS, *COUNTERS))}
+        {", ".join(f"sum(adjustment.{name}) AS {name}" for name in (*COST_COLUMNS, *PRICING_COUNTERS))}
     FROM usage_events AS adjustment
     WHERE kind = 'adjustment' AND {_IN_PIECE}
       AND sipHash64(adjusts) % {{slices:UInt32}} = {{slice:UInt32}}
@@ -60,15 +50,15 @@ _PIECE: Final = f"""
     SELECT
         event.event_id AS event_id,
         {", ".join(f"event.{name} AS {name}" for name in DIMENSIONS)},
-        {", ".join(f"toInt64(event.{name}) AS {name}" for name in COUNTS)},
+        {", ".join(f"toInt64(event.{name}) AS {name}" for name in WHOLE_UNITS)},
         toInt64(event.audio_seconds * 1000) AS audio_milliseconds,
         toUnixTimestamp64Milli(event.occurred_at) AS occurred_at_ms,
         earlier.adjustments AS adjustments,
         if(adjustments = 0, event.pricing_status, earlier.pricing_status) AS pricing_status,
         if(adjustments = 0, event.unpriced_units, earlier.unpriced_units) AS unpriced_units,
         if(adjustments = 0, event.price_version, earlier.price_version) AS price_version,
-        {", ".join(f"event.{name} + earlier.{name} AS {name}" for name in COSTS)},
-        {", ".join(f"toInt64(event.{name} + earlier.{name}) AS {name}" for name in COUNTERS)}
+        {", ".join(f"event.{name} + earlier.{name} AS {name}" for name in COST_COLUMNS)},
+        {", ".join(f"toInt64(event.{name} + earlier.{name}) AS {name}" for name in PRICING_COUNTERS)}
     FROM
     (
         SELECT *

@@ -1,6 +1,7 @@
-"""Define the measures and keys of each rollup a second time, independently of its view.
+"""Define how measures and buckets follow from an event a second time, independently of the views of the rollups.
 
-Nothing here derives from the views of `clickhouse/migrations/`, so that a fault in a view shows as a difference.
+Names come from the catalogue, so that nothing is left out. The expressions are stated here and in the catalogue, from
+which the views are generated, on purpose: a fault in either shows as a difference.
 """
 
 from __future__ import annotations
@@ -9,15 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-_COUNTS: Final = (
-    "requests", "input_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "output_tokens",
-    "reasoning_tokens", "input_audio_tokens", "output_audio_tokens", "characters", "images", "tool_calls",
-)  # fmt: skip
-_SIGNED: Final = ("partial_requests", "unpriced_requests", "cache_unpriced_requests")
-_DECIMALS: Final = (
-    "audio_seconds", "input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "audio_cost", "unit_cost",
-    "cost", "cache_savings", "provider_cost",
-)  # fmt: skip
+from spendmeter_clickhouse import catalogue
+from spendmeter_clickhouse.catalogue import STORED
+
 _DERIVED: Final = {
     "provider_cost": "ifNull(event.provider_cost, toDecimal128(0, 12))",
     "provider_cost_requests": "toUInt64(event.provider_cost IS NOT NULL)",
@@ -29,21 +24,12 @@ _DERIVED: Final = {
 }
 """Expressions of one event for measures that are not columns of `usage_events`."""
 
-SUMS: Final = (
-    *_COUNTS, *_SIGNED, *_DECIMALS, "provider_cost_requests", "errors", "latency_sum", "latency_requests", "ttft_sum",
-    "ttft_requests",
-)  # fmt: skip
+SUMS: Final = tuple(name for name, measure in STORED.items() if measure.function == "sum")
 EXTREMES: Final = {"first_seen": "min", "last_seen": "max"}
 PLACEMENT: Final = "by_key"
 """A measure of all sums, weighted with a hash of the row's key (every dimension and the bucket). It differs if totals
 are equal but filed under wrong keys, such as a cost in the wrong hour or model."""
 
-_CALL: Final = (
-    "role", "feature", "action", "agent_id", "task_id", "configuration_id", "service", "provider", "model",
-    "key_source", "status", "error_type",
-)  # fmt: skip
-_PERSON: Final = ("user_id", "role", "class_name", "section", "feature", "key_source")
-_LATENCY: Final = ("role", "feature", "provider", "model", "key_source", "latency_bin")
 _LATENCY_BIN: Final = "toUInt16(floor(16 * log2(1 + ifNull(event.latency_ms, 0))))"
 
 
@@ -54,8 +40,8 @@ class CheckedRollup:
     table: str
     bucket: str
     key: tuple[str, ...]
-    sums: tuple[str, ...] = SUMS
-    extremes: tuple[str, ...] = tuple(EXTREMES)
+    sums: tuple[str, ...]
+    extremes: tuple[str, ...]
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -63,24 +49,29 @@ class CheckedRollup:
         return (*self.sums, *self.extremes, PLACEMENT)
 
 
-ROLLUPS: Final = (
-    CheckedRollup("usage_15m", "toStartOfInterval(event.occurred_at, INTERVAL 15 MINUTE)", _CALL),
-    CheckedRollup("usage_hourly", "toStartOfInterval(event.occurred_at, INTERVAL 1 HOUR)", _CALL),
-    CheckedRollup("usage_daily", "toStartOfInterval(event.occurred_at, INTERVAL 1 DAY)", _CALL),
-    CheckedRollup("user_daily", "toStartOfInterval(event.occurred_at, INTERVAL 1 DAY)", _PERSON),
+_DAY: Final = "toStartOfInterval(event.occurred_at, INTERVAL 1 DAY)"
+_BUCKETS: Final = {
+    "usage_15m": "toStartOfInterval(event.occurred_at, INTERVAL 15 MINUTE)",
+    "usage_hourly": "toStartOfInterval(event.occurred_at, INTERVAL 1 HOUR)",
+    **dict.fromkeys(("usage_daily", "user_daily", "latency_daily"), _DAY),
+}
+ROLLUPS: Final = tuple(
     CheckedRollup(
-        "latency_daily",
-        "toStartOfInterval(event.occurred_at, INTERVAL 1 DAY)",
-        _LATENCY,
-        sums=("latency_requests",),
-        extremes=(),
-    ),
+        rollup.table,
+        _BUCKETS[rollup.table],
+        tuple(column for column in rollup.columns if column != "org_id"),
+        tuple(name for name in rollup.measures if name not in EXTREMES),
+        tuple(name for name in rollup.measures if name in EXTREMES),
+    )
+    for rollup in catalogue.ROLLUPS
 )
 
 
 def of_event(measure: str) -> str:
     """Return the expression of one row of `usage_events` for the sum `measure`."""
-    return _DERIVED.get(measure, f"event.{measure}")
+    # A measure that the catalogue derives needs an expression here as well: KeyError, not a copy of the catalogue's.
+    derived = STORED[measure].value or STORED[measure].when
+    return _DERIVED[measure] if derived else f"event.{measure}"
 
 
 def raw_key(rollup: CheckedRollup) -> str:
@@ -110,7 +101,7 @@ def _hash(bucket: str, columns: Iterable[str]) -> str:
 
 def _as_integer(measure: str, value: str) -> str:
     # The bytes of a decimal are an integer of 1e-12 (or 1e-3), and sums modulo 2^64 are additive.
-    return f"reinterpretAsUInt64({value})" if measure in _DECIMALS else f"toUInt64({value})"
+    return f"reinterpretAsUInt64({value})" if STORED[measure].decimal else f"toUInt64({value})"
 
 
 def _factor(index: int) -> int:

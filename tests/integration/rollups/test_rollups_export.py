@@ -15,10 +15,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from spendmeter_clickhouse import Store
+from spendmeter_clickhouse.catalogue import DIMENSIONS
 from spendmeter_clickhouse.scopes import ORG_READ
 from spendmeter_rollups import Credential, ServiceSettings
 from spendmeter_rollups.calls.log import LogParams
-from spendmeter_rollups.catalogue.dimensions import DIMENSIONS
 from spendmeter_rollups.export.export import PORTION, export_events
 from spendmeter_rollups.query.reader import Reader
 from spendmeter_rollups.query.scope import Span, resolve

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spendmeter_clickhouse import Store
-from spendmeter_rollups.catalogue.dimensions import DIMENSIONS
+from spendmeter_clickhouse.catalogue import DIMENSIONS
 from tests.support.service import answer, pico, service
 from tests.support.usage import insert_usage, merge_rollups
 from tests.support.usage_oracle import (

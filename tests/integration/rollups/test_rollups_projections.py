@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.query_events import block
 from spendmeter_clickhouse import Session, Store
-from spendmeter_rollups.catalogue.dimensions import (
+from spendmeter_clickhouse.catalogue import (
     COLUMNS,
     DIMENSIONS,
     LATENCY_BIN,

@@ -9,7 +9,7 @@ import pytest
 from grafana.build import alerts
 from grafana.build.all import FOLDER, rendered
 
-from spendmeter_rollups.catalogue.dimensions import FILTERS
+from spendmeter_clickhouse.catalogue import FILTERS
 from tests.gate.statements import boards, name_of
 
 Json = dict[str, Any]

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spendmeter_clickhouse.catalogue import ROW_MEASURES
 from spendmeter_rollups.catalogue.aggregates import add, aggregates, change, zero
-from spendmeter_rollups.catalogue.dimensions import ROW_MEASURES
 from spendmeter_rollups.catalogue.money import Rate, plain
 from spendmeter_rollups.query.percentiles import percentiles
 

@@ -134,7 +134,7 @@ GROUP BY feature\
 def test_the_busiest_user_is_one_of_them_all() -> None:
     spec = Sums(("org_id", "user_id"), ("requests",), {})
     assert busiest_user(spec, plan(DAYS, columns=spec.touched, measures=spec.measures)).sql == snapshot("""\
-SELECT countIf(requests > 0 AND user_id != {system_user:String}) AS users, maxIf((requests, org_id, user_id), requests > 0 AND user_id != {system_user:String}) AS busiest
+SELECT countIf(requests > 0 AND user_id != 'system') AS users, maxIf((requests, org_id, user_id), requests > 0 AND user_id != 'system') AS busiest
 FROM (
 SELECT rollup.org_id AS org_id, rollup.user_id AS user_id, sum(rollup.requests) AS requests
 FROM user_daily AS rollup

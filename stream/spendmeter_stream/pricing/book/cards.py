@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from spendmeter_events.units import CACHE_TOKENS
 from spendmeter_stream.pricing.book.rows import PLAIN, Charging, DailyWindow
 from spendmeter_stream.pricing.book.units import UNIT_INDEX, UNITS
 
@@ -20,8 +21,6 @@ _MINUTE_MS: Final = 60_000
 _DAY_MS: Final = 86_400_000
 _MAX_TERM: Final = 2**60
 """Numerators and denominators below this fit int64, and so does twice a remainder of the division."""
-
-SAVING_UNITS: Final = ("cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +53,7 @@ class Card:
         base = rates.get("input_tokens")
         if base is None:
             return {}
-        return {unit: base.pico - rates[unit].pico for unit in SAVING_UNITS if unit in rates}
+        return {unit: base.pico - rates[unit].pico for unit in CACHE_TOKENS if unit in rates}
 
 
 UNKNOWN: Final = Card()
@@ -153,7 +152,7 @@ class CardArrays:
         return cls(
             size=len(cards),
             rates=Fractions.of([{unit: rate.pico for unit, rate in card.rates} for card in cards], UNITS),
-            savings=Fractions.of([card.savings() for card in cards], SAVING_UNITS),
+            savings=Fractions.of([card.savings() for card in cards], CACHE_TOKENS),
             minimum=minimum,
             step=step,
             unless=unless,

@@ -7,42 +7,19 @@ from __future__ import annotations
 
 from typing import Final
 
-UNITS: Final = (
-    "input_tokens",
-    "cache_read_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-    "output_tokens",
-    "input_audio_tokens",
-    "output_audio_tokens",
-    "characters",
-    "audio_seconds",
-    "images",
-    "tool_calls",
-)
+from spendmeter_events import units
+
+UNITS: Final = tuple(unit.name for unit in units.UNITS)
 UNIT_INDEX: Final = {unit: index for index, unit in enumerate(UNITS)}
-TOKEN_UNITS: Final = UNITS[:7]
+TOKEN_UNITS: Final = units.TOKENS
 
 COUNT_COLUMNS: Final = tuple("audio_milliseconds" if unit == "audio_seconds" else unit for unit in UNITS)
 """The chunk column of each unit. Audio is counted in whole milliseconds, to stay an integer."""
 
-CONTEXT_UNITS: Final = (
-    "input_tokens",
-    "cache_read_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-    "input_audio_tokens",
-)
+CONTEXT_UNITS: Final = units.PROMPT_TOKENS
 """Units of the prompt length that context thresholds refer to: all input, cached or not."""
 
-COMPONENTS: Final = {
-    "input_cost": ("input_tokens",),
-    "cache_read_cost": ("cache_read_tokens",),
-    "cache_write_cost": ("cache_write_5m_tokens", "cache_write_1h_tokens"),
-    "output_cost": ("output_tokens",),
-    "audio_cost": ("input_audio_tokens", "output_audio_tokens"),
-    "unit_cost": ("characters", "audio_seconds", "images", "tool_calls"),
-}
+COMPONENTS: Final = units.COMPONENTS
 """Cost columns of the store and their units. `cost` is the sum of all six."""
 
 DENOMINATORS: Final = {

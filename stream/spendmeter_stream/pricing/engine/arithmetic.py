@@ -9,13 +9,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from spendmeter_stream.pricing.book.cards import SAVING_UNITS, Bool, CardArrays, Fractions, Int64
+from spendmeter_events.units import CACHE_TOKENS
+from spendmeter_stream.pricing.book.cards import Bool, CardArrays, Fractions, Int64
 from spendmeter_stream.pricing.book.units import COMPONENTS, UNIT_INDEX, UNITS
 from spendmeter_stream.pricing.engine.arrow import Words, words_of
 
 _SAFE: Final = 2.0**61
 """Sums estimated below this fit int64; the margin to 2**63 covers the float error of the estimate."""
-_SAVING_ROWS: Final = [UNIT_INDEX[unit] for unit in SAVING_UNITS]
+_SAVING_ROWS: Final = [UNIT_INDEX[unit] for unit in CACHE_TOKENS]
 
 Pico = npt.NDArray[Any]
 """Pico-dollars: int64, or Python integers where int64 could overflow."""

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from spendmeter_stream.pricing.book.cards import SAVING_UNITS, Bool, CardArrays, Int64
+from spendmeter_events.units import CACHE_TOKENS
+from spendmeter_stream.pricing.book.cards import Bool, CardArrays, Int64
 from spendmeter_stream.pricing.book.index import CallKind
 from spendmeter_stream.pricing.book.price_book import PriceBook
 from spendmeter_stream.pricing.book.units import (
@@ -111,7 +112,7 @@ def _statuses(charged: Charged, cards: Int64, arrays: CardArrays, incomplete: Bo
     doubtful = (some_missing & some_priced) | incomplete | elsewhere | fee
     status = np.where(free, _FREE, np.where(doubtful, _PARTIAL, _PRICED))
     status = np.where((some_missing & ~some_priced) | ~known, _UNPRICED, status)
-    cached = charged.counts[[UNIT_INDEX[unit] for unit in SAVING_UNITS]] > 0
+    cached = charged.counts[[UNIT_INDEX[unit] for unit in CACHE_TOKENS]] > 0
     # A cache without an input or cache rate adds nothing to the savings, so it is counted instead.
     cache_unpriced: Bool = np.logical_or.reduce(cached & ~arrays.savings.present[:, cards])
     return {

@@ -13,27 +13,27 @@ WITH 11400714819323198485 * toUInt64(event.requests)
 + 8709371129873690709 * toUInt64(event.cache_write_5m_tokens)
 + 1663341875487337577 * toUInt64(event.cache_write_1h_tokens)
 + 13064056694810536063 * toUInt64(event.output_tokens)
-+ 6018027440424182931 * toUInt64(event.reasoning_tokens)
-+ 17418742259747381417 * toUInt64(event.input_audio_tokens)
-+ 10372713005361028285 * toUInt64(event.output_audio_tokens)
-+ 3326683750974675155 * toUInt64(event.characters)
++ 6018027440424182931 * toUInt64(event.input_audio_tokens)
++ 17418742259747381417 * toUInt64(event.output_audio_tokens)
++ 10372713005361028285 * toUInt64(event.characters)
++ 3326683750974675155 * reinterpretAsUInt64(event.audio_seconds)
 + 14727398570297873639 * toUInt64(event.images)
 + 7681369315911520509 * toUInt64(event.tool_calls)
-+ 635340061525167377 * toUInt64(event.partial_requests)
-+ 12036054880848365863 * toUInt64(event.unpriced_requests)
-+ 4990025626462012731 * toUInt64(event.cache_unpriced_requests)
-+ 16390740445785211217 * reinterpretAsUInt64(event.audio_seconds)
-+ 9344711191398858085 * reinterpretAsUInt64(event.input_cost)
-+ 2298681937012504955 * reinterpretAsUInt64(event.cache_read_cost)
-+ 13699396756335703439 * reinterpretAsUInt64(event.cache_write_cost)
-+ 6653367501949350309 * reinterpretAsUInt64(event.output_cost)
-+ 18054082321272548793 * reinterpretAsUInt64(event.audio_cost)
-+ 11008053066886195663 * reinterpretAsUInt64(event.unit_cost)
-+ 3962023812499842531 * reinterpretAsUInt64(event.cost)
-+ 15362738631823041017 * reinterpretAsUInt64(event.cache_savings)
-+ 8316709377436687885 * reinterpretAsUInt64(ifNull(event.provider_cost, toDecimal128(0, 12)))
-+ 1270680123050334755 * toUInt64(toUInt64(event.provider_cost IS NOT NULL))
-+ 12671394942373533239 * toUInt64(if(event.status = 'error', event.requests, 0))
++ 635340061525167377 * toUInt64(event.reasoning_tokens)
++ 12036054880848365863 * reinterpretAsUInt64(event.input_cost)
++ 4990025626462012731 * reinterpretAsUInt64(event.cache_read_cost)
++ 16390740445785211217 * reinterpretAsUInt64(event.cache_write_cost)
++ 9344711191398858085 * reinterpretAsUInt64(event.output_cost)
++ 2298681937012504955 * reinterpretAsUInt64(event.audio_cost)
++ 13699396756335703439 * reinterpretAsUInt64(event.unit_cost)
++ 6653367501949350309 * reinterpretAsUInt64(event.cost)
++ 18054082321272548793 * reinterpretAsUInt64(event.cache_savings)
++ 11008053066886195663 * reinterpretAsUInt64(ifNull(event.provider_cost, toDecimal128(0, 12)))
++ 3962023812499842531 * toUInt64(toUInt64(event.provider_cost IS NOT NULL))
++ 15362738631823041017 * toUInt64(if(event.status = 'error', event.requests, 0))
++ 8316709377436687885 * toUInt64(event.partial_requests)
++ 1270680123050334755 * toUInt64(event.unpriced_requests)
++ 12671394942373533239 * toUInt64(event.cache_unpriced_requests)
 + 5625365687987180109 * toUInt64(toUInt64(ifNull(event.latency_ms, 0)))
 + 17026080507310378593 * toUInt64(toUInt64(event.latency_ms IS NOT NULL))
 + 9980051252924025463 * toUInt64(toUInt64(ifNull(event.ttft_ms, 0)))
@@ -45,16 +45,13 @@ toString(sum(event.cache_read_tokens)),
 toString(sum(event.cache_write_5m_tokens)),
 toString(sum(event.cache_write_1h_tokens)),
 toString(sum(event.output_tokens)),
-toString(sum(event.reasoning_tokens)),
 toString(sum(event.input_audio_tokens)),
 toString(sum(event.output_audio_tokens)),
 toString(sum(event.characters)),
+toString(sum(event.audio_seconds)),
 toString(sum(event.images)),
 toString(sum(event.tool_calls)),
-toString(sum(event.partial_requests)),
-toString(sum(event.unpriced_requests)),
-toString(sum(event.cache_unpriced_requests)),
-toString(sum(event.audio_seconds)),
+toString(sum(event.reasoning_tokens)),
 toString(sum(event.input_cost)),
 toString(sum(event.cache_read_cost)),
 toString(sum(event.cache_write_cost)),
@@ -66,6 +63,9 @@ toString(sum(event.cache_savings)),
 toString(sum(ifNull(event.provider_cost, toDecimal128(0, 12)))),
 toString(sum(toUInt64(event.provider_cost IS NOT NULL))),
 toString(sum(if(event.status = 'error', event.requests, 0))),
+toString(sum(event.partial_requests)),
+toString(sum(event.unpriced_requests)),
+toString(sum(event.cache_unpriced_requests)),
 toString(sum(toUInt64(ifNull(event.latency_ms, 0)))),
 toString(sum(toUInt64(event.latency_ms IS NOT NULL))),
 toString(sum(toUInt64(ifNull(event.ttft_ms, 0)))),
@@ -95,16 +95,13 @@ toString(sum(rolled.cache_read_tokens)),
 toString(sum(rolled.cache_write_5m_tokens)),
 toString(sum(rolled.cache_write_1h_tokens)),
 toString(sum(rolled.output_tokens)),
-toString(sum(rolled.reasoning_tokens)),
 toString(sum(rolled.input_audio_tokens)),
 toString(sum(rolled.output_audio_tokens)),
 toString(sum(rolled.characters)),
+toString(sum(rolled.audio_seconds)),
 toString(sum(rolled.images)),
 toString(sum(rolled.tool_calls)),
-toString(sum(rolled.partial_requests)),
-toString(sum(rolled.unpriced_requests)),
-toString(sum(rolled.cache_unpriced_requests)),
-toString(sum(rolled.audio_seconds)),
+toString(sum(rolled.reasoning_tokens)),
 toString(sum(rolled.input_cost)),
 toString(sum(rolled.cache_read_cost)),
 toString(sum(rolled.cache_write_cost)),
@@ -116,6 +113,9 @@ toString(sum(rolled.cache_savings)),
 toString(sum(rolled.provider_cost)),
 toString(sum(rolled.provider_cost_requests)),
 toString(sum(rolled.errors)),
+toString(sum(rolled.partial_requests)),
+toString(sum(rolled.unpriced_requests)),
+toString(sum(rolled.cache_unpriced_requests)),
 toString(sum(rolled.latency_sum)),
 toString(sum(rolled.latency_requests)),
 toString(sum(rolled.ttft_sum)),
@@ -128,27 +128,27 @@ toString(sum(cityHash64(toUnixTimestamp(rolled.bucket), rolled.role, rolled.feat
 + 8709371129873690709 * toUInt64(rolled.cache_write_5m_tokens)
 + 1663341875487337577 * toUInt64(rolled.cache_write_1h_tokens)
 + 13064056694810536063 * toUInt64(rolled.output_tokens)
-+ 6018027440424182931 * toUInt64(rolled.reasoning_tokens)
-+ 17418742259747381417 * toUInt64(rolled.input_audio_tokens)
-+ 10372713005361028285 * toUInt64(rolled.output_audio_tokens)
-+ 3326683750974675155 * toUInt64(rolled.characters)
++ 6018027440424182931 * toUInt64(rolled.input_audio_tokens)
++ 17418742259747381417 * toUInt64(rolled.output_audio_tokens)
++ 10372713005361028285 * toUInt64(rolled.characters)
++ 3326683750974675155 * reinterpretAsUInt64(rolled.audio_seconds)
 + 14727398570297873639 * toUInt64(rolled.images)
 + 7681369315911520509 * toUInt64(rolled.tool_calls)
-+ 635340061525167377 * toUInt64(rolled.partial_requests)
-+ 12036054880848365863 * toUInt64(rolled.unpriced_requests)
-+ 4990025626462012731 * toUInt64(rolled.cache_unpriced_requests)
-+ 16390740445785211217 * reinterpretAsUInt64(rolled.audio_seconds)
-+ 9344711191398858085 * reinterpretAsUInt64(rolled.input_cost)
-+ 2298681937012504955 * reinterpretAsUInt64(rolled.cache_read_cost)
-+ 13699396756335703439 * reinterpretAsUInt64(rolled.cache_write_cost)
-+ 6653367501949350309 * reinterpretAsUInt64(rolled.output_cost)
-+ 18054082321272548793 * reinterpretAsUInt64(rolled.audio_cost)
-+ 11008053066886195663 * reinterpretAsUInt64(rolled.unit_cost)
-+ 3962023812499842531 * reinterpretAsUInt64(rolled.cost)
-+ 15362738631823041017 * reinterpretAsUInt64(rolled.cache_savings)
-+ 8316709377436687885 * reinterpretAsUInt64(rolled.provider_cost)
-+ 1270680123050334755 * toUInt64(rolled.provider_cost_requests)
-+ 12671394942373533239 * toUInt64(rolled.errors)
++ 635340061525167377 * toUInt64(rolled.reasoning_tokens)
++ 12036054880848365863 * reinterpretAsUInt64(rolled.input_cost)
++ 4990025626462012731 * reinterpretAsUInt64(rolled.cache_read_cost)
++ 16390740445785211217 * reinterpretAsUInt64(rolled.cache_write_cost)
++ 9344711191398858085 * reinterpretAsUInt64(rolled.output_cost)
++ 2298681937012504955 * reinterpretAsUInt64(rolled.audio_cost)
++ 13699396756335703439 * reinterpretAsUInt64(rolled.unit_cost)
++ 6653367501949350309 * reinterpretAsUInt64(rolled.cost)
++ 18054082321272548793 * reinterpretAsUInt64(rolled.cache_savings)
++ 11008053066886195663 * reinterpretAsUInt64(rolled.provider_cost)
++ 3962023812499842531 * toUInt64(rolled.provider_cost_requests)
++ 15362738631823041017 * toUInt64(rolled.errors)
++ 8316709377436687885 * toUInt64(rolled.partial_requests)
++ 1270680123050334755 * toUInt64(rolled.unpriced_requests)
++ 12671394942373533239 * toUInt64(rolled.cache_unpriced_requests)
 + 5625365687987180109 * toUInt64(rolled.latency_sum)
 + 17026080507310378593 * toUInt64(rolled.latency_requests)
 + 9980051252924025463 * toUInt64(rolled.ttft_sum)
@@ -166,16 +166,13 @@ toString(sum(rolled.cache_read_tokens)),
 toString(sum(rolled.cache_write_5m_tokens)),
 toString(sum(rolled.cache_write_1h_tokens)),
 toString(sum(rolled.output_tokens)),
-toString(sum(rolled.reasoning_tokens)),
 toString(sum(rolled.input_audio_tokens)),
 toString(sum(rolled.output_audio_tokens)),
 toString(sum(rolled.characters)),
+toString(sum(rolled.audio_seconds)),
 toString(sum(rolled.images)),
 toString(sum(rolled.tool_calls)),
-toString(sum(rolled.partial_requests)),
-toString(sum(rolled.unpriced_requests)),
-toString(sum(rolled.cache_unpriced_requests)),
-toString(sum(rolled.audio_seconds)),
+toString(sum(rolled.reasoning_tokens)),
 toString(sum(rolled.input_cost)),
 toString(sum(rolled.cache_read_cost)),
 toString(sum(rolled.cache_write_cost)),
@@ -187,6 +184,9 @@ toString(sum(rolled.cache_savings)),
 toString(sum(rolled.provider_cost)),
 toString(sum(rolled.provider_cost_requests)),
 toString(sum(rolled.errors)),
+toString(sum(rolled.partial_requests)),
+toString(sum(rolled.unpriced_requests)),
+toString(sum(rolled.cache_unpriced_requests)),
 toString(sum(rolled.latency_sum)),
 toString(sum(rolled.latency_requests)),
 toString(sum(rolled.ttft_sum)),
@@ -199,27 +199,27 @@ toString(sum(cityHash64(toUnixTimestamp(rolled.bucket), rolled.role, rolled.feat
 + 8709371129873690709 * toUInt64(rolled.cache_write_5m_tokens)
 + 1663341875487337577 * toUInt64(rolled.cache_write_1h_tokens)
 + 13064056694810536063 * toUInt64(rolled.output_tokens)
-+ 6018027440424182931 * toUInt64(rolled.reasoning_tokens)
-+ 17418742259747381417 * toUInt64(rolled.input_audio_tokens)
-+ 10372713005361028285 * toUInt64(rolled.output_audio_tokens)
-+ 3326683750974675155 * toUInt64(rolled.characters)
++ 6018027440424182931 * toUInt64(rolled.input_audio_tokens)
++ 17418742259747381417 * toUInt64(rolled.output_audio_tokens)
++ 10372713005361028285 * toUInt64(rolled.characters)
++ 3326683750974675155 * reinterpretAsUInt64(rolled.audio_seconds)
 + 14727398570297873639 * toUInt64(rolled.images)
 + 7681369315911520509 * toUInt64(rolled.tool_calls)
-+ 635340061525167377 * toUInt64(rolled.partial_requests)
-+ 12036054880848365863 * toUInt64(rolled.unpriced_requests)
-+ 4990025626462012731 * toUInt64(rolled.cache_unpriced_requests)
-+ 16390740445785211217 * reinterpretAsUInt64(rolled.audio_seconds)
-+ 9344711191398858085 * reinterpretAsUInt64(rolled.input_cost)
-+ 2298681937012504955 * reinterpretAsUInt64(rolled.cache_read_cost)
-+ 13699396756335703439 * reinterpretAsUInt64(rolled.cache_write_cost)
-+ 6653367501949350309 * reinterpretAsUInt64(rolled.output_cost)
-+ 18054082321272548793 * reinterpretAsUInt64(rolled.audio_cost)
-+ 11008053066886195663 * reinterpretAsUInt64(rolled.unit_cost)
-+ 3962023812499842531 * reinterpretAsUInt64(rolled.cost)
-+ 15362738631823041017 * reinterpretAsUInt64(rolled.cache_savings)
-+ 8316709377436687885 * reinterpretAsUInt64(rolled.provider_cost)
-+ 1270680123050334755 * toUInt64(rolled.provider_cost_requests)
-+ 12671394942373533239 * toUInt64(rolled.errors)
++ 635340061525167377 * toUInt64(rolled.reasoning_tokens)
++ 12036054880848365863 * reinterpretAsUInt64(rolled.input_cost)
++ 4990025626462012731 * reinterpretAsUInt64(rolled.cache_read_cost)
++ 16390740445785211217 * reinterpretAsUInt64(rolled.cache_write_cost)
++ 9344711191398858085 * reinterpretAsUInt64(rolled.output_cost)
++ 2298681937012504955 * reinterpretAsUInt64(rolled.audio_cost)
++ 13699396756335703439 * reinterpretAsUInt64(rolled.unit_cost)
++ 6653367501949350309 * reinterpretAsUInt64(rolled.cost)
++ 18054082321272548793 * reinterpretAsUInt64(rolled.cache_savings)
++ 11008053066886195663 * reinterpretAsUInt64(rolled.provider_cost)
++ 3962023812499842531 * toUInt64(rolled.provider_cost_requests)
++ 15362738631823041017 * toUInt64(rolled.errors)
++ 8316709377436687885 * toUInt64(rolled.partial_requests)
++ 1270680123050334755 * toUInt64(rolled.unpriced_requests)
++ 12671394942373533239 * toUInt64(rolled.cache_unpriced_requests)
 + 5625365687987180109 * toUInt64(rolled.latency_sum)
 + 17026080507310378593 * toUInt64(rolled.latency_requests)
 + 9980051252924025463 * toUInt64(rolled.ttft_sum)
@@ -237,16 +237,13 @@ toString(sum(rolled.cache_read_tokens)),
 toString(sum(rolled.cache_write_5m_tokens)),
 toString(sum(rolled.cache_write_1h_tokens)),
 toString(sum(rolled.output_tokens)),
-toString(sum(rolled.reasoning_tokens)),
 toString(sum(rolled.input_audio_tokens)),
 toString(sum(rolled.output_audio_tokens)),
 toString(sum(rolled.characters)),
+toString(sum(rolled.audio_seconds)),
 toString(sum(rolled.images)),
 toString(sum(rolled.tool_calls)),
-toString(sum(rolled.partial_requests)),
-toString(sum(rolled.unpriced_requests)),
-toString(sum(rolled.cache_unpriced_requests)),
-toString(sum(rolled.audio_seconds)),
+toString(sum(rolled.reasoning_tokens)),
 toString(sum(rolled.input_cost)),
 toString(sum(rolled.cache_read_cost)),
 toString(sum(rolled.cache_write_cost)),
@@ -258,6 +255,9 @@ toString(sum(rolled.cache_savings)),
 toString(sum(rolled.provider_cost)),
 toString(sum(rolled.provider_cost_requests)),
 toString(sum(rolled.errors)),
+toString(sum(rolled.partial_requests)),
+toString(sum(rolled.unpriced_requests)),
+toString(sum(rolled.cache_unpriced_requests)),
 toString(sum(rolled.latency_sum)),
 toString(sum(rolled.latency_requests)),
 toString(sum(rolled.ttft_sum)),
@@ -270,27 +270,27 @@ toString(sum(cityHash64(toUnixTimestamp(rolled.bucket), rolled.role, rolled.feat
 + 8709371129873690709 * toUInt64(rolled.cache_write_5m_tokens)
 + 1663341875487337577 * toUInt64(rolled.cache_write_1h_tokens)
 + 13064056694810536063 * toUInt64(rolled.output_tokens)
-+ 6018027440424182931 * toUInt64(rolled.reasoning_tokens)
-+ 17418742259747381417 * toUInt64(rolled.input_audio_tokens)
-+ 10372713005361028285 * toUInt64(rolled.output_audio_tokens)
-+ 3326683750974675155 * toUInt64(rolled.characters)
++ 6018027440424182931 * toUInt64(rolled.input_audio_tokens)
++ 17418742259747381417 * toUInt64(rolled.output_audio_tokens)
++ 10372713005361028285 * toUInt64(rolled.characters)
++ 3326683750974675155 * reinterpretAsUInt64(rolled.audio_seconds)
 + 14727398570297873639 * toUInt64(rolled.images)
 + 7681369315911520509 * toUInt64(rolled.tool_calls)
-+ 635340061525167377 * toUInt64(rolled.partial_requests)
-+ 12036054880848365863 * toUInt64(rolled.unpriced_requests)
-+ 4990025626462012731 * toUInt64(rolled.cache_unpriced_requests)
-+ 16390740445785211217 * reinterpretAsUInt64(rolled.audio_seconds)
-+ 9344711191398858085 * reinterpretAsUInt64(rolled.input_cost)
-+ 2298681937012504955 * reinterpretAsUInt64(rolled.cache_read_cost)
-+ 13699396756335703439 * reinterpretAsUInt64(rolled.cache_write_cost)
-+ 6653367501949350309 * reinterpretAsUInt64(rolled.output_cost)
-+ 18054082321272548793 * reinterpretAsUInt64(rolled.audio_cost)
-+ 11008053066886195663 * reinterpretAsUInt64(rolled.unit_cost)
-+ 3962023812499842531 * reinterpretAsUInt64(rolled.cost)
-+ 15362738631823041017 * reinterpretAsUInt64(rolled.cache_savings)
-+ 8316709377436687885 * reinterpretAsUInt64(rolled.provider_cost)
-+ 1270680123050334755 * toUInt64(rolled.provider_cost_requests)
-+ 12671394942373533239 * toUInt64(rolled.errors)
++ 635340061525167377 * toUInt64(rolled.reasoning_tokens)
++ 12036054880848365863 * reinterpretAsUInt64(rolled.input_cost)
++ 4990025626462012731 * reinterpretAsUInt64(rolled.cache_read_cost)
++ 16390740445785211217 * reinterpretAsUInt64(rolled.cache_write_cost)
++ 9344711191398858085 * reinterpretAsUInt64(rolled.output_cost)
++ 2298681937012504955 * reinterpretAsUInt64(rolled.audio_cost)
++ 13699396756335703439 * reinterpretAsUInt64(rolled.unit_cost)
++ 6653367501949350309 * reinterpretAsUInt64(rolled.cost)
++ 18054082321272548793 * reinterpretAsUInt64(rolled.cache_savings)
++ 11008053066886195663 * reinterpretAsUInt64(rolled.provider_cost)
++ 3962023812499842531 * toUInt64(rolled.provider_cost_requests)
++ 15362738631823041017 * toUInt64(rolled.errors)
++ 8316709377436687885 * toUInt64(rolled.partial_requests)
++ 1270680123050334755 * toUInt64(rolled.unpriced_requests)
++ 12671394942373533239 * toUInt64(rolled.cache_unpriced_requests)
 + 5625365687987180109 * toUInt64(rolled.latency_sum)
 + 17026080507310378593 * toUInt64(rolled.latency_requests)
 + 9980051252924025463 * toUInt64(rolled.ttft_sum)
@@ -308,16 +308,13 @@ toString(sum(rolled.cache_read_tokens)),
 toString(sum(rolled.cache_write_5m_tokens)),
 toString(sum(rolled.cache_write_1h_tokens)),
 toString(sum(rolled.output_tokens)),
-toString(sum(rolled.reasoning_tokens)),
 toString(sum(rolled.input_audio_tokens)),
 toString(sum(rolled.output_audio_tokens)),
 toString(sum(rolled.characters)),
+toString(sum(rolled.audio_seconds)),
 toString(sum(rolled.images)),
 toString(sum(rolled.tool_calls)),
-toString(sum(rolled.partial_requests)),
-toString(sum(rolled.unpriced_requests)),
-toString(sum(rolled.cache_unpriced_requests)),
-toString(sum(rolled.audio_seconds)),
+toString(sum(rolled.reasoning_tokens)),
 toString(sum(rolled.input_cost)),
 toString(sum(rolled.cache_read_cost)),
 toString(sum(rolled.cache_write_cost)),
@@ -329,6 +326,9 @@ toString(sum(rolled.cache_savings)),
 toString(sum(rolled.provider_cost)),
 toString(sum(rolled.provider_cost_requests)),
 toString(sum(rolled.errors)),
+toString(sum(rolled.partial_requests)),
+toString(sum(rolled.unpriced_requests)),
+toString(sum(rolled.cache_unpriced_requests)),
 toString(sum(rolled.latency_sum)),
 toString(sum(rolled.latency_requests)),
 toString(sum(rolled.ttft_sum)),
@@ -341,27 +341,27 @@ toString(sum(cityHash64(toUnixTimestamp(rolled.bucket), rolled.user_id, rolled.r
 + 8709371129873690709 * toUInt64(rolled.cache_write_5m_tokens)
 + 1663341875487337577 * toUInt64(rolled.cache_write_1h_tokens)
 + 13064056694810536063 * toUInt64(rolled.output_tokens)
-+ 6018027440424182931 * toUInt64(rolled.reasoning_tokens)
-+ 17418742259747381417 * toUInt64(rolled.input_audio_tokens)
-+ 10372713005361028285 * toUInt64(rolled.output_audio_tokens)
-+ 3326683750974675155 * toUInt64(rolled.characters)
++ 6018027440424182931 * toUInt64(rolled.input_audio_tokens)
++ 17418742259747381417 * toUInt64(rolled.output_audio_tokens)
++ 10372713005361028285 * toUInt64(rolled.characters)
++ 3326683750974675155 * reinterpretAsUInt64(rolled.audio_seconds)
 + 14727398570297873639 * toUInt64(rolled.images)
 + 7681369315911520509 * toUInt64(rolled.tool_calls)
-+ 635340061525167377 * toUInt64(rolled.partial_requests)
-+ 12036054880848365863 * toUInt64(rolled.unpriced_requests)
-+ 4990025626462012731 * toUInt64(rolled.cache_unpriced_requests)
-+ 16390740445785211217 * reinterpretAsUInt64(rolled.audio_seconds)
-+ 9344711191398858085 * reinterpretAsUInt64(rolled.input_cost)
-+ 2298681937012504955 * reinterpretAsUInt64(rolled.cache_read_cost)
-+ 13699396756335703439 * reinterpretAsUInt64(rolled.cache_write_cost)
-+ 6653367501949350309 * reinterpretAsUInt64(rolled.output_cost)
-+ 18054082321272548793 * reinterpretAsUInt64(rolled.audio_cost)
-+ 11008053066886195663 * reinterpretAsUInt64(rolled.unit_cost)
-+ 3962023812499842531 * reinterpretAsUInt64(rolled.cost)
-+ 15362738631823041017 * reinterpretAsUInt64(rolled.cache_savings)
-+ 8316709377436687885 * reinterpretAsUInt64(rolled.provider_cost)
-+ 1270680123050334755 * toUInt64(rolled.provider_cost_requests)
-+ 12671394942373533239 * toUInt64(rolled.errors)
++ 635340061525167377 * toUInt64(rolled.reasoning_tokens)
++ 12036054880848365863 * reinterpretAsUInt64(rolled.input_cost)
++ 4990025626462012731 * reinterpretAsUInt64(rolled.cache_read_cost)
++ 16390740445785211217 * reinterpretAsUInt64(rolled.cache_write_cost)
++ 9344711191398858085 * reinterpretAsUInt64(rolled.output_cost)
++ 2298681937012504955 * reinterpretAsUInt64(rolled.audio_cost)
++ 13699396756335703439 * reinterpretAsUInt64(rolled.unit_cost)
++ 6653367501949350309 * reinterpretAsUInt64(rolled.cost)
++ 18054082321272548793 * reinterpretAsUInt64(rolled.cache_savings)
++ 11008053066886195663 * reinterpretAsUInt64(rolled.provider_cost)
++ 3962023812499842531 * toUInt64(rolled.provider_cost_requests)
++ 15362738631823041017 * toUInt64(rolled.errors)
++ 8316709377436687885 * toUInt64(rolled.partial_requests)
++ 1270680123050334755 * toUInt64(rolled.unpriced_requests)
++ 12671394942373533239 * toUInt64(rolled.cache_unpriced_requests)
 + 5625365687987180109 * toUInt64(rolled.latency_sum)
 + 17026080507310378593 * toUInt64(rolled.latency_requests)
 + 9980051252924025463 * toUInt64(rolled.ttft_sum)

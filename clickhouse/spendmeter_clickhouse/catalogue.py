@@ -168,6 +168,11 @@ def user_set(alias: str) -> str:
     return f"uniqExactIfState({alias}org_id, {alias}user_id, {is_active_user(alias)})"
 
 
+def top_feature(alias: str) -> str:
+    """Return the aggregate over rows by feature for the one with most requests. Of equals the last by name."""
+    return f"argMaxIf({alias}feature, ({alias}requests, {alias}feature), {alias}requests > 0)"
+
+
 @dataclass(frozen=True, slots=True)
 class Rollup:
     """One rollup table: a row sums the events of `seconds` seconds per combination of `columns`."""

@@ -14,6 +14,8 @@ from grafana.build.calendar import QUARTER, with_names
 from grafana.build.sql import CODE
 from grafana.build.usage import condition
 
+from spendmeter_clickhouse.catalogue import CHARGEABLE
+
 _DAY: Final = 86400
 _FILTERS: Final = {"org": "org_id", "feature": "feature", "user": "user_id"}
 
@@ -64,7 +66,7 @@ def _ends(moment: str) -> str:
 
 def _spent(budgets: str) -> str:
     """Cost by org (and again over all orgs), user, feature and `start` of a day (whole) or a quarter of an hour."""
-    paid, cost = "key_source = 'platform'", "toFloat64(sum(cost)) AS spent"
+    paid, cost = CHARGEABLE.when.removeprefix("event."), "toFloat64(sum(cost)) AS spent"
     people = f"(org_id, user_id) IN (SELECT org_id, user_id FROM (\n{budgets}\n) WHERE scope = 'user')"
     quarter = "toStartOfFifteenMinutes(event.occurred_at)"
     whole, ends = "bucket >= old0 AND bucket < today0", _ends("bucket")

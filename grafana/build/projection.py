@@ -8,15 +8,17 @@ t · s · √(W²/n + (C - Wx̄)²/Sxx + W). The calendar month is that of the w
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import Final
 
 from grafana.build.calendar import with_names
 from grafana.build.sql import CODE
 from grafana.build.usage import usage
 
-MIN_POINTS: Final = 7
-_Z: Final = 1.2815515655446004
-"""Φ(z) = 0.9, so that 80 % lie between -z and z."""
+from spendmeter_rollups.forecast.projection import CONFIDENCE, MIN_POINTS
+
+_Z: Final = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+"""80 % lie between -z and z."""
 
 
 def _t_quantile(freedom: str) -> str:

@@ -10,6 +10,7 @@ from grafana.build.panels import Json, over_time, rows, series, table
 from grafana.build.usage import usage
 from grafana.build.variables import standard
 
+from spendmeter_clickhouse.catalogue import top_feature
 from spendmeter_events.units import TOKENS
 
 _PERSON = ("org_id", "user_id")
@@ -56,7 +57,7 @@ def people() -> str:
         f'{sql.total("requests")} AS "Requests"',
         f'{sql.tokens()} AS "Tokens"',
         f'{sql.total("errors")} AS "Errors"',
-        'argMax(usage.feature, (usage.cost, usage.requests)) AS "Top feature"',
+        f'{top_feature("usage.")} AS "Top feature"',
         "toDateTime64(max(usage.last_seen), 3, 'UTC') AS \"Last active\"",
         *(sql.value_of(name) for name in _PERSON),
     ]

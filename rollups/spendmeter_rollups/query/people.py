@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spendmeter_clickhouse.catalogue import is_active_user
+from spendmeter_clickhouse.catalogue import is_active_user, top_feature
 from spendmeter_rollups.query.planner import Piece
 from spendmeter_rollups.query.statement import Query
 from spendmeter_rollups.query.sums import Sums, merged, sums
@@ -15,10 +15,9 @@ def user_sums(spec: Sums, pieces: Sequence[Piece]) -> Query:
     inner = sums(spec, pieces)
     user = ", ".join(spec.columns[:-1])
     measures = ", ".join(merged(measure) for measure in spec.measures)
-    # Break ties by name (last wins) to keep the result deterministic.
-    top = "argMaxIf(piece.feature, (piece.requests, piece.feature), piece.requests > 0) AS top_feature"
     sql = (
-        f"SELECT {user}, {measures}, {top}\nFROM (\n{inner.sql}\n) AS piece\nGROUP BY {user}\n"
+        f"SELECT {user}, {measures}, {top_feature('piece.')} AS top_feature\n"
+        f"FROM (\n{inner.sql}\n) AS piece\nGROUP BY {user}\n"
         # No projection has both user and feature; analysing them takes a quarter of the query time.
         "SETTINGS optimize_use_projections = 0"
     )

@@ -11,6 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from spendmeter_clickhouse import Session, Store
+from spendmeter_stream.guard.evaluate.burn import evaluate_budgets
+from spendmeter_stream.guard.read.reader import Reader
 from tests.gate.cases import Case, stored
 from tests.gate.macros import expand
 from tests.gate.statements import statements
@@ -254,3 +256,36 @@ def test_budgets_of_this_month(session: Session, client: TestClient) -> None:
             rate = float(budget["currency"]["per_usd"])
             assert row["Spent USD"] * rate == close(budget["spent"])
             assert row["Monthly USD"] * rate == close(budget["amount"])
+
+
+def test_the_guard_uses_the_same_budgets(session: Session, client: TestClient) -> None:
+    """Spend, use and missing rates of every budget, as alerts, the API and the board have them."""
+    board = {
+        tuple(plain(row[f"{column}_value"]) for column in ("org_id", "user_id", "feature")): row
+        for row in shown(session, CASES[0], "budgets", "Use of this month's budgets A")
+    }
+    service = {
+        (budget["org_id"], budget["user_id"], budget["feature"]): budget
+        for budget in answer(client, "/v1/budgets", limit=100)["budgets"]
+    }
+    states, unevaluated = evaluate_budgets(asyncio.run(Reader(session=session, floor=0.02).read(NOW)))
+    assert len(states) + len(unevaluated) == len(BUDGETS)
+    for state in states:
+        key = (state.budget.org_id, state.budget.user_id, state.budget.feature)
+        rate = float(service[key]["currency"]["per_usd"])
+        assert float(state.spent) == pytest.approx(board[key]["Spent USD"])
+        assert float(state.spent) * rate == close(service[key]["spent"])
+        assert state.used == pytest.approx(board[key]["Used"])
+        assert state.used == pytest.approx(service[key]["used_share"], abs=1e-6)
+    assert [board[budget.org_id, budget.user_id, budget.feature]["Used"] for budget in unevaluated] == [None]
+
+
+@pytest.mark.parametrize("case", CASES[:4], ids=lambda case: case.name)
+def test_the_top_feature_of_every_user(session: Session, client: TestClient, case: Case) -> None:
+    board = {
+        tuple(plain(row[f"{column}_value"]) for column in ("org_id", "user_id")): row["Top feature"]
+        for row in shown(session, case, "users", "Users A")
+    }
+    rows = told(client, case, "breakdown/user", limit=1000)["rows"]
+    assert len(board) == len(rows)
+    assert board == {tuple(row["key"].values()): row["user"]["top_feature"] or "" for row in rows}

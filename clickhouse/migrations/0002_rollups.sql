@@ -1,6 +1,6 @@
 -- Rollups: each is filled by a materialized view from every insert into usage_events, and every measure adds up.
--- docs/rollups.md gives the measurements behind these five. The dimensions of each are also listed in
--- rollups/spendmeter_rollups/catalogue/dimensions.py, which the query service reads.
+-- docs/rollups.md gives the measurements behind these five. Columns, keys and views are those of
+-- clickhouse/spendmeter_clickhouse/catalogue.py; `make schema` writes them here.
 --
 -- usage_15m, usage_hourly, usage_daily   every dimension except the user, at three grains
 -- user_daily                             the user with class and section, the feature, and the key source

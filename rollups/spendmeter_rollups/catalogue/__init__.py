@@ -1,1 +1,1 @@
-"""The catalogue of dimensions and measures, the aggregates computed from them, and money."""
+"""The rollups that the planner chooses from, the aggregates computed from sums, and money."""

@@ -1,4 +1,4 @@
-"""The rollups and projections among which the planner chooses, and what only answers know of dimensions."""
+"""The rollups and projections that the planner chooses from, and the dimensions of students."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Building blocks of queries: SQL text with bound parameters, and conditions on time and columns.
 
-All SQL on usage is in this package. Values are bound; identifiers come from `catalogue.dimensions` only.
+All SQL on usage is in this package. Values are bound; identifiers come from the catalogue only.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from spendmeter_events.event import SYSTEM_USER
-from spendmeter_events.units import COMPONENTS, OTHER_UNITS, REASONING, TOKENS, UNITS
+from spendmeter_events.usage_units import COMPONENTS, OTHER_UNITS, REASONING, TOKENS, UNITS
 
 EVENTS: Final = "usage_events"
 QUARTER: Final = 900
@@ -174,7 +174,7 @@ def top_feature(alias: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Rollup:
+class RollupTable:
     """One rollup table: a row sums the events of `seconds` seconds per combination of `columns`."""
 
     table: str
@@ -190,9 +190,9 @@ _USER: Final = ("org_id", "user_id", "role", "class_name", "section", "feature",
 _LATENCY: Final = ("org_id", "role", "feature", "provider", "model", "key_source", LATENCY_BIN)
 
 ROLLUPS: Final = (
-    Rollup("usage_15m", QUARTER, _CALL),
-    Rollup("usage_hourly", HOUR, _CALL),
-    Rollup("usage_daily", DAY, _CALL),
-    Rollup("user_daily", DAY, _USER, key=("org_id", "user_id", "bucket", "feature", "key_source")),
-    Rollup("latency_daily", DAY, _LATENCY, ("latency_requests",)),
+    RollupTable("usage_15m", QUARTER, _CALL),
+    RollupTable("usage_hourly", HOUR, _CALL),
+    RollupTable("usage_daily", DAY, _CALL),
+    RollupTable("user_daily", DAY, _USER, key=("org_id", "user_id", "bucket", "feature", "key_source")),
+    RollupTable("latency_daily", DAY, _LATENCY, ("latency_requests",)),
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from spendmeter_clickhouse.catalogue import CHARGEABLE, POINT_MEASURES, ROW_MEASURES, TOTAL_MEASURES, USERS
-from spendmeter_events.units import TOKENS
+from spendmeter_events.usage_units import TOKENS
 
 _SERIES: Final = (*POINT_MEASURES, CHARGEABLE.name, "cache_savings", "cache_unpriced_requests")
 _CALLS: Final = ("usage_daily", "usage_hourly", "usage_15m")

@@ -24,7 +24,7 @@ from spendmeter_clickhouse.catalogue import (
     SIGNED,
     STORED,
     USERS,
-    Rollup,
+    RollupTable,
     user_set,
 )
 from spendmeter_clickhouse.migrate import packaged_migrations
@@ -37,7 +37,7 @@ _SMALL_BLOCKS: Final = "user_daily"
 """With the default codec: T64 and ZSTD are slower in its small blocks, and no smaller."""
 
 
-def view(rollup: Rollup) -> str:
+def view(rollup: RollupTable) -> str:
     """Return the SELECT of the materialized view that fills `rollup`."""
     columns = [
         f"{_STARTS[rollup.seconds]}(event.occurred_at) AS bucket",
@@ -50,7 +50,7 @@ def view(rollup: Rollup) -> str:
     return "SELECT\n    " + ",\n    ".join(columns) + f"\nFROM {EVENTS} AS event\n{where}{group}"
 
 
-def column_types(rollup: Rollup) -> dict[str, str]:
+def column_types(rollup: RollupTable) -> dict[str, str]:
     """Return the type of each column of `rollup`, in order."""
     measures = {name: STORED[name] for name in rollup.measures}
     return {
@@ -112,7 +112,7 @@ def _between(text: str, start: str, end: str, new: str) -> str:
     return f"{text[: found.end('start')]}{new}{text[found.start('end') :]}" if found else text
 
 
-def _columns(rollup: Rollup) -> str:
+def _columns(rollup: RollupTable) -> str:
     coded = rollup.table != _SMALL_BLOCKS
     return ",\n".join(
         f"    {name} {kind}{_codec(name, kind) if coded else ''}" for name, kind in column_types(rollup).items()
@@ -128,7 +128,7 @@ def _codec(name: str, kind: str) -> str:
     return " CODEC(T64, ZSTD(1))" if whole else " CODEC(ZSTD(1))"
 
 
-def _rest(rollup: Rollup) -> list[str]:
+def _rest(rollup: RollupTable) -> list[str]:
     return [column for column in rollup.columns if column not in rollup.key]
 
 

@@ -12,7 +12,7 @@ from grafana.build.panels import Json, override, rows, table
 from grafana.build.usage import Narrowed, usage
 
 from spendmeter_clickhouse.catalogue import FILTERS
-from spendmeter_events.units import COMPLETION_TOKENS, PROMPT_TOKENS, TOKENS
+from spendmeter_events.usage_units import COMPLETION_TOKENS, PROMPT_TOKENS, TOKENS
 
 MEASURES: Final = ("cost", "requests", "errors", *TOKENS, "latency_sum", "latency_requests")
 LIMIT: Final = 1000

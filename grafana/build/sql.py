@@ -10,7 +10,7 @@ from grafana.build.links import MAY_BE_EMPTY
 from grafana.build.usage import Narrowed, usage
 
 from spendmeter_clickhouse.catalogue import is_active_user
-from spendmeter_events.units import TOKENS
+from spendmeter_events.usage_units import TOKENS
 
 CODE: Final = "${currency}"
 """The currency chosen. A column with it in its name gets that currency's unit."""

@@ -10,7 +10,7 @@ from grafana.build.panels import Json, donut, over_time, override, rows, series,
 from grafana.build.usage import usage
 from grafana.build.variables import standard
 
-from spendmeter_events.units import CACHE_WRITES
+from spendmeter_events.usage_units import CACHE_WRITES
 
 _MEASURES = ("cache_savings", "cache_unpriced_requests", "input_tokens", "cache_read_tokens", *CACHE_WRITES)
 _READ = sql.total("cache_read_tokens")

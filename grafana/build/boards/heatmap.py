@@ -8,7 +8,7 @@ from grafana.build.panels import Json, panel, rows
 from grafana.build.usage import usage
 from grafana.build.variables import standard
 
-from spendmeter_events.units import TOKENS
+from spendmeter_events.usage_units import TOKENS
 
 _WEEK = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 

@@ -12,7 +12,7 @@ from grafana.build.panels import Json, override, rows, table
 from grafana.build.usage import condition, filters
 from grafana.build.variables import choice, more_filters, standard
 
-from spendmeter_events.units import COMPLETION_TOKENS, PROMPT_TOKENS, TOKENS
+from spendmeter_events.usage_units import COMPLETION_TOKENS, PROMPT_TOKENS, TOKENS
 
 _STATUS = ("ok", "error", "cancelled")
 _COLORS = {"ok": "green", "error": "red", "cancelled": "orange"}

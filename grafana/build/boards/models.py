@@ -13,7 +13,7 @@ from grafana.build.panels import Json, currency_units, over_time, override, pane
 from grafana.build.usage import usage
 from grafana.build.variables import standard
 
-from spendmeter_events.units import COMPONENTS, TOKENS
+from spendmeter_events.usage_units import COMPONENTS, TOKENS
 
 _MODEL = ("provider", "model")
 _NAME = "concat(usage.provider, ' / ', usage.model)"

@@ -11,7 +11,7 @@ from grafana.build.usage import usage
 from grafana.build.variables import standard
 
 from spendmeter_clickhouse.catalogue import is_user
-from spendmeter_events.units import COMPLETION_TOKENS, PROMPT_TOKENS, TOKENS
+from spendmeter_events.usage_units import COMPLETION_TOKENS, PROMPT_TOKENS, TOKENS
 
 _DASHED = {"custom__drawStyle": "line", "custom__lineStyle": {"fill": "dash", "dash": [8, 8]}, "custom__fillOpacity": 0}
 

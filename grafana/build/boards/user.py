@@ -11,7 +11,7 @@ from grafana.build.links import calls as calls_of
 from grafana.build.panels import Json, over_time, rows, series, stat, table
 from grafana.build.variables import standard
 
-from spendmeter_events.units import TOKENS
+from spendmeter_events.usage_units import TOKENS
 
 _NOBODY = "No usage of this user in this range with these filters"
 

@@ -11,7 +11,7 @@ from grafana.build.usage import usage
 from grafana.build.variables import standard
 
 from spendmeter_clickhouse.catalogue import top_feature
-from spendmeter_events.units import TOKENS
+from spendmeter_events.usage_units import TOKENS
 
 _PERSON = ("org_id", "user_id")
 _MEASURES = ("cost", "requests", "errors", *TOKENS, "last_seen")

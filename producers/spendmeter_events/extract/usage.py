@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal
 
-from spendmeter_events.units import TOKENS
+from spendmeter_events.usage_units import TOKENS
 
 State = Literal["complete", "missing", "aborted", "inconsistent", "incomplete", "unread", "ambiguous", "not_inference"]
 """Completeness of the counts:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 from uuid import UUID
 
-from spendmeter_events.units import REASONING, WHOLE_UNITS
+from spendmeter_events.usage_units import REASONING, WHOLE_UNITS
 
 Convert = Callable[[Any], object]
 

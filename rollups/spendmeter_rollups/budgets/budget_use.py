@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from spendmeter_clickhouse.budgets import Budget, calendar_month
 from spendmeter_rollups.forecast.trend import Day, complete_days, days_left, extend_trend
-from spendmeter_rollups.query.usage import Usage
+from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.query.windows import Window, bucket_edges, local_date, start_of_day
 from spendmeter_rollups.views.row_details import Key, key_of
 
@@ -40,7 +40,7 @@ class BudgetUse:
 
 
 async def budget_uses(
-    usage: Usage, pairs: Sequence[tuple[Budget, Decimal | None]], zones: Mapping[str, ZoneInfo]
+    usage: UsageReader, pairs: Sequence[tuple[Budget, Decimal | None]], zones: Mapping[str, ZoneInfo]
 ) -> list[BudgetUse]:
     """Return the use of each budget, in order. `pairs` are budgets and their amounts in USD; None without a rate.
 
@@ -69,7 +69,7 @@ def _key(budget: Budget) -> Key:
 
 
 async def _daily(
-    usage: Usage, zone: ZoneInfo, columns: tuple[str, ...], budgets: Iterable[Budget]
+    usage: UsageReader, zone: ZoneInfo, columns: tuple[str, ...], budgets: Iterable[Budget]
 ) -> dict[Key, dict[date, Day]]:
     """Return the days of each budget, by its key: those of this month and the 30 days before today."""
     keys = [_key(budget) for budget in budgets]

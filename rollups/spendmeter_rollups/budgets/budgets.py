@@ -22,7 +22,7 @@ from spendmeter_rollups.problems import conflict, invalid_parameter, not_found
 from spendmeter_rollups.query.params import Value, Values
 from spendmeter_rollups.query.reader import Reader
 from spendmeter_rollups.query.scope import Scope, only_visible
-from spendmeter_rollups.query.usage import Usage
+from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.query.windows import Window, local_date
 from spendmeter_rollups.views.answers import CurrencyAnswer, FreshnessAnswer
 
@@ -235,7 +235,7 @@ async def _without_use(context: BudgetContext, budget: Budget) -> BudgetAnswer:
 async def _answers(reader: Reader, scope: Scope, found: Sequence[Budget]) -> list[BudgetAnswer]:
     zones, rates = await asyncio.gather(org_zones(reader.session), _rates(reader, scope, found))
     amounts = [_usd(budget.amount, rates[budget.currency]) for budget in found]
-    uses = await budget_uses(Usage(reader, scope), list(zip(found, amounts, strict=True)), zones)
+    uses = await budget_uses(UsageReader(reader, scope), list(zip(found, amounts, strict=True)), zones)
     return [_answer(budget, use, rates[budget.currency]) for budget, use in zip(found, uses, strict=True)]
 
 

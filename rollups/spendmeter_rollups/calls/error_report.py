@@ -13,7 +13,7 @@ from spendmeter_rollups.calls.log import EventRow, newest_calls
 from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
-from spendmeter_rollups.query.usage import Usage
+from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.query.windows import Granularity
 from spendmeter_rollups.views.answers import Answer, frame
 from spendmeter_rollups.views.series import resolve_granularity, series_edges
@@ -58,7 +58,7 @@ class ErrorsAnswer(Answer):
     recent: list[EventRow] = Field(description="newest first, with message, user and feature")
 
 
-async def errors(usage: Usage, *, params: ErrorsParams) -> ErrorsAnswer:
+async def errors(usage: UsageReader, *, params: ErrorsParams) -> ErrorsAnswer:
     """Return the error report: rates from rollups, recent errors from the call log."""
     scope = usage.scope
     granularity = resolve_granularity(scope, params.granularity)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, create_model
 
-from spendmeter_events.units import OTHER_UNITS, REASONING, TOKENS
+from spendmeter_events.usage_units import OTHER_UNITS, REASONING, TOKENS
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.problems import Problem, invalid_parameter
 from spendmeter_rollups.query.log_statement import events as events_query
@@ -19,7 +19,7 @@ from spendmeter_rollups.query.params import ScopeParams, Value
 from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
-from spendmeter_rollups.query.usage import Usage
+from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.views.answers import Answer, frame, unit_fields
 
 Cursor = tuple[int, UUID]
@@ -120,7 +120,7 @@ class EventsAnswer(Answer):
     next_cursor: str | None = Field(description="the `cursor` of the next page; null on the last page")
 
 
-async def events(usage: Usage, *, params: EventsParams) -> EventsAnswer:
+async def events(usage: UsageReader, *, params: EventsParams) -> EventsAnswer:
     """Return a page of the call log. Raises `Problem` for an invalid cursor."""
     before = decode_cursor(params.cursor) if params.cursor else None
     scope = with_status(usage.scope, params)
@@ -132,7 +132,7 @@ async def events(usage: Usage, *, params: EventsParams) -> EventsAnswer:
     return EventsAnswer(**frame(scope), rows=[event_row(row, scope) for row in page], next_cursor=following)
 
 
-async def newest_calls(usage: Usage, limit: int) -> list[EventRow]:
+async def newest_calls(usage: UsageReader, limit: int) -> list[EventRow]:
     """Return the newest calls of `usage`, newest first."""
     scope = usage.scope
     query = events_query(scope.window, scope.filters, columns=COLUMNS, before=None, limit=limit)

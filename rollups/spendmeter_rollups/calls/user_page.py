@@ -15,7 +15,7 @@ from spendmeter_rollups.query import lookups
 from spendmeter_rollups.query.params import ScopeParams
 from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
-from spendmeter_rollups.query.usage import Usage
+from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.views.answers import Answer, Measures, frame
 from spendmeter_rollups.views.series import series_edges
 from spendmeter_rollups.views.timeseries import Point, whole_series
@@ -56,7 +56,7 @@ class UserAnswer(Answer):
     recent: list[EventRow]
 
 
-async def user_page(usage: Usage, *, user_id: str, params: UserParams) -> UserAnswer:
+async def user_page(usage: UsageReader, *, user_id: str, params: UserParams) -> UserAnswer:
     """Return a user's page. Raises `Problem`: 404 for an unknown user, 422 for a user id that several orgs have."""
     scope, org_id = usage.scope, await _find_org(usage, user_id)
     own = usage.narrowed(org_id=(org_id,), user_id=(user_id,))
@@ -76,7 +76,7 @@ async def user_page(usage: Usage, *, user_id: str, params: UserParams) -> UserAn
     )
 
 
-async def _find_org(usage: Usage, user_id: str) -> str:
+async def _find_org(usage: UsageReader, user_id: str) -> str:
     rows = await usage.reader.rows(lookups.orgs_of_user(user_id, usage.scope.filters.get("org_id")))
     orgs = [row["org_id"] for row in rows]
     if not orgs:

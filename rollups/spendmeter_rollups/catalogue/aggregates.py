@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from spendmeter_clickhouse.catalogue import MEASURES
-from spendmeter_events.units import COMPLETION_TOKENS, COMPONENTS, PROMPT_TOKENS, TOKENS
+from spendmeter_events.usage_units import COMPLETION_TOKENS, COMPONENTS, PROMPT_TOKENS, TOKENS
 from spendmeter_rollups.catalogue.money import Rate
 
 _AMOUNTS: Final = ("cost", "chargeable_cost", *COMPONENTS, "cache_savings")

@@ -19,7 +19,7 @@ from spendmeter_rollups.query.log_statement import events
 from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
-from spendmeter_rollups.query.usage import Usage
+from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.query.windows import Window, local_date
 from spendmeter_rollups.views.breakdown import BreakdownRow, all_rows
 from spendmeter_rollups.views.timeseries import Point, SeriesParams, find_group_dimension, timeseries
@@ -68,20 +68,20 @@ class Export:
             yield csv_text(rows).encode()
 
 
-def export_events(usage: Usage, *, params: LogParams) -> Export:
+def export_events(usage: UsageReader, *, params: LogParams) -> Export:
     """Export the call log, newest first."""
     chosen = usage.within(with_status(usage.scope, params))
     return Export("events", usage.scope, COLUMNS, _events(chosen))
 
 
-def export_breakdown(usage: Usage, *, dimension: Dimension) -> Export:
+def export_breakdown(usage: UsageReader, *, dimension: Dimension) -> Export:
     """Export all values of a dimension, by key."""
     names = [name for name in BreakdownRow.model_fields if name not in _NESTED]
     header = (*dimension.columns, *(_USER if dimension.name == "user" else ()), *names)
     return Export(dimension.name, usage.scope, header, _breakdown(usage, dimension, names))
 
 
-def export_timeseries(usage: Usage, *, params: SeriesParams) -> Export:
+def export_timeseries(usage: UsageReader, *, params: SeriesParams) -> Export:
     """Export one row per group and bucket; groups beyond the limit are one group with `other` true and an empty key."""
     dimension = find_group_dimension(params.group_by)
     columns = dimension.columns if dimension else ()
@@ -89,7 +89,7 @@ def export_timeseries(usage: Usage, *, params: SeriesParams) -> Export:
     return Export("timeseries", usage.scope, header, _timeseries(usage, params, columns))
 
 
-async def _events(usage: Usage) -> AsyncIterator[Rows]:
+async def _events(usage: UsageReader) -> AsyncIterator[Rows]:
     scope = usage.scope
     # LIMIT alone makes ClickHouse open every part of the window for each portion, which took 100 times as long.
     remaining, before, span = scope.window, None, _INITIAL_SPAN
@@ -118,7 +118,7 @@ def _event(row: Row, scope: Scope) -> Sequence[Any]:
     return tuple(shown.values())
 
 
-async def _breakdown(usage: Usage, dimension: Dimension, names: Sequence[str]) -> AsyncIterator[Rows]:
+async def _breakdown(usage: UsageReader, dimension: Dimension, names: Sequence[str]) -> AsyncIterator[Rows]:
     async for portion in all_rows(usage, dimension, portion=_KEYS):
         yield [
             (
@@ -130,7 +130,7 @@ async def _breakdown(usage: Usage, dimension: Dimension, names: Sequence[str]) -
         ]
 
 
-async def _timeseries(usage: Usage, params: SeriesParams, columns: Sequence[str]) -> AsyncIterator[Rows]:
+async def _timeseries(usage: UsageReader, params: SeriesParams, columns: Sequence[str]) -> AsyncIterator[Rows]:
     answer = await timeseries(usage, params=params)
     for series in answer.series:
         key = [

@@ -16,7 +16,7 @@ from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.forecast.projection import CONFIDENCE, MIN_POINTS, Forecast
 from spendmeter_rollups.forecast.trend import Day, complete_days, days_left, extend_trend, used_points
 from spendmeter_rollups.query.scope import Scope
-from spendmeter_rollups.query.usage import Usage
+from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.query.windows import Window, bucket_edges, local_date
 from spendmeter_rollups.views.answers import Answer, frame
 
@@ -44,7 +44,7 @@ class ProjectionAnswer(Answer):
     days: list[ProjectedDay]
 
 
-async def projection(usage: Usage) -> ProjectionAnswer:
+async def projection(usage: UsageReader) -> ProjectionAnswer:
     """Project the month's cost. Days are local to the scope's time zone; today is incomplete and not a point."""
     scope = usage.scope
     start, end = calendar_month(scope.now, scope.zone)
@@ -56,7 +56,7 @@ async def projection(usage: Usage) -> ProjectionAnswer:
     return _answer(scope, used_points(points), spent, extend_trend(points, left, spent=spent), left)
 
 
-async def _daily(usage: Usage) -> dict[date, Day]:
+async def _daily(usage: UsageReader) -> dict[date, Day]:
     scope = usage.scope
     rows = await usage.sums((), ("requests", "cost"), edges=bucket_edges(scope.window, "day", scope.zone))
     dates = [datetime.fromtimestamp(row["bucket"] / 1000, scope.zone).date() for row in rows]

@@ -27,7 +27,7 @@ from spendmeter_rollups.query.lookups import event_span
 from spendmeter_rollups.query.params import ScopeParams
 from spendmeter_rollups.query.reader import Reader
 from spendmeter_rollups.query.scope import Scope, Span, resolve
-from spendmeter_rollups.query.usage import Usage
+from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.settings import ServiceSettings
 from spendmeter_rollups.views.answers import Answer
 
@@ -138,11 +138,11 @@ class RequestContext:
         """Resolve `params` for this caller at the current time. Raises `Problem`."""
         return await self.service.scope(params, self.credential)
 
-    async def usage(self, params: ScopeParams) -> Usage:
+    async def usage(self, params: ScopeParams) -> UsageReader:
         """Return the usage that `params` select, within this credential's limits. Raises `Problem`."""
-        return Usage(self.reader, await self.scope(params))
+        return UsageReader(self.reader, await self.scope(params))
 
-    async def answer(self, params: ScopeParams, compute: Callable[[Usage], Awaitable[Answer]]) -> Response:
+    async def answer(self, params: ScopeParams, compute: Callable[[UsageReader], Awaitable[Answer]]) -> Response:
         """Return the answer, cached or computed; 304 if the client's ETag is current."""
 
         async def fresh() -> Cached:
@@ -150,7 +150,9 @@ class RequestContext:
 
         return self._respond(await self.service.cache.get(self._cache_key(), fresh))
 
-    async def answer_uncached(self, params: ScopeParams, compute: Callable[[Usage], Awaitable[Answer]]) -> Response:
+    async def answer_uncached(
+        self, params: ScopeParams, compute: Callable[[UsageReader], Awaitable[Answer]]
+    ) -> Response:
         """Compute the answer without the cache, for reads that must each be audited."""
         return self._respond(await self.service.compute.run(self._computed(params, compute)))
 
@@ -163,7 +165,7 @@ class RequestContext:
         body = await self.service.compute.run(computed())
         return Response(body, status_code=status_code, media_type="application/json")
 
-    async def _computed(self, params: ScopeParams, compute: Callable[[Usage], Awaitable[Answer]]) -> Cached:
+    async def _computed(self, params: ScopeParams, compute: Callable[[UsageReader], Awaitable[Answer]]) -> Cached:
         return _encode(await compute(await self.usage(params)))
 
     def _respond(self, cached: Cached) -> Response:

@@ -10,7 +10,7 @@ from textwrap import dedent
 from typing import Any, Final
 
 from spendmeter_clickhouse.catalogue import COLUMNS, EVENTS, EXPRESSIONS, LATENCY_BIN, MEASURES, STORED, USERS, user_set
-from spendmeter_events.units import TOKENS
+from spendmeter_events.usage_units import TOKENS
 from spendmeter_rollups.query.planner import Piece
 from spendmeter_rollups.query.statement import (
     Filters,

@@ -14,17 +14,17 @@ from spendmeter_rollups.query.sums import Sums, sums
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class UsageReader:
     """The usage of one scope, read with one credential's limits."""
 
     reader: Reader
     scope: Scope
 
-    def within(self, scope: Scope) -> Usage:
+    def within(self, scope: Scope) -> UsageReader:
         """Return the usage of another scope."""
         return replace(self, scope=scope)
 
-    def narrowed(self, **filters: tuple[str, ...]) -> Usage:
+    def narrowed(self, **filters: tuple[str, ...]) -> UsageReader:
         """Return the part of this usage that also matches `filters` (column → values)."""
         return self.within(self.scope.narrowed(**filters))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from spendmeter_clickhouse.catalogue import MEASURES
-from spendmeter_events.units import UNITS
+from spendmeter_events.usage_units import UNITS
 from spendmeter_rollups.catalogue.money import Money, Rate, plain
 from spendmeter_rollups.query.scope import Scope
 

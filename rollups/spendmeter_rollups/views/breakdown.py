@@ -18,7 +18,7 @@ from spendmeter_rollups.query import sums as queries
 from spendmeter_rollups.query.params import ScopeParams
 from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
-from spendmeter_rollups.query.usage import Usage
+from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.views.answers import Answer, Measures, frame
 from spendmeter_rollups.views.row_details import key_of, row_details
 from spendmeter_rollups.views.user_table import keyed_users, ranked_users
@@ -80,7 +80,7 @@ def find_dimension(name: str) -> Dimension:
     return dimension
 
 
-async def breakdown(usage: Usage, *, dimension: Dimension, params: BreakdownParams) -> BreakdownAnswer:
+async def breakdown(usage: UsageReader, *, dimension: Dimension, params: BreakdownParams) -> BreakdownAnswer:
     """Return one page of a breakdown. Classes and sections, and their totals, count students only."""
     usage = students_of(usage, dimension)
     ranked = _ranked_users if dimension.name == "user" else _ranked
@@ -95,7 +95,7 @@ async def breakdown(usage: Usage, *, dimension: Dimension, params: BreakdownPara
     )
 
 
-async def all_rows(usage: Usage, dimension: Dimension, *, portion: int) -> AsyncIterator[list[BreakdownRow]]:
+async def all_rows(usage: UsageReader, dimension: Dimension, *, portion: int) -> AsyncIterator[list[BreakdownRow]]:
     """Yield every row of the breakdown by key, at most `portion` at a time, for exports."""
     usage = students_of(usage, dimension)
     total, users = await asyncio.gather(usage.sums((), ("cost",)), _users(usage, dimension))
@@ -109,31 +109,31 @@ async def all_rows(usage: Usage, dimension: Dimension, *, portion: int) -> Async
         after = key_of(found[-1], dimension.columns)
 
 
-def students_of(usage: Usage, dimension: Dimension) -> Usage:
+def students_of(usage: UsageReader, dimension: Dimension) -> UsageReader:
     """Restrict the usage to students for the dimensions class and section."""
     return usage.narrowed(role=(STUDENT_ROLE,)) if dimension.name in STUDENT_DIMENSIONS else usage
 
 
-async def _ranked(usage: Usage, dimension: Dimension, params: BreakdownParams) -> Ranking:
+async def _ranked(usage: UsageReader, dimension: Dimension, params: BreakdownParams) -> Ranking:
     limit, order = params.offset + params.limit + 1, params.order_by
     rows = await usage.read(queries.ranked_sums, dimension.columns, ROW_MEASURES, order_by=order, limit=limit)
     return [row for row in rows if row["is_total"]], [row for row in rows if not row["is_total"]][params.offset :]
 
 
-async def _ranked_users(usage: Usage, dimension: Dimension, params: BreakdownParams) -> Ranking:
+async def _ranked_users(usage: UsageReader, dimension: Dimension, params: BreakdownParams) -> Ranking:
     return await asyncio.gather(
         usage.sums((), ROW_MEASURES),
         ranked_users(usage, order_by=params.order_by, offset=params.offset, limit=params.limit + 1),
     )
 
 
-async def _keyed(usage: Usage, dimension: Dimension, *, after: tuple[str, ...], limit: int) -> list[Row]:
+async def _keyed(usage: UsageReader, dimension: Dimension, *, after: tuple[str, ...], limit: int) -> list[Row]:
     if dimension.name == "user":
         return await keyed_users(usage, after=after, limit=limit)
     return await usage.read(queries.keyed_sums, dimension.columns, ROW_MEASURES, after=after, limit=limit)
 
 
-async def _users(usage: Usage, dimension: Dimension) -> dict[tuple[str, ...], int] | None:
+async def _users(usage: UsageReader, dimension: Dimension) -> dict[tuple[str, ...], int] | None:
     if dimension.name not in COUNTS_USERS:
         return None
     rows = await usage.sums(dimension.columns, (USERS,))
@@ -141,7 +141,7 @@ async def _users(usage: Usage, dimension: Dimension) -> dict[tuple[str, ...], in
 
 
 async def _rows(
-    usage: Usage,
+    usage: UsageReader,
     dimension: Dimension,
     rows: Sequence[Row],
     *,

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from spendmeter_clickhouse.catalogue import Dimension
 from spendmeter_rollups.query.lookups import values as values_query
 from spendmeter_rollups.query.params import ScopeParams, Value
-from spendmeter_rollups.query.usage import Usage
+from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.views.answers import Answer, frame
 
 
@@ -38,7 +38,7 @@ class ValuesAnswer(Answer):
     values: list[FilterValue]
 
 
-async def values(usage: Usage, *, dimension: Dimension, params: ValuesParams) -> ValuesAnswer:
+async def values(usage: UsageReader, *, dimension: Dimension, params: ValuesParams) -> ValuesAnswer:
     """Search values of a dimension. Other filters apply, so that every value listed has usage."""
     rows = await usage.read(values_query, dimension.columns, ("requests",), search=params.q, limit=params.limit)
     return ValuesAnswer(

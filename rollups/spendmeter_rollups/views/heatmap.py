@@ -13,7 +13,7 @@ from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.problems import invalid_parameter
 from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
-from spendmeter_rollups.query.usage import Usage
+from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.query.windows import bucket_edges
 from spendmeter_rollups.views.answers import Answer, frame
 
@@ -36,7 +36,7 @@ class HeatmapAnswer(Answer):
     cells: list[Cell]
 
 
-async def heatmap(usage: Usage) -> HeatmapAnswer:
+async def heatmap(usage: UsageReader) -> HeatmapAnswer:
     """Return the heatmap of `usage`. Raises `Problem` for a window of more than `MAX_DAYS` days."""
     scope = usage.scope
     if scope.window.length.days > MAX_DAYS:

@@ -7,13 +7,13 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from spendmeter_clickhouse.catalogue import DIMENSIONS, ROW_MEASURES
-from spendmeter_events.units import COMPONENTS
+from spendmeter_events.usage_units import COMPONENTS
 from spendmeter_rollups.catalogue.aggregates import add, aggregates
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.query import sums as queries
 from spendmeter_rollups.query.params import ScopeParams
 from spendmeter_rollups.query.scope import Scope
-from spendmeter_rollups.query.usage import Usage
+from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.views.answers import Answer, Measures, frame
 
 _MEASURES: Final = (*ROW_MEASURES, *COMPONENTS)
@@ -44,7 +44,7 @@ class ModelsAnswer(Answer):
     has_more: bool
 
 
-async def models(usage: Usage, *, params: ModelsParams) -> ModelsAnswer:
+async def models(usage: UsageReader, *, params: ModelsParams) -> ModelsAnswer:
     """Return models by cost, descending. The four kinds of cost of a row add up to its cost."""
     columns = DIMENSIONS["model"].columns
     rows = await usage.read(queries.ranked_sums, columns, _MEASURES, order_by="cost", limit=params.limit + 1)

@@ -10,12 +10,12 @@ from typing import Any, Final
 from pydantic import BaseModel, Field
 
 from spendmeter_clickhouse.catalogue import DIMENSIONS
-from spendmeter_events.units import CACHE_WRITES
+from spendmeter_events.usage_units import CACHE_WRITES
 from spendmeter_rollups.catalogue.aggregates import add
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
-from spendmeter_rollups.query.usage import Usage
+from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.query.windows import Granularity
 from spendmeter_rollups.views.answers import Answer, frame
 from spendmeter_rollups.views.series import resolve_granularity, series_edges
@@ -65,7 +65,7 @@ class CacheAnswer(Answer):
     points: list[CachePoint]
 
 
-async def prompt_cache(usage: Usage, *, params: GranularityParams) -> CacheAnswer:
+async def prompt_cache(usage: UsageReader, *, params: GranularityParams) -> CacheAnswer:
     """Return the savings of prompt caches. They are negative if cache writes cost more than cache reads saved."""
     scope = usage.scope
     granularity = resolve_granularity(scope, params.granularity)

@@ -10,7 +10,7 @@ from spendmeter_rollups.query import lookups
 from spendmeter_rollups.query import sums as queries
 from spendmeter_rollups.query.reader import Reader, Row
 from spendmeter_rollups.query.statement import milliseconds
-from spendmeter_rollups.query.usage import Usage
+from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.views.series import MAX_SPARKS, check_values, resolve_granularity, series_edges
 
 Key = tuple[str, ...]
@@ -21,7 +21,7 @@ def key_of(row: Row, columns: Sequence[str]) -> Key:
     return tuple(row[column] for column in columns)
 
 
-async def row_details(usage: Usage, dimension: Dimension, rows: Sequence[Row]) -> dict[Key, dict[str, Any]]:
+async def row_details(usage: UsageReader, dimension: Dimension, rows: Sequence[Row]) -> dict[Key, dict[str, Any]]:
     """Return the additional fields of `rows`, by key."""
     if not rows:
         return {}
@@ -49,7 +49,7 @@ async def _users(reader: Reader, rows: Sequence[Row]) -> dict[Key, dict[str, Any
     return found
 
 
-async def _sparklines(usage: Usage, dimension: Dimension, keys: Sequence[Key]) -> dict[Key, dict[str, Any]]:
+async def _sparklines(usage: UsageReader, dimension: Dimension, keys: Sequence[Key]) -> dict[Key, dict[str, Any]]:
     scope = usage.scope
     edges = series_edges(scope, resolve_granularity(scope, "auto"))
     check_values(len(keys), edges, limit=len(keys), most=MAX_SPARKS)

@@ -18,7 +18,7 @@ from spendmeter_rollups.query.percentiles import percentiles
 from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
-from spendmeter_rollups.query.usage import Usage
+from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.query.windows import LATEST, Window
 from spendmeter_rollups.views.answers import Answer, Measures, WindowAnswer, frame
 
@@ -69,7 +69,7 @@ class SummaryAnswer(Answer):
     )
 
 
-async def summary(usage: Usage) -> SummaryAnswer:
+async def summary(usage: UsageReader) -> SummaryAnswer:
     """Return the totals of both windows, read in one query as the two buckets of a series."""
     scope = usage.scope
     before = scope.previous()
@@ -86,7 +86,7 @@ async def summary(usage: Usage) -> SummaryAnswer:
     )
 
 
-async def _totals(usage: Usage, scopes: Sequence[Scope]) -> list[SummaryMeasures]:
+async def _totals(usage: UsageReader, scopes: Sequence[Scope]) -> list[SummaryMeasures]:
     """Return the totals of each of `scopes`, which must be contiguous."""
     first, last = scopes[0], scopes[-1]
     whole = usage.within(replace(last, window=Window(first.window.start, last.window.end)))

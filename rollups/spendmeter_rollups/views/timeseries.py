@@ -18,7 +18,7 @@ from spendmeter_rollups.query.params import ScopeParams, Value
 from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
-from spendmeter_rollups.query.usage import Usage
+from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.query.windows import Granularity
 from spendmeter_rollups.views.answers import Answer, frame
 from spendmeter_rollups.views.breakdown import students_of
@@ -80,7 +80,7 @@ class SeriesAnswer(Answer):
     series: list[Series]
 
 
-async def timeseries(usage: Usage, *, params: SeriesParams) -> SeriesAnswer:
+async def timeseries(usage: UsageReader, *, params: SeriesParams) -> SeriesAnswer:
     """Return one series for the total, or one for each group with the highest cost and one for the rest."""
     dimension = find_group_dimension(params.group_by)
     if dimension is not None:
@@ -104,13 +104,13 @@ def find_group_dimension(name: str | None) -> Dimension | None:
     return DIMENSIONS[name]
 
 
-async def whole_series(usage: Usage, edges: Sequence[datetime]) -> list[Point]:
+async def whole_series(usage: UsageReader, edges: Sequence[datetime]) -> list[Point]:
     """Return the total usage, one point per bucket."""
     rows = await usage.sums((), POINT_MEASURES, edges=edges)
     return series_points(rows, _buckets(edges, usage.scope), usage.scope)
 
 
-async def _grouped(usage: Usage, edges: Sequence[datetime], dimension: Dimension, limit: int) -> list[Series]:
+async def _grouped(usage: UsageReader, edges: Sequence[datetime], dimension: Dimension, limit: int) -> list[Series]:
     # Check before reading: `limit` groups and one series for the rest.
     check_values(limit + 1, edges, limit=limit)
     scope, columns = usage.scope, dimension.columns

@@ -13,26 +13,26 @@ from spendmeter_clickhouse.catalogue import DIMENSIONS, ROW_MEASURES
 from spendmeter_rollups.query import sums as queries
 from spendmeter_rollups.query.people import user_sums
 from spendmeter_rollups.query.reader import Row
-from spendmeter_rollups.query.usage import Usage
+from spendmeter_rollups.query.usage import UsageReader
 
 _COLUMNS: Final = DIMENSIONS["user"].columns
 
 
-async def ranked_users(usage: Usage, *, order_by: str, offset: int, limit: int) -> list[Row]:
+async def ranked_users(usage: UsageReader, *, order_by: str, offset: int, limit: int) -> list[Row]:
     """Return users by rank, from `offset` on. Each row includes `top_feature`."""
     measures = queries.ORDERS[order_by]
     ranked = await usage.read(queries.ranked_keys, _COLUMNS, measures, order_by=order_by, limit=offset + limit)
     return await _user_rows(usage, ranked[offset:])
 
 
-async def keyed_users(usage: Usage, *, after: tuple[str, ...], limit: int) -> list[Row]:
+async def keyed_users(usage: UsageReader, *, after: tuple[str, ...], limit: int) -> list[Row]:
     """Return the first `limit` users after the key `after`. Rows as in `ranked_users`."""
     return await _user_rows(
         usage, await usage.read(queries.keyed_sums, _COLUMNS, ("requests",), after=after, limit=limit)
     )
 
 
-async def _user_rows(usage: Usage, users: Sequence[Row]) -> list[Row]:
+async def _user_rows(usage: UsageReader, users: Sequence[Row]) -> list[Row]:
     """Return all measures of `users`, in the same order."""
     if not users:
         return []

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from spendmeter_clickhouse.catalogue import ATTRIBUTES, COLUMNS
 from spendmeter_events.event import SYSTEM_USER
-from spendmeter_events.units import REASONING, WHOLE_UNITS
+from spendmeter_events.usage_units import REASONING, WHOLE_UNITS
 from spendmeter_stream.directory import UNKNOWN, UserAttributes
 from spendmeter_stream.ingest.decode import Events, WireEvent
 from spendmeter_stream.journal.coordinates import Coordinates

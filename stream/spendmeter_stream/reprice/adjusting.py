@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spendmeter_clickhouse.catalogue import COST_COLUMNS, PRICING_COUNTERS
-from spendmeter_events.units import WHOLE_UNITS
+from spendmeter_events.usage_units import WHOLE_UNITS
 from spendmeter_stream.pricing import PriceBook, price_chunk
 from spendmeter_stream.reprice.stored_calls import DIMENSIONS, values
 

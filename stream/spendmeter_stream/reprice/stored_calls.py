@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from spendmeter_clickhouse import Session
 from spendmeter_clickhouse.catalogue import COLUMNS, COST_COLUMNS, PRICING_COUNTERS
-from spendmeter_events.units import WHOLE_UNITS
+from spendmeter_events.usage_units import WHOLE_UNITS
 from spendmeter_stream.reprice.selection import CallPiece, CallSelection
 
 DIMENSIONS: Final = (

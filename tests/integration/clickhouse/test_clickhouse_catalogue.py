@@ -17,7 +17,7 @@ ROOT: Final = Path(__file__).parents[3]
 _PACKAGES: Final = ("producers", "clickhouse", "stream", "rollups", "deploy", "grafana")
 EDITS: Final = (
     (
-        "producers/spendmeter_events/units.py",
+        "producers/spendmeter_events/usage_units.py",
         '    Unit("characters"',
         '    Unit("video_tokens", "audio_cost", "prompt"),\n',
     ),

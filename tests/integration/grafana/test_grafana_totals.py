@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from spendmeter_clickhouse import Session, Store
 from spendmeter_stream.guard.evaluate.burn import evaluate_budgets
-from spendmeter_stream.guard.read.reader import Reader
+from spendmeter_stream.guard.read.spend_reader import SpendReader
 from tests.gate.cases import Case, stored
 from tests.gate.macros import expand
 from tests.gate.statements import statements
@@ -268,7 +268,7 @@ def test_the_guard_uses_the_same_budgets(session: Session, client: TestClient) -
         (budget["org_id"], budget["user_id"], budget["feature"]): budget
         for budget in answer(client, "/v1/budgets", limit=100)["budgets"]
     }
-    states, unevaluated = evaluate_budgets(asyncio.run(Reader(session=session, floor=0.02).read(NOW)))
+    states, unevaluated = evaluate_budgets(asyncio.run(SpendReader(session=session, floor=0.02).read(NOW)))
     assert len(states) + len(unevaluated) == len(BUDGETS)
     for state in states:
         key = (state.budget.org_id, state.budget.user_id, state.budget.feature)
@@ -286,6 +286,6 @@ def test_the_top_feature_of_every_user(session: Session, client: TestClient, cas
         tuple(plain(row[f"{column}_value"]) for column in ("org_id", "user_id")): row["Top feature"]
         for row in shown(session, case, "users", "Users A")
     }
-    rows = told(client, case, "breakdown/user", limit=1000)["rows"]
+    rows = api_answer(client, case, "breakdown/user", limit=1000)["rows"]
     assert len(board) == len(rows)
     assert board == {tuple(row["key"].values()): row["user"]["top_feature"] or "" for row in rows}

@@ -22,7 +22,7 @@ from spendmeter_rollups.calls.log import LogParams
 from spendmeter_rollups.export.export import PORTION, export_events
 from spendmeter_rollups.query.reader import Reader
 from spendmeter_rollups.query.scope import Span, resolve
-from spendmeter_rollups.query.usage import Usage
+from spendmeter_rollups.query.usage import UsageReader
 from tests.support.service import NOW, answer, service
 from tests.support.usage import insert_usage, usage_row
 
@@ -193,7 +193,7 @@ def test_memory_does_not_grow_with_the_rows(store: Store) -> None:
         lines = 0
         tracemalloc.start()
         try:
-            async for chunk in export_events(Usage(reader, scope), params=asked).chunks():
+            async for chunk in export_events(UsageReader(reader, scope), params=asked).chunks():
                 lines += chunk.count(b"\r\n")
             assert lines == calls + 1
             return tracemalloc.get_traced_memory()[1]

@@ -12,7 +12,7 @@ from spendmeter_clickhouse.catalogue import COLUMNS, STORED
 from spendmeter_clickhouse.migrate import packaged_migrations
 from spendmeter_events.event import UsageEvent
 from spendmeter_events.extract import Usage
-from spendmeter_events.units import REASONING, UNITS
+from spendmeter_events.usage_units import REASONING, UNITS
 from spendmeter_stream.ingest.decode import WireEvent
 
 ROOT: Final = Path(__file__).parents[3]
@@ -24,7 +24,7 @@ NAMED_BY: Final = {
         # Once each: the contract, its fast decoder, the extractors' result, the table of units.
         "producers/spendmeter_events/event.py",
         "producers/spendmeter_events/extract/usage.py",
-        "producers/spendmeter_events/units.py",
+        "producers/spendmeter_events/usage_units.py",
         "stream/spendmeter_stream/ingest/decode.py",
         # Where the demo and genai-prices have names of their own for it.
         "producers/spendmeter_events/traffic/_templates.py",
@@ -35,7 +35,7 @@ NAMED_BY: Final = {
     "output_audio_tokens": [
         "producers/spendmeter_events/event.py",
         "producers/spendmeter_events/extract/usage.py",
-        "producers/spendmeter_events/units.py",
+        "producers/spendmeter_events/usage_units.py",
         "stream/spendmeter_stream/ingest/decode.py",
         "stream/spendmeter_stream/pricing/seed/genai.py",
         "clickhouse/migrations/0001_usage_events.sql",

@@ -15,7 +15,7 @@ from spendmeter_rollups.http.compute import ComputeThread
 from spendmeter_rollups.http.routes.usage import PROBLEMS, UNKNOWN
 from spendmeter_rollups.http.service import RequestContext, RequestContextDep
 from spendmeter_rollups.query.params import ScopeParams
-from spendmeter_rollups.query.usage import Usage
+from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.views.breakdown import find_dimension
 from spendmeter_rollups.views.timeseries import SeriesParams
 
@@ -47,7 +47,9 @@ async def get_breakdown_csv(
     return await _streamed(context, params, partial(export_breakdown, dimension=found))
 
 
-async def _streamed(context: RequestContext, params: ScopeParams, make: Callable[[Usage], Export]) -> StreamingResponse:
+async def _streamed(
+    context: RequestContext, params: ScopeParams, make: Callable[[UsageReader], Export]
+) -> StreamingResponse:
     async def prepare() -> Export:
         return make(await context.usage(params))
 

@@ -15,7 +15,7 @@ from spendmeter_rollups.http.audit_log import record_read
 from spendmeter_rollups.http.service import RequestContextDep
 from spendmeter_rollups.problems import ProblemAnswer
 from spendmeter_rollups.query.params import ScopeParams, Value
-from spendmeter_rollups.query.usage import Usage
+from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.views.breakdown import BreakdownAnswer, BreakdownParams, breakdown, find_dimension
 from spendmeter_rollups.views.heatmap import HeatmapAnswer, heatmap
 from spendmeter_rollups.views.models import ModelsAnswer, ModelsParams, models
@@ -104,7 +104,7 @@ async def get_events(params: Annotated[EventsParams, Query()], context: RequestC
 async def get_user(user_id: UserId, params: Annotated[UserParams, Query()], context: RequestContextDep) -> Response:
     """One user: identity, totals, features, daily trend and recent calls. Each read is recorded in the audit log."""
 
-    async def recorded(usage: Usage) -> UserAnswer:
+    async def recorded(usage: UsageReader) -> UserAnswer:
         answer = await user_page(usage, user_id=user_id, params=params)
         # Record before answering: without an audit record there is no answer.
         await record_read(context, org_id=answer.user.org_id, user_id=user_id)

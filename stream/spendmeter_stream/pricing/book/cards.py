@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from spendmeter_events.units import CACHE_TOKENS
+from spendmeter_events.usage_units import CACHE_TOKENS
 from spendmeter_stream.pricing.book.rows import PLAIN, Charging, DailyWindow
 from spendmeter_stream.pricing.book.units import UNIT_INDEX, UNITS
 

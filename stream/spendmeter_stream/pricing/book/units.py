@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from spendmeter_events import units
+from spendmeter_events import usage_units as units
 
 UNITS: Final = tuple(unit.name for unit in units.UNITS)
 UNIT_INDEX: Final = {unit: index for index, unit in enumerate(UNITS)}

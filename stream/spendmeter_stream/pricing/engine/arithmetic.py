@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from spendmeter_events.units import CACHE_TOKENS
+from spendmeter_events.usage_units import CACHE_TOKENS
 from spendmeter_stream.pricing.book.cards import Bool, CardArrays, Fractions, Int64
 from spendmeter_stream.pricing.book.units import COMPONENTS, UNIT_INDEX, UNITS
 from spendmeter_stream.pricing.engine.arrow import Words, words_of

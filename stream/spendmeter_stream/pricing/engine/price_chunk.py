@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from spendmeter_events.units import CACHE_TOKENS
+from spendmeter_events.usage_units import CACHE_TOKENS
 from spendmeter_stream.pricing.book.cards import Bool, CardArrays, Int64
 from spendmeter_stream.pricing.book.index import CallKind
 from spendmeter_stream.pricing.book.price_book import PriceBook

@@ -159,7 +159,7 @@ CASES: list[tuple[str, Callable[[], Usage], str, str]] = [
         "partial",
     ),
     ("maps", lambda: grounded("gemini-2.5-flash", "maps", "maps"), "0.02555", "priced"),
-    ("maps_by_query", lambda: grounded("gemini-3.5-flash", "maps", queries=2), "0.0304", "priced"),
+    ("maps_by_query", lambda: grounded("gemini-3.6-flash", "maps", queries=2), "0.029125", "priced"),
     ("maps_and_web_have_no_common_rate", lambda: grounded("gemini-2.5-flash", "maps", "web"), "0.00055", "partial"),
     ("search_of_gpt_4o", lambda: searched("gpt-4o-search-preview"), "0.0285", "priced"),
     ("search_of_gpt_4o_mini", lambda: searched("gpt-4o-mini-search-preview-2025-03-11"), "0.02521", "priced"),

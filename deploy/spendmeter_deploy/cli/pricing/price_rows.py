@@ -22,6 +22,7 @@ from spendmeter_stream.pricing import PriceBook, PriceBookError, PriceBookWatche
 from spendmeter_stream.pricing.book.index import CallKind
 from spendmeter_stream.pricing.book.rows import BEGINNING, FOREVER, PriceRow, Terms
 from spendmeter_stream.pricing.explain import Explanation, explain
+from spendmeter_stream.pricing.watch import Row, parse_row
 from spendmeter_stream.settings import StreamSettings
 
 Provider = Annotated[str, typer.Argument(help="Provider, in any spelling.")]
@@ -98,7 +99,7 @@ def history(
     for row in sorted(found, key=lambda row: (row.price.terms.starts, row.rate.unit, row.price.min_context)):
         typer.echo(f"{_span(row.price.terms)}  {_rate(row)}  {_why(row)}")
     for key, value in sorted(rows.items()):
-        typer.echo(f"topic {key}: {value.decode('utf-8', 'replace') if value else 'removed'}")
+        typer.echo(f"topic {key}: {'removed' if value is None else json.dumps(value)}")
     if not found:
         typer.echo(f"no price for {provider} {model}", err=True)
         raise typer.Exit(1)
@@ -145,7 +146,7 @@ async def _send(key: str, row: Mapping[str, Any] | None, *, dry_run: bool, setti
         if row is None and key not in rows:
             raise refuse(f"no row with the key {key!r} on the topic; `spendmeter prices history` lists the keys")
         before = _watched(rows, settings)
-        before.put(key, value)
+        before.put(key, parse_row(value))
         if before.fault is not None:
             raise refuse(str(before.fault))
         if not dry_run:
@@ -159,7 +160,7 @@ async def _send(key: str, row: Mapping[str, Any] | None, *, dry_run: bool, setti
     typer.echo(f"row {key} {done}; book {before.book.version}")
 
 
-def _watched(rows: Mapping[str, bytes | None], settings: StreamSettings | None) -> PriceBookWatcher:
+def _watched(rows: Mapping[str, Row | None], settings: StreamSettings | None) -> PriceBookWatcher:
     """Return the book that workers price with. Rows that they reject are left out, as there."""
     try:
         watcher = PriceBookWatcher(directory=(settings or StreamSettings()).prices_path)
@@ -169,7 +170,7 @@ def _watched(rows: Mapping[str, bytes | None], settings: StreamSettings | None) 
     return watcher
 
 
-async def _rows(settings: StreamSettings) -> Mapping[str, bytes | None]:
+async def _rows(settings: StreamSettings) -> Mapping[str, Row | None]:
     async with broker_errors(settings):
         return await read_price_rows(settings.client_options())
 

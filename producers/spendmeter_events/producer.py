@@ -219,7 +219,7 @@ class UsageProducer:
         self._signal.clear()
 
     async def _close(self, timeout: float) -> int:
-        self._delivery.hurry()
+        self._delivery.end_back_off()
         self._signal.set()
         if self._runner is not None:
             await asyncio.wait({self._runner}, timeout=timeout)

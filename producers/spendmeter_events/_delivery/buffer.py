@@ -1,4 +1,4 @@
-"""The bounded store of accepted events, between the threads that emit and the loop that sends."""
+"""Bounded buffer of accepted events, between the threads that emit and the loop that sends."""
 
 from __future__ import annotations
 
@@ -9,31 +9,34 @@ from typing import NamedTuple, Self
 
 
 class Record(NamedTuple):
-    """One Kafka record. The timestamp is the moment of `emit`, not of the call that was made:
-    the topic's retention counts from it, and an imported old event must not expire on arrival."""
+    """One Kafka record.
+
+    The timestamp is the time of `emit`, not of the metered call: retention is measured from it, and an old event
+    that is imported must not expire on arrival.
+    """
 
     key: bytes
     value: bytes
     timestamp_ms: int
     size: int
-    """Bytes of key and value: asked for at each step, counted once."""
+    """Bytes of key and value."""
 
     @classmethod
     def of(cls, key: bytes, value: bytes, *, timestamp_ms: int) -> Self:
-        """A record of these bytes."""
+        """Return a record of these bytes."""
         return cls(key, value, timestamp_ms, len(key) + len(value))
 
 
 class Buffer:
-    """Counts an event from `put` until `release`, so that what is being sent is bounded as well.
+    """Count each event from `put` until `release`, so that events in flight are bounded too.
 
-    When it is full the newest event is turned away: what was accepted once is never given up for another.
+    A full buffer rejects new events; an accepted event is never dropped in favour of another.
     """
 
     def __init__(self, *, max_events: int, max_bytes: int) -> None:
         self._max_events = max_events
         self._max_bytes = max_bytes
-        # Re-entrant: a finalizer that emits may run while this thread holds it.
+        # Re-entrant: a finalizer that emits may run while this thread owns the lock.
         self._lock = threading.RLock()
         self._waiting: deque[Record] = deque()
         self._waiting_bytes = 0
@@ -43,11 +46,11 @@ class Buffer:
 
     @property
     def waiting_bytes(self) -> int:
-        """Bytes that no request has taken yet."""
+        """Bytes of records that `take` has not returned yet."""
         return self._waiting_bytes
 
     def put(self, record: Record) -> bool:
-        """Accepts the record, or returns False when it would exceed a limit."""
+        """Accept the record, or return False if it would exceed a limit."""
         size = record.size
         with self._lock:
             if self.events >= self._max_events or self.bytes + size > self._max_bytes:
@@ -60,7 +63,7 @@ class Buffer:
         return True
 
     def take(self, max_bytes: int) -> list[Record]:
-        """The oldest waiting records, at least one if there is any, up to `max_bytes` in all."""
+        """Remove and return the oldest waiting records, up to `max_bytes`, but at least one if any is waiting."""
         taken: list[Record] = []
         total = 0
         with self._lock:
@@ -72,20 +75,20 @@ class Buffer:
         return taken
 
     def reinsert(self, records: Sequence[Record]) -> None:
-        """Returns taken records to the front: they were never released, so no limit is asked."""
+        """Return taken records to the front of the queue. They were not released, so no limit applies."""
         with self._lock:
             self._waiting.extendleft(reversed(records))
             self._waiting_bytes += sum(record.size for record in records)
 
     def release(self, records: Sequence[Record]) -> None:
-        """Forgets taken records: acknowledged, or refused for good."""
+        """Free the space of taken records that were acknowledged or rejected permanently."""
         size = sum(record.size for record in records)
         with self._lock:
             self.events -= len(records)
             self.bytes -= size
 
     def abandon(self) -> int:
-        """Gives up everything, accepts nothing any more, and returns how many events that were."""
+        """Drop all events, reject new ones, and return the number dropped."""
         with self._lock:
             self._max_events = 0
             abandoned, self.events, self.bytes = self.events, 0, 0

@@ -1,7 +1,7 @@
-"""The queue of one partition: groups of records, sent one after the other. No I/O.
+"""Queue of one partition: batches of records, sent one at a time. No I/O.
 
-A group keeps the bytes it was sent as until the broker has answered for it: an idempotent broker knows
-a retry by producer id and sequence number, so a retry must be the same batch.
+A batch keeps its encoded bytes until the broker responds: an idempotent broker recognises a retry by producer id and
+sequence number, so a retry must send the same bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ANONYMOUS: Final = ProducerId(-1, -1)
 _NO_LIMIT: Final = 2**31 - 1
 _LZ4_LEVEL: Final = 1
 
-# The fields of a batch before its records: base offset, length, leader epoch, magic, CRC-32C of all that follows it,
+# The fields of a batch before its records: base offset, length, leader epoch, magic, CRC-32C of everything after it,
 # attributes (codec in the lowest bits), last offset delta, two timestamps, producer id, epoch and sequence, count.
 _HEADER: Final = struct.Struct(">qiibIhiqqqhii")
 _LENGTH, _CRC, _ATTRIBUTES = 1, 4, 5
@@ -36,9 +36,9 @@ _32_BITS: Final = 0xFFFFFFFF
 
 
 def partition_of(key: bytes, partitions: list[int]) -> int:
-    """Where any Kafka client's default partitioner puts this key of 16 bytes (murmur2, as the Java client).
+    """Return the partition that Kafka's default partitioner selects for a key of 16 bytes (murmur2, as in Java).
 
-    Like aiokafka's, which takes keys of any length byte by byte, and four times as long.
+    aiokafka's version accepts keys of any length, reads them byte by byte, and takes four times as long.
     """
     digest = _SEED
     for word in _WORDS.unpack(key):
@@ -51,28 +51,28 @@ def partition_of(key: bytes, partitions: list[int]) -> int:
 
 @dataclass(slots=True)
 class Group:
-    """Records that travel in one batch."""
+    """Records that are sent as one batch."""
 
     records: list[Record]
     size: int
     sealed: bool = False
-    """Takes no further record: it is part of a batch that was refused, and a suspect does not grow."""
+    """No record is added: the group is half of a rejected batch, and halving must find the invalid record."""
     payload: bytes | None = None
 
 
 @dataclass(slots=True)
 class Lane:
-    """One partition's queue. `sequence` is the idempotent sequence number of the next record to send."""
+    """Queue of one partition. `sequence` is the sequence number of the next record to send."""
 
     partition: int
     groups: deque[Group] = field(default_factory=deque)
     sequence: int = 0
     failures: int = 0
-    """Attempts in a row that failed."""
+    """Consecutive failed attempts."""
     retry_at: float = 0.0
 
     def add(self, record: Record, *, batch_bytes: int) -> None:
-        """Appends to the last group, unless that one is full or was sent already."""
+        """Append to the last group, or to a new one if the last is full, sealed or already encoded."""
         last = self.groups[-1] if self.groups else None
         if last is None or last.payload is not None or last.sealed or last.size + record.size > batch_bytes:
             self.groups.append(Group([record], record.size))
@@ -81,42 +81,42 @@ class Lane:
             last.size += record.size
 
     def head_payload(self, producer: ProducerId | None) -> bytes:
-        """The first group as a record batch: built once, then the same bytes at each attempt."""
+        """Return the first group as a record batch, encoded once so that every attempt sends the same bytes."""
         head = self.groups[0]
         if head.payload is None:
             head.payload = build_batch(head.records, producer=producer, sequence=self.sequence)
         return head.payload
 
-    def settle_head(self, *, stored: bool) -> list[Record]:
-        """Removes the first group. What was refused was not stored and used up no sequence numbers."""
+    def remove_head(self, *, stored: bool) -> list[Record]:
+        """Remove the first group and return its records. Rejected records do not advance the sequence number."""
         head = self.groups.popleft()
         if stored:
-            # The sequence wraps as a signed 32-bit number does in the Java client.
+            # Wraps to 0 after 2**31 - 1, as in the Java client.
             self.sequence = (self.sequence + len(head.records)) % 2**31
         self.failures = 0
         self.retry_at = 0.0
         return head.records
 
     def split_head(self) -> None:
-        """Halves the first group, to find the record that the broker refuses."""
+        """Halve the first group, to find the record that the broker rejects."""
         head = self.groups.popleft()
         middle = len(head.records) // 2
         for half in (head.records[middle:], head.records[:middle]):
             self.groups.appendleft(Group(half, sum(record.size for record in half), sealed=True))
 
-    def forget_identity(self) -> None:
-        """After a new producer id, sequences start at 0 and batches must be rebuilt."""
+    def reset_sequence(self) -> None:
+        """Reset the sequence number and the encoded batches, for a new producer id."""
         self.sequence = 0
         for group in self.groups:
             group.payload = None
 
     def all_records(self) -> list[Record]:
-        """Every record of this lane, oldest first."""
+        """Return all records of this lane, oldest first."""
         return [record for group in self.groups for record in group.records]
 
 
 def build_batch(records: list[Record], *, producer: ProducerId | None, sequence: int) -> bytes:
-    """A Kafka record batch (magic 2), lz4 compressed."""
+    """Return a Kafka record batch (magic 2), compressed with lz4."""
     number, epoch = producer or _ANONYMOUS
     builder = DefaultRecordBatchBuilder(
         magic=_MAGIC,
@@ -133,9 +133,9 @@ def build_batch(records: list[Record], *, producer: ProducerId | None, sequence:
 
 
 def _compressed(plain: bytearray) -> bytes:
-    """The batch with its records as one lz4 frame.
+    """Return the batch with its records as one lz4 frame.
 
-    aiokafka itself compresses at level 9: ten times the processor time for a sixth fewer bytes.
+    aiokafka compresses at level 9, which takes ten times the CPU time for a sixth fewer bytes.
     """
     records: bytes = lz4_encode(bytes(memoryview(plain)[_HEADER.size :]), level=_LZ4_LEVEL)
     head = list(_HEADER.unpack_from(plain))

@@ -1,8 +1,8 @@
-"""The producer's connection to the cluster, from opening to closing.
+"""The producer's connection to the cluster.
 
-Why not `AIOKafkaProducer`: it retries in its own time, cannot be stopped while the broker is away, and
-forgets sequence numbers with the connection. `AIOKafkaClient` gives one request and one answer, so that
-back-off, deadlines and idempotent retries across reconnects are ours (`_delivery.py`).
+Why not `AIOKafkaProducer`: it retries on its own schedule, cannot be stopped while the broker is unreachable, and
+discards its sequence numbers with the connection. `AIOKafkaClient` sends single requests, so that `loop.py` controls
+back-off, deadlines and idempotent retries across reconnects.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from spendmeter_events.connection import KafkaConnection
 _ACKS_ALL: Final = -1
 _NO_TRANSACTION_TIMEOUT_MS: Final = 2**31 - 1
 
-# What a request may end in besides a broker's answer; a closed client raises more than its own errors.
+# Errors of a request without a broker's response; a closed client also raises ValueError and KeyError.
 TRANSPORT_ERRORS: Final = (KafkaError, OSError, TimeoutError, ValueError, KeyError)
 
 
 class ProducerId(NamedTuple):
-    """What the broker gave an idempotent producer."""
+    """Producer id and epoch that the broker assigned to an idempotent producer."""
 
     number: int
     epoch: int
 
 
 class Link:
-    """Open with `await Link.open(...)`; each request is bounded by `timeout_s`."""
+    """Connection opened with `await Link.open(...)`; each request takes at most `timeout_s`."""
 
     def __init__(self, *, client: Any, topic: str, timeout_s: float) -> None:
         self._client = client
@@ -50,7 +50,7 @@ class Link:
 
     @classmethod
     async def open(cls, connection: KafkaConnection, *, topic: str, timeout_s: float) -> Self:
-        """Connects to any bootstrap server. Raises `KafkaConnectionError` when none answers."""
+        """Connect to any bootstrap server. Raises `KafkaConnectionError` if none responds."""
         client = AIOKafkaClient(request_timeout_ms=int(timeout_s * 1000), **connection.client_options())
         link = cls(client=client, topic=topic, timeout_s=timeout_s)
         try:
@@ -64,30 +64,32 @@ class Link:
 
     async def refresh(self) -> None:
         """Refresh the topic's partitions and leaders."""
-        # The client's own timeout is for each broker; this one is for all of them.
+        # The client's timeout applies to each broker; this one to all of them together.
         async with asyncio.timeout(2 * self._timeout_s):
             updated = await self._client.force_metadata_update()
         if not updated:
-            raise KafkaConnectionError("no broker answers a metadata request")
+            raise KafkaConnectionError("no broker responded to a metadata request")
 
     def partitions(self) -> list[int]:
-        """The topic's partitions as last seen. Raises `UnknownTopicOrPartitionError` where there are none."""
+        """Return the partitions as of the last refresh. Raises `UnknownTopicOrPartitionError` if there are none."""
         known = self._client.cluster.partitions_for_topic(self._topic)
         if not known:
             raise UnknownTopicOrPartitionError(self._topic)
         return sorted(known)
 
     async def producer_id(self) -> ProducerId:
-        """Raises the broker's error, or a transport error."""
+        """Request a producer id. Raises the broker's error or a transport error."""
         request = InitProducerIdRequest(None, _NO_TRANSACTION_TIMEOUT_MS)
-        answer = await self._client.send(self._client.get_random_node(), request)
-        if (error := error_for(answer.error_code)) is not None:
+        response = await self._client.send(self._client.get_random_node(), request)
+        if (error := error_for(response.error_code)) is not None:
             raise error
-        return ProducerId(answer.producer_id, answer.producer_epoch)
+        return ProducerId(response.producer_id, response.producer_epoch)
 
     async def produce(self, payloads: Mapping[int, bytes]) -> dict[int, Exception | None]:
-        """Sends one record batch a partition, one request a leader; per partition the error, or None when
-        every in-sync replica has it."""
+        """Send one record batch per partition, in one request per leader.
+
+        Return the error of each partition; None if every in-sync replica has the batch.
+        """
         outcome: dict[int, Exception | None] = {}
         by_leader: dict[int, dict[int, bytes]] = defaultdict(dict)
         for partition, payload in payloads.items():
@@ -96,9 +98,9 @@ class Link:
                 outcome[partition] = LeaderNotAvailableError()
             else:
                 by_leader[leader][partition] = payload
-        answers = await asyncio.gather(*(self._request(node, part) for node, part in by_leader.items()))
-        for answer in answers:
-            outcome.update(answer)
+        responses = await asyncio.gather(*(self._request(node, part) for node, part in by_leader.items()))
+        for response in responses:
+            outcome.update(response)
         return outcome
 
     async def _request(self, node: int, payloads: Mapping[int, bytes]) -> dict[int, Exception | None]:
@@ -109,17 +111,19 @@ class Link:
             topics=[(self._topic, list(payloads.items()))],
         )
         try:
-            answer = await self._client.send(node, request)
+            response = await self._client.send(node, request)
         except TRANSPORT_ERRORS as error:
             return dict.fromkeys(payloads, error)
-        # A partition that the answer leaves out is not acknowledged.
-        outcome: dict[int, Exception | None] = dict.fromkeys(payloads, KafkaError("no answer for this partition"))
-        for _, partitions in answer.topics:
-            # Partition and error code come first in every version of the answer.
+        # A partition that is missing in the response is not acknowledged.
+        outcome: dict[int, Exception | None] = dict.fromkeys(
+            payloads, KafkaError("the response has no result for this partition")
+        )
+        for _, partitions in response.topics:
+            # Partition and error code come first in every version of the response.
             for partition, code, *_ in partitions:
                 outcome[partition] = error_for(code)
         return outcome
 
     async def close(self) -> None:
-        """Closes the sockets. Requests under way end in `KafkaConnectionError`."""
+        """Close the sockets. Requests in flight fail with `KafkaConnectionError`."""
         await self._client.close()

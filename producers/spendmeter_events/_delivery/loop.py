@@ -1,8 +1,8 @@
 """Send buffered records until the broker acknowledges or permanently rejects each of them.
 
-One round: connect if need be, deal new records to their partitions' lanes, send the head of each lane that
-is not pausing, and settle each answer by its verdict. A failing partition pauses alone; only when nothing
-succeeds is the connection closed and reopened, from the bootstrap servers, after a back-off.
+One round: connect if necessary, assign new records to the lanes of their partitions, send the first batch of each lane
+that is not backing off, and handle each response by its verdict. A failing partition backs off alone. If every request
+fails, the connection is closed, and reopened from the bootstrap servers after a back-off.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from spendmeter_events.settings import ProducerSettings
 from spendmeter_events.stats import DropReason
 
 _YIELD_EVERY: Final = 500
-"""Records dealt between two chances for the service's other work on this loop (about 4 ms)."""
-_TRY_AGAIN_FOR_ID: Final = (
+"""Records assigned between two yields to the event loop, which the application shares (about 4 ms)."""
+_RETRIABLE_ID_ERRORS: Final = (
     KafkaConnectionError,
     NodeNotReadyError,
     RequestTimedOutError,
@@ -45,7 +45,7 @@ _TRY_AGAIN_FOR_ID: Final = (
 
 
 class OpenLink(Protocol):
-    """What a round needs of a connection; `_link.Link` is the one in use."""
+    """The methods of a connection that `Delivery` calls; implemented by `link.Link`."""
 
     def partitions(self) -> list[int]: ...
     async def refresh(self) -> None: ...
@@ -55,13 +55,13 @@ class OpenLink(Protocol):
 
 
 def back_off(failures: int, settings: ProducerSettings, *, jitter: float) -> float:
-    """Seconds to wait after this many failures in a row; `jitter` in 0 … 1 spreads producers apart."""
+    """Return the seconds to wait after this many consecutive failures; `jitter` (0 to 1) spreads the producers."""
     full = min(settings.retry_backoff_max_s, settings.retry_backoff_s * 2.0 ** min(failures - 1, 32))
     return full * (0.5 + jitter / 2)
 
 
 class Delivery:
-    """Lives in one event loop. Every record taken from the buffer is released exactly once."""
+    """Send the buffer from one event loop. Every record taken from the buffer is released exactly once."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Delivery:
         self._link: OpenLink | None = None
         self._lanes: dict[int, Lane] = {}
         self._producer: ProducerId | None = None
-        self._identity_lost = False
+        self._producer_id_rejected = False
         self._outages = 0
         self._reconnect_at = 0.0
         self._next_warning = 0.0
@@ -94,26 +94,26 @@ class Delivery:
         return self._link is not None
 
     def seconds_until_ready(self) -> float | None:
-        """0 when a lane may be sent now, None when nothing waits in a lane; the buffer is not looked at."""
-        moments = [max(lane.retry_at, self._reconnect_at) for lane in self._lanes.values() if lane.groups]
-        return max(0.0, min(moments) - self._clock()) if moments else None
+        """Return the seconds until a lane can be sent; None if all lanes are empty. Ignores the buffer."""
+        times = [max(lane.retry_at, self._reconnect_at) for lane in self._lanes.values() if lane.groups]
+        return max(0.0, min(times) - self._clock()) if times else None
 
     def seconds_until_reconnect(self) -> float:
-        """0 unless the back-off after a failed connection is still running."""
+        """Return the rest of the back-off after a failed connection, in seconds."""
         return max(0.0, self._reconnect_at - self._clock())
 
     async def round(self) -> None:
-        """Never raises but for cancellation: what fails is paused and stays in its lane or in the buffer."""
+        """Run one round. Never raises, except on cancellation: failed records stay in their lane or in the buffer."""
         try:
             link = self._link or await self._connect()
-            await self._deal(link.partitions())
+            await self._assign(link.partitions())
             await self._send_ready(link)
         except Exception as error:
-            # Nothing may end the loop that empties the buffer, a fault of ours included.
-            await self._lose_connection(error)
+            # No error, not even a bug of this package, may end the loop that empties the buffer.
+            await self._disconnect(error)
 
-    def hurry(self) -> None:
-        """Ends all pauses once: a closing producer has no time for a long back-off."""
+    def end_back_off(self) -> None:
+        """End all current back-offs, because a producer that is closing has little time left."""
         self._outages = 0
         self._reconnect_at = 0.0
         for lane in self._lanes.values():
@@ -121,7 +121,7 @@ class Delivery:
             lane.retry_at = 0.0
 
     async def close(self) -> None:
-        """Closes the connection, if there is one."""
+        """Close the connection if it is open."""
         link, self._link = self._link, None
         if link is not None:
             await link.close()
@@ -130,34 +130,34 @@ class Delivery:
         link = await self._open_link()
         try:
             if self._producer is None and self.idempotent is not False:
-                self._producer = await self._ask_for_identity(link)
+                self._producer = await self._request_producer_id(link)
         except BaseException:
             await link.close()
             raise
         if self._outages:
-            logger.info("Connected to Kafka again; %d usage events wait", self._buffer.events)
+            logger.info("Reconnected to Kafka; sending %d buffered usage events", self._buffer.events)
         self._link = link
         return link
 
-    async def _ask_for_identity(self, link: OpenLink) -> ProducerId | None:
+    async def _request_producer_id(self, link: OpenLink) -> ProducerId | None:
         try:
-            identity = await link.producer_id()
-        except _TRY_AGAIN_FOR_ID:
+            producer = await link.producer_id()
+        except _RETRIABLE_ID_ERRORS:
             raise
         except Exception as error:
-            # With an id, the topic has each event once, which every consumer of it sees. Without one, a batch whose
-            # acknowledgement was lost is in the topic twice, and the worker drops the copies by `event_id`.
-            logger.info("The broker gives no producer id (%r): sending without idempotence", error)
+            # Without an id, a batch whose acknowledgement was lost is in the topic twice: the worker drops the copies
+            # by `event_id`, other consumers see both.
+            logger.info("The broker assigned no producer id (%r); sending without idempotence", error)
             self.idempotent = False
             return None
         self.idempotent = True
-        return identity
+        return producer
 
-    async def _deal(self, partitions: list[int]) -> None:
-        """Moves the next records from the buffer to the lanes of their partitions."""
-        for gone in self._lanes.keys() - set(partitions):
+    async def _assign(self, partitions: list[int]) -> None:
+        """Move the next records from the buffer to the lanes of their partitions."""
+        for removed in self._lanes.keys() - set(partitions):
             # The topic was recreated with fewer partitions: reassign the lane's records.
-            self._buffer.reinsert(self._lanes.pop(gone).all_records())
+            self._buffer.reinsert(self._lanes.pop(removed).all_records())
         batch_bytes = self._settings.batch_bytes
         for number, record in enumerate(self._buffer.take(batch_bytes), start=1):
             partition = partition_of(record.key, partitions)
@@ -180,58 +180,58 @@ class Delivery:
         outcome = await link.produce(payloads)
         errors = [error for error in outcome.values() if error is not None]
         for partition, error in outcome.items():
-            await self._settle(self._lanes[partition], error)
+            await self._handle_response(self._lanes[partition], error)
         if len(errors) < len(outcome):
             self._outages = 0
         if errors:
             await self._recover(link, errors, all_failed=len(errors) == len(outcome))
 
-    async def _settle(self, lane: Lane, error: Exception | None) -> None:
+    async def _handle_response(self, lane: Lane, error: Exception | None) -> None:
         head = lane.groups[0]
         match verdict(error):
             case Verdict.SENT:
-                records = lane.settle_head(stored=True)
+                records = lane.remove_head(stored=True)
                 self.sent += len(records)
                 self._buffer.release(records)
             case Verdict.REFUSED if len(head.records) > 1:
                 lane.split_head()
             case Verdict.REFUSED:
-                self._refuse(lane.settle_head(stored=False), error)
-            case Verdict.NEW_IDENTITY:
-                self._identity_lost = True
-                self._pause(lane)
+                self._drop(lane.remove_head(stored=False), error)
+            case Verdict.NEW_PRODUCER_ID:
+                self._producer_id_rejected = True
+                self._schedule_retry(lane)
             case Verdict.RETRY:
-                self._pause(lane)
+                self._schedule_retry(lane)
 
-    def _refuse(self, records: list[Record], error: Exception | None) -> None:
+    def _drop(self, records: list[Record], error: Exception | None) -> None:
         self._buffer.release(records)
-        self._losses.add(DropReason.REFUSED, len(records), why=f"the broker says {error!r}")
+        self._losses.add(DropReason.REFUSED, len(records), why=f"the broker rejected a record: {error!r}")
 
-    def _pause(self, lane: Lane) -> None:
+    def _schedule_retry(self, lane: Lane) -> None:
         lane.failures += 1
         lane.retry_at = self._clock() + back_off(lane.failures, self._settings, jitter=random.random())  # noqa: S311
 
     async def _recover(self, link: OpenLink, errors: list[Any], *, all_failed: bool) -> None:
-        self._note_failure(errors[0])
-        if self._identity_lost:
-            # Only now: what this round stored was settled by the old identity's sequence numbers.
-            self._identity_lost, self._producer = False, None
+        self._record_failure(errors[0])
+        if self._producer_id_rejected:
+            # After the whole round: its other responses refer to sequence numbers of the old producer id.
+            self._producer_id_rejected, self._producer = False, None
             for lane in self._lanes.values():
-                lane.forget_identity()
-            self._producer = await self._ask_for_identity(link)
+                lane.reset_sequence()
+            self._producer = await self._request_producer_id(link)
         if all_failed and all(_is_transport(error) for error in errors):
             raise errors[0]
         if any(getattr(error, "invalid_metadata", False) for error in errors):
             await link.refresh()
 
-    async def _lose_connection(self, error: Exception) -> None:
-        self._note_failure(error)
+    async def _disconnect(self, error: Exception) -> None:
+        self._record_failure(error)
         self._outages += 1
-        pause = back_off(self._outages, self._settings, jitter=random.random())  # noqa: S311
-        self._reconnect_at = self._clock() + pause
+        delay = back_off(self._outages, self._settings, jitter=random.random())  # noqa: S311
+        self._reconnect_at = self._clock() + delay
         await self.close()
 
-    def _note_failure(self, error: Exception) -> None:
+    def _record_failure(self, error: Exception) -> None:
         self.failed_attempts += 1
         self.last_error = repr(error)
         now = self._clock()
@@ -239,8 +239,8 @@ class Delivery:
             self._next_warning = now + LOG_INTERVAL_S
             # A traceback only for unexpected errors: an unreachable broker is not a bug.
             trace = None if isinstance(error, TRANSPORT_ERRORS) else error
-            waiting = self._buffer.events
-            logger.warning("Cannot send usage events, trying on: %r; %d wait", error, waiting, exc_info=trace)
+            buffered = self._buffer.events
+            logger.warning("Cannot send usage events, retrying: %r; %d buffered", error, buffered, exc_info=trace)
 
 
 def _is_transport(error: Exception) -> bool:

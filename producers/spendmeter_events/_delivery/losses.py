@@ -18,11 +18,11 @@ LOG_INTERVAL_S: Final = 60.0
 
 
 class Losses:
-    """Thread-safe counts. `report` logs new losses, at most once a minute."""
+    """Thread-safe counts of lost events; `report` logs new ones, at most once a minute."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # Re-entrant: a finalizer that emits may run while this thread holds it.
+        # Re-entrant: a finalizer that emits may run while this thread owns the lock.
         self._lock = threading.RLock()
         self._counts: Counter[DropReason] = Counter()
         self._reported: Counter[DropReason] = Counter()
@@ -30,14 +30,14 @@ class Losses:
         self._why = ""
 
     def add(self, reason: DropReason, count: int = 1, *, why: str = "") -> None:
-        """Count `count` lost events; `why` is the newest detail for the log line."""
+        """Count `count` lost events; the log line contains the newest `why`."""
         with self._lock:
             self._counts[reason] += count
             self._why = why or self._why
         self.report()
 
     def report(self, *, at_once: bool = False) -> None:
-        """Log the losses since the last line. `at_once` ignores the interval, for the last line at close."""
+        """Log the losses since the last line. `at_once` ignores the interval, for the last line on close."""
         with self._lock:
             now = self._clock()
             fresh = self._counts - self._reported
@@ -50,6 +50,6 @@ class Losses:
         logger.warning("Usage events lost: %s%s", reasons, f" ({why})" if why else "")
 
     def counts(self) -> Mapping[DropReason, int]:
-        """A copy of the counts by reason."""
+        """Return a copy of the counts by reason."""
         with self._lock:
             return MappingProxyType(dict(self._counts))

@@ -26,21 +26,21 @@ class Verdict(Enum):
 
     SENT = auto()
     RETRY = auto()
-    """The broker, the network or the permissions are at fault: the same batch again, later."""
-    NEW_IDENTITY = auto()
-    """The broker has lost track of this producer: the same records again under a new producer id."""
+    """The broker, the network or the permissions failed: send the same batch again later."""
+    NEW_PRODUCER_ID = auto()
+    """The broker no longer recognises the producer id: send the same records with a new one."""
     REFUSED = auto()
-    """A record is at fault: halve the batch until the one is found, and drop that one."""
+    """A record is invalid: halve the batch until that record is found, and drop it."""
 
 
 class InvalidRecordError(BrokerResponseError):  # type: ignore[misc]
-    """INVALID_RECORD, which a broker's own validation answers; aiokafka (0.14) takes it for `UnknownError`."""
+    """INVALID_RECORD, from the broker's validation; aiokafka 0.14 maps it to `UnknownError`."""
 
     errno = 87
     message = "INVALID_RECORD"
 
 
-_RECORD_AT_FAULT: Final = (
+_INVALID_RECORD: Final = (
     InvalidRecordError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
@@ -48,7 +48,7 @@ _RECORD_AT_FAULT: Final = (
     PolicyViolationError,
     UnsupportedForMessageFormatError,
 )
-_IDENTITY_LOST: Final = (
+_PRODUCER_ID_REJECTED: Final = (
     OutOfOrderSequenceNumber,
     UnknownProducerId,
     InvalidProducerEpoch,
@@ -65,11 +65,11 @@ def error_for(code: int) -> BrokerResponseError | None:
 
 
 def verdict(error: Exception | None) -> Verdict:
-    """Return what to do after `error`. Unknown errors are retried, bounded by the buffer, so that nothing is lost."""
+    """Return what to do after `error`. Unknown errors are retried, so that nothing is lost; the buffer bounds them."""
     if error is None or isinstance(error, DuplicateSequenceNumber):
         return Verdict.SENT
-    if isinstance(error, _RECORD_AT_FAULT):
+    if isinstance(error, _INVALID_RECORD):
         return Verdict.REFUSED
-    if isinstance(error, _IDENTITY_LOST):
-        return Verdict.NEW_IDENTITY
+    if isinstance(error, _PRODUCER_ID_REJECTED):
+        return Verdict.NEW_PRODUCER_ID
     return Verdict.RETRY

@@ -1,4 +1,4 @@
-"""Delivery against scripted broker answers: those that no broker gives on demand."""
+"""Delivery against scripted responses, which a real broker does not produce on demand."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from spendmeter_events._delivery.loop import Delivery, back_off
 from spendmeter_events._delivery.losses import Losses
 from spendmeter_events._delivery.verdict import Verdict, error_for, verdict
 
-Answer = Callable[[int, DefaultRecordBatch, list[bytes]], Exception | None]
+Respond = Callable[[int, DefaultRecordBatch, list[bytes]], Exception | None]
 
 
 @dataclass
 class ScriptedLink:
-    """A connection whose broker answers by a function of (partition, batch, values)."""
+    """A connection whose responses are a function of (partition, batch, values)."""
 
-    answer: Answer
+    respond: Respond
     width: int = 1
     stored: list[bytes] = field(default_factory=list)
     batches: list[tuple[int, bytes]] = field(default_factory=list)
-    identities: int = 0
-    gives_identity: bool = True
+    producer_ids: int = 0
+    assigns_id: bool = True
     closed: int = 0
 
     def partitions(self) -> list[int]:
@@ -48,10 +48,10 @@ class ScriptedLink:
         await asyncio.sleep(0)
 
     async def producer_id(self) -> ProducerId:
-        if not self.gives_identity:
+        if not self.assigns_id:
             raise UnknownError
-        self.identities += 1
-        return ProducerId(self.identities, 0)
+        self.producer_ids += 1
+        return ProducerId(self.producer_ids, 0)
 
     async def produce(self, payloads: Mapping[int, bytes]) -> dict[int, Exception | None]:
         outcome: dict[int, Exception | None] = {}
@@ -59,7 +59,7 @@ class ScriptedLink:
             self.batches.append((partition, payload))
             batch = DefaultRecordBatch(payload)
             values = [bytes(record.value or b"") for record in DefaultRecordBatch(payload)]
-            outcome[partition] = self.answer(partition, batch, values)
+            outcome[partition] = self.respond(partition, batch, values)
             if outcome[partition] is None:
                 self.stored += values
         return outcome
@@ -69,7 +69,7 @@ class ScriptedLink:
 
 
 class Bench:
-    """A delivery over one scripted link, with a clock that jumps over every pause."""
+    """A delivery over one scripted link, with a clock that skips every back-off."""
 
     def __init__(self, link: ScriptedLink, *, batch_bytes: int = 4096) -> None:
         self.now = 0.0
@@ -96,13 +96,13 @@ class Bench:
         return values
 
     async def run(self, *, rounds: int = 400) -> None:
-        """Until nothing is buffered; fails when that takes more rounds than given."""
+        """Run until the buffer is empty; fail after `rounds` rounds."""
         for _ in range(rounds):
             if self.buffer.events == 0:
                 return
             await self.delivery.round()
             self.now += max(self.delivery.seconds_until_reconnect(), self.delivery.seconds_until_ready() or 0.0)
-        raise AssertionError(f"{self.buffer.events} events still wait after {rounds} rounds")
+        raise AssertionError(f"{self.buffer.events} events are still buffered after {rounds} rounds")
 
 
 async def test_acknowledged_events_leave_the_buffer() -> None:
@@ -117,7 +117,7 @@ async def test_acknowledged_events_leave_the_buffer() -> None:
 
 
 async def test_one_oversized_record_costs_only_itself() -> None:
-    """Given a broker that refuses any batch with one certain record, then all others arrive."""
+    """Given a broker that rejects every batch with a certain record, then all other records arrive."""
     poison = b"event-00077"
     link = ScriptedLink(lambda _, __, values: MessageSizeTooLargeError() if poison in values else None)
     bench = Bench(link)
@@ -129,15 +129,15 @@ async def test_one_oversized_record_costs_only_itself() -> None:
     assert bench.losses.counts() == {DropReason.REFUSED: 1}
 
 
-async def test_unknown_error_is_retried_for_as_long_as_it_takes() -> None:
-    """Given a broker that answers "unknown server error" a hundred times, then nothing is given up by guess."""
+async def test_unknown_error_is_retried_until_it_ends() -> None:
+    """Given a broker that returns "unknown server error" a hundred times, then no event is dropped."""
     seen: list[int] = []
 
-    def answer(_: int, __: DefaultRecordBatch, values: list[bytes]) -> Exception | None:
+    def respond(_: int, __: DefaultRecordBatch, values: list[bytes]) -> Exception | None:
         seen.append(len(values))
         return UnknownError() if len(seen) <= 100 else None
 
-    bench = Bench(ScriptedLink(answer))
+    bench = Bench(ScriptedLink(respond))
     bench.fill(10)
 
     await bench.run()
@@ -146,20 +146,23 @@ async def test_unknown_error_is_retried_for_as_long_as_it_takes() -> None:
     assert bench.losses.counts() == {}
 
 
-def test_every_code_of_the_broker_has_its_verdict() -> None:
-    """Codes of the Kafka protocol: 0 none, 10 message too large, 18 record list too large, 32 timestamp,
-    44 policy, 45 out of order, 46 duplicate, 47 epoch, 59 unknown producer, 87 invalid record."""
+def test_verdict_of_every_error_code() -> None:
+    """Codes of the Kafka protocol.
+
+    0 none, 10 message too large, 18 record list too large, 32 timestamp, 44 policy, 45 out of order, 46 duplicate,
+    47 epoch, 59 unknown producer, 87 invalid record.
+    """
     codes = {code: verdict(error_for(code)) for code in range(-1, 120)}
     assert {code for code, what in codes.items() if what is Verdict.SENT} == {0, 46}
     assert {code for code, what in codes.items() if what is Verdict.REFUSED} == {10, 18, 32, 43, 44, 87}
-    assert {code for code, what in codes.items() if what is Verdict.NEW_IDENTITY} == {45, 47, 49, 59}
+    assert {code for code, what in codes.items() if what is Verdict.NEW_PRODUCER_ID} == {45, 47, 49, 59}
 
 
 async def test_retry_is_the_same_batch() -> None:
-    """Given a lost answer, when the batch is sent again, then it has the same bytes, so that an idempotent
-    broker knows it; and the next batch continues the sequence."""
-    answers = iter([KafkaConnectionError(), KafkaConnectionError(), None, None])
-    link = ScriptedLink(lambda *_: next(answers))
+    """Given a lost response, when the batch is sent again, then its bytes are the same, so that an idempotent broker
+    recognises it; the next batch continues the sequence."""
+    outcomes = iter([KafkaConnectionError(), KafkaConnectionError(), None, None])
+    link = ScriptedLink(lambda *_: next(outcomes))
     bench = Bench(link, batch_bytes=270)
     bench.fill(20)
 
@@ -171,15 +174,15 @@ async def test_retry_is_the_same_batch() -> None:
     assert {DefaultRecordBatch(payload).producer_id for payload in payloads} == {1}
 
 
-async def test_identity_survives_the_connection() -> None:
-    answers = iter([KafkaConnectionError(), None])
-    link = ScriptedLink(lambda *_: next(answers))
+async def test_producer_id_survives_a_reconnect() -> None:
+    outcomes = iter([KafkaConnectionError(), None])
+    link = ScriptedLink(lambda *_: next(outcomes))
     bench = Bench(link)
     bench.fill(3)
 
     await bench.run()
 
-    assert (bench.opened, link.closed, link.identities) == (2, 1, 1)
+    assert (bench.opened, link.closed, link.producer_ids) == (2, 1, 1)
     assert bench.delivery.idempotent is True
 
 
@@ -192,8 +195,8 @@ async def test_duplicate_sequence_means_sent() -> None:
     assert bench.delivery.sent == 3
 
 
-async def test_lost_identity_is_replaced_and_sequences_restart() -> None:
-    """Given a broker that no longer knows this producer, then a new id starts at sequence 0 in every lane."""
+async def test_rejected_producer_id_is_replaced_and_sequences_restart() -> None:
+    """Given a broker that no longer recognises the producer id, then a new id starts at sequence 0 in every lane."""
     known = {1: False, 2: True}
     link = ScriptedLink(lambda _, batch, __: None if known[batch.producer_id] else OutOfOrderSequenceNumber(), width=3)
     bench = Bench(link)
@@ -206,8 +209,8 @@ async def test_lost_identity_is_replaced_and_sequences_restart() -> None:
     assert [(batch.producer_id, batch.base_sequence) for batch in final] == [(2, 0)] * 3
 
 
-async def test_no_producer_id_means_plain_sending() -> None:
-    link = ScriptedLink(lambda *_: None, gives_identity=False)
+async def test_broker_without_producer_ids_gets_batches_without_sequence() -> None:
+    link = ScriptedLink(lambda *_: None, assigns_id=False)
     bench = Bench(link)
     bench.fill(3)
 
@@ -218,8 +221,8 @@ async def test_no_producer_id_means_plain_sending() -> None:
     assert (batch.producer_id, batch.base_sequence) == (-1, -1)
 
 
-async def test_failing_partition_does_not_hold_up_the_others() -> None:
-    """Given one partition without a leader, when rounds go on, then the other three get all of theirs."""
+async def test_failing_partition_does_not_delay_the_others() -> None:
+    """Given one partition without a leader, when rounds go on, then the other three receive all their records."""
     link = ScriptedLink(lambda partition, *_: NotLeaderForPartitionError() if partition == 2 else None, width=4)
     bench = Bench(link, batch_bytes=400)
     bench.fill(400)
@@ -235,7 +238,7 @@ async def test_failing_partition_does_not_hold_up_the_others() -> None:
 
 
 async def test_topic_recreated_with_fewer_partitions() -> None:
-    """Given events that wait for partition 3, when the topic comes back with one, then they go there."""
+    """Given events queued for partition 3, when the topic returns with one partition, then they are sent there."""
     link = ScriptedLink(lambda partition, *_: KafkaConnectionError() if partition else None, width=4)
     bench = Bench(link)
     values = bench.fill(100)
@@ -248,21 +251,21 @@ async def test_topic_recreated_with_fewer_partitions() -> None:
 
 
 async def test_unexpected_error_does_not_end_the_loop() -> None:
-    answers = iter([ZeroDivisionError("a fault of ours"), None])
+    outcomes = iter([ZeroDivisionError("a bug"), None])
 
-    def answer(*_: object) -> Exception | None:
-        error = next(answers)
+    def respond(*_: object) -> Exception | None:
+        error = next(outcomes)
         if error is not None:
             raise error
         return None
 
-    bench = Bench(ScriptedLink(answer))
+    bench = Bench(ScriptedLink(respond))
     bench.fill(5)
 
     await bench.run()
 
     assert bench.delivery.sent == 5
-    assert "a fault of ours" in bench.delivery.last_error
+    assert "a bug" in bench.delivery.last_error
 
 
 def test_back_off_doubles_up_to_its_cap() -> None:
@@ -291,15 +294,15 @@ _ERRORS = [
 def test_every_event_is_stored_once_or_counted_as_refused(
     script: list[type[Exception] | None], width: int, count: int, batch_bytes: int
 ) -> None:
-    """Whatever the broker answers (an error here always means: not stored), nothing is lost or doubled."""
-    answers = iter(script)
+    """Whatever the broker returns (here, an error always means not stored), no event is lost or duplicated."""
+    outcomes = iter(script)
 
-    def answer(*_: object) -> Exception | None:
-        error = next(answers, None)
+    def respond(*_: object) -> Exception | None:
+        error = next(outcomes, None)
         return error() if error else None
 
     async def scenario() -> None:
-        link = ScriptedLink(answer, width=width)
+        link = ScriptedLink(respond, width=width)
         bench = Bench(link, batch_bytes=batch_bytes)
         values = bench.fill(count)
         await bench.run(rounds=2000)

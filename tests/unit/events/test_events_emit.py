@@ -213,5 +213,5 @@ async def test_outage_is_one_line_a_minute(caplog: pytest.LogCaptureFixture) -> 
         await until(lambda: producer.stats.failed_attempts >= 5)
     lines = [line for name, _, line in caplog.record_tuples if name == "spendmeter_events"]
     assert len(lines) == 1
-    assert lines[0].startswith("Cannot send usage events, trying on: KafkaConnectionError")
+    assert lines[0].startswith("Cannot send usage events, retrying: KafkaConnectionError")
     await producer.close(timeout=0)

@@ -7,11 +7,11 @@ from spendmeter_events.extract.usage import Usage
 
 
 class InconsistentUsage(SpendmeterError, ValueError):
-    """The counts of a response are negative, not numeric, or contradictory.
+    """The counts of a response are negative, not numeric, contradictory, or unread.
 
     Contains no content of the conversation: `faults` names the fields, `shape` lists the key names and types of the
-    usage section, and `known` is the `Usage` without the contradictory counts (state `inconsistent`), for an event
-    that is priced `partial`.
+    usage section, and `known` is the `Usage` without the contradictory counts (state `inconsistent` or `unread`), for
+    an event that is priced `partial`.
     """
 
     def __init__(self, *, provider: str, faults: tuple[str, ...], shape: str, known: Usage) -> None:

@@ -16,7 +16,7 @@ State = Literal["complete", "missing", "aborted", "inconsistent", "incomplete", 
 * `aborted`: the stream ended early; the counts are those received until then;
 * `inconsistent`: counts contradict each other; those that are certain are kept;
 * `incomplete`: another model was used too; its tokens cannot be part of the same event;
-* `unread`: the usage section has counts that no bucket takes, or under unknown keys; see `Usage.unread`;
+* `unread`: the usage section has counts without a bucket or under unknown keys; see `Usage.unread`;
 * `ambiguous`: a count can be read in two ways; the cheaper one was taken;
 * `not_inference`: a span of an agent, tool or chain, which repeats the usage of its model calls and has no counts here.
 """
@@ -24,9 +24,9 @@ State = Literal["complete", "missing", "aborted", "inconsistent", "incomplete", 
 USAGE_TAG: Final = "usage"
 """The event tag for every state except `complete`. An event with this tag is priced `partial` at best."""
 UNREAD_TAG: Final = "usage_unread"
-"""The event tag that names the counts which were not read, separated by commas."""
+"""The event tag with the names of counts that were not read, separated by commas."""
 COST_SOURCE_TAG: Final = "cost_source"
-"""The event tag that names the field which `provider_cost_usd` was read from."""
+"""The event tag with the name of the field that `provider_cost_usd` was read from."""
 _MAX_TAG: Final = 256
 
 
@@ -72,7 +72,7 @@ class Usage:
 
     state: State = "complete"
     unread: tuple[str, ...] = ()
-    """Names of counts in the usage section that are in no bucket: `prompt_tokens_details.image_tokens`."""
+    """Names of counts in the usage section without a bucket, such as `prompt_tokens_details.image_tokens`."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Other properties that determine the price: `image_size`, `image_quality`, `tool`."""
 
@@ -82,7 +82,7 @@ class Usage:
         return sum(getattr(self, name) for name in TOKEN_BUCKETS)
 
     def as_fields(self) -> dict[str, Any]:
-        """Return keyword arguments for `UsageEvent.now(**fields)`, without what was not reported.
+        """Return keyword arguments for `UsageEvent.now(**fields)`: the fields that were reported.
 
         The caller adds `org_id` and `feature`, and `model` if the response does not name it.
         """
@@ -99,7 +99,7 @@ class Usage:
 
 
 def _joined(names: tuple[str, ...]) -> str:
-    """Return as many names as a tag can contain, whole."""
+    """Return the names that fit into a tag, never a truncated one."""
     joined = ",".join(names)
     return joined if len(joined) <= _MAX_TAG else joined[: _MAX_TAG - 1].rpartition(",")[0] + ",…"
 

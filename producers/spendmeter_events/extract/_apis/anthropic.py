@@ -9,8 +9,16 @@ from spendmeter_events.extract._apis.openai import identity
 from spendmeter_events.extract._sections.outcome import error_type
 from spendmeter_events.extract._sections.payload import fields_of, items, pick, text, tier
 from spendmeter_events.extract._sections.tally import Tally, part
-from spendmeter_events.extract._sections.tokens import CACHED, LONG, REASONING, SHORT, WRITTEN, foreign, usage_of
-from spendmeter_events.extract._sections.tokens import tokens as foreign_tokens
+from spendmeter_events.extract._sections.tokens import (
+    CACHED,
+    LONG,
+    REASONING,
+    SHORT,
+    WRITTEN,
+    has_openai_layout,
+    usage_of,
+)
+from spendmeter_events.extract._sections.tokens import tokens as openai_tokens
 from spendmeter_events.extract._sections.tools import tool_tag
 from spendmeter_events.extract.usage import State, Usage
 
@@ -28,7 +36,7 @@ def from_anthropic(
 ) -> Usage:
     """Return the usage of a message, the events of its stream, or a batch result line.
 
-    LangChain's `usage_metadata` of a message is read too. With `strict`, raises `InconsistentUsage`.
+    LangChain's `usage_metadata` is read too. With `strict`, raises `InconsistentUsage`.
     """
     return extract(ANTHROPIC, response, request=request, provider=provider, strict=strict)
 
@@ -44,9 +52,9 @@ def read(payload: object, request: Request, provider: str) -> Usage:
     elif pick(usage, "service_tier"):
         fields["service_tier"] = tier(pick(usage, "service_tier"))
     if (failed := _batch_failure(result)) is not None:
-        # Requests of a batch that did not succeed are not billed.
+        # Failed requests of a batch are not billed.
         return tally.usage(None, provider=provider, **fields | failed)
-    counts = foreign_tokens(tally, usage) if foreign(usage) else tokens(tally, usage)
+    counts = openai_tokens(tally, usage) if has_openai_layout(usage) else tokens(tally, usage)
     state: State = "complete" if {"input_tokens", "output_tokens"} <= counts.keys() else "missing"
     for iteration in items(usage, "iterations"):
         kind = pick(iteration, "type")
@@ -78,7 +86,7 @@ def _batch_failure(result: object) -> dict[str, Any] | None:
 
 
 def fold(merged: Merged, event: object) -> None:
-    """Merge an event. `message_start` carries the input counts, `message_delta` running totals: the last wins."""
+    """Merge an event: `message_start` has the input counts, `message_delta` running totals (the last one counts)."""
     kind = pick(event, "type")
     message = pick(event, "message")
     if kind == "message_start" and message is not None:
@@ -100,7 +108,7 @@ def has_output(event: object) -> bool:
 
 
 def tokens(tally: Tally, usage: object) -> dict[str, int]:
-    """Return the token buckets of a usage section; the sides that are not reported are absent."""
+    """Return the token buckets of a usage section; a side that is not reported is absent."""
     lifetimes = part(usage, "cache_creation")
     short, long = tally.writes(
         tally.count(usage, *WRITTEN),
@@ -109,7 +117,7 @@ def tokens(tally: Tally, usage: object) -> dict[str, int]:
     )
     counts: dict[str, int] = {}
     uncached = tally.count(usage, "input_tokens")
-    tally.skip(usage, "total_tokens")  # not Anthropic's own; gateways disagree about the cache in it
+    tally.skip(usage, "total_tokens")  # added by gateways, with or without cached tokens
     if uncached is not None:
         counts |= {
             "input_tokens": uncached,

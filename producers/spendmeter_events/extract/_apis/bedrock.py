@@ -16,7 +16,7 @@ from spendmeter_events.extract._apis.openai import outcome
 from spendmeter_events.extract._sections.native import native_usage
 from spendmeter_events.extract._sections.payload import items, pick, text, tier
 from spendmeter_events.extract._sections.tally import NOT_THE_SUM, Tally
-from spendmeter_events.extract._sections.tokens import foreign, tokens, usage_of
+from spendmeter_events.extract._sections.tokens import has_openai_layout, tokens, usage_of
 from spendmeter_events.extract.usage import State, Usage
 
 _METRICS: Final = "amazon-bedrock-invocationMetrics"
@@ -35,7 +35,7 @@ _METADATA: Final = ("usage", "serviceTier", "performanceConfig", "trace")
 
 
 def from_bedrock(response: object, *, request: Request | None = None, strict: bool = False) -> Usage:
-    """Return the usage of a Bedrock response: Converse, an InvokeModel body or raw response, stream, batch line.
+    """Return the usage of a Bedrock response: Converse, an InvokeModel body or raw response, a stream, a batch line.
 
     For a raw InvokeModel response, only the headers are read: its body can be read only once, by the caller.
     `request["modelId"]` supplies the model, which Bedrock does not return. With `strict`, raises `InconsistentUsage`.
@@ -65,7 +65,7 @@ def read(payload: object, request: Request, provider: str) -> Usage:
     reported = {"input_tokens", "output_tokens"} <= counts.keys()
     state: State = "complete" if reported else "missing"
     if pick(payload, "recordId") and pick(payload, "error"):
-        # A record of a batch that failed is not billed.
+        # A failed record of a batch is not billed.
         state = "complete"
         fields |= {"service_tier": "batch", **outcome(payload)}
     return tally.usage(section, provider=provider, state=state, **fields, **counts)
@@ -100,7 +100,7 @@ def _reader(body: object, usage: object) -> Reader:
     """Return the reader for the vendor's format of this body."""
     if pick(usage, "inputTokens", "outputTokens") is not None:
         return _converse
-    if foreign(usage) or pick(usage, "completion_tokens") is not None:
+    if has_openai_layout(usage) or pick(usage, "completion_tokens") is not None:
         return lambda tally, _, usage: tokens(tally, usage)
     if usage is not None:
         return lambda tally, _, usage: _anthropic.tokens(tally, usage)
@@ -137,7 +137,7 @@ def _flat(tally: Tally, body: object, _: object) -> dict[str, int]:
 
 
 def _bedrock_counts(tally: Tally, body: object, headers: dict[str, Any]) -> dict[str, int]:
-    """Return the counts that Bedrock adds: metrics in the last chunk of a stream, or headers of a response."""
+    """Return the counts that Bedrock adds: metrics in the last chunk of a stream, or response headers."""
     metrics = pick(body, _METRICS)
 
     def count(metric: str, header: str) -> int | None:
@@ -175,7 +175,7 @@ def _tier(body: object, headers: dict[str, Any]) -> str:
 
 
 def _decoded(body: object) -> Any:
-    """Return the body if the caller has read it, else None: an unread stream is not consumed."""
+    """Return the body if the caller has read it, else None: a stream is never consumed here."""
     if isinstance(body, (bytes, bytearray, str)):
         try:
             body = json.loads(body)

@@ -16,7 +16,7 @@ from spendmeter_events.extract.usage import Usage
 
 
 def from_openrouter(response: object, *, request: Request | None = None, strict: bool = False) -> Usage:
-    """Return the usage of an OpenRouter response; `provider_cost_usd` is the charge including the upstream's part.
+    """Return the usage of an OpenRouter response; `provider_cost_usd` includes the upstream's charge.
 
     With `strict`, raises `InconsistentUsage`.
     """
@@ -37,7 +37,7 @@ def from_deepseek(response: object, *, request: Request | None = None, strict: b
 
 
 def from_perplexity(response: object, *, request: Request | None = None, strict: bool = False) -> Usage:
-    """Return the usage of a Perplexity response; its fee per request is a tool call, by the size of the context.
+    """Return the usage of a Perplexity response; its fee per request counts as a tool call.
 
     With `strict`, raises `InconsistentUsage`.
     """
@@ -74,7 +74,7 @@ def _read_openrouter(payload: object, request: Request, provider: str) -> Usage:
 
 def _read_perplexity(body: object, request: Request, provider: str) -> Usage:
     tally, fields, usage = Tally(), identity(body, request), usage_of(body)
-    # Deep research bills reasoning and citations beside the completion, at rates of their own: they stay unread.
+    # Deep research bills reasoning and citations separately, at other rates: they stay unread.
     fields |= {"tags": {}, **tokens(tally, _sides(usage))}
     tally.skip(usage, *_SIDES)
     size = text(pick(usage, "search_context_size"), 16).lower()

@@ -11,7 +11,7 @@ from spendmeter_events.extract.errors import InconsistentUsage
 from spendmeter_events.extract.usage import Usage
 
 Request = Mapping[str, object]
-"""The request body. Supplies what a response does not repeat (model, characters); never stored."""
+"""The request body: the model and the characters, which some responses omit. Never stored."""
 Merged = dict[str, Any]
 """A response merged from chunks: the fields that `read` needs, never text."""
 
@@ -33,7 +33,7 @@ class Dialect:
 
 
 class Collector:
-    """Merges a stream chunk by chunk; stores counts and names only."""
+    """Merge a stream chunk by chunk; only counts and names are stored."""
 
     def __init__(self, dialect: Dialect, *, request: Request | None = None, provider: str = "") -> None:
         self._dialect = dialect
@@ -77,7 +77,7 @@ def extract(
 
 
 def lenient(read: Callable[[], Usage], strict: bool) -> Usage:
-    """Return the result of `read`, or with faults what is certain. With `strict`, raises `InconsistentUsage`."""
+    """Return the result of `read`; on faults its certain part, or with `strict` raise `InconsistentUsage`."""
     try:
         return read()
     except InconsistentUsage as error:
@@ -87,7 +87,7 @@ def lenient(read: Callable[[], Usage], strict: bool) -> Usage:
 
 
 def known_usage(read: Callable[[], Usage]) -> Usage:
-    """Return the result of `read`, or its consistent part if it fails. Never raises."""
+    """Return the result of `read`, or its certain part if it fails. Never raises."""
     try:
         return read()
     except InconsistentUsage as error:

@@ -13,7 +13,7 @@ from spendmeter_events.extract._apis.openai import outcome
 from spendmeter_events.extract._sections.modalities import modalities
 from spendmeter_events.extract._sections.payload import items, pick, text, tier
 from spendmeter_events.extract._sections.tally import NOT_THE_SUM, Tally
-from spendmeter_events.extract._sections.tokens import foreign, tokens, usage_of
+from spendmeter_events.extract._sections.tokens import has_openai_layout, tokens, usage_of
 from spendmeter_events.extract._sections.tools import tool_tag
 from spendmeter_events.extract.usage import Usage
 
@@ -21,13 +21,13 @@ _USAGE: Final = ("usage_metadata", "usageMetadata")
 _PROMPT: Final = ("prompt_token_count", "total_input_tokens")
 _TOTAL: Final = ("total_token_count", "total_tokens")
 _OUTPUT: Final = ("candidates_token_count", "response_token_count", "total_output_tokens")
-"""The Live API uses the name `response` for candidates, the Interactions API has totals by side."""
+"""The Live API calls candidates `response`; the Interactions API reports totals of input and output."""
 _PROMPT_DETAILS: Final = ("prompt_tokens_details", "input_tokens_by_modality")
 _CACHE_DETAILS: Final = ("cache_tokens_details", "cached_tokens_by_modality")
 _TOOL_DETAILS: Final = ("tool_use_prompt_tokens_details", "tool_use_tokens_by_modality")
 _OUTPUT_DETAILS: Final = ("candidates_tokens_details", "response_tokens_details", "output_tokens_by_modality")
-_OWN_RATES: Final = re.compile("live|native-audio|embedding")
-"""Models that bill images and videos in the input at rates of their own; for all others the rate is that of text."""
+_SEPARATE_RATES: Final = re.compile("live|native-audio|embedding")
+"""Models with separate rates for images and videos in the input; all others bill them at the rate of text."""
 
 
 def from_gemini(
@@ -58,13 +58,13 @@ def read(payload: object, request: Request, provider: str) -> Usage:
     if tools:
         fields |= {"tool_calls": sum(tools.values()), "tags": tool_tag(tools)}
     reported = fields.keys() & {"input_tokens", "characters", "images"}
-    # A request of a batch that failed is not billed.
+    # A failed request of a batch is not billed.
     failed = usage is None and "status" in fields and pick(payload, "key", "request") is not None
     return tally.usage(usage, provider=provider, state="complete" if reported or failed else "missing", **fields)
 
 
 def fold(merged: Merged, chunk: object) -> None:
-    """Merge a chunk. Counts are running totals: the last ones win."""
+    """Merge a chunk. Counts are running totals: the last ones count."""
     for names in (_USAGE, ("model_version", "modelVersion"), ("response_id", "responseId")):
         value = pick(chunk, *names)
         if value is not None:
@@ -86,7 +86,7 @@ def has_output(chunk: object) -> bool:
 def _counts(tally: Tally, body: object, usage: object, model: str) -> dict[str, int]:
     if usage is None:
         return _other(tally, body)
-    return tokens(tally, usage) if foreign(usage) else _content(tally, usage, model)
+    return tokens(tally, usage) if has_openai_layout(usage) else _content(tally, usage, model)
 
 
 def _content(tally: Tally, usage: object, model: str) -> dict[str, int]:
@@ -98,29 +98,29 @@ def _content(tally: Tally, usage: object, model: str) -> dict[str, int]:
     tools = tally.count(usage, "tool_use_prompt_token_count", "total_tool_use_tokens") or 0
     answer = tally.count(usage, *_OUTPUT) or 0
     thoughts = tally.count(usage, "thoughts_token_count", "total_thought_tokens", "total_reasoning_tokens") or 0
-    # On some endpoints the answer count includes thoughts; the total shows whether it does.
+    # On some endpoints the output count includes thoughts; the total shows whether it does.
     inside = total == prompt + tools + answer and thoughts > 0
     output = answer if inside else answer + thoughts
     if total not in (None, prompt + tools + output, prompt + output):
         tally.faults.append(NOT_THE_SUM)
-    made = modalities(tally, usage, _OUTPUT_DETAILS)
-    made.flag_all(tally, ("IMAGE", "VIDEO"))
+    output_kinds = modalities(tally, usage, _OUTPUT_DETAILS)
+    output_kinds.flag_all(tally, ("IMAGE", "VIDEO"))
     sides = _input(tally, usage, prompt + tools, model)
-    return {**sides, **tally.output_side(output, reasoning=thoughts, audio=made.audio)}
+    return {**sides, **tally.output_side(output, reasoning=thoughts, audio=output_kinds.audio)}
 
 
 def _input(tally: Tally, usage: object, total: int, model: str) -> dict[str, int]:
     lists = (_PROMPT_DETAILS, _CACHE_DETAILS, _TOOL_DETAILS)
-    given, kept, used = (modalities(tally, usage, names) for names in lists)
-    kept.flag_all(tally, ("AUDIO",))
-    if _OWN_RATES.search(model):
-        given.flag_all(tally, ("IMAGE", "VIDEO"))
-    audio = given.audio - kept.audio + used.audio
+    prompt, cached, tools = (modalities(tally, usage, names) for names in lists)
+    cached.flag_all(tally, ("AUDIO",))
+    if _SEPARATE_RATES.search(model):
+        prompt.flag_all(tally, ("IMAGE", "VIDEO"))
+    audio = prompt.audio - cached.audio + tools.audio
     if audio < 0:
         tally.faults.append("cached audio tokens exceed audio tokens")
         audio = 0
-    cached = tally.count(usage, "cached_content_token_count", "total_cached_tokens")
-    return tally.input_side(total, cached=cached, audio=audio)
+    cached_total = tally.count(usage, "cached_content_token_count", "total_cached_tokens")
+    return tally.input_side(total, cached=cached_total, audio=audio)
 
 
 def _other(tally: Tally, body: object) -> dict[str, int]:
@@ -149,7 +149,7 @@ def _queries(body: object) -> frozenset[str]:
 
 
 def _grounding_chunks(body: object) -> frozenset[str]:
-    """Return the kinds of sources that the answer names: `web`, `maps`."""
+    """Return the kinds of sources that the answer cites: `web`, `maps`."""
     found = frozenset(pick(body, "_chunks") or ())
     for each in items(body, "candidates"):
         grounding = pick(each, "grounding_metadata", "groundingMetadata")
@@ -159,7 +159,7 @@ def _grounding_chunks(body: object) -> frozenset[str]:
 
 
 def _grounding(body: object, model: str) -> dict[str, int]:
-    """Return the billed uses: one of each tool per grounded answer up to Gemini 2.5, one per query since Gemini 3."""
+    """Return the billed uses of each tool: one per grounded answer up to Gemini 2.5, one per query since Gemini 3."""
     queries, kinds = len(_queries(body)), _grounding_chunks(body)
     if model.startswith(("gemini-1", "gemini-2")):
         return {"web_search": int(queries > 0 and kinds != {"maps"}), "google_maps": int("maps" in kinds)}

@@ -15,7 +15,7 @@ from spendmeter_events.extract._sections.native import native_usage
 from spendmeter_events.extract._sections.outcome import error_type, finish_reason
 from spendmeter_events.extract._sections.payload import pick, text, tier
 from spendmeter_events.extract._sections.tally import Tally
-from spendmeter_events.extract._sections.tokens import native_cache, tokens, usage_of
+from spendmeter_events.extract._sections.tokens import has_anthropic_layout, tokens, usage_of
 from spendmeter_events.extract._sections.tools import images_and_tools
 from spendmeter_events.extract.usage import COST_SOURCE_TAG, Usage
 
@@ -25,7 +25,7 @@ def from_openai(
 ) -> Usage:
     """Return the usage of a response (object, dict, or chunks) of OpenAI, Azure or a compatible service.
 
-    `request` is the request body; it supplies the characters of speech and what else the response omits.
+    `request` is the request body; it supplies what the response omits, such as the characters of speech.
     With `strict`, raises `InconsistentUsage`.
     """
     return extract(OPENAI, response, request=request, provider=provider, strict=strict)
@@ -41,7 +41,7 @@ def read(payload: object, request: Request, provider: str) -> Usage:
         usage, counts = native(tally)
         fields |= counts
     else:
-        fields |= tokens(tally, usage, cache_outside=native_cache(usage)) | _audio(tally, body, usage, request)
+        fields |= tokens(tally, usage, cache_outside=has_anthropic_layout(usage)) | _audio(tally, body, usage, request)
     if pick(body, "type") == "speech.audio.done" and "output_tokens" in fields:
         # The output of text-to-speech is audio, although it is reported as plain output tokens.
         fields |= {"output_audio_tokens": fields["output_tokens"], "output_tokens": 0}
@@ -57,7 +57,7 @@ def unwrap(payload: object) -> tuple[Any, dict[str, Any]]:
         return body, {"service_tier": "batch"}
     failure = pick(payload, "error")
     if inner is None and failure and pick(payload, "custom_id"):
-        # A batch request that failed is not billed.
+        # A failed request of a batch is not billed.
         return payload, {"service_tier": "batch", "state": "complete"}
     return (payload if inner is None or pick(payload, "usage") is not None else inner), {}
 
@@ -77,7 +77,7 @@ def identity(body: object, request: Request) -> dict[str, Any]:
 
 
 def outcome(body: object) -> dict[str, str]:
-    """Return status and error type of a response that says itself that it has failed or was cancelled."""
+    """Return status and error type if the response itself reports a failure or a cancellation."""
     status = pick(body, "status")
     if status == "cancelled":
         return {"status": "cancelled"}
@@ -88,7 +88,7 @@ def outcome(body: object) -> dict[str, str]:
 
 
 def reported_cost(tally: Tally, usage: object, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the charge that a gateway or provider adds to the usage, the field it was in, and whose key paid."""
+    """Return the cost that a gateway or provider reports, the tag with its field, and the key source."""
     own_key = pick(usage, "is_byok") is True
     reported: dict[str, Any] = {"key_source": "byok"} if own_key else {}
     for section, name, source in (

@@ -28,7 +28,7 @@ _ENDS: Final = (
 
 
 def fold(merged: Merged, chunk: object) -> None:
-    """Merge a chunk. A usage section that occurs repeatedly is a running total: the last one wins."""
+    """Merge a chunk. Repeated usage sections are running totals: the last one counts."""
     kind = pick(chunk, "type")
     response = pick(chunk, "response")
     source, names = (chunk, _IN_CHUNK) if response is None else (response, _IN_RESPONSE)

@@ -33,7 +33,7 @@ def read(payload: object, request: Request, provider: str) -> Usage:
     fields |= images_and_tools(tally, body, request)
     # Only the chat API excludes reasoning from the output; it is the one with `completion_tokens`.
     fields |= tokens(tally, usage, reasoning_outside=pick(usage, "completion_tokens") is not None)
-    # Images are read at the rate of text.
+    # Images have the rate of text.
     tally.skip(part(usage, *INPUT_DETAILS), "image_tokens")
     tally.skip(usage, "prompt_text_tokens", "prompt_image_tokens")
     fields |= _server_tools(tally, usage, fields)
@@ -51,7 +51,7 @@ def _server_tools(tally: Tally, usage: object, fields: dict[str, Any]) -> dict[s
         for name in _BILLED_TOOLS
         if (count := tally.count(details, name)) is not None and count > 0
     }
-    tally.skip(details, "mcp_calls")  # no fee beside the tokens
+    tally.skip(details, "mcp_calls")  # billed as tokens only
     used = tally.count(usage, "num_server_side_tools_used")
     calls = sum(tools.values()) or used
     if sources := tally.count(usage, "num_sources_used"):

@@ -1,4 +1,4 @@
-"""Token counts by modality, as lists: Gemini's `[{"modality": "AUDIO", "tokenCount": 12}, …]`."""
+"""Token counts by modality, as in Gemini's lists: `[{"modality": "AUDIO", "tokenCount": 12}, …]`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from spendmeter_events.extract._sections.payload import items, pick, text
 from spendmeter_events.extract._sections.tally import Tally, spellings
 
 _LIKE_TEXT: Final = frozenset(("TEXT", "DOCUMENT", "IMAGE", "VIDEO", "AUDIO", ""))
-"""Modalities with a known meaning; `MODALITY_UNSPECIFIED` and new ones are named as unread."""
+"""Modalities with a known meaning; `MODALITY_UNSPECIFIED` and new ones are reported as unread."""
 
 
 @dataclass(frozen=True, slots=True)
 class Modalities:
-    """The counts of one list, and the key it was under."""
+    """The counts of one list, and the key of the list."""
 
     name: str
     counts: dict[str, int]
@@ -25,14 +25,14 @@ class Modalities:
         return self.counts.get("AUDIO", 0)
 
     def flag_all(self, tally: Tally, kinds: tuple[str, ...]) -> None:
-        """Name the counts of these modalities as ones for which there is no bucket."""
+        """Report the counts of these modalities as unread, because they have no bucket."""
         for kind in kinds:
             if self.counts.get(kind):
                 tally.flag(f"{self.name}.{kind}")
 
 
 def modalities(tally: Tally, usage: object, names: tuple[str, ...]) -> Modalities:
-    """Return the counts by modality in the first of these lists that has any."""
+    """Return the counts by modality of the first of these lists that is not empty."""
     for name in (spelling for each in names for spelling in spellings(each)):
         listed = items(usage, name)
         counts: dict[str, int] = {}

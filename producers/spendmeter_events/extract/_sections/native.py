@@ -1,4 +1,4 @@
-"""Usage in layouts of their own: Cohere's billed units, Ollama's evaluation counts, and a total without sides."""
+"""Usage in other layouts: Cohere's billed units, Ollama's evaluation counts, and a total alone (Voyage, Jina)."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ def native_usage(body: object, usage: object) -> Native | None:
         return lambda tally: _ollama(tally, body)
     section = usage if usage is not None else _bare_total(body)
     sides = ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens")
-    if pick(section, "total_tokens") is not None and pick(section, *sides) is None and _reads_only(body):
+    if pick(section, "total_tokens") is not None and pick(section, *sides) is None and _is_input_only(body):
         return lambda tally: (section, _only_input(tally, section))
     return None
 
 
 def _cohere(tally: Tally, section: object) -> dict[str, Any]:
-    """Billed units are what the invoice counts; `tokens` beside them includes a prompt of Cohere's own."""
+    """Return the billed units, which the invoice counts; `tokens` also includes Cohere's own prompt."""
     billed = part(section, "billed_units", "billedUnits")
     tally.skip(section, "tokens", "api_version", "warnings")
-    given, made = tally.count(billed, "input_tokens"), tally.count(billed, "output_tokens")
+    prompt, output = tally.count(billed, "input_tokens"), tally.count(billed, "output_tokens")
     cached = tally.first((section, ("cached_tokens",)), (billed, ("cached_tokens",)))
     searches = tally.count(billed, "search_units")
     fields: dict[str, Any] = {}
-    if given is not None:
-        fields |= tally.input_side(given, cached=cached)
-    if given is not None or searches is not None or made is not None:
-        fields |= {"input_tokens": fields.get("input_tokens", 0), "output_tokens": made or 0}
+    if prompt is not None:
+        fields |= tally.input_side(prompt, cached=cached)
+    if prompt is not None or searches is not None or output is not None:
+        fields |= {"input_tokens": fields.get("input_tokens", 0), "output_tokens": output or 0}
     if searches:
         fields |= {"tool_calls": searches, "tags": tool_tag({"rerank": searches})}
     return fields
@@ -48,32 +48,34 @@ def _ollama(tally: Tally, body: object) -> tuple[object, dict[str, Any]]:
     names = ("prompt_eval_count", "eval_count")
     section = {name: value for name in names if (value := pick(body, name)) is not None}
     fields: dict[str, Any] = {}
-    given, made = (tally.count(section, name) for name in names)
-    # A prompt that is cached as a whole is not evaluated, and its count is absent.
+    prompt, output = (tally.count(section, name) for name in names)
+    # A fully cached prompt is not evaluated, so its count is absent.
     if pick(body, "done") is not False:
-        given, made = given or 0, made or 0
-    fields |= {} if given is None else {"input_tokens": given}
-    fields |= {} if made is None else {"output_tokens": made}
+        prompt, output = prompt or 0, output or 0
+    fields |= {} if prompt is None else {"input_tokens": prompt}
+    fields |= {} if output is None else {"output_tokens": output}
     return section, fields
 
 
 def _bare_total(body: object) -> object:
-    """Return the total of Voyage's SDK objects, which is a field of the result itself."""
+    """Return a usage section with the total of Voyage's SDK objects, which have it at the top level."""
     total = pick(body, "total_tokens")
     return None if total is None else {"total_tokens": total}
 
 
-def _reads_only(body: object) -> bool:
-    """Return whether the response is of a kind that has no output tokens: embeddings or a ranking."""
-    return bool(pick(body, "object") == "list" or items(body, "embeddings") or items(body, "results") or _vectors(body))
+def _is_input_only(body: object) -> bool:
+    """Return whether the response has no output tokens: embeddings or a ranking."""
+    return bool(
+        pick(body, "object") == "list" or items(body, "embeddings") or items(body, "results") or _has_vectors(body)
+    )
 
 
-def _vectors(body: object) -> bool:
+def _has_vectors(body: object) -> bool:
     return any(pick(each, "embedding", "relevance_score") is not None for each in items(body, "data"))
 
 
 def _only_input(tally: Tally, section: object) -> dict[str, int]:
     total = tally.count(section, "total_tokens")
-    # Images and videos are in the total, as tokens.
+    # The total includes images and videos, as tokens.
     tally.skip(section, "text_tokens", "image_tokens", "image_pixels", "video_pixels")
     return {} if total is None else {"input_tokens": total, "output_tokens": 0}

@@ -1,4 +1,4 @@
-"""The outcome of a call as its response reports it: a stream or a job may fail although HTTP answered 200."""
+"""The outcome that a response reports: a stream or a job may fail after HTTP 200."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from spendmeter_events.extract._sections.payload import field_name, items, pick,
 
 
 def error_type(error: object) -> str:
-    """Return the provider's code of an error. A message may quote the prompt: only what looks like a code is taken."""
+    """Return the provider's error code; only what looks like a code, because a message may quote the prompt."""
     codes = [text(pick(error, name), 64) for name in ("code", "type", "status")]
     number = pick(error, "code")
     codes += [str(number)] if isinstance(number, int) else []
@@ -14,6 +14,6 @@ def error_type(error: object) -> str:
 
 
 def finish_reason(body: object) -> str:
-    """Return the first reason for which a choice has ended; empty before the end."""
+    """Return the first finish reason of the choices; empty before the end."""
     reasons = (text(pick(choice, "finish_reason")) for choice in items(body, "choices"))
     return next((reason for reason in reasons if reason), "")

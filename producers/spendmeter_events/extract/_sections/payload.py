@@ -31,7 +31,7 @@ _SENTINELS: Final = frozenset((
 
 
 def pick(payload: object, *names: str) -> Any:
-    """Return the first named key or attribute that is set, else None. None and an SDK's sentinels are not set."""
+    """Return the first of these keys or attributes that is set, else None. SDK sentinels count as not set."""
     for name in names:
         value = payload.get(name) if isinstance(payload, Mapping) else getattr(payload, name, None)
         if value is not None and not _is_sentinel(value):
@@ -40,7 +40,7 @@ def pick(payload: object, *names: str) -> Any:
 
 
 def fields_of(value: object) -> Mapping[str, Any]:
-    """Return the named fields of a mapping or an object, those that an SDK does not declare included."""
+    """Return the named fields of a mapping or an object, including fields that the SDK does not declare."""
     if isinstance(value, Mapping):
         return {name: value[name] for name in value if isinstance(name, str)}
     if isinstance(value, (type, str, bytes, int, float, Decimal, Sequence)):
@@ -58,7 +58,7 @@ def _is_sentinel(value: object) -> bool:
     kind: type[Any] = type(value)
     if kind in _PLAIN:
         return False
-    return _names_a_sentinel(kind) or (_has_truth_only(kind) and not value)  # type: ignore[arg-type]
+    return _names_a_sentinel(kind) or (_has_only_truth_value(kind) and not value)  # type: ignore[arg-type]
 
 
 _PLAIN: Final = frozenset((str, int, float, bool, dict, list, tuple, bytes))
@@ -70,8 +70,8 @@ def _names_a_sentinel(kind: type) -> bool:
 
 
 @cache
-def _has_truth_only(kind: type) -> bool:
-    """Return whether objects of this type are neither numbers nor containers, but can be false."""
+def _has_only_truth_value(kind: type) -> bool:
+    """Return whether objects of this type have a truth value, but are neither numbers nor containers."""
     return hasattr(kind, "__bool__") and not hasattr(kind, "__len__") and not hasattr(kind, "__float__")
 
 
@@ -83,7 +83,7 @@ def items(payload: object, *names: str) -> Sequence[Any]:
 
 def text(value: object, limit: int = 128) -> str:
     """Return a provider's identifier, printable and truncated as the event contract requires; empty if not a string."""
-    value = getattr(value, "value", value)  # a member of an enumeration
+    value = getattr(value, "value", value)  # an enum member
     return _CONTROL.sub(" ", value)[:limit] if isinstance(value, str) else ""
 
 

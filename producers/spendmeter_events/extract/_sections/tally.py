@@ -21,18 +21,18 @@ from spendmeter_events.extract.usage import State, Usage
 NOT_THE_SUM: Final = "the total is not the sum of its parts"
 PARTS_EXCEED: Final = "cached, written and audio tokens exceed the input they are part of"
 Place = tuple[object, tuple[str, ...]]
-"""A section and the names under which it may have a count, in snake case; camel case is read too."""
+"""A section, and names of a count in it, in snake case; camel case is read too."""
 
 
 class Tally:
-    """Reads counts and collects their faults, so that one error reports all of them."""
+    """Read counts and collect their faults, so that one error reports all of them."""
 
     def __init__(self) -> None:
         self.faults: list[str] = []
         self.ambiguous = False
         """Whether a count can be read in two ways."""
         self._read: set[tuple[int, str]] = set()
-        self._sections: list[object] = []  # alive, so that no other object gets the id of one
+        self._sections: list[object] = []  # keeps them alive, so that no id is reused
         self._unpriced: list[str] = []
 
     def count(self, section: object, *names: str) -> int | None:
@@ -45,13 +45,13 @@ class Tally:
     def first(self, *places: Place) -> int | None:
         """Return the first count other than 0 in these places, else 0 or None.
 
-        Places that repeat the count are read with it; one that contradicts it is left unread.
+        Places that repeat the count are marked as read; one that contradicts it stays unread.
         """
         value = self._number(places, whole=True)
         return None if value is None else int(value)
 
     def peek(self, section: object, *names: str) -> int:
-        """Return a count of tokens that has no bucket, or 0. It stays unread."""
+        """Return a count of tokens that have no bucket, or 0, and leave it unread."""
         before = set(self._read)
         value = self.first((section, names)) or 0
         self._read = before
@@ -63,16 +63,16 @@ class Tally:
         return None if value is None else round(value, 3)
 
     def usd(self, section: object, *names: str) -> float | None:
-        """Return the charge that the provider reports, in USD."""
+        """Return the cost that the provider reports, in USD."""
         return self._number(((section, names),))
 
     def skip(self, section: object, *names: str) -> None:
-        """Mark what these names contain as known: it repeats other counts, or is not billed."""
+        """Mark these names as read, because they repeat other counts or are not billed."""
         self._sections.append(section)
         self._read |= {(id(section), spelling) for name in names for spelling in spellings(name)}
 
     def flag(self, name: str) -> None:
-        """Name a count for which there is no bucket."""
+        """Report a count as unread, because it has no bucket."""
         self._unpriced.append(name)
 
     def input_side(
@@ -85,7 +85,7 @@ class Tally:
     ) -> dict[str, int]:
         """Return the buckets of an input count that includes cached, written and (uncached) audio tokens.
 
-        Parts that exceed it cannot be inside: then the count is without them.
+        Parts that exceed the count cannot be part of it, so it is taken as the uncached count.
         """
         cached, audio = cached or 0, audio or 0
         uncached = total - cached - sum(writes) - audio
@@ -113,9 +113,9 @@ class Tally:
         }
 
     def writes(self, total: int | None, short: int | None, long: int | None) -> tuple[int, int]:
-        """Return cache writes by lifetime (short, long); those without a breakdown have the default, short one."""
+        """Return cache writes by lifetime (short, long); writes without a breakdown count as short."""
         short, long = short or 0, long or 0
-        if not total:  # some SDKs set it to 0 if there is a breakdown
+        if not total:  # some SDKs report 0 beside a breakdown
             return short, long
         rest = total - short - long
         if rest < 0:
@@ -126,7 +126,7 @@ class Tally:
     def fill_from_total(
         self, prompt: int | None, completion: int | None, total: int | None
     ) -> tuple[int | None, int | None]:
-        """Return input and output; if one is not reported, it is computed from the total."""
+        """Return input and output; one that is not reported is computed from the total."""
         if total is None or (prompt is None) == (completion is None):
             return prompt, completion
         rest = total - (prompt or 0) - (completion or 0)
@@ -164,7 +164,7 @@ class Tally:
     def _checked(self, section: object, name: str, whole: bool) -> float | None:
         value = pick(section, name)
         value = _parsed(value) if isinstance(value, str) else value
-        if value is None or isinstance(value, Mapping) or fields_of(value):  # a breakdown, with counts of its own
+        if value is None or isinstance(value, Mapping) or fields_of(value):  # a breakdown, which contains counts
             return None
         value = float(value) if isinstance(value, Decimal) else value
         fault = ""
@@ -187,7 +187,7 @@ class Tally:
 
 @cache
 def spellings(name: str) -> tuple[str, ...]:
-    """Return the name as it is and in camel case: `cached_tokens`, `cachedTokens`."""
+    """Return the name unchanged and in camel case: `cached_tokens`, `cachedTokens`."""
     first, *rest = name.split("_")
     return tuple(dict.fromkeys((name, first + "".join(word.capitalize() for word in rest))))
 
@@ -198,7 +198,7 @@ def _all_spellings(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _present(section: object, names: tuple[str, ...]) -> Sequence[str]:
-    """Return the spellings of these names that the section may have. Most of many are absent, so skip them early."""
+    """Return the spellings of these names that the section may have; for a dict, only those that it has."""
     if section is None:
         return ()
     every = _all_spellings(names)
@@ -206,7 +206,7 @@ def _present(section: object, names: tuple[str, ...]) -> Sequence[str]:
 
 
 def part(section: object, *names: str) -> Any:
-    """Return the first of these parts of a section that has fields, in snake or camel case."""
+    """Return the first of these subsections that has fields, in snake or camel case."""
     found = (pick(section, name) for name in _present(section, names))
     return next((value for value in found if fields_of(value)), None)
 

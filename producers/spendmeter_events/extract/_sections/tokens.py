@@ -1,6 +1,6 @@
-"""Token counts in OpenAI's layout, as the providers, gateways and SDKs that adopted it spell them.
+"""Token counts in OpenAI's layout, in the spellings of the providers, gateways and SDKs that adopted it.
 
-Read here: OpenAI, LiteLLM, OpenRouter, LangChain's `usage_metadata`, the Vercel AI SDK, DeepSeek, xAI, and servers that
+They are OpenAI, LiteLLM, OpenRouter, LangChain's `usage_metadata`, the Vercel AI SDK, DeepSeek, xAI, and servers that
 are compatible with OpenAI. Names are in snake case; `Tally` reads camel case too.
 """
 
@@ -37,7 +37,7 @@ CACHED: Final = (
     "cache_hit_tokens",
     "prompt_cache_hit_tokens",
 )
-"""In the details or beside them."""
+"""In the details, or in the usage section itself."""
 _CACHED_DETAILS: Final = (*CACHED, "cache_read", "flex_cache_read", "priority_cache_read")
 WRITTEN: Final = (
     "cache_write_tokens",
@@ -72,10 +72,10 @@ LONG: Final = (
 )
 REASONING: Final = ("reasoning_tokens", "reasoning_output_tokens", "thinking_tokens")
 _REASONING_DETAILS: Final = (*REASONING, "reasoning", "flex_reasoning", "priority_reasoning")
-_REPEATED: Final = ("text_tokens", "text", "no_cache_tokens", "flex", "priority")
-"""Parts of a count that are what is left of it, at the rate of text."""
+_REMAINDERS: Final = ("text_tokens", "text", "no_cache_tokens", "flex", "priority")
+"""The rest of a count, without its other parts, at the rate of text."""
 _PREDICTED: Final = ("accepted_prediction_tokens", "rejected_prediction_tokens")
-"""Parts of the output that are billed like the rest of it."""
+"""Parts of the output at its ordinary rate."""
 
 
 def tokens(
@@ -98,26 +98,26 @@ def tokens(
     if prompt is None and hit is not None and miss is not None:
         prompt = hit + miss
     prompt, completion = tally.fill_from_total(prompt, tally.count(usage, *COMPLETION), total)
-    made = part(usage, *OUTPUT_DETAILS)
-    reasoning = tally.first((made, _REASONING_DETAILS), (usage, REASONING)) or 0
+    details = part(usage, *OUTPUT_DETAILS)
+    reasoning = tally.first((details, _REASONING_DETAILS), (usage, REASONING)) or 0
     buckets: dict[str, int] = {}
-    whole = prompt
+    input_total = prompt
     if prompt is not None:
         parts = _input_parts(tally, usage)
-        whole = _whole(parts, prompt, (completion, reasoning, total), cache_outside)
-        buckets |= tally.input_side(whole, **parts)
+        input_total = _input_with_cache(parts, prompt, (completion, reasoning, total), cache_outside)
+        buckets |= tally.input_side(input_total, **parts)
         if miss and miss != buckets["input_tokens"]:
             tally.faults.append("cache hits and misses do not add up to prompt_tokens")
     if completion is not None:
-        output = _with_reasoning(tally, (prompt, whole), completion, reasoning, total, reasoning_outside)
-        audio = tally.first((made, ("audio_tokens", "audio")), (usage, ("output_audio_tokens",)))
-        tally.skip(made, *_REPEATED, *_PREDICTED)
+        output = _with_reasoning(tally, (prompt, input_total), completion, reasoning, total, reasoning_outside)
+        audio = tally.first((details, ("audio_tokens", "audio")), (usage, ("output_audio_tokens",)))
+        tally.skip(details, *_REMAINDERS, *_PREDICTED)
         buckets |= tally.output_side(output, reasoning=reasoning, audio=audio)
     return buckets
 
 
 def usage_of(body: object) -> Any:
-    """Return the usage section: the provider's, LangChain's version of it, or a bare section."""
+    """Return the usage section: the provider's, LangChain's, or the body itself if it is one."""
     metadata = pick(body, "response_metadata", "llm_output")
     found = pick(body, "usage_metadata", "usageMetadata", "usage", "token_usage") or pick(
         metadata, "token_usage", "usage"
@@ -127,13 +127,13 @@ def usage_of(body: object) -> Any:
     return found
 
 
-def native_cache(usage: object) -> bool:
-    """Return whether the section has Anthropic's layout, whose input is without cached tokens."""
+def has_anthropic_layout(usage: object) -> bool:
+    """Return whether the section has Anthropic's layout, whose input excludes cached tokens."""
     names = ("cache_read_input_tokens", "cache_creation_input_tokens")
-    return pick(usage, "input_tokens") is not None and pick(usage, *names) is not None and not foreign(usage)
+    return pick(usage, "input_tokens") is not None and pick(usage, *names) is not None and not has_openai_layout(usage)
 
 
-def foreign(usage: object) -> bool:
+def has_openai_layout(usage: object) -> bool:
     """Return whether the section has OpenAI's layout, whose input includes cached tokens."""
     prompt = pick(usage, *spellings("prompt_tokens"))
     return prompt is not None or part(usage, *INPUT_DETAILS) is not None
@@ -148,19 +148,21 @@ def _input_parts(tally: Tally, usage: object) -> dict[str, Any]:
         tally.first((lifetimes, LONG), (details, LONG), (usage, LONG)),
     )
     audio = tally.first((details, ("audio_tokens", "audio")), (usage, ("input_audio_tokens",))) or 0
-    # Only Realtime reports which cached tokens are audio; they are in the cache bucket, which has the rate of text.
-    heard = part(details, "cached_tokens_details")
-    audio -= tally.peek(heard, "audio_tokens")
+    # Only Realtime reports how many cached tokens are audio. They stay in the cache bucket, at the rate of text.
+    cached_details = part(details, "cached_tokens_details")
+    audio -= tally.peek(cached_details, "audio_tokens")
     if audio < 0:
         tally.faults.append("cached audio tokens exceed audio tokens")
         audio = 0
-    tally.skip(heard, "text_tokens")
-    tally.skip(details, *_REPEATED)
+    tally.skip(cached_details, "text_tokens")
+    tally.skip(details, *_REMAINDERS)
     return {"cached": tally.first((details, _CACHED_DETAILS), (usage, CACHED)), "writes": written, "audio": audio}
 
 
-def _whole(parts: dict[str, Any], prompt: int, others: tuple[int | None, int, int | None], outside: bool) -> int:
-    """Return the input including cached tokens, wherever the provider counts them."""
+def _input_with_cache(
+    parts: dict[str, Any], prompt: int, others: tuple[int | None, int, int | None], outside: bool
+) -> int:
+    """Return the input including cached tokens, whether `prompt` includes them or not."""
     completion, reasoning, total = others
     cache: int = (parts["cached"] or 0) + sum(parts["writes"])
     if total is None:

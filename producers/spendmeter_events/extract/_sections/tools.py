@@ -15,7 +15,7 @@ _SEARCH_MODEL: Final = re.compile(r"search-(preview|api)")
 
 
 def images_and_tools(tally: Tally, body: object, request: object) -> dict[str, Any]:
-    """Return `images`, `tool_calls` and the tags that select their rates; empty tags only for a plain text response."""
+    """Return `images`, `tool_calls` and the tags that select their rates; a plain text response has only empty tags."""
     generated = sum(pick(image, "b64_json", "url") is not None for image in items(body, "data"))
     tool_images = sum(pick(item, "type") == "image_generation_call" for item in items(body, "output"))
     tools = {name: count for name, count in _tools(tally, body).items() if count}
@@ -38,7 +38,7 @@ def _tools(tally: Tally, body: object) -> dict[str, int]:
     counts: dict[str, int] = {}
     for item in items(body, "output"):
         name = _BILLED_BY_CALL.get(text(pick(item, "type")))
-        # Opening a page, or searching within one, is a free action of the same tool.
+        # Opening a page and searching within it are free actions of the same tool.
         if name and pick(pick(item, "action"), "type") in (None, "search"):
             counts[name] = counts.get(name, 0) + 1
     billed = tally.count(pick(pick(body, "tool_usage"), "web_search"), "num_requests")
@@ -47,7 +47,7 @@ def _tools(tally: Tally, body: object) -> dict[str, int]:
     if billed is not None:
         counts["web_search"] = billed
     elif _SEARCH_MODEL.search(text(pick(body, "model"))) and (pick(body, "cites_the_web") or cites_the_web(body)):
-        # These models search at most once a call, and no usage section shows it.
+        # These models search at most once per call, and do not report it in the usage.
         counts["web_search_preview"] = 1
     return counts
 
@@ -67,7 +67,7 @@ def _gateway_searches(tally: Tally, usage: object) -> int | None:
 
 
 def _image_tags(body: object, request: object, generated: int) -> dict[str, str]:
-    """Return size and quality, which determine an image's price: as generated, else as requested."""
+    """Return size and quality, which determine the price: as generated, else as requested."""
     if not generated:
         return {}
     found = {name: text(pick(body, name)) or text(pick(request, name)) for name in ("size", "quality")}

@@ -1,4 +1,4 @@
-"""Find the counts of a usage section that no extractor has read, so that no unknown token kind passes as 0."""
+"""Find the counts of a usage section that were not read, so that no unknown token kind is taken for 0."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _NOT_COUNTS: Final = frozenset((
     "rate", "ratio", "percent", "fraction", "limit", "remaining", "max", "budget", "version", "status",
     "index", "id", "ids", "seed", "port", "throughput", "speed", "logprob",
 ))  # fmt: skip
-"""Words of names that are times, money or settings, whatever else is in the name: `time_to_first_token`."""
+"""Words that mark a name as a time, an amount of money or a setting: `time_to_first_token`."""
 _NEVER_COUNTS: Final = frozenset(("cost", "costs", "price", "per", "limit", "remaining", "max", "budget"))
-"""Words of names that are no counts, even if the name ends in one: `max_output_tokens`, but not `video_time_tokens`."""
+"""Words that exclude even names that end like a count: `max_output_tokens` is no count, `video_time_tokens` is."""
 _COUNT_ENDINGS: Final = frozenset(("tokens", "count", "units", "requests"))
 
 
@@ -50,7 +50,7 @@ def _walk(section: object, read: Set[tuple[int, str]], path: str, depth: int) ->
 
 
 def looks_like_count(name: str, value: Any) -> bool:
-    """Return whether the value is a number other than 0 that may be billed: any whole one, others by their name."""
+    """Return whether the value is a number other than 0 that may be billed: any whole number, others by their name."""
     counted = _COUNTED.search(name.lower()) is not None
     if isinstance(value, str):
         return counted and value.strip().isdecimal() and value.strip(" 0") != ""

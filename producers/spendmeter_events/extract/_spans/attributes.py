@@ -50,13 +50,13 @@ NAMES: Final[Mapping[str, frozenset[str]]] = {
         "accepted_prediction_tokens", "rejected_prediction_tokens", "prompt_cache_miss_tokens",
     )),
 }  # fmt: skip
-"""Kind of count → reduced names. `repeated` are parts that are in other counts."""
+"""Kind of count → reduced names. `repeated`: parts of other counts."""
 
 _KINDS: Final = {name: kind for kind, names in NAMES.items() for name in names}
 
 
 def usage_attributes(attributes: Mapping[str, object]) -> dict[str, Any]:
-    """Return the usage attributes only, flat: a span may carry prompts under other keys. JSON text is decoded."""
+    """Return only the usage attributes, flattened, since others may contain prompts. JSON text is decoded."""
     found: dict[str, Any] = {}
     for name, value in attributes.items():
         if isinstance(name, str) and (_USAGE.match(name) or (_SECTIONS.search(name) and _USAGE.match(name + "."))):
@@ -65,7 +65,7 @@ def usage_attributes(attributes: Mapping[str, object]) -> dict[str, Any]:
 
 
 def names_by_kind(section: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Return the names in this section of each kind of count, those of the current conventions first."""
+    """Return the names of each kind of count in this section, those of the current conventions first."""
     kinds: dict[str, tuple[str, ...]] = dict.fromkeys(NAMES, ())
     for name in sorted(section, key=lambda name: not name.startswith("gen_ai.")):
         if (kind := kind_of(name)) is not None:
@@ -74,7 +74,7 @@ def names_by_kind(section: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def kind_of(name: str) -> str | None:
-    """Return the kind of count in an attribute of this name; None if it is unknown."""
+    """Return the kind of count that an attribute of this name is; None if unknown."""
     words = _HUMP.sub("_", _USAGE.sub("", name)).lower().replace(".", "_")
     details = _DETAILS.match(words)
     if details is None:

@@ -1,4 +1,4 @@
-"""Facts of a span besides its counts: whether it is a model call, whose it is, and which instrumentation wrote it."""
+"""Facts of a span other than counts: whether it is a model call, its instrumentation, and its cache convention."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from spendmeter_events.extract._sections.payload import pick, text
 
 _OPERATIONS: Final = frozenset((
     "chat", "text_completion", "generate_content", "embeddings",
-    # spelled otherwise by instrumentations that follow no version of the conventions
+    # Other spellings, of instrumentations that do not follow the conventions.
     "completion", "completions", "embedding", "embed", "response", "responses", "message", "messages", "generate",
     "image_generation", "generate_image", "generate_images", "speech", "text_to_speech", "transcription",
     "speech_to_text", "rerank",
@@ -25,10 +25,10 @@ _MODEL_CALLS: Final[Mapping[str, frozenset[str]]] = {
 }
 """Attribute → its values on spans of model calls."""
 _AI_SDK_CALLS: Final = (".doGenerate", ".doStream", ".doEmbed", ".doRerank")
-"""Endings of the AI SDK's model calls; the spans around them (`ai.generateText`) sum them up."""
+"""Endings of the AI SDK's model calls; the outer spans (`ai.generateText`) sum them."""
 
 _AGENT_RUNS: Final = ("pydantic_ai.all_messages", "all_messages_events", "final_result")
-"""Attributes of Pydantic AI's agent runs, which have no operation name in older versions."""
+"""Attributes of Pydantic AI's agent runs: older versions set no operation name."""
 
 _SCOPES: Final = (
     ("opentelemetry.instrumentation.bedrock", True),
@@ -43,15 +43,15 @@ _SCOPES: Final = (
     ("logfire", False),
     ("litellm", False),
 )
-"""Instrumentation scope → whether its input leaves cached tokens out, where the provider's own API does."""
+"""Prefix of the scope, and whether its input excludes cached tokens if the provider's API excludes them."""
 _CHANGES: Final = {"opentelemetry.instrumentation.bedrock": (0, 62, 3)}
 """Last version with a known convention; traceloop/openllmetry issue 4449 proposes to change it."""
-_OUTSIDE: Final = frozenset(("anthropic", "bedrock"))
-"""Providers whose own input count is without cached tokens; so is Claude's at other providers."""
+_CACHE_EXCLUDED: Final = frozenset(("anthropic", "bedrock"))
+"""Providers whose APIs exclude cached tokens from the input. So does Claude's at other providers."""
 
 
 def is_inference(attributes: Mapping[str, Any]) -> bool:
-    """Return whether the span is a model call. Spans of agents, tools and chains repeat the usage of theirs."""
+    """Return whether the span is a model call. Spans of agents, tools and chains repeat the usage of their calls."""
     if name := text(pick(attributes, "ai.operationId", "vercel.ai.operationId")):
         return name.endswith(_AI_SDK_CALLS)
     if operation := text(pick(attributes, "gen_ai.operation.name")).lower():
@@ -63,7 +63,7 @@ def is_inference(attributes: Mapping[str, Any]) -> bool:
 
 
 def scope_of(span: object, attributes: Mapping[str, Any], scope: object) -> tuple[str, str]:
-    """Return name and version of the instrumentation, from the argument, the span or its attributes."""
+    """Return name and version of the instrumentation, from `scope`, the span or its attributes."""
     found = scope or pick(span, "instrumentation_scope", "instrumentationScope", "scope", "instrumentation_info")
     if isinstance(found, str):
         return found, ""
@@ -77,12 +77,12 @@ def scope_of(span: object, attributes: Mapping[str, Any], scope: object) -> tupl
 
 
 def cache_outside(scope: tuple[str, str], provider: str, model: str, section: Mapping[str, Any]) -> bool | None:
-    """Return whether the input leaves cached tokens out; None where the span does not show it."""
-    if provider not in _OUTSIDE and "claude" not in model.lower():
+    """Return whether the input excludes cached tokens; None if the span does not show it."""
+    if provider not in _CACHE_EXCLUDED and "claude" not in model.lower():
         return False
     if any("inputTokenDetails" in name for name in section):  # AI SDK 6 normalises all providers
         return False
-    if any(name.startswith("ai.usage.") for name in section):  # AI SDK 4 and 5 pass the provider's count on
+    if any(name.startswith("ai.usage.") for name in section):  # AI SDK 4 and 5 report the provider's count
         return True
     name, version = scope
     known = next(((prefix, outside) for prefix, outside in _SCOPES if name.lower().startswith(prefix)), None)

@@ -1,7 +1,7 @@
-"""OpenTelemetry's GenAI attributes: current names, and older and other dialects that are still in use.
+"""OpenTelemetry's GenAI attributes: current names, older ones, and other dialects in use.
 
 By the conventions, input includes cached tokens (read and written) and output includes reasoning. Instrumentations of
-providers that report cached tokens beside the input do not all follow this; see `_otel_spans`.
+providers that report cached tokens separately do not all follow this; see `facts.py`.
 """
 
 from __future__ import annotations
@@ -60,32 +60,35 @@ def _counts(tally: Tally, section: Mapping[str, Any], outside: bool | None, *, e
     tally.skip(section, *names.pop("repeated"))
     found = {kind: tally.count(section, *names[kind]) for kind in names}
     total = found["total"]
-    given, made = tally.fill_from_total(found["input"], found["output"], total)
-    if made is None and (embeds or any(name.endswith(".usage.tokens") for name in names["input"])):
-        made = 0
+    prompt, output = tally.fill_from_total(found["input"], found["output"], total)
+    if output is None and (embeds or any(name.endswith(".usage.tokens") for name in names["input"])):
+        output = 0
     counts: dict[str, int] = {}
-    whole = given
-    if given is not None:
+    input_total = prompt
+    if prompt is not None:
         written = tally.writes(found["written"], found["short"], found["long"])
         cache = (found["cached"] or 0) + sum(written)
-        whole = _whole(tally, given, cache, None if total is None else total - (made or 0), outside)
-        counts |= tally.input_side(whole, cached=found["cached"], writes=written, audio=found["audio_in"])
-    if made is not None:
-        counts |= tally.output_side(made, reasoning=found["reasoning"], audio=found["audio_out"])
-    if total is not None and given is not None and made is not None and total - made not in (given, whole):
+        rest = None if total is None else total - (output or 0)
+        input_total = _input_with_cache(tally, prompt, cache, rest, outside)
+        counts |= tally.input_side(input_total, cached=found["cached"], writes=written, audio=found["audio_in"])
+    if output is not None:
+        counts |= tally.output_side(output, reasoning=found["reasoning"], audio=found["audio_out"])
+    if total is None or prompt is None or output is None:
+        return counts
+    if total - output not in (prompt, input_total):
         tally.faults.append(NOT_THE_SUM)
     return counts
 
 
-def _whole(tally: Tally, given: int, cache: int, rest: int | None, outside: bool | None) -> int:
+def _input_with_cache(tally: Tally, prompt: int, cache: int, rest: int | None, outside: bool | None) -> int:
     """Return the input including cached tokens. `rest` is the total without the output."""
-    if not cache or (given < cache and outside is None):
-        return given  # if less than its parts, `input_side` sees that they are not inside
-    if outside or rest == given + cache:
-        return given + cache
-    # Many instrumentations compute the total from the input, so a total of the input alone proves nothing.
+    if not cache or (prompt < cache and outside is None):
+        return prompt  # if it is less than its parts, `input_side` reports the fault
+    if outside or rest == prompt + cache:
+        return prompt + cache
+    # Many instrumentations compute the total from the input, so a total without cached tokens proves nothing.
     tally.ambiguous = outside is None
-    return given
+    return prompt
 
 
 def _embeds(attributes: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Providers by the names in spans, gateways and SDKs: `openai.responses`, `aws.bedrock`, `google_genai`."""
+"""Names of providers in spans, gateways and SDKs: `openai.responses`, `aws.bedrock`, `google_genai`."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _NAMES: Final = {
     "zhipu": "zai",
     "zhipuai": "zai",
 }
-"""Words of a name, joined with dots, as far as they name the provider."""
+"""The leading words of a name, joined with dots → provider."""
 _SURFACE: Final = re.compile(
     r"\.(chat|responses?|messages?|completions?|embeddings?|images?|speech|transcription|generative-ai)$"
 )

@@ -20,10 +20,11 @@ from spendmeter_stream.errors import (
     StreamError,
     TopicReplacedError,
 )
+from spendmeter_stream.ingest.bad_records import BadRecordLimit
 from spendmeter_stream.ingest.pacing import Pacing
 from spendmeter_stream.ingest.partition_reader import PartitionReader
 from spendmeter_stream.ingest.pending import ChunkLimits, PendingChunk
-from spendmeter_stream.ingest.protocol import Chunk, ChunkProtocol, Outcome
+from spendmeter_stream.ingest.protocol import Chunk, ChunkProtocol
 from spendmeter_stream.journal.intents import OffsetRange
 from spendmeter_stream.journal.orphans import chunk_to_recover
 from spendmeter_stream.kafka.lag import Lag
@@ -36,7 +37,7 @@ log = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 0.2
 _RESTART_SECONDS: Final = 5.0
 _EPOCH_SECONDS: Final = 5.0
-"""How often an idle partition verifies the topic id: a fetch at the end of a recreated topic does not fail."""
+"""Interval at which an idle partition verifies the topic id: a fetch at the end of a recreated topic does not fail."""
 _REPLACED_SECONDS: Final = 1.0
 _CANCEL_SECONDS: Final = 1.0
 """How long to wait for a cancelled task: a coroutine may swallow the cancellation."""
@@ -63,13 +64,12 @@ class PartitionTask:
         self._pacing = pacing
         self._limits = limits
         self._slots = slots
-        self._max_bad = max_bad_in_a_row
+        self._bad_records = BadRecordLimit(partition=partition.partition, maximum=max_bad_in_a_row)
         self._background = tasks
         self._name = f"partition-{partition.partition}"
         self._stopping = asyncio.Event()
         self._position = 0
         self._open = False
-        self._bad_in_a_row = 0
         self._resumed = False
         self._rewound: tuple[str, int] | None = None
         """Topic id and log start offset of a truncated log."""
@@ -284,18 +284,7 @@ class PartitionTask:
         metrics.CHUNK_RECORDS.observe(len(chunk.records))
         metrics.count_outcome(outcome.stored, outcome.duplicates, [why.code for why in outcome.rejected])
         self.report_lag()
-        self._watch_bad_records(chunk, outcome)
-
-    def _watch_bad_records(self, chunk: Chunk, outcome: Outcome) -> None:
-        if len(outcome.rejected) < len(chunk.records):
-            self._bad_in_a_row = 0
-            return
-        self._bad_in_a_row += len(outcome.rejected)
-        if self._bad_in_a_row >= self._max_bad:
-            raise PartitionStoppedError(
-                f"partition {self._partition.partition}: {self._bad_in_a_row} bad records in a row,"
-                f" the last at offset {chunk.offsets.end - 1}: {outcome.rejected[-1].code}"
-            )
+        self._bad_records.check(chunk, outcome)
 
     async def _close(self, protocol: ChunkProtocol) -> None:
         """Commit the end of the last chunk, so that no chunk is open and the group's lag drops to zero."""

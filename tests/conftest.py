@@ -1,4 +1,4 @@
-"""Fixtures that any test may ask for by name."""
+"""Fixtures of all tests."""
 
 from hypothesis import HealthCheck, settings
 
@@ -32,6 +32,6 @@ __all__ = [
     "tansu",
 ]
 
-# A busy machine is not a fault of the code: hypothesis has clocks of its own, and here they may not fail a test.
+# A busy machine is not a fault of the code: disable the time limits of hypothesis.
 settings.register_profile("spendmeter", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("spendmeter")

@@ -1,4 +1,4 @@
-"""From an emitted call to a pager: embedded stack, spend guard, Prometheus, Alertmanager, all of them real."""
+"""From an emitted call to a pager: a real embedded stack, spend guard, Prometheus and Alertmanager."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LAST_RUN = "spendmeter_spend_guard_last_run_timestamp_seconds"
 
 
 def emit(stack: RunningStack, events: Iterable[UsageEvent]) -> int:
-    """Emit `events`, and return how many once they are stored."""
+    """Emit `events`, wait until they are stored, and return their number."""
     before, count = stack.metric(STORED), 0
     with SyncUsageProducer(connection=KafkaConnection(bootstrap_servers=stack.note["bootstrap"])) as producer:
         for event in events:
@@ -36,21 +36,21 @@ def emit(stack: RunningStack, events: Iterable[UsageEvent]) -> int:
 
 
 def runaway() -> Iterable[UsageEvent]:
-    """The last two minutes of an agent that does not stop: about 12 USD."""
+    """Return the last two minutes of a runaway agent: about 12 USD."""
     start = datetime.now(UTC) - timedelta(minutes=2)
     for _, value in INCIDENTS["runaway_loop"](seed=1, start=start, minutes=2):
         yield UsageEvent.model_validate_json(value)
 
 
 def ordinary(now: datetime) -> Iterable[UsageEvent]:
-    """27.50 USD in the last hour, over three schools, their users and features."""
+    """Return 27.50 USD of calls in the last hour, over three schools, their users and features."""
     for school, calls in (("school-a", 5), ("school-b", 4), ("school-c", 2)):
         for call in range(calls):
             yield million_tokens(school, now - timedelta(minutes=5 * call + 1), user=f"{school}-u{call}")
 
 
 def past(now: datetime) -> Iterable[UsageEvent]:
-    """A call on each of the last twelve days."""
+    """Return one call on each of the last twelve days."""
     for day in range(1, 13):
         yield million_tokens(ORG, now - timedelta(days=day), user="teacher")
 
@@ -82,12 +82,12 @@ def test_ordinary_traffic_of_a_new_platform_raises_no_alert_and_a_runaway_raises
     now = datetime.now(UTC)
     with running(tmp_path / "fresh") as stack:
         emit(stack, ordinary(now))
-        # School A spent 12.50 USD and has no past: a warning.
+        # School A spent 12.50 USD and has no history: a warning.
         wait_until(lambda: stack.metric(finding("spike", "warning", "school-a")) > 6)
         assert not stack.metric(finding("spike", "critical", "school-a"))
     with running(tmp_path / "data") as stack:
         emit(stack, past(now))
-    # What is usual is read once a quarter of an hour, and at a start.
+    # The usual spend is read every 15 minutes and at the start.
     with (
         running(tmp_path / "data") as stack,
         pager() as pages,
@@ -116,11 +116,11 @@ def test_ordinary_traffic_of_a_new_platform_raises_no_alert_and_a_runaway_raises
 
 
 def finding(kind: str, severity: str, org: str) -> str:
-    """The metric of an org's finding, as Prometheus writes it."""
+    """Return the metric of an org's finding in Prometheus' notation."""
     return f'spendmeter_spend_finding{{key="{org}",kind="{kind}",org="{org}",scope="org",severity="{severity}"}}'
 
 
 def alerts_in_topic(bootstrap: str) -> list[SpendAlert]:
-    """What the guard wrote to its topic."""
+    """Return the alerts in the guard's topic."""
     records = asyncio.run(read_topic(KafkaConnection(bootstrap_servers=bootstrap), ALERTS, count=1))
     return [SpendAlert.model_validate_json(record.value or b"") for record in records]

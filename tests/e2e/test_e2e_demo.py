@@ -1,4 +1,4 @@
-"""`spendmeter demo` as its greeting and its settings invite people to run it."""
+"""`spendmeter demo`, with its default and unusual settings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BRIEF = ("demo", "--days", "1", "--port", "0")
 
 
 def test_the_demo_with_a_key_of_ones_own_on_ipv6_twice_on_one_folder(tmp_path: Path) -> None:
-    # A folder whose name means something in a URL.
+    # A folder name with special characters of URLs.
     folder = tmp_path / "a folder?#%20"
     settings = {"SPENDMETER_ADMIN_KEY": _KEY, "SPENDMETER_HOST": "::1", "SPENDMETER_DATA_DIR": str(folder)}
     first = spendmeter(*_BRIEF, "--exit", **settings)
@@ -40,7 +40,7 @@ def test_the_demo_with_a_key_of_ones_own_on_ipv6_twice_on_one_folder(tmp_path: P
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # noqa: S104
 def test_the_demo_without_a_key_on_every_address_with_small_limits(tmp_path: Path, host: str) -> None:
-    """A limit that refuses the demo's own questions costs its summary, and nothing else."""
+    """If a limit rejects the demo's own queries, only its summary is missing."""
     settings = {
         "SPENDMETER_HOST": host,
         "SPENDMETER_DATA_DIR": str(tmp_path / "data"),

@@ -1,4 +1,4 @@
-"""The main job, end to end, on real input: a provider's trace goes in, and its exact cost comes out, once."""
+"""Import a real provider trace end to end: its exact cost is stored once."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_real_trace_costs_what_it_cost_once(stack: RunningStack) -> None:
     assert (first["input_tokens"], first["output_tokens"]) == (22_361_870, 4_088_665)
     assert first["cost"] == "96.791325"
 
-    # Again: every event is known, and every figure stays.
+    # Import it again: every event is a duplicate, and no figure changes.
     published = stack.metric(DUPLICATES)
     import_file(stack, AZURE)
     wait_until(lambda: stack.metric(DUPLICATES) == published + 19_366)

@@ -1,4 +1,4 @@
-"""Starting, stopping, starting again: nothing lost, nothing left behind, one clear line for what is in the way."""
+"""Start, stop and restart: no event is lost, no process is left, and an obstacle is reported in one line."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def test_a_stop_stores_what_the_broker_took_and_leaves_no_orphan(tmp_path: Path,
         broker = children(stack.process.pid)
         assert len(broker) == 1
         import_file(stack, events_file(tmp_path, range(1, 2001)))
-        # Stopped immediately: unread records are stored first, because the broker loses them.
+        # Stop at once: unread records are stored first, because the broker loses them.
         stack.stop(number)
         assert stack.process.returncode in (0, 130)
         assert not alive(broker[0])
         assert not (folder / "running.json").exists()
     with running(folder) as again:
-        # The broker counts offsets from 0 again: other events under old coordinates, and old events once more.
+        # The broker restarts offsets at 0: new events have old coordinates, and old events are sent again.
         assert again.totals()["requests"] == 2000
         import_file(again, events_file(tmp_path, range(1001, 3001)))
         wait_until(lambda: again.totals()["requests"] >= 3000)
@@ -62,7 +62,7 @@ def test_a_killed_stack_takes_its_broker_with_it_and_its_folder_is_free(tmp_path
 
 
 def test_a_killed_stack_reconciles_what_it_left_half_stored(tmp_path: Path) -> None:
-    """Each start is a topic epoch of its own, so no worker recovers the last chunk of a killed one."""
+    """Each start begins a topic epoch, so no worker recovers the last chunk of a killed stack."""
     folder = tmp_path / "data"
     with running(folder) as stack:
         import_file(stack, events_file(tmp_path, range(1, 501)))
@@ -120,7 +120,7 @@ def test_import_names_the_folder_and_the_broker(tmp_path: Path) -> None:
 
 
 def refused(done: object, *words: str) -> None:
-    """One line, exit code 2."""
+    """Assert one line on stderr and exit code 2."""
     stderr: str = done.stderr.strip()  # type: ignore[attr-defined]
     assert done.returncode == 2, stderr  # type: ignore[attr-defined]
     assert all(word in stderr for word in words), stderr

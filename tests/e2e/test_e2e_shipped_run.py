@@ -40,7 +40,7 @@ class AnySecret(dict[str, str]):
 
 @pytest.fixture(scope="module")
 def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka]:
-    """A Kafka that knows the manifests' user."""
+    """A Kafka with the user of the manifests."""
     user = from_manifests(AnySecret())["worker"].environment["SPENDMETER_SASL_USERNAME"]
     try:
         broker = ApacheKafka(folder=tmp_path_factory.mktemp("kafka"), users=[user])
@@ -69,7 +69,7 @@ def test_processes_run_as_shipped(name: str, own_kafka: ApacheKafka, tmp_path: P
 
 
 def count_through_a_kill(deployment: Deployment, kafka: ApacheKafka, service: Running, *, org: str) -> None:
-    """10,000 events, half of them before a kill -9 of the worker, are 10,000 requests."""
+    """Send 10,000 events, half of them before a kill -9 of the worker, and expect 10,000 requests."""
     service.until("/readyz")
     with deployment.running("worker") as worker:
         worker.until("/readyz")
@@ -98,7 +98,7 @@ def requests_of(service: Running, org: str) -> int:
 
 
 def check_ready(deployment: Deployment, verb: str, process: Running) -> None:
-    """Probes and health checks of the files succeed, and metrics can be read by Prometheus' own parser."""
+    """Check that probes and health checks succeed, and that Prometheus' parser reads the metrics."""
     assert process.get("/healthz").json()["status"] == "ok"
     for probe in deployment.processes[verb].probes:
         if probe.path:
@@ -114,7 +114,7 @@ def check_ready(deployment: Deployment, verb: str, process: Running) -> None:
 
 
 def here(command: tuple[str, ...], port: int) -> list[str]:
-    """A compose health check with this machine's interpreter and the process's port."""
+    """Return a compose health check with the local interpreter and the process's port."""
     assert command[0] == "/opt/spendmeter/bin/python"
     return [sys.executable, *(part.replace(":6066", f":{port}").replace(":8080", f":{port}") for part in command[1:])]
 
@@ -126,7 +126,7 @@ def samples(process: Running, name: str) -> dict[str, float]:
 
 
 def check_log(deployment: Deployment, process: Running, *expected: str) -> None:
-    """Each line is JSON, the expected ones are there, none has a traceback or a secret."""
+    """Check that each line is JSON without traceback or secret, and that the expected lines exist."""
     log = process.log()
     for line in log.splitlines():
         assert {"time", "level", "logger", "message"} <= json.loads(line).keys()

@@ -1,4 +1,4 @@
-"""What the shipped processes do while Kafka, the store or the schema is away, and when a login is refused."""
+"""The shipped processes without Kafka, store or schema, and with rejected credentials."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 @pytest.fixture
 def deployment(kafka: ApacheKafka, tmp_path: Path) -> Iterator[Deployment]:
-    """The compose file's processes."""
+    """Run the compose file's processes."""
     with compose(kafka, tmp_path) as deployment:
         yield deployment
 
@@ -41,7 +41,7 @@ def test_a_worker_without_kafka_waits_alive_and_not_ready(deployment: Deployment
         assert any(it.startswith(f"kafka: Kafka at {bootstrap}") for it in answer.json()["reasons"])
         assert worker.get("/metrics").status == 200
         assert worker.stop(within=deployment.processes["worker"].grace_seconds) == 0
-        # Name resolution fails with different words on different machines.
+        # The message of a failed name resolution depends on the machine.
         assert reason in worker.log() or "resolution" in worker.log()
         one_line_each(worker)
 
@@ -105,7 +105,7 @@ def test_a_refused_kafka_login_is_one_line(deployment: Deployment, kafka: Apache
 
 
 def test_fausts_own_command_runs_the_same_worker(deployment: Deployment, kafka: ApacheKafka) -> None:
-    """As the README has it: port, topics, waiting and counting are the same; only the log is Faust's."""
+    """As in the README: port, topics, waiting and counts are the same; only the log format is Faust's."""
     assert deployment.run("migrate").returncode == 0
     faust = ("faust", "-A", "spendmeter_stream.app", "worker", "-l", "info")
     processes = dict(deployment.processes)
@@ -145,19 +145,19 @@ def attempts(process: Running, words: str) -> int:
 
 
 def one_line_each(process: Running) -> None:
-    """Every line is JSON without a traceback, and nothing else reports the failed attempts."""
+    """Assert that every line is JSON without a traceback, and that failed attempts are reported once."""
     assert "traceback" not in process.log().lower(), process.log()
     lines = [json.loads(line) for line in process.log().splitlines()]
     assert {reporter(line) for line in lines if line["level"] != "info"} <= {"spendmeter_stream"}
 
 
 def reporter(line: dict[str, str]) -> str:
-    """The package that logged `line`. A new Kafka has no group coordinator for a moment, which aiokafka reports."""
+    """Return the package that logged `line`. aiokafka reports that a new Kafka has no group coordinator yet."""
     return "spendmeter_stream" if "GroupCoordinatorNotAvailable" in line["message"] else line["logger"].split(".")[0]
 
 
 def ends_with(process: Running, *words: str) -> None:
-    """The last line says why, and there is no traceback."""
+    """Assert that the last line has the reason, and that there is no traceback."""
     last = process.log().splitlines()[-1]
     assert last.startswith("spendmeter: ")
     assert [word for word in words if word not in last] == []

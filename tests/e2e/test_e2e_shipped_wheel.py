@@ -1,4 +1,4 @@
-"""The wheels, installed where no checkout can be imported, run the same processes."""
+"""The wheels run the same processes, installed without access to a checkout."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROOMS = ("spendmeter_events", "spendmeter_clickhouse", "spendmeter_stream", "spe
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of executables of a virtual environment with our wheels and the test environment's dependencies."""
+    """Return the bin folder of a virtual environment with our wheels and the test environment's dependencies."""
     folder = tmp_path_factory.mktemp("wheel")
     wheels, home = folder / "wheels", folder / "venv"
     pip = [sys.executable, "-m", "pip"]
@@ -36,7 +36,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (site,) = home.glob("lib/python*/site-packages")
     built = [str(wheel) for wheel in wheels.glob("*.whl")]
     run(*pip, "--python", str(python), "install", *offline, *built)
-    # Python reads .pth files in its own site folders only, so that those of the editable install have no effect.
+    # Python reads .pth files in its site folders only, so those of the editable install have no effect.
     (site / "dependencies.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
     return home / "bin"
 

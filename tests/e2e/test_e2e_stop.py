@@ -1,7 +1,7 @@
-"""Every stop ends in its time, names what it leaves, and says by its exit code whether something was left.
+"""Every stop is bounded, logs what it left unfinished, and reports that by its exit code.
 
-The patience of these tests is far longer than the stops they wait for; that a stop is bounded shows in the log line of
-the process, which it writes when its own clock ran out.
+The time-outs of these tests are much longer than the stops. That a stop is bounded shows in the line that the process
+logs when its time is up.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def store(fresh_clickhouse_http: ClickHouseHttp) -> Iterator[ClickHouseHttp]:
 
 
 def worker(broker: KafkaConnection, store: ClickHouseHttp, *, stop_seconds: str = _STOP_SECONDS) -> Command:
-    """A worker process that is ready for records."""
+    """Start a worker process, and wait until it is ready."""
     started = Command(
         "worker",
         SPENDMETER_BOOTSTRAP=str(broker.bootstrap_servers),
@@ -92,7 +92,7 @@ def test_a_worker_that_still_waits_for_kafka_ends_with_0(store: ClickHouseHttp) 
 
 
 def test_a_stop_that_arrives_twice_is_one_stop(tmp_path: Path) -> None:
-    """`timeout` signals its child and then the whole group. Two different signals, because equal ones may merge."""
+    """`timeout` signals its child and then the group. The signals differ here, because equal ones may merge."""
     with Command("up", "--data-dir", tmp_path / "data", "--port", "0") as stack:
         stack.wait_for("Press Ctrl-C to stop")
         assert stack.stop(signal.SIGTERM, signal.SIGINT) == 0, stack.output()
@@ -160,13 +160,13 @@ def test_a_command_that_asks_a_frozen_broker_can_be_stopped(fresh_tansu: Tansu) 
 
 
 def signalled(command: Command) -> int | None:
-    """Send SIGTERM again; return the exit code of an ended process."""
+    """Send SIGTERM again, and return the exit code once the process has ended."""
     command.process.send_signal(signal.SIGTERM)
     return command.process.poll()
 
 
 def catches(command: Command) -> bool:
-    """The process has its handler for SIGTERM."""
+    """Return whether the process handles SIGTERM."""
     status = Path(f"/proc/{command.process.pid}/status").read_text()
     caught = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigCgt"))
     return bool(caught & (1 << (signal.SIGTERM - 1)))

@@ -1,4 +1,4 @@
-"""The SQL gate: every statement that Grafana will send, run on the real schema over demo data.
+"""The SQL gate: run every statement that Grafana sends on the real schema, with demo data.
 
-`python -m tests.gate` prints the table of docs/boards.md; tests/integration/grafana/test_grafana_sql.py holds it there.
+`python -m tests.gate` prints the table of docs/boards.md; test_grafana_sql.py compares the two.
 """

@@ -14,7 +14,7 @@ from tests.support.store import open_store
 
 
 def main() -> int:
-    """Returns the exit code."""
+    """Run the gate and return the exit code."""
     with (
         tempfile.TemporaryDirectory(prefix="gate-") as folder,
         open_store(Path(folder), "keeper") as keeper,

@@ -1,4 +1,4 @@
-"""What a reader may have chosen: a range, a zone, and each filter as All, one value, several, or one with a quote."""
+"""Selections of a viewer: a range, a zone, and each filter as All, one value, several, or one with a quote."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from tests.gate.statements import Statement, Variable
 from tests.support.board_store import NOW, QUOTED_ORG, QUOTED_USER
 
 _FIRST: Final[dict[str, Value]] = {"org": "sunrise-delhi", "user": "system"}
-"""What Grafana takes for a variable that holds one value and has none yet: the first of its list."""
+"""Value of a single-value variable without a selection: Grafana takes the first of its list."""
 
 
 def stored(value: str) -> str:
-    """A value as the board's variables hold it: their queries double the backslashes."""
+    """Return a value as the board's variables have it: their queries double the backslashes."""
     return value.replace("\\", "\\\\")
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`chosen` names only what differs from the board as it opens. `full`: the demo data give rows to every panel."""
+    """One selection. `chosen` has only what differs from the board's defaults; with `full`, every panel has rows."""
 
     name: str
     start: datetime
@@ -31,7 +31,7 @@ class Case:
     full: bool = False
 
     def request(self, statement: Statement) -> Request:
-        """What `statement` runs with. An alert has its own range, and no variables."""
+        """Return the request for `statement`. An alert has its own range and no variables."""
         start = self.end - timedelta(seconds=statement.range_seconds) if statement.range_seconds else self.start
         values = {variable.name: self._value(variable) for variable in statement.variables}
         return Request(start=start, end=self.end, timezone=self.timezone, variables=values)

@@ -1,4 +1,4 @@
-"""What Grafana and the ClickHouse plugin (v4) do to a statement before ClickHouse sees it.
+"""Expand a statement as Grafana and its ClickHouse plugin (v4) do before they send it.
 
 In their order: the browser replaces `$__conditionalAll` (`CHDatasource.ts`, `applyConditionalAll`) and the board's
 variables (the `singlequote` formatter of scenes); then the plugin's backend replaces its macros (`pkg/macros`, by
@@ -17,12 +17,12 @@ from typing import Final
 ALL: Final = "$__all"
 
 Value = str | list[str]
-"""What a variable holds: a multi-value one a list, `[ALL]` for All."""
+"""Value of a variable: a list for a multi-value one, `[ALL]` for All."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a panel's query runs with. `interval` is in seconds."""
+    """Parameters of a panel's query. `interval` is in seconds."""
 
     start: datetime
     end: datetime
@@ -32,16 +32,16 @@ class Request:
 
 
 class MacroError(Exception):
-    """A statement that the plugin would refuse, or read in two ways."""
+    """The plugin would reject the statement, or could read it in two ways."""
 
 
 def expand(statement: str, request: Request) -> str:
-    """`statement` as ClickHouse gets it."""
+    """Return `statement` as ClickHouse receives it."""
     return backend(variables(conditional_all(statement, request.variables), request), request)
 
 
 def conditional_all(statement: str, values: Mapping[str, Value]) -> str:
-    """`$__conditionalAll(condition, $variable)`: 1=1 where the variable is All or empty."""
+    """Replace `$__conditionalAll(condition, $variable)`: 1=1 if the variable is All or empty."""
     macro = "$__conditionalAll("
     while (at := statement.rfind(macro)) != -1:
         arguments = _arguments(statement[at + len(macro) - 1 :])
@@ -61,7 +61,7 @@ def conditional_all(statement: str, values: Mapping[str, Value]) -> str:
 
 
 def variables(statement: str, request: Request) -> str:
-    """`$name`, `${name}`, `${name:format}`. Names that the board does not have stay as they are."""
+    """Replace `$name`, `${name}`, `${name:format}`. Unknown names stay unchanged."""
 
     if odd := re.search(r"\[\[\w|--|/\*", statement):
         raise MacroError(f"{odd[0]} is a variable's other form, or a comment that newer plugins remove")
@@ -78,7 +78,7 @@ def variables(statement: str, request: Request) -> str:
 
 
 def backend(statement: str, request: Request) -> str:
-    """The macros that the plugin's backend knows, as both of its ways of reading them have it."""
+    """Replace the macros of the plugin's backend, which must mean the same to both of its parsers."""
     loose, strict = _expanded(statement, request, _next_parenthesis), _expanded(statement, request, _own_parenthesis)
     if loose != strict:
         raise MacroError(f"older and newer plugins read this statement in two ways:\n{loose}\n--\n{strict}")
@@ -97,7 +97,7 @@ def _formatted(value: Value, form: str | None) -> str:
 
 
 def _arguments(text: str) -> list[str]:
-    """Split at the commas of the first parenthesis of `text`, which it begins with."""
+    """Return the arguments in the parenthesis that `text` begins with, split at commas."""
     found, depth, last = [], 0, 1
     for match in re.finditer(r"[(),]", text):
         depth += {"(": 1, ")": -1, ",": 0}[match[0]]
@@ -122,7 +122,7 @@ def _expanded(statement: str, request: Request, find_end: Callable[[str, int], t
 
 
 def _next_parenthesis(text: str, length: int) -> tuple[int, int]:
-    """sqlutil's `getMacroMatches`: (where the arguments begin, where the macro ends)."""
+    """Return (start of the arguments, end of the macro), as sqlutil's `getMacroMatches`."""
     depth = begin = end = 0
     for index, character in enumerate(text):
         if depth == 0 and end:

@@ -1,4 +1,4 @@
-"""Runs every statement in every case, and counts."""
+"""Run every statement in every case, and count the results."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _AT_ONCE: Final = 2
 
 @dataclass(slots=True)
 class Report:
-    """What was run: (board, place, case) → faults, empty where all is well."""
+    """The results: (board, place, case) → faults, empty without any."""
 
     results: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
 
     @property
     def failures(self) -> list[str]:
-        """Faults in words, with where they are."""
+        """Return the faults with their places, as text."""
         return [
             f"{board} / {place} ({case}): {fault}"
             for (board, place, case), found in sorted(self.results.items())
@@ -33,7 +33,7 @@ class Report:
         ]
 
     def table(self) -> str:
-        """A line for each board, as in docs/boards.md."""
+        """Return one line per board, as in docs/boards.md."""
         panels = {name_of(board): sum(panel["type"] != "row" for panel in board["panels"]) for board in boards()}
         panels[ALERTS] = len(rules())
         counts = [(name, panels[name], *self._counts(name)) for name in panels]
@@ -52,7 +52,7 @@ def _line(row: Sequence[object]) -> str:
 
 
 def run(store: Store, cases: Sequence[Case] = CASES) -> Report:
-    """Every statement in each of `cases`."""
+    """Run every statement in each of `cases`."""
     report = Report()
     with store.session("gate", size=_AT_ONCE) as session:
         for case in cases:
@@ -61,7 +61,7 @@ def run(store: Store, cases: Sequence[Case] = CASES) -> Report:
 
 
 async def checked(session: Session, wanted: Sequence[Statement], case: Case) -> dict[tuple[str, str, str], list[str]]:
-    """Faults of `wanted` in one case. Boards share variables and some panels: equal texts run once."""
+    """Return the faults of `wanted` in one case. Equal texts, which boards share, run once."""
     texts: dict[str, list[Statement]] = defaultdict(list)
     results: dict[tuple[str, str, str], list[str]] = {}
     for statement in wanted:
@@ -85,7 +85,7 @@ async def checked(session: Session, wanted: Sequence[Statement], case: Case) -> 
 
 
 async def _asked(session: Session, sql: str) -> Answer | str:
-    """The answer, or why there is none."""
+    """Return the answer, or the reason for its absence."""
     try:
         result = await session.query(sql)
     except StoreError as error:

@@ -1,4 +1,4 @@
-"""What each kind of panel, variable, annotation and alert needs of an answer."""
+"""Check the answers that each kind of panel, variable, annotation and alert needs."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Answer:
 
     @property
     def kinds(self) -> list[str]:
-        """Types without what says how they are stored."""
+        """Return the types without `Nullable` and `LowCardinality`."""
         return [_plain(found) for found in self.types]
 
 
 def faults(statement: Statement, answer: Answer, *, full: bool) -> list[str]:
-    """What Grafana could not show, in words. `full`: an answer without rows is a fault."""
+    """Return what Grafana cannot show, as text. With `full`, an answer without rows is a fault."""
     names, kinds = list(answer.names), answer.kinds
     found = [f"{name} is {kind}" for name, kind in zip(names, kinds, strict=True) if not _shown(kind)]
     if len(set(names)) != len(names):
@@ -52,7 +52,7 @@ def faults(statement: Statement, answer: Answer, *, full: bool) -> list[str]:
 
 
 def _series_faults(answer: Answer) -> list[str]:
-    """One time, ascending; labels are strings; each (time, labels) once."""
+    """Check for one ascending time, labels that are strings, and unique (time, labels)."""
     found, kinds = [], answer.kinds
     if answer.names[0] != "time" or sum(bool(_TIME.match(kind)) for kind in kinds) != 1:
         found.append(f"a series begins with its only time, not {list(answer.names)}")
@@ -73,7 +73,7 @@ _BUCKETS: Final = re.compile(r"\b(?:toStart\w+|toDate\w*|toMonday|multiIf)\($")
 
 
 def bucket_aliases(sql: str) -> list[str]:
-    """Aliases of a bucket that are also the name of the column it is made of.
+    """Return the aliases of buckets that are also the name of the column they derive from.
 
     ClickHouse then takes the alias for the column in WHERE and GROUP BY, and filters buckets where times were meant.
     """
@@ -87,7 +87,7 @@ def bucket_aliases(sql: str) -> list[str]:
 
 
 def _opening(sql: str, closing: int) -> int:
-    """Where the parenthesis that `closing` closes was opened."""
+    """Return the position of the parenthesis that matches `closing`."""
     depth = 0
     for index in range(closing, -1, -1):
         depth += {")": 1, "(": -1}.get(sql[index], 0)

@@ -1,4 +1,4 @@
-"""Every ClickHouse statement in `grafana/`, with where it stands and which variables its board has."""
+"""Every ClickHouse statement in `grafana/`, with its place and the variables of its board."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.gate.macros import Value
 
 GRAFANA: Final = Path(__file__).parents[2] / "grafana"
 ALERTS: Final = "alerts"
-"""The board that alert rules are listed under in the gate's table."""
+"""Board of alert rules in the gate's table."""
 _CLICKHOUSE: Final = "grafana-clickhouse-datasource"
 _TIME_SERIES: Final = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A board's variable: whether it takes several values, and what it holds when the board is opened."""
+    """A board's variable: whether it is multi-value, and its default."""
 
     name: str
     several: bool
@@ -39,29 +39,29 @@ class Statement:
     series: bool = False
     variables: tuple[Variable, ...] = ()
     range_seconds: int = 0
-    """Of an alert: how far back it looks."""
+    """Range of an alert."""
 
 
 def boards() -> list[dict[str, Any]]:
-    """The dashboards as Grafana reads them."""
+    """Return the dashboards as Grafana reads them."""
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((GRAFANA / "dashboards").glob("*.json"))]
 
 
 def rules() -> list[dict[str, Any]]:
-    """The alert rules as Grafana reads them."""
+    """Return the alert rules as Grafana reads them."""
     files = sorted((GRAFANA / "provisioning" / "alerting").glob("*.yaml"))
     groups = [group for path in files for group in yaml.safe_load(path.read_text(encoding="utf-8")).get("groups", ())]
     return [rule for group in groups for rule in group["rules"]]
 
 
 def statements() -> list[Statement]:
-    """All of them, board by board, the alert rules last."""
+    """Return all statements, board by board, the alert rules last."""
     found = [statement for board in boards() for statement in _of_board(board)]
     return [*found, *(statement for rule in rules() for statement in _of_rule(rule))]
 
 
 def name_of(board: dict[str, Any]) -> str:
-    """A board's name in the table."""
+    """Return a board's name in the table."""
     return str(board["uid"]).removeprefix("spendmeter-")
 
 

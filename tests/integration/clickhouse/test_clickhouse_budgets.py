@@ -1,4 +1,4 @@
-"""Budgets in a real store: the newest version counts, deleted ones are gone, each has its org's month."""
+"""Budgets in a real store: the newest version counts, deleted ones disappear, and each has its org's month."""
 
 from __future__ import annotations
 

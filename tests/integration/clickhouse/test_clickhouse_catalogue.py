@@ -1,4 +1,4 @@
-"""The catalogue: the store has its columns and views, and a new unit or dimension reaches every part from it."""
+"""The catalogue: the store has its columns and views, and a new unit or dimension reaches every part."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EDITS: Final = (
     ),
     ("rollups/spendmeter_rollups/query/params.py", "    provider: Values", "    team: Values = []\n"),
 )
-"""(file, the line before which a line is added, the line)."""
+"""(file, line before which the new line is added, new line)."""
 
 
 def test_a_migrated_store_has_the_columns_and_views_of_the_catalogue(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""Currency rates in a real store: imported once, replaced by a later file, shown as the file they came from."""
+"""Currency rates in a real store: imported once, replaced by a later file, and listed with their file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def test_a_later_file_corrects_an_earlier_one(store: Store) -> None:
 
 
 def test_the_command_imports_and_lists(tmp_path: Path) -> None:
-    """On the folder of a stopped stack; a file with a fault stores nothing."""
+    """On the folder of a stopped stack. An invalid file stores nothing."""
     (tmp_path / "data" / "store").mkdir(parents=True)
     good, bad = tmp_path / "good.csv", tmp_path / "bad.csv"
     good.write_text('date,currency,rate,source\n2026-11-01,INR,88.5,"ECB, daily"\n')

@@ -1,4 +1,4 @@
-"""Each process has a login that may do what the process does, and nothing else. A real engine decides.
+"""Each process has a login that permits its statements and no others, as decided by a real engine.
 
 The query service and the worker run here with all rights while every statement is recorded; then each statement runs
 in an engine whose user has the grants of `clickhouse/users/spendmeter.xml`.
@@ -40,7 +40,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(scope="module")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a migrated store, made by a process of its own."""
+    """Return the folder of a migrated store, created by a separate process."""
     folder = tmp_path_factory.mktemp("roles") / "store"
     program = (
         "import asyncio, sys; from spendmeter_clickhouse import *\n"
@@ -56,7 +56,7 @@ def denied(user: str, calls: list[Call], folder: Path, scratch: Path) -> list[st
 
 @pytest.fixture(scope="module")
 def of_service(chdb_store: Store) -> Recording:
-    """The statements of the query service: every route, by its own document."""
+    """Return the statements of the query service, for every route of its OpenAPI document."""
     insert_usage(chdb_store, [usage_row(1, NOW - timedelta(hours=2), org_id="acme", user_id="ann")])
     token, prefix = generate_key()
     key = ApiKey(
@@ -77,7 +77,7 @@ def of_service(chdb_store: Store) -> Recording:
 
 
 def ask_everything(client: Any) -> None:
-    """Every GET route with several questions, and every route that writes."""
+    """Request every GET route with several parameters, and every route that writes."""
     body = {"scope": "org", "org_id": "acme", "amount": "5", "currency": "INR"}
     rate = client.put("/v1/fx-rates/INR/2026-11-01", json={"per_usd": "84.5", "source": "test"})
     assert rate.status_code < 300, rate.text
@@ -118,7 +118,7 @@ def ask_everything(client: Any) -> None:
 
 @pytest.fixture
 async def of_worker(chdb_store: Store, fresh_tansu: Any) -> Recording:
-    """The statements of a real worker on a broker, and of the leader's jobs."""
+    """Return the statements of a real worker on a broker, and of the leader's jobs."""
     settings = stream_settings(fresh_tansu.connection, usage_partitions=2, guard_interval_seconds=1)
     now = datetime.now(UTC)
     with recording() as found:
@@ -128,7 +128,7 @@ async def of_worker(chdb_store: Store, fresh_tansu: Any) -> Recording:
                 if worker.ingest.caught_up():
                     break
                 await asyncio.sleep(0.05)
-            # What is older than the Bloom filter is looked up.
+            # Events older than the Bloom filter are looked up.
             await publish(fresh_tansu.connection, [record(500 + number) for number in range(20)])
             await asyncio.sleep(2)
         with chdb_store.session("jobs", size=2) as session:
@@ -143,7 +143,7 @@ async def of_worker(chdb_store: Store, fresh_tansu: Any) -> Recording:
 def test_the_query_services_statements_are_within_its_grants(
     of_service: Recording, empty_store: Path, tmp_path: Path
 ) -> None:
-    # Key look-up and the check of the schema at start use the login of the service, not of the reader.
+    # Key look-ups and the check of the schema at the start use the service's login, not the reader's.
     reads, writes = of_service.of("reader"), of_service.of("service", "keys", "start")
     assert len(reads) > 100
     assert len(writes) > 4
@@ -250,7 +250,7 @@ def test_statements_beyond_the_grants_are_rejected(user: str, empty_store: Path,
 
 
 def limits() -> dict[str, tuple[int | None, str]]:
-    """Setting → its greatest value, None for one that is fixed, and the profile's own."""
+    """Return each setting's maximum (None if it is fixed) and its value in the profile."""
     profile = ElementTree.parse(USERS).getroot().find("profiles/spendmeter_reading")  # noqa: S314 - our own file
     assert profile is not None
     found: dict[str, tuple[int | None, str]] = {}
@@ -284,7 +284,7 @@ def test_a_login_that_reads_cannot_lift_its_limits(user: str, empty_store: Path,
 
 
 def test_every_table_is_granted_to_the_worker_or_kept_from_it_on_purpose() -> None:
-    """A table of a new migration needs a decision: which login reads it?"""
+    """A new table needs a decision: which login reads it?"""
     migrations = "".join(path.read_text() for path in (ROOT / "clickhouse" / "migrations").glob("*.sql"))
     tables = set(re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", migrations))
     user = ElementTree.parse(USERS).getroot().find("users/spendmeter_worker")  # noqa: S314 - our own file

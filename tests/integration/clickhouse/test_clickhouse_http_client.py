@@ -30,7 +30,7 @@ _COLUMNS = ["id", "at", "cost", "name", "maybe", "tags", "units", "flag"]
 
 
 def _row(number: int) -> tuple[Any, ...]:
-    # Bytes that end a line, a statement or a string must travel as data.
+    # Bytes that end a line, a statement or a string must be sent as data.
     odd = "a\n;'\\\x00\t`"
     at = datetime(2026, 11, 2, 10, 0, 0, 5000, tzinfo=UTC)
     return (UUID(int=number), at, Decimal("0.000000000001"), odd, None, {odd: odd}, [odd, "b"], True)
@@ -161,7 +161,7 @@ def test_a_reader_and_a_get_cannot_write(clickhouse_http: ClickHouseHttp, client
 
 
 def test_a_long_statement_holds_up_no_other(clickhouse_http: ClickHouseHttp, client: Client, tmp_path: Path) -> None:
-    # It reads a pipe, so it lasts until the test writes there.
+    # It reads a pipe, so it ends when the test writes to it.
     os.mkfifo(tmp_path / "pipe")
     long, answers = connect(clickhouse_http), []
     read_pipe = f"SELECT count() FROM file('{tmp_path}/pipe', 'LineAsString')"

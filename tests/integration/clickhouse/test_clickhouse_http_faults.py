@@ -1,4 +1,4 @@
-"""What the worker's session makes of a store that refuses, breaks off, stalls, dies and comes back."""
+"""The worker's session with a store that rejects, disconnects, stalls, dies and restarts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _INSERT = "INSERT INTO notes"
 
 @pytest.fixture
 def session(clickhouse_http: ClickHouseHttp) -> Iterator[Session]:
-    # What a stalled answer is given here; long enough that a busy machine stalls no other.
+    # Time-out of a stalled response, long enough for every other response on a busy machine.
     settings = StoreSettings(store_dsn=clickhouse_http.dsn_of("default"), store_timeout_seconds=3)
     with Store(settings) as store, store.session("test", size=2) as session:
         yield session
@@ -73,7 +73,7 @@ async def test_an_insert_that_takes_too_long_is_unreachable_and_lands_later(
 
 @pytest.mark.parametrize("fault", ["truncate", "stall"])
 async def test_half_an_answer_is_no_answer(clickhouse_http: ClickHouseHttp, notes: Session, fault: Kind) -> None:
-    # A driver that took the first half for the whole would show stored events as new.
+    # A driver that took the first half for the whole response would report stored events as new.
     for count in (1, 10_000, 200_000):
         clickhouse_http.faults.clear()
         clickhouse_http.faults.add(fault, match="numbers", seconds=60, count=None)

@@ -1,4 +1,4 @@
-"""clickhouse/users/spendmeter.xml: grants that ClickHouse can read, and no more of them than the boards need."""
+"""clickhouse/users/spendmeter.xml: grants that ClickHouse can parse, and no more than the boards need."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ USERS = ROOT / "clickhouse" / "users" / "spendmeter.xml"
 
 
 def grants() -> Iterator[tuple[str, str]]:
-    """User and statement."""
+    """Return each user and statement."""
     users = ElementTree.parse(USERS).getroot().find("users")  # noqa: S314 - our own file
     assert users is not None
     for user in users:
@@ -27,7 +27,7 @@ def grants() -> Iterator[tuple[str, str]]:
 
 
 async def test_every_grant_is_a_statement(store: Store) -> None:
-    """The engine's own parser reads it; chDB itself has no users to give it to."""
+    """The engine's parser reads it; chDB has no users."""
     with store.session("grants") as session:
         for _, statement in grants():
             answer = await session.query(f"EXPLAIN AST {statement} TO somebody")
@@ -38,7 +38,7 @@ async def test_every_grant_is_a_statement(store: Store) -> None:
 
 def test_boards_may_read_what_they_read_and_no_keys() -> None:
     allowed = {statement.rpartition(".")[2] for user, statement in grants() if user == "spendmeter_boards"}
-    # What each statement of the boards needs, an engine decides: test_clickhouse_grants.py.
+    # test_clickhouse_grants.py runs each statement of the boards in an engine with these grants.
     files = [*(ROOT / "grafana" / "dashboards").glob("*.json"), *(ROOT / "grafana" / "provisioning").rglob("*.yaml")]
     text = "".join(path.read_text() for path in files)
     migrations = "".join(path.read_text() for path in (ROOT / "clickhouse" / "migrations").glob("*.sql"))

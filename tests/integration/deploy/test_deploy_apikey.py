@@ -19,7 +19,7 @@ def test_a_key_is_made_listed_and_revoked(tmp_path: Path) -> None:
     assert (refused.returncode, refused.stdout) == (2, "")
     made = run_verb(APIKEY, "create", "dashboard", "--scope", "org:read", "--org", "acme", "--days", "30", *here)
     token = made.stdout.strip()
-    # The secret is base64 for URLs, and may have underscores of its own.
+    # The secret is URL-safe base64, which may contain underscores.
     prefix, secret = prefix_of(token), token.removeprefix(prefix_of(token) + "_")
     assert (made.returncode, len(token), len(secret)) == (0, 58, 43)
     assert secret not in made.stderr
@@ -32,7 +32,7 @@ def test_a_key_is_made_listed_and_revoked(tmp_path: Path) -> None:
 
 
 def test_a_list_in_a_pipe_is_as_wide_as_its_text(tmp_path: Path) -> None:
-    """A cut value is useless to a script. A name is text, not markup."""
+    """A truncated value is useless to a script. A name is text, not markup."""
     (tmp_path / "data" / "store").mkdir(parents=True)
     here = ("--data-dir", tmp_path / "data")
     name = "[/x] " + "dashboard " * 12 + "end"

@@ -1,4 +1,4 @@
-"""deploy/kafka/acls.sh on a real Kafka with SASL/SCRAM over TLS: each user can do its work, and no other's."""
+"""deploy/kafka/acls.sh on a real Kafka with SASL/SCRAM over TLS: each user can do its own work only."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def settings_of(broker: ApacheKafka, user: str) -> StreamSettings:
 
 
 async def test_each_user_does_its_work(guarded: ApacheKafka, store: Store) -> None:
-    """Emitters publish, the worker makes the topics and counts, an operator sends a dead letter again."""
+    """Emitters publish, the worker creates topics and ingests, an operator redrives a dead letter."""
     operator = settings_of(guarded, OPERATOR)
     good = [record(number, org_id="guarded") for number in range(7001, 7006)]
     async with working(settings_of(guarded, WORKER), store) as worker:
@@ -115,7 +115,7 @@ OPERATOR_COMMANDS = {
 
 @pytest.fixture(scope="module")
 def filled(guarded: ApacheKafka) -> None:
-    """A dead letter and a price row that withdraws nothing."""
+    """Send a dead letter, and a price row that removes nothing."""
     asyncio.run(fill(guarded))
 
 

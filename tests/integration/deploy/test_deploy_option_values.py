@@ -1,4 +1,4 @@
-"""Every option and argument of every command with odd values: no traceback, and a refusal is one line with code 2."""
+"""Every option and argument of every command with odd values: no traceback; usage errors are one line with code 2."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ VALID = {
 }
 """Required arguments of each command; the value under test comes last, so that it wins."""
 NOT_RUN = frozenset({"bench", "serve"})
-"""`bench` is replaced by another program; the address of `serve` has a test of its own."""
+"""`bench` runs another program, and another test covers the address of `serve`."""
 PATHS = frozenset({"data_dir", "directory", "file"})
-"""Any text but the empty one is a path."""
+"""Options for which any text except the empty one is a valid path."""
 TIME_OPTIONS = frozenset({"since", "start", "end"})
-"""Options whose text is parsed as a time."""
+"""Options that are parsed as a time."""
 
 
 def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -67,7 +67,7 @@ def values(parameter: Any) -> tuple[str, ...]:
 
 
 def cases(words: str) -> Iterator[list[str]]:
-    """Yield the arguments of each run of a command: one option at a time has an odd value."""
+    """Yield the arguments of each run of a command: one option at a time has an unusual value."""
     base = [*words.split(), *VALID.get(words, ())]
     for parameter in LEAVES[words].params:
         if getattr(parameter, "is_flag", False):
@@ -87,7 +87,7 @@ def command() -> Iterator[ForkedCommand]:
 
 @pytest.fixture
 async def surroundings(tmp_path: Path, fresh_tansu: Any, clickhouse_http: Any) -> dict[str, str]:
-    """A broker, a store with its schema, a data folder that another stack uses, and files to import."""
+    """Yield a broker, a store with its schema, a data folder in use by another stack, and files to import."""
     settings = stream_settings(fresh_tansu.connection)
     await ensure_topics(settings.client_options(), usage_partitions=1)
     (tmp_path / "calls.jsonl").write_text('{"occurred_at": "2026-10-01T00:00:00Z", "input_tokens": 1}\n')
@@ -96,13 +96,13 @@ async def surroundings(tmp_path: Path, fresh_tansu: Any, clickhouse_http: Any) -
     return {
         "SPENDMETER_BOOTSTRAP": settings.bootstrap,
         "SPENDMETER_STORE_DSN": clickhouse_http.dsn_of("option_values"),
-        # `demo` and `up` end there, after their options.
+        # `demo` and `up` exit there, after their options were checked.
         "SPENDMETER_DATA_DIR": str(tmp_path / "taken"),
     }
 
 
 def judge(arguments: list[str], ended: Ended) -> None:
-    """Check that a run succeeded, found a difference, or was refused in one line."""
+    """Check that a run succeeded, found a difference, or failed with one line."""
     seen = (arguments, ended)
     assert "Traceback" not in ended.stderr + ended.stdout, seen
     assert "not awaited" not in ended.stderr, seen

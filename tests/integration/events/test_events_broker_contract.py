@@ -1,7 +1,7 @@
-"""What Spendmeter needs of a broker, shown on each one that its tests run on.
+"""The features of a broker that Spendmeter needs, tested on each broker of the test suite.
 
-Where Tansu lacks a feature the test says which, and asserts its behaviour as well: should a newer Tansu gain
-the feature, the test fails and says that a work-around can go.
+If Tansu lacks a feature, the test asserts its actual behaviour: when a newer Tansu has the feature, the test fails, and
+the work-around can be removed.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ async def _fill_in_batches(broker: Broker, topic: str, *, batches: int, records:
 async def _commit_as(
     broker: Broker, group: str, topic: str, *, generation: int, member: str, offset: int
 ) -> type[KafkaError]:
-    """One OffsetCommit request as the member of that generation would send it; the broker's answer."""
+    """Send one OffsetCommit request as a member of that generation, and return the broker's response."""
     client = AIOKafkaClient(**broker.connection.client_options())
     await client.bootstrap()
     try:
@@ -112,8 +112,8 @@ async def test_keys_values_headers_and_times_come_back(broker: Broker) -> None:
 
 
 async def test_record_of_five_megabytes(broker: Broker) -> None:
-    """Kafka refuses it where the topic has its usual limit of 1 MiB and takes it where the limit is 8 MiB (as
-    the dead letter topic has). Tansu has no limit and takes both."""
+    """Kafka rejects it at the default limit of 1 MiB and accepts it at 8 MiB (the limit of the
+    dead-letter topic). Tansu has no limit and accepts both."""
     usual = await create_topic(broker.connection)
     wide = await create_topic(broker.connection, config={"max.message.bytes": str(8 * 2**20)})
     value = os.urandom(5_000_000)
@@ -145,8 +145,8 @@ async def test_committed_offset_is_where_the_next_member_starts(broker: Broker) 
 
 
 async def test_commit_of_a_stale_generation_is_refused(broker: Broker) -> None:
-    """The fence of the chunk protocol: a member of an older generation, or one the group no longer knows,
-    commits nothing. Without a generation (-1) a commit passes only into an empty group."""
+    """The fence of the chunk protocol: a member of an older generation, or one that was removed from the
+    group, cannot commit. Without a generation (-1), a commit is accepted only by an empty group."""
     topic = await create_topic(broker.connection)
     group = f"g-{topic}"
     async with _in_group(broker, topic, group) as consumer:
@@ -168,8 +168,8 @@ async def test_commit_of_a_stale_generation_is_refused(broker: Broker) -> None:
 
 @pytest.mark.slow
 async def test_zombie_cannot_commit(broker: Broker) -> None:
-    """Given a member frozen past its session whose partition went to another, when it wakes and commits, then
-    aiokafka raises `CommitFailedError` (from `UnknownMemberIdError`) and the other's commit stands."""
+    """Given a member frozen past its session whose partition was reassigned, when it resumes and commits, then
+    aiokafka raises `CommitFailedError` (from `UnknownMemberIdError`), and the other's commit remains."""
     topic = await create_topic(broker.connection)
     group = f"g-{topic}"
     process = await asyncio.create_subprocess_exec(
@@ -198,7 +198,7 @@ async def test_zombie_cannot_commit(broker: Broker) -> None:
 
 
 async def test_idempotent_producer(broker: Broker) -> None:
-    """Tansu lacks it: InitProducerId is answered with UNKNOWN_SERVER_ERROR."""
+    """Tansu lacks it: InitProducerId returns UNKNOWN_SERVER_ERROR."""
     topic = await create_topic(broker.connection)
     if isinstance(broker, Tansu):
         with pytest.raises(UnknownError):
@@ -210,7 +210,7 @@ async def test_idempotent_producer(broker: Broker) -> None:
 
 
 async def test_topic_is_created_with_its_config(broker: Broker) -> None:
-    """Tansu keeps the configuration it is given and checks none of it."""
+    """Tansu stores the configuration without checking it."""
     config = {"cleanup.policy": "compact", "max.message.bytes": "8388608", "retention.ms": "86400000"}
     topic = await create_topic(broker.connection, partitions=3, config=config)
     async with admin_client(broker.connection) as admin:
@@ -238,7 +238,7 @@ async def test_a_recreated_topic_has_a_new_topic_id(broker: Broker) -> None:
     async with admin_client(broker.connection) as admin:
         await admin.delete_topics([name])
     with pytest.raises(UnknownTopicOrPartitionError):  # noqa: PT012
-        while True:  # the broker hears of it from its controller a moment later
+        while True:  # the controller informs the broker a moment later
             await read_topic_id(broker.connection, name)
 
     await create_topic(broker.connection, name=name)
@@ -259,8 +259,8 @@ async def test_group_shares_partitions_and_takes_over(broker: Broker) -> None:
 
 
 async def test_seek_and_high_water(broker: Broker) -> None:
-    """`highwater` after a fetch is exact on both, so that is how the worker knows its lag. Tansu's
-    `end_offsets` points at the start of the last batch instead of its end."""
+    """`highwater` after a fetch is exact on both, so the worker computes its lag from it. Tansu's `end_offsets`
+    is the start of the last batch instead of its end."""
     topic = await create_topic(broker.connection, partitions=2)
     await _fill_in_batches(broker, topic, batches=3, records=5, partition=1)
     partition = TopicPartition(topic, 1)

@@ -1,4 +1,4 @@
-"""What a broker's restart keeps, and what it listens on: here the two differ, each in its own tests."""
+"""What a broker keeps across a restart, and its listeners. Kafka and Tansu differ, so each has its own tests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.until import until
 
 
 async def _fill(connection: KafkaConnection, topic: str, count: int) -> list[int]:
-    """Offsets of `count` new records."""
+    """Append `count` records, and return their offsets."""
     producer = AIOKafkaProducer(acks="all", **connection.client_options())
     await producer.start()
     try:
@@ -53,7 +53,7 @@ async def test_kafka_restart_keeps_records_offsets_and_topic_id(kafka: ApacheKaf
 
 
 async def test_tansu_restart_forgets_everything(fresh_tansu: Tansu) -> None:
-    """Tansu lacks storage: after a restart there is no topic, and a new one of that name has another id."""
+    """Tansu has no storage: after a restart the topic does not exist, and a new one has another id."""
     topic = await create_topic(fresh_tansu.connection)
     assert await _fill(fresh_tansu.connection, topic, 5) == [0, 1, 2, 3, 4]
     identity = await read_topic_id(fresh_tansu.connection, topic)
@@ -69,7 +69,7 @@ async def test_tansu_restart_forgets_everything(fresh_tansu: Tansu) -> None:
 
 
 def test_tansu_listens_on_loopback_alone(tansu: Tansu) -> None:
-    """Given its settings, then no other machine reaches it; by default it listens everywhere."""
+    """Given our settings, then no other machine can connect; by default, it listens on all interfaces."""
     listening = [
         line.split()[1]
         for table in ("/proc/net/tcp", "/proc/net/tcp6")

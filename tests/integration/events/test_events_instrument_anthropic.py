@@ -1,4 +1,4 @@
-"""The real `anthropic` SDK against a local fake of the API: what the caller sees, and what is counted."""
+"""The real `anthropic` SDK against a local fake of the API: the caller's view, and the counted usage."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ async def test_an_async_stream_too(fake: FakeProvider, async_client: AsyncAnthro
     fake.answer(events=EVENTS)
     stream = await async_client.messages.create(**ASKED, stream=True)
     assert type(stream) is anthropic.AsyncStream
-    assert len([event async for event in stream]) == 7  # the SDK keeps pings to itself
+    assert len([event async for event in stream]) == 7  # the SDK does not return pings
     assert counts(recorder.only) == (25, 300, 40, 50, 15)
 
 

@@ -1,4 +1,4 @@
-"""`usage_context`: who and what the calls made within are for."""
+"""`usage_context` sets the user and the feature of the calls within."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_contexts_of_tasks_do_not_meet(fake: FakeProvider, plain: OpenAI) 
 
 
 def test_a_context_may_be_left_in_another_context_than_it_was_entered() -> None:
-    """Given a framework that runs the two halves of a generator in two contexts, then leaving it is quiet."""
+    """Given a framework that runs the two halves of a generator in two contexts, then exiting raises nothing."""
 
     def half() -> Iterator[None]:
         with usage_context(user_id="u-1"):

@@ -1,4 +1,4 @@
-"""The real `google-genai` SDK against a local fake of the API: what the caller sees, and what is counted."""
+"""The real `google-genai` SDK against a local fake of the API: the caller's view, and the counted usage."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_stream_stays_lazy_and_is_counted_at_its_end(
 ) -> None:
     stream = client.models.generate_content_stream(model=MODEL, contents="hi")
     assert isinstance(stream, GeneratorType)
-    assert fake.requests == []  # nothing is asked before it is read
+    assert fake.requests == []  # no request before the first read
     fake.answer(events=[CHUNKS[0], GATE, CHUNKS[1]])
     assert next(stream).text == "SECRET Hel"
     assert fake.sent <= 1  # the rest waits at the gate
@@ -202,7 +202,7 @@ def test_a_stream_cut_by_the_network_keeps_what_was_used(
 def test_each_request_of_automatic_function_calling_is_counted(
     fake: FakeProvider, client: genai.Client, recorder: Recorder
 ) -> None:
-    """Given a tool that the SDK calls by itself, then both requests that it sends are events."""
+    """Given a tool that the SDK calls automatically, then each of its two requests is an event."""
 
     def weather(city: str) -> str:
         """The weather in a city."""
@@ -232,7 +232,7 @@ def test_embeddings_and_images(fake: FakeProvider, client: genai.Client, recorde
     client.models.generate_images(model="imagen-4.0-generate-001", prompt="SECRET picture")
     embedding, picture = recorder.events
     assert (embedding.service, embedding.model) == ("embedding", "gemini-embedding-001")
-    assert embedding.tags == {"usage": "missing"}  # AI Studio does not tell
+    assert embedding.tags == {"usage": "missing"}  # AI Studio does not report it
     assert (picture.service, picture.images, picture.model) == ("image", 1, "imagen-4.0-generate-001")
 
 
@@ -254,7 +254,7 @@ def test_vertex_reports_its_region_and_tier(fake: FakeProvider, recorder: Record
 
 
 class Credentials(AnonymousCredentials):
-    """Signed in, as far as the fake asks."""
+    """Credentials that the fake accepts."""
 
     def refresh(self, request: object) -> None:
         self.token = "t"

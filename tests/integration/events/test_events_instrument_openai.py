@@ -1,4 +1,4 @@
-"""The real `openai` SDK against a local fake of the API: what the caller sees, and what is counted."""
+"""The real `openai` SDK against a local fake of the API: the caller's view, and the counted usage."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_rejected_call_raises_the_same_error_and_records_no_prompt(
     event = recorder.only
     assert (event.status, event.error_type, event.model) == ("error", "rate_limit_exceeded", "gpt-4o")
     assert event.error_message == "RateLimitError HTTP 429 rate_limit_exceeded"
-    assert event.tags == {}  # a refused call is not billed, so nothing is unknown
+    assert event.tags == {}  # a rejected call is not billed, so its usage is complete
     assert event.latency_ms is not None
 
 

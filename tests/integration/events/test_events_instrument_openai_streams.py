@@ -32,7 +32,7 @@ __all__ = ["async_client", "client", "fake", "plain", "recorder"]
 
 
 def test_a_stream_stays_lazy_and_is_counted_at_its_end(fake: FakeProvider, client: OpenAI, recorder: Recorder) -> None:
-    """Given a provider that holds the rest back, when one chunk was read, then only that one has travelled."""
+    """Given a provider that blocks after each chunk, when one chunk was read, then only that one was sent."""
     fake.answer(events=[CHUNKS[0], GATE, *CHUNKS[1:]])
     stream = client.chat.completions.create(
         model="gpt-4o-mini", messages=HI, stream=True, stream_options={"include_usage": True}
@@ -169,7 +169,7 @@ def test_a_dropped_stream_is_counted_by_the_next_call_at_the_time_it_was_dropped
 def test_a_stream_left_after_its_last_word_was_served_whole(
     fake: FakeProvider, client: OpenAI, recorder: Recorder
 ) -> None:
-    """Given a finish reason and the usage in one chunk, when the rest is not read, then nothing is cancelled."""
+    """Given a finish reason and the usage in one chunk, when the rest is not read, then the call is complete."""
     fake.answer(events=[chunk("Hi", finish="stop") | {"usage": USAGE}, GATE, DONE])
     with client.chat.completions.create(model="gpt-4o-mini", messages=HI, stream=True) as stream:
         next(stream)

@@ -1,4 +1,4 @@
-"""What metering must never do: fail a call, hold it up, import an SDK, or let the conversation out."""
+"""Metering must never fail or delay a call, import an SDK, or leak the conversation."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_calls_of_many_threads_are_all_counted(fake: FakeProvider, plain: OpenAI
 
 
 def test_a_finalizer_never_emits_by_itself(fake: FakeProvider, plain: OpenAI) -> None:
-    """Given a producer that is locked during garbage collection, then nothing waits for its lock."""
+    """Given a producer that is locked during garbage collection, then no finalizer waits for its lock."""
     lock = threading.Lock()
 
     class Locked(Recorder):
@@ -140,7 +140,7 @@ def test_the_provider_follows_from_the_base_url(base_url: str, provider: str, re
     recorder = Recorder()
     with OpenAI(api_key="k", base_url=base_url, max_retries=0) as plain:
         client = instrument(plain, recorder, org_id="o", feature="f")
-        # Fails before anything is sent: only the event is of interest.
+        # Fails before a request is sent: only the event matters.
         with pytest.raises(TypeError):
             client.post("/embeddings", cast_to=object, body={"model": "m", "input": object()})
     event = recorder.only
@@ -148,7 +148,7 @@ def test_the_provider_follows_from_the_base_url(base_url: str, provider: str, re
 
 
 class Changed:
-    """A client of an SDK that has changed: its streams cannot be followed any more."""
+    """A client of a changed SDK, whose streams cannot be wrapped."""
 
     __module__ = "openai.future"
     base_url = "https://api.openai.com/v2"
@@ -166,7 +166,7 @@ class Changed:
 
 
 class Sealed:
-    """A stream that takes no other iterator."""
+    """A stream whose iterator cannot be replaced."""
 
     __slots__ = ()
     _iterator = property(lambda self: iter([1, 2]))
@@ -208,7 +208,7 @@ def test_a_google_client_of_another_version_is_metered_where_it_can_be() -> None
 def test_the_provider_follows_from_the_clients_class(client: Any, provider: str, region: str) -> None:
     recorder = Recorder()
     metered = instrument(client, recorder, org_id="o", feature="f")
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever the SDK says of what cannot be sent
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - any error of the SDK for an invalid request
         metered.post("/v1/messages", cast_to=object, body={"model": "m", "messages": object()})
     event = recorder.only
     assert (event.provider, event.region, event.status) == (provider, region, "error")

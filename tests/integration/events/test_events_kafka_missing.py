@@ -1,4 +1,4 @@
-"""Where Kafka cannot run, a test run says so in one line; where all must run, it fails."""
+"""If Kafka cannot run, a test run reports it in one line, or fails if all tests are required."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_missing_or_old_java_is_named(version: str | None, tmp_path: Path, monke
 
 
 def test_missing_maven_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given Java, no Maven and an empty cache, then Maven is what is asked for."""
+    """Given Java, no Maven and an empty cache, then the message names Maven."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("tests.support.kafka.jars._CACHE", tmp_path / "cache")
     _pretend_java(tmp_path, "17.0.15")

@@ -51,7 +51,7 @@ def _producer(connection: KafkaConnection, topic: str, **settings: Any) -> Usage
 
 
 async def test_every_event_arrives_once(broker: Broker) -> None:
-    """Given 12 partitions, when 5,000 events are emitted in bursts, then each is there once, unchanged."""
+    """Given 12 partitions, when 5,000 events are emitted in bursts, then each is stored once, unchanged."""
     topic = await create_topic(broker.connection, partitions=12)
     events = [_event(number) for number in range(5000)]
 
@@ -71,7 +71,7 @@ async def test_every_event_arrives_once(broker: Broker) -> None:
 
 
 async def test_retry_by_another_client_meets_its_first_copy(broker: Broker) -> None:
-    """Given events sent by us, when aiokafka's own producer sends the same keys, then partitions agree."""
+    """Given our events, when aiokafka's producer sends the same keys, then the partitions are equal."""
     topic = await create_topic(broker.connection, partitions=7)
     events = [_event(number) for number in range(200)]
     async with _producer(broker.connection, topic) as producer:
@@ -90,7 +90,7 @@ async def test_retry_by_another_client_meets_its_first_copy(broker: Broker) -> N
 
 
 async def test_put_waits_for_room(broker: Broker) -> None:
-    """Given a buffer of 100, when an importer puts 3,000, then it is slowed down and nothing is dropped."""
+    """Given a buffer of 100, when an importer puts 3,000 events, then it waits and none is dropped."""
     topic = await create_topic(broker.connection, partitions=3)
     async with _producer(broker.connection, topic, max_buffered_events=100, linger_ms=1) as producer:
         for number in range(3000):
@@ -117,7 +117,7 @@ async def test_topic_that_comes_later(broker: Broker) -> None:
         if broker.name == "kafka":
             await create_topic(broker.connection, name=name, partitions=2)
         else:
-            # Tansu makes a topic at the first metadata request, as Kafka does where that is allowed.
+            # Tansu creates a topic on the first metadata request, as Kafka does if this is enabled.
             pass
         await producer.flush()
     assert len(await read_topic(broker.connection, name, count=1)) == 1
@@ -146,8 +146,8 @@ async def test_record_that_the_broker_refuses_costs_only_itself(kafka: ApacheKaf
 @pytest.mark.kafka
 @pytest.mark.slow
 async def test_broker_killed_and_restarted_loses_and_doubles_nothing(kafka: ApacheKafka) -> None:
-    """Given a stream of events, when Kafka is killed with SIGKILL and comes back, then each is there once:
-    the retried batch keeps its sequence number, and the broker knows it."""
+    """Given a stream of events, when Kafka is killed with SIGKILL and restarts, then each is stored once: the
+    retried batch has the same sequence number, so the broker recognises it."""
     topic = await create_topic(kafka.connection, partitions=4)
     producer = _producer(kafka.connection, topic, linger_ms=5)
     await producer.start()
@@ -170,8 +170,8 @@ async def test_broker_killed_and_restarted_loses_and_doubles_nothing(kafka: Apac
 
 
 async def test_frozen_broker_holds_up_neither_emit_nor_close(fresh_tansu: Tansu) -> None:
-    """Given a broker that accepts connections and answers nothing, then `emit` goes on and `close` does not wait
-    for the answer (which has hours to come), and says how many are unsent; after a thaw, a new producer sends."""
+    """Given a broker that accepts connections and never responds, then `emit` continues, and `close` returns the
+    number of unsent events without waiting for the response; after a thaw, a new producer sends."""
     topic = await create_topic(fresh_tansu.connection)
     producer = _producer(fresh_tansu.connection, topic, request_timeout_s=10_000.0)
     await producer.start()
@@ -191,7 +191,7 @@ async def test_frozen_broker_holds_up_neither_emit_nor_close(fresh_tansu: Tansu)
 
 
 async def test_memory_broker_that_forgot_its_topic(fresh_tansu: Tansu) -> None:
-    """Given a Tansu that was killed and starts empty, with another width, then what waits goes there.
+    """Given a Tansu that restarts empty, with another number of partitions, then buffered events are sent there.
 
     Tansu creates a requested topic with 4 partitions, here for the producer or for this test.
     """
@@ -218,7 +218,7 @@ async def test_memory_broker_that_forgot_its_topic(fresh_tansu: Tansu) -> None:
 
 @pytest.mark.kafka
 async def test_sasl_scram_over_tls(kafka: ApacheKafka) -> None:
-    """Produced and consumed through SASL/SCRAM-SHA-512 over TLS, with the server's name checked."""
+    """Produce and consume through SASL/SCRAM-SHA-512 over TLS, with a check of the server's name."""
     topic = await create_topic(kafka.secure_connection, partitions=3)
     async with _producer(kafka.secure_connection, topic) as producer:
         for number in range(1000):
@@ -232,7 +232,7 @@ async def test_sasl_scram_over_tls(kafka: ApacheKafka) -> None:
 @pytest.mark.kafka
 @pytest.mark.parametrize("fault", ["password", "authority", "plain"])
 async def test_wrong_credentials_never_reach_the_caller(kafka: ApacheKafka, fault: str) -> None:
-    """Given a wrong password, an unknown authority or no TLS at all, then events wait and close counts them."""
+    """Given a wrong password, an unknown authority or no TLS, then events stay buffered and `close` counts them."""
     right = kafka.secure_connection
     wrong = {
         "password": KafkaConnection(
@@ -261,7 +261,7 @@ async def test_wrong_credentials_never_reach_the_caller(kafka: ApacheKafka, faul
 
 
 async def test_directory_entries_are_acknowledged(broker: Broker) -> None:
-    """Given an org and its users, when published, then they are there at once, the last of a key last."""
+    """Given an org and its users, when published, then they are in the topic, in the order of publication."""
     topic = await create_topic(broker.connection, config={"cleanup.policy": "compact"})
     entries: list[OrgEntry | UserEntry] = [
         OrgEntry(org_id="school-1", name="First", timezone="Asia/Kolkata", currency="INR"),

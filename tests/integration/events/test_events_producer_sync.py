@@ -1,4 +1,4 @@
-"""`SyncUsageProducer` in processes of its own: threads, forks and exits are what it is about."""
+"""`SyncUsageProducer` in separate processes, with threads, forks and exits."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ producer = SyncUsageProducer(
 
 
 def _run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The script in an interpreter of its own, after the prelude; fails when it fails or warns."""
+    """Run the script after the prelude in a separate interpreter. Errors and warnings fail the test."""
     ended = subprocess.run(
         [sys.executable, "-W", "error", "-c", _PRELUDE + textwrap.dedent(script), *arguments],
         capture_output=True,
         text=True,
-        # Only keeps a broken script from hanging: twenty forks beside busy threads take a while on a busy machine.
+        # Only ends a script that hangs: twenty forks beside busy threads are slow on a busy machine.
         timeout=600,
     )
     assert ended.returncode == 0, ended.stderr
@@ -81,15 +81,15 @@ async def test_events_emitted_just_before_exit_arrive(tansu: Tansu) -> None:
 
 
 async def test_name_look_up_at_exit(tansu: Tansu) -> None:
-    """Given a host name instead of an address, when the interpreter is exiting, then it is still looked up."""
+    """Given a host name instead of an address, when the interpreter exits, then the name is still resolved."""
     topic = await create_topic(tansu.connection)
     _run("producer.emit(event(1))", f"localhost:{tansu.port}", topic)
     assert await _numbers(tansu, topic, 1) == [1]
 
 
 async def test_forked_workers_send_their_own_events(tansu: Tansu) -> None:
-    """Given a producer made before a fork (gunicorn), when parent and children emit, then each event is there
-    once: a child does not send what waited in its parent, and its thread is its own."""
+    """Given a producer created before a fork (gunicorn), when parent and children emit, then each event is stored
+    once: a child starts a new thread and does not send its parent's buffer."""
     topic = await create_topic(tansu.connection)
     ended = _run(
         """
@@ -117,7 +117,7 @@ async def test_forked_workers_send_their_own_events(tansu: Tansu) -> None:
 
 
 async def test_fork_while_other_threads_emit(tansu: Tansu) -> None:
-    """Given threads that hold the producer's locks at any moment, then a forked child never waits for one."""
+    """Given threads that own the producer's locks at any moment, then a forked child never waits for one."""
     topic = await create_topic(tansu.connection)
     _run(
         """
@@ -143,9 +143,9 @@ async def test_fork_while_other_threads_emit(tansu: Tansu) -> None:
 
 
 def test_forks_beside_the_very_first_events() -> None:
-    """Given threads that make a process's first events, then a child forked meanwhile makes its own.
+    """Given threads that create a process's first events, then a child forked meanwhile can create events.
 
-    Without an event made at import, about one process in fifteen had a child that blocked forever.
+    Without an event created at import, about one process in fifteen had a child that blocked forever.
     """
     script = """
         import signal

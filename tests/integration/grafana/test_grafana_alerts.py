@@ -1,4 +1,4 @@
-"""Each alert rule over ClickHouse fires on its incident, and is silent on the quiet fortnight before it."""
+"""Each alert rule over ClickHouse fires on its incident, and not in the quiet fortnight before it."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ MILLION = 1_000_000
 
 
 def calls(start: datetime, count: int, **changes: Any) -> list[dict[str, Any]]:
-    """`count` calls, a minute apart, of one school."""
+    """Return `count` calls of one school, one per minute."""
     common = {"org_id": "school-1", "provider": "openai", "model": "gpt-4o-mini", "input_tokens": MILLION, **changes}
     return [{**common, "occurred_at": (start + timedelta(minutes=minute)).isoformat()} for minute in range(count)]
 
 
 def usual() -> list[dict[str, Any]]:
-    """A dozen calls in each hour from seven to ten, every day: about 1.80 USD an hour, one failure."""
+    """Return a dozen calls per hour from seven to ten, every day: about 1.80 USD per hour, one failure."""
     hours = [NOW - timedelta(days=day, hours=hour, minutes=15) for day in range(16) for hour in range(4)]
     before = [hour for hour in hours if hour < QUIET]
     return [call for hour in before for call in [*calls(hour, 12), *calls(hour, 1, status="error")]]
 
 
 def incidents() -> list[dict[str, Any]]:
-    """In the last half hour: a loop, a model without a price, a provider that fails."""
+    """Return the incidents of the last half hour: a loop, a model without a price, a failing provider."""
     start = NOW - timedelta(minutes=29)
     loop = calls(start, 28, input_tokens=30 * MILLION)
     unknown = calls(start, 2, model="newer-than-the-book")
@@ -64,7 +64,7 @@ async def stored(session: Session, fields: Sequence[dict[str, Any]], *, first: i
 
 
 def firing(session: Session, now: datetime) -> dict[str, list[tuple[Any, ...]]]:
-    """Rule → rows above its threshold at `now`."""
+    """Return rule → rows above its threshold at `now`."""
     found = {}
     for statement in statements():
         if statement.kind != "alert":
@@ -98,7 +98,7 @@ def test_a_quiet_fortnight_raises_no_alert_and_each_incident_is_detected(session
     assert set(firing(session, NOW + timedelta(hours=1))) == {SILENCE}
     asyncio.run(stored(session, incidents(), first=100_000))
     found = firing(session, NOW)
-    # Prometheus has the spike: tests/integration/guard/test_prometheus_rules.py.
+    # The spike is a Prometheus rule: tests/integration/guard/test_prometheus_rules.py.
     assert set(found) == set(RULES) - {SILENCE, SPIKE}
     assert [row[:2] for row in found[UNPRICED]] == [("openai", "newer-than-the-book")]
     assert [[row[:3] for row in found[title]] for title in BUDGETS] == [[("org", "school-1", "")]] * 2

@@ -1,4 +1,4 @@
-"""The Pipeline board's expressions are ones that Prometheus reads."""
+"""Prometheus parses the expressions of the Pipeline board."""
 
 from __future__ import annotations
 

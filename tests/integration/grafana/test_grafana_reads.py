@@ -1,4 +1,4 @@
-"""What panels read: rollups, and of raw events only the ends of the window that no rollup gives."""
+"""Panels read rollups, and raw events only at the ends of the window that no rollup covers."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tests.support.store import open_store
 
 LISTS_OF_CALLS = {("log", "Calls A"), ("errors", "Recent errors A"), ("user", "Recent calls A")}
 ONE_PERSONS_MODELS = "user"
-"""The board on which every panel is filtered by a person, which no rollup keeps beside all else."""
+"""The board whose panels all filter by user, which no rollup combines with every other dimension."""
 ENDS = 0.05
-"""Of the window's raw events: the quarters at its ends, and the part of the last day that is not over."""
+"""Maximum share of the window's raw events: the quarter-hours at its ends, and the incomplete last day."""
 
 
 @pytest.fixture(scope="module")
 def fine(board_store: Store, store_folder: Path) -> Iterator[Session]:
-    """The boards' raw events in small granules, so that what the primary key spares is seen on few rows."""
+    """Raw events in small granules, so that the effect of the primary key is visible with few rows."""
     with open_store(store_folder, "fine") as store:
         asyncio.run(migrate(store))
         with store.session("fine") as session:
@@ -45,7 +45,7 @@ async def _copied(session: Session, database: str) -> None:
 
 
 async def estimated(session: Session, sql: str) -> int:
-    """Raw events that ClickHouse means to look at."""
+    """Return the number of raw events that ClickHouse estimates to read."""
     fine = re.sub(r"\bFROM usage_events\b", "FROM fine_events", sql)
     rows = (await session.query(f"EXPLAIN ESTIMATE {fine}")).result_rows
     return sum(row[3] for row in rows if row[1] == "fine_events")
@@ -70,5 +70,5 @@ def test_only_lists_of_calls_and_single_people_read_raw_events_throughout(fine: 
 
 
 def test_an_estimate_of_a_whole_window_is_seen(fine: Session) -> None:
-    """The measure itself."""
+    """Check the measure itself."""
     assert asyncio.run(estimated(fine, "SELECT sum(cost) FROM usage_events")) > 10_000

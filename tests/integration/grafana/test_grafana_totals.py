@@ -1,4 +1,4 @@
-"""Boards and the query service say the same: same window, same filters, same zone, same numbers."""
+"""Boards and the query service agree: same window, filters and zone, same numbers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-# Ends are whole quarters, for a board widens its range to them; NOW is later than every event.
+# Ends are whole quarter-hours, because a board widens its range to them. NOW is after every event.
 CASES = [
     Case("30 days", at("2026-10-22T00:00+00:00"), NOW, "UTC", {}),
     Case("a school's week", at("2026-11-14T00:00+05:30"), NOW, "Asia/Kolkata", {"org": ["sunrise-delhi"]}),
@@ -63,14 +63,14 @@ def client(board_store: Store) -> Iterator[TestClient]:
 
 
 def shown(session: Session, case: Case, board: str, place: str) -> list[Row]:
-    """The rows of a panel."""
+    """Return the rows of a panel."""
     (statement,) = [found for found in statements() if (found.board, found.place) == (board, place)]
     result = asyncio.run(session.query(expand(statement.sql, case.request(statement))))
     return [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
 
 
 def api_answer(client: TestClient, case: Case, path: str, **more: Any) -> Any:
-    """The service's answer to the same question."""
+    """Return the query service's answer for the same selection."""
     chosen = {
         name: [value.replace("\\\\", "\\") for value in values]
         for name, values in case.chosen.items()
@@ -81,12 +81,12 @@ def api_answer(client: TestClient, case: Case, path: str, **more: Any) -> Any:
 
 
 def plain(value: str) -> str:
-    """What a link gives to a variable, as it is stored."""
+    """Return the stored form of a value that a link passes to a variable."""
     return "" if value == "-" else value.replace("\\\\", "\\")
 
 
 def close(value: Any) -> Any:
-    """Boards show floats of exact sums."""
+    """Compare approximately: boards show floats of exact sums."""
     return pytest.approx(None if value is None else float(value), rel=1e-9, abs=1e-12)
 
 
@@ -259,7 +259,7 @@ def test_budgets_of_this_month(session: Session, client: TestClient) -> None:
 
 
 def test_the_guard_uses_the_same_budgets(session: Session, client: TestClient) -> None:
-    """Spend, use and missing rates of every budget, as alerts, the API and the board have them."""
+    """Spend, use and missing rates of every budget agree in alerts, API and board."""
     board = {
         tuple(plain(row[f"{column}_value"]) for column in ("org_id", "user_id", "feature")): row
         for row in shown(session, CASES[0], "budgets", "Use of this month's budgets A")

@@ -1,4 +1,4 @@
-"""One cause is one page: the shipped configuration in a real Alertmanager, with a pager that counts."""
+"""One cause is one page: the shipped configuration in a real Alertmanager with a counting pager."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Manager:
         return [body for at, body in self.pager.pages if at == path]
 
     def settle(self) -> None:
-        """Wait until Alertmanager has sent what was due: an alert of another org, sent now, has been paged."""
+        """Wait until Alertmanager has sent all due alerts, by waiting for the page of another org's new alert."""
         marker = spike("org", f"marker-{len(self.pager.pages)}")
         self.fire(marker)
         wait_until(lambda: bool(self.pager.got(ON_CALL, **marker)))
@@ -54,7 +54,7 @@ def spike(scope: str, org: str, key: str = "", severity: str = "critical", **mor
 
 
 def runaway(org: str) -> list[dict[str, str]]:
-    """What one user's loop makes fire, in Prometheus and in Grafana."""
+    """Return the alerts that one user's loop fires in Prometheus and Grafana."""
     return [
         spike("user", org, "asha"),
         spike("feature", org, "chat"),

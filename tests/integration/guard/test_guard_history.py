@@ -22,20 +22,20 @@ from tests.support.demo_store import fill_with_demo, store_calls
 from tests.support.guard_history import RUN_SECONDS, findings, moments, seconds_to_find, set_budgets
 
 END = datetime(2026, 11, 3, tzinfo=UTC)
-"""So that months begin within the window: at 18:30 UTC in India, at 04:00 in New York."""
+"""Months begin within the window: at 18:30 UTC in India, at 04:00 in New York."""
 ZONES = {"sunrise-delhi": "Asia/Kolkata", "lakeside-pokhara": "Asia/Kathmandu", "maplewood-newyork": "America/New_York"}
 
 
 @pytest.fixture(scope="module")
 def session(store: Store) -> Iterator[Session]:
-    # A third of the traffic is as bursty, and fills in a third of the time; the benchmark looks at all of it.
+    # A third of the traffic is as bursty and loads three times faster; the benchmark uses all of it.
     fill_with_demo(store, days=18, end=END, seed=7, scale=0.3)
     with store.session("guard") as session:
         yield session
 
 
 async def sums(session: Session, key: Key, spans: dict[str, tuple[datetime, datetime]]) -> dict[str, Decimal]:
-    """USD of `key` in each span, from raw events by the plainest query there is."""
+    """Return the USD of `key` in each span, from raw events by the simplest query."""
     column = {"org": "org_id", "user": "user_id", "feature": "feature"}[key.scope]
     where = f"{column} = {{name:String}}" + (" AND org_id = {org:String}" if key.org_id else "")
     found: dict[str, Decimal] = {}
@@ -57,7 +57,7 @@ def spans(now: datetime, zone: ZoneInfo) -> dict[str, tuple[datetime, datetime]]
 
 
 def busiest(reading: Reading) -> list[Key]:
-    """The key of each kind that spent most, and one org of each zone."""
+    """Return the key of each kind with the highest spend, and one org of each zone."""
 
     def most(keys: list[Key]) -> Key:
         return max(keys, key=lambda key: reading.spend[key].month)
@@ -75,10 +75,10 @@ def busiest(reading: Reading) -> list[Key]:
 @pytest.mark.parametrize(
     "now",
     [
-        # October in New York and by UTC, November in India and Nepal: for an hour, and since ten minutes ago.
+        # October in New York and by UTC, November in India and Nepal: for an hour and for ten minutes.
         datetime(2026, 10, 31, 19, 47, 13, tzinfo=UTC),
         datetime(2026, 10, 31, 18, 40, tzinfo=UTC),
-        # What is over ends on the day before.
+        # Closed periods end on the day before.
         datetime(2026, 11, 2, 0, 4, 59, tzinfo=UTC),
         datetime(2026, 11, 1, 3, 10, tzinfo=UTC),
         datetime(2026, 11, 2, 9, 15, tzinfo=UTC),
@@ -86,7 +86,7 @@ def busiest(reading: Reading) -> list[Key]:
 )
 async def test_a_reading_equals_the_raw_events(session: Session, now: datetime) -> None:
     reader = SpendReader(session=session, floor=0.02)
-    # Mostly in the same quarter of an hour: the second look takes what the first found of it.
+    # Mostly in the same quarter-hour: the second run reuses the closed periods of the first.
     await reader.read(now - timedelta(minutes=2))
     reading = await reader.read(now)
     zones = reading.zones
@@ -133,12 +133,12 @@ async def test_a_busy_hour_is_the_third_dearest_of_the_key_or_its_surroundings(s
     )
     third = float(answer.result_rows[2][0])
     assert baselines[Key("org", "sunrise-delhi", "sunrise-delhi")].busy == pytest.approx(third)
-    # A feature of the org is measured by the org where that is more.
+    # A feature is scored by its org if the org's usual spend is higher.
     assert baselines[Key("feature", "sunrise-delhi", "chat")].busy == pytest.approx(third)
 
 
 async def test_quiet_days_are_quiet(session: Session) -> None:
-    """With a budget for everybody, a quarter above what they spend."""
+    """Every key has a budget that is a quarter above its spend."""
     await set_budgets(session, headroom=Decimal("1.25"), now=END)
     times = moments(END - timedelta(days=3, minutes=23), END, every=timedelta(hours=5))
     assert await findings(session, times) == []
@@ -149,7 +149,7 @@ async def test_quiet_days_are_quiet(session: Session) -> None:
     [
         ("runaway_loop", datetime(2026, 11, 2, 6, 12, 3, tzinfo=UTC), "sunrise-delhi", 60),
         ("stolen_key_at_night", datetime(2026, 11, 1, 20, 30, 7, tzinfo=UTC), "niketan-bengaluru", 60),
-        # 15 USD an hour: the money makes the time.
+        # 15 USD per hour: the amount determines the time.
         ("price_jump", datetime(2026, 11, 2, 5, 1, 11, tzinfo=UTC), "greenfield-pune", 900),
     ],
 )

@@ -1,4 +1,4 @@
-"""The guard in a real worker: a runaway in the stream becomes an alert in topic, metrics and webhook."""
+"""The guard in a real worker: a runaway in the stream raises an alert in topic, metrics and webhook."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from tests.support.until import until
 from tests.support.worker import count, publish, stream_settings, working
 
 USD_A_CALL = 0.251
-"""100,000 tokens in and 100 out, of gpt-4o."""
+"""100,000 input and 100 output tokens of gpt-4o."""
 
 
 def loop(org_id: str, *, calls: int, over: timedelta) -> list[FakeRecord]:
-    """Calls of a loop, spread evenly over the time until now."""
+    """Return the calls of a loop, spread evenly until now."""
     now = datetime.now(UTC)
     moments = [now - over * index / calls for index in range(calls)]
     return [
@@ -58,11 +58,11 @@ async def published_alerts(settings: StreamSettings, *, alerts: int) -> list[Spe
 
 
 class Trouble:
-    """A store that hangs under the guard's reads, and then fails twice, once by a fault of ours."""
+    """A store that hangs on the guard's reads, and then fails twice, once by a bug."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.hangs, self.goes_on = asyncio.Event(), asyncio.Event()
-        failures = iter([StoreUnreachableError("away"), RuntimeError("a fault of ours")])
+        failures = iter([StoreUnreachableError("away"), RuntimeError("a bug")])
         read = SpendReader.read
 
         async def troubled(reader: SpendReader, now: datetime) -> Reading:
@@ -78,7 +78,7 @@ class Trouble:
 async def test_a_runaway_is_reported_to_topic_metrics_and_webhook(
     tansu: Any, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once, and not again by the next leader; however the store behaves, nothing waits for the guard."""
+    """The alert is sent once, not again by the next leader, and ingestion never waits for the guard."""
     trouble = Trouble(monkeypatch)
     async with endpoint([503]) as (url, got):
         settings = stream_settings(
@@ -105,13 +105,13 @@ async def test_a_runaway_is_reported_to_topic_metrics_and_webhook(
     }
     assert all(SIGNATURE in headers for headers, _ in got)
     assert [body for _, body in got[1:]] == [alert.to_json() for alert in alerts]
-    # The first was refused once, and sent again as it was.
+    # The first was rejected once, and retried unchanged.
     assert got[0][1] == got[1][1]
     assert await lead(settings, store) == []
 
 
 async def stored(store: Store, org_id: str, events: int) -> None:
-    """Wait until so many events of an org are stored."""
+    """Wait until `count` events of an org are stored."""
     for _ in range(600):
         if await count(store, org_id) == events:
             return
@@ -120,7 +120,7 @@ async def stored(store: Store, org_id: str, events: int) -> None:
 
 
 async def lead(settings: StreamSettings, store: Store, **options: Any) -> list[SpendAlert]:
-    """What a guard tells that has just become the leader."""
+    """Return the alerts of a guard that has just become the leader."""
     with store.session("guard") as session:
         guard = SpendGuard(
             settings=settings, session=session, leads=lambda: True, tasks=BackgroundTasks(WorkerHealth()), **options
@@ -138,7 +138,7 @@ async def test_a_budget_is_watched_from_the_run_after_it_was_set(tansu: Any, sto
     columns = "event_id, occurred_at, org_id, user_id, feature, key_source, cost"
     with store.session("test") as session:
         await session.command(f"INSERT INTO usage_events ({columns}) {rows}")
-        # Too large to matter; then lowered.
+        # Too large to be exceeded; lowered later.
         await write_budget(session, budget(ACME, 100_000))
         assert "budget" not in {alert.kind for alert in await lead(settings, store)}
         await write_budget(session, budget(ACME, 100))

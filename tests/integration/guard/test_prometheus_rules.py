@@ -1,4 +1,4 @@
-"""The alert rules, by Prometheus' own tools: valid, firing and not firing, each with a runbook page."""
+"""The alert rules are valid, fire and do not fire as expected in promtool, and have runbook pages."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ RUNBOOKS = ROOT / "docs" / "runbooks"
 
 
 def run(*command: str) -> str:
-    """What `command` prints; fails with it where the command does."""
+    """Return the output of `command`; fail with the output if the command fails."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
 def rules() -> list[dict[str, Any]]:
-    """Every rule of every file."""
+    """Return every rule of every file."""
     groups = [group for path in RULES for group in yaml.safe_load(path.read_text())["groups"]]
     return [rule for group in groups for rule in group["rules"]]
 
@@ -95,7 +95,7 @@ def test_rules_read_only_metrics_that_are_documented() -> None:
 
 
 def test_rules_about_spend_have_no_threshold_and_no_formula_of_their_own() -> None:
-    """The guard decides. Both severities of each of its kinds have a rule, and no rule is about anything else."""
+    """The guard decides. Each of its kinds has one rule per severity, and no other rule is about spend."""
     expressions = [alert["expr"] for alert in alerts() if "spendmeter_spend_finding" in alert["expr"]]
     found = [re.fullmatch(r"max by \(scope, org, key\) \(spendmeter_spend_finding\{(.*)\}\)", it) for it in expressions]
     assert sorted(match[1] for match in found if match) == [

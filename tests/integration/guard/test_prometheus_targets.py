@@ -39,7 +39,7 @@ ASK = (
 
 
 def namespaces() -> list[str]:
-    """The command that makes a network and a mount namespace; the test is skipped where none may be made."""
+    """Return the command that creates a network and a mount namespace; skip the test if that is not permitted."""
     command = ["unshare", "--map-root-user", "--net", "--mount"]
     if shutil.which("unshare") is None or subprocess.run([*command, "true"], check=False).returncode != 0:
         pytest.skip("unshare cannot make a network namespace here")

@@ -29,7 +29,7 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 
 def alert_names() -> set[tuple[str, str]]:
-    """(alert, page) of every rule of Prometheus."""
+    """Return (alert, page) of every Prometheus rule."""
     found = set()
     for path in (ROOT / "deploy" / "prometheus" / "rules").glob("*.yml"):
         for group in yaml.safe_load(path.read_text())["groups"]:
@@ -40,7 +40,7 @@ def alert_names() -> set[tuple[str, str]]:
 
 
 def commands(page: Path) -> Iterator[list[str]]:
-    """Every command of a page: the lines of its blocks, and what stands in backticks and begins like one."""
+    """Return every command of a page: the lines of its code blocks, and inline code that begins like a command."""
     text = page.read_text()
     blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines()]
@@ -83,9 +83,9 @@ def test_every_program_is_known() -> None:
 
 @pytest.mark.parametrize("command", [it for _, it in ALL if it[0] == "spendmeter"], ids=" ".join)
 def test_our_own_commands_are_parsed_as_they_stand(command: list[str], tmp_path: Path) -> None:
-    """The parser of the command itself: an unknown verb, flag or a missing argument fails."""
+    """Use the command's own parser: an unknown verb or flag or a missing argument fails."""
     given = [it for it in command[1:] if it != ">"]
-    # Typer's own copy of click.
+    # Typer's bundled copy of click.
     found: Any = get_command(app)
     context = None
     while hasattr(found, "commands"):
@@ -104,7 +104,7 @@ async def test_statements_are_answered_by_the_engine(chdb_store: Store, command:
     statement = command[command.index("--query") + 1]
     with chdb_store.session("runbooks") as session:
         if statement.startswith(("SHOW GRANTS FOR", "TRUNCATE")) or "query_log" in statement:
-            # The embedded engine has neither other users nor system logs; its parser reads the statement.
+            # The embedded engine has no other users and no system logs, so the statement is only parsed.
             await session.query(f"EXPLAIN AST {statement}")
         else:
             await session.query(statement)

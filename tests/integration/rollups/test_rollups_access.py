@@ -1,4 +1,4 @@
-"""API keys, their limits, and the record of who read whom. Row 23."""
+"""API keys, their limits, and the audit log. Row 23."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def client(store: Store) -> Iterator[TestClient]:
 
 @pytest.fixture
 def make(store: Store) -> Make:
-    """Stores a key and gives the header that sends it."""
+    """Store a key, and return its request header."""
 
     def make(*scopes: str, **more: Any) -> dict[str, str]:
         token, prefix = generate_key()
@@ -77,7 +77,7 @@ def test_a_key_is_stored_as_its_digest_alone(store: Store, make: Make) -> None:
         stored = {key.prefix: key for key in asyncio.run(list_keys(session))}
     key = stored[token[:14]]
     assert (len(key.digest), key.digest) == (32, digest_of(token))
-    # 256 random bits are 43 characters of base64, after the part that may be shown.
+    # 256 random bits are 43 characters of base64, after the public prefix.
     assert len(token) - len(key.prefix) - 1 == 43
 
 
@@ -123,7 +123,7 @@ async def test_a_flood_of_unknown_keys_is_not_one_of_queries(store: Store) -> No
 
 
 def refusal(ask: Callable[[], Any]) -> Any:
-    """The answer that refuses: the window slides, so one request more than the limit may pass at a minute's turn."""
+    """Return the refusal. The window slides, so one request above the limit may pass at the change of a minute."""
     answers = (ask() for _ in range(10))
     return next(answer for answer in answers if answer.status_code == 429)
 
@@ -142,7 +142,7 @@ def test_the_service_has_a_limit_for_everybody(store: Store) -> None:
     with service(store, requests_per_minute=2) as client:
         assert [client.get("/v1/usage/summary").status_code for _ in range(2)] == [200, 200]
         refusal(lambda: client.get("/v1/usage/summary"))
-        # Who watches whether it lives needs no credential, and has no limit.
+        # Health checks need no credential and have no limit.
         assert client.get("/healthz").status_code == 200
 
 
@@ -156,7 +156,7 @@ def test_a_key_has_its_own_limits_of_a_query(store: Store, make: Make, limit: di
 
 
 def test_the_time_of_a_query_is_limited(store: Store) -> None:
-    """The setting reaches the engine: it stops a query that would take an hour."""
+    """The engine applies the setting: it stops a query that would take an hour."""
     reader = Reader(store.reader(size=1), ServiceSettings(query_timeout_seconds=1, query_rows=10**15))
     endless = Query("SELECT sum(cityHash64(number)) FROM numbers(1000000000000)")
     with pytest.raises(StoreError, match="TIMEOUT_EXCEEDED"):
@@ -181,7 +181,7 @@ def test_reads_of_a_user_are_recorded_each_time(store: Store, make: Make) -> Non
         assert datetime.fromisoformat(rows[0]["at"]) == NOW
         (eve,) = answer(client, "/v1/audit", user="eve")["rows"]
         assert (eve["actor"], eve["org_id"]) == ("admin", "beta")
-        # An org sees the reads of its own users only.
+        # An org key sees only reads of the org's users.
         mine = client.get("/v1/audit", headers=key).json()["rows"]
         assert {row["org_id"] for row in mine} == {"acme"}
         assert client.get("/v1/audit?org=beta", headers=key).status_code == 403

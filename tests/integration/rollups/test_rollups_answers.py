@@ -1,4 +1,4 @@
-"""One test a row of the feature table, over a small school whose figures are worked out by hand."""
+"""One test per row of the feature table, on a small school with figures computed by hand."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CENT = Decimal("0.01")
 
 
 def calls() -> list[dict[str, Any]]:
-    """Ann (student) and Tom (teacher) of acme, Eve of beta on her org's own key, and a job without a user."""
+    """Return calls of Ann (student) and Tom (teacher) of acme, of Eve of beta on its own key, and of a job."""
     ann = {"user_id": "ann", "input_cost": 2 * CENT, "input_tokens": 100, "output_tokens": 10, "latency_ms": 200}
     tom = {"user_id": "tom", "role": "teacher", "class_name": "", "section": "", "feature": "quiz"}
     eve = {"org_id": "beta", "user_id": "eve", "key_source": "byok", "provider": "anthropic", "model": "claude"}
@@ -35,7 +35,7 @@ def calls() -> list[dict[str, Any]]:
         usage_row(7, BASE, **job, input_cost=CENT, unpriced_requests=1, cache_unpriced_requests=1),
         # A week before the window of 7d: the previous window of the 7 days.
         usage_row(8, BASE - timedelta(days=7), **ann),
-        # A correction of call 5: it costs, and is no call.
+        # An adjustment of call 5: it has a cost, but is no call.
         usage_row(9, BASE, **tom, kind="adjustment", requests=0, output_cost=CENT),
     ]
 
@@ -106,7 +106,7 @@ def test_summary_and_change_against_the_window_before(client: TestClient) -> Non
     ],
 )
 def test_windows_differ_by_milliseconds(client: TestClient, start: str, end: str, now: int, before: int) -> None:
-    """Four calls at ten sharp, and windows that begin in the second of the calls, but after them."""
+    """Four calls at exactly ten, and windows that begin within the same second, but after them."""
     body = answer(
         client, "/v1/usage/summary", **{"from": f"2026-11-20T10:00:{start}Z", "to": f"2026-11-20T10:00:{end}Z"}
     )

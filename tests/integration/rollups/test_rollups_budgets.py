@@ -1,4 +1,4 @@
-"""Budgets: defined by those who may, counted over the org's own month, forecast by the trend. Row 17."""
+"""Budgets: defined with permission, counted over the org's month, forecast by the trend. Row 17."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DIRECTORY = ["org_id", "name", "timezone", "currency", "updated_at"]
 
 
 class Keys:
-    """An org's key and one that reads all."""
+    """An org's key, and a key for all orgs."""
 
     async def authenticate(self, token: str) -> Credential | None:
         if token == "reader":
@@ -33,7 +33,7 @@ class Keys:
 
 
 def calls() -> list[dict[str, Any]]:
-    """Acme: 2 USD a day by ann with chat, from 20 October on, in Nepal's days; BYOK and beta's beside them."""
+    """Return 2 USD per day (in Nepal) of Ann's chats at acme from 20 October, and calls on BYOK and of beta."""
     noon = NOVEMBER + timedelta(hours=12)
     daily = [usage_row(100 + day, noon + timedelta(days=day), input_cost=Decimal(2)) for day in range(-12, 21)]
     return [
@@ -74,7 +74,7 @@ def define(client: TestClient) -> Iterator[Any]:
 
 
 def test_an_orgs_month_is_its_own_and_a_key_of_its_own_is_free(define: Any) -> None:
-    """10 USD at the very start of Nepal's November and 21 days of 2; not the 1000 a millisecond before, nor BYOK."""
+    """10 USD at the start of Nepal's November and 21 days of 2; not the 1000 a millisecond before, nor BYOK."""
     budget = define(scope="org", org_id="acme", amount="104", currency="USD")
     assert budget["month"] == {
         "month": "2026-11",
@@ -96,13 +96,13 @@ def test_amounts_are_in_the_budgets_currency_at_the_rate_it_names(define: Any) -
 @pytest.mark.parametrize(
     ("amount", "day"),
     [
-        # 42 USD are spent; it is 14:45 of the 22nd, so 2 · 9.25 / 24 of today are left, then 2 a day.
+        # 42 USD are spent. It is 14:45 of the 22nd, so 2 · 9.25 / 24 are left for today, then 2 per day.
         ("42.5", "2026-11-22"),
         ("43", "2026-11-23"),
         ("58", "2026-11-30"),
         # The month ends at 42 + 0.77 + 16.
         ("58.8", None),
-        # Used up on the fifth day already.
+        # Exhausted on the fifth day.
         ("10", "2026-11-05"),
         ("0.5", "2026-11-01"),
     ],

@@ -1,4 +1,4 @@
-"""docs/api.md shows real answers: each command in it is asked again over the demo's traffic."""
+"""docs/api.md shows real answers: each of its commands is repeated on demo traffic."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def client(store: Store) -> Iterator[TestClient]:
 
 
 def ask(client: TestClient, command: str) -> Any:
-    """What curl would get."""
+    """Return the response that curl would get."""
     words = shlex.split(command)
     url = urlsplit(words[-1].removeprefix("$SPENDMETER"))
     method = words[words.index("-X") + 1] if "-X" in words else "GET"
@@ -43,7 +43,7 @@ def ask(client: TestClient, command: str) -> Any:
 
 
 def shown(value: Any, paths: list[list[str]]) -> Any:
-    """Only `paths` of `value`, and only the first items of lists. No paths: everything."""
+    """Return only `paths` of `value`, and the first items of lists; everything without paths."""
     if isinstance(value, list):
         return [shown(item, paths) for item in value[:MOST_ITEMS]]
     if not isinstance(value, dict) or not any(paths):
@@ -73,7 +73,7 @@ def test_every_answer_on_the_page_is_the_real_one(client: TestClient) -> None:
 
 
 def _compact(text: str) -> str:
-    """Innermost objects on one line each."""
+    """Put each innermost object on one line."""
     return re.sub(r"\{[^{}\[\]]*\}", lambda found: " ".join(found[0].split()), text)
 
 

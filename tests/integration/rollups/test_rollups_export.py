@@ -1,4 +1,4 @@
-"""Whole views as CSV: the same figures as the JSON, in constant memory, under the caller's own rights. Row 21."""
+"""Whole views as CSV: the same figures as the JSON, in constant memory, with the caller's permissions. Row 21."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def export(
 
 
 def cell(value: Any) -> str:
-    """A JSON value as its cell says it."""
+    """Return the cell of a JSON value."""
     if isinstance(value, bool):
         return str(value).lower()
     text = "" if value is None else str(value)
@@ -96,7 +96,7 @@ def test_the_log_is_the_log(client: TestClient) -> None:
 def test_a_log_read_in_portions_is_the_same(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, portion: int, reach: timedelta
 ) -> None:
-    """Whether a look back finds nothing, just a portion, or more."""
+    """An earlier page may be empty, exactly one portion, or more."""
     whole = export(client, "events")
     monkeypatch.setattr("spendmeter_rollups.export.export.PORTION", portion)
     monkeypatch.setattr("spendmeter_rollups.export.export._INITIAL_SPAN", reach)
@@ -184,7 +184,7 @@ def test_an_impossible_export_is_a_problem_and_not_a_file(client: TestClient) ->
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(store: Store) -> None:
-    """Six times the rows, the same peak; rows that were collected would take six times as much."""
+    """With six times the rows, the peak is the same; collected rows would take six times the memory."""
 
     async def peak(reader: Reader, calls: int) -> int:
         end = MANY_FROM + timedelta(seconds=calls)

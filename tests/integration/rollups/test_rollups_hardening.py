@@ -1,4 +1,4 @@
-"""What a careful operator expects around the answers: headers, bounds of a request, a page that works offline (L12)."""
+"""Security headers, bounds of a request, and a documentation page that works offline (L12)."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ def test_the_documentation_page_loads_nothing_from_other_hosts(client: TestClien
         response = client.get("/" + address)
         assert response.status_code == 200, address
         assert response.content
-    # Scripts in the page itself would need a policy that lets injected ones run, too.
+    # Inline scripts would need a policy that also permits injected ones.
     assert not re.search(r"<script[^>]*>[^<]", page)
 
 
 @pytest.mark.skipif(not shutil.which("node"), reason="node runs the page's scripts")
 def test_the_scripts_of_the_page_run(client: TestClient, tmp_path: Path) -> None:
-    """The bundle defines what the page starts, and asks for the document beside the page."""
+    """The bundle defines the function that the page calls, and requests the document next to the page."""
     (tmp_path / "bundle.js").write_bytes(client.get("/docs/swagger-ui-bundle.js").content)
     (tmp_path / "start.js").write_bytes(client.get("/docs/start.js").content)
     (tmp_path / "run.js").write_text("""
@@ -143,7 +143,7 @@ def test_many_faults_are_answered_with_a_few(client: TestClient) -> None:
 
 
 def test_a_forged_host_header_changes_no_link(client: TestClient) -> None:
-    """A slash too many is no path, and no redirect that names the host a client claimed."""
+    """A path with an extra slash is not redirected, so no link has the client's Host header."""
     response = client.get("/v1/budgets/", headers={"Host": "evil.example"}, follow_redirects=False)
     assert response.status_code == 404
     assert "evil.example" not in str(response.headers) + response.text

@@ -1,4 +1,4 @@
-"""The heaviest questions that are allowed, and those that are not (rows L2 and L3)."""
+"""The heaviest queries within the limits, and queries beyond them (rows L2 and L3)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ QUESTIONS = 1000
 
 
 def calls() -> list[dict[str, Any]]:
-    """60 users, each with a call every few hours from January to November."""
+    """Return calls of 60 users, one every few hours from January to November."""
     return [
         usage_row(
             user * 10_000 + number,
@@ -60,14 +60,14 @@ def client(filled: Store) -> Iterator[TestClient]:
 
 @pytest.fixture
 def process(filled: Store) -> Iterator[ServeProcess]:
-    # Answers are kept as long as can be set, so that memory is bounded by their bytes alone.
+    # Answers are cached for the maximum time, so that only their bytes bound the memory.
     limits = {"SPENDMETER_ANSWER_CACHE_SECONDS": "300", "SPENDMETER_REQUESTS_PER_MINUTE": "0"}
     with serving(filled.settings.store_dsn, **limits) as process:
         yield process
 
 
 def test_points_times_series_are_limited(client: TestClient) -> None:
-    """The question that took 55 seconds and 66 MiB is refused at once, with what would fit."""
+    """A query that took 55 seconds and 66 MiB is rejected at once, with the limits that apply."""
     parameters = {"from": "2026-01-03", "granularity": "hour", "group_by": "user", "limit": "50"}
     response = client.get("/v1/usage/timeseries", params=parameters)
     assert response.status_code == 422
@@ -76,7 +76,7 @@ def test_points_times_series_are_limited(client: TestClient) -> None:
     assert str(MAX_VALUES) in fault["detail"]
     assert "granularity" in fault["detail"]
     assert client.get("/v1/usage/export/timeseries", params=parameters).status_code == 422
-    # What the refusal proposes is allowed.
+    # The query that the refusal proposes is within the limits.
     (fewer,) = (text.removeprefix("limit=") for text in fault["allowed"] if text.startswith("limit="))
     allowed = client.get("/v1/usage/timeseries", params=parameters | {"limit": fewer})
     assert allowed.status_code == 200
@@ -91,7 +91,7 @@ def test_sparklines_are_limited(client: TestClient) -> None:
 
 
 def test_a_statement_answers_no_more_rows_than_an_answer_can_have(filled: Store) -> None:
-    """What no view limits by itself, such as the number of sections or of error types, ends here."""
+    """This limits what no view limits, such as the number of sections or of error types."""
     reader = Reader(filled.reader(size=1), ServiceSettings())
     with pytest.raises(StoreError, match="TOO_MANY_ROWS"):
         asyncio.run(reader.rows(Query(f"SELECT number FROM numbers({MOST_RESULT_ROWS * 2})")))
@@ -119,12 +119,12 @@ def test_a_credential_has_so_many_requests_under_way(filled: Store) -> None:
         assert set(statuses) == {200, 429}
         assert statuses.count(200) >= 2
         assert client.get("/v1/usage/summary", headers=two).status_code == 200
-        # What has ended makes room again.
+        # A request that has ended frees its slot.
         assert client.get("/v1/usage/summary", headers=one).status_code == 200
 
 
 def heaviest(number: int) -> str:
-    """The heaviest allowed question, each with other figures, so that none is answered from the cache."""
+    """Return the heaviest query within the limits, different each time, so that none is answered from the cache."""
     end = (START + timedelta(hours=1_000, minutes=number)).strftime("%Y-%m-%dT%H:%M:00Z")
     return f"/v1/usage/timeseries?from=2026-01-03&to={end}&granularity=hour&group_by=user&limit=18"
 
@@ -160,7 +160,7 @@ def test_memory_stays_bounded_over_a_thousand_large_questions(process: ServeProc
         start = (START + timedelta(minutes=number)).strftime("%Y-%m-%dT%H:%M:00Z")
         sizes.append(len(process.get(f"/v1/usage/timeseries?from={start}&to=2026-06-20T00:00Z&granularity=hour")))
         most = max(most, process.memory())
-    # Kept, they would be more than the process may have.
+    # All of them in the cache would exceed the process's memory limit.
     assert sum(sizes) > MEMORY
     print(f"{QUESTIONS} questions, {sum(sizes) / 2**20:.0f} MiB of answers, {most / 2**20:.0f} MiB of memory")
     assert most < MEMORY

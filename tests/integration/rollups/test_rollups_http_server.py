@@ -1,4 +1,4 @@
-"""Clients that begin and do not finish: each connection ends, and others are answered meanwhile (row L12)."""
+"""Clients that do not finish: their connections are closed, and others are answered meanwhile (row L12)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spendmeter_rollups.http.server import BoundedProtocol, uvicorn_options
 
 LARGE = bytes(32 * 2**20)
 PATIENCE = 60.0
-"""Keeps a broken test from hanging; nothing is judged by it."""
+"""Only ends a test that hangs; no assertion depends on it."""
 
 
 class Impatient(BoundedProtocol):
@@ -26,7 +26,7 @@ class Impatient(BoundedProtocol):
 
 
 async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-    """`/large` is more than any buffer keeps; everything else is short."""
+    """Respond: `/large` exceeds every buffer, everything else is short."""
     if scope["type"] != "http":
         return
     await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -47,7 +47,7 @@ async def port() -> AsyncIterator[int]:
 
 
 async def ended(reader: asyncio.StreamReader) -> bool:
-    """Wait until the server closes the connection; what it sent before does not matter."""
+    """Wait until the server closes the connection, whatever it sent before."""
     with contextlib.suppress(ConnectionError):
         async with asyncio.timeout(PATIENCE):
             while await reader.read(65536):
@@ -82,7 +82,7 @@ async def test_nine_hundred_half_open_requests_end(port: int, begun: bytes) -> N
 
 
 async def test_a_head_that_drips_ends(port: int) -> None:
-    """Bytes that arrive one by one do not start the clock again."""
+    """Bytes that arrive one by one do not restart the time limit."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
 
     async def drip() -> None:
@@ -105,7 +105,7 @@ async def test_a_client_that_does_not_read_is_left(port: int) -> None:
     server_closed = asyncio.Event()
 
     async def until_reset() -> None:
-        # A write to a connection that the other side has aborted fails; until then it is accepted.
+        # A write fails once the other side has aborted the connection.
         while not transport.is_closing():
             writer.write(b"\r\n")
             await asyncio.sleep(0.1)

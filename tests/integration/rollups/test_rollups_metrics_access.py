@@ -1,4 +1,4 @@
-"""Who may see which series of `/metrics` (row L1): the registry that the embedded stack shares with the spend guard."""
+"""Access to the series of `/metrics` (row L1), whose registry the embedded stack shares with the guard."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_an_empty_token_matches_no_request() -> None:
 
 
 def test_the_metrics_of_a_process_are_open() -> None:
-    """What says nothing about tenants needs no token: the default registry with its process and Python metrics."""
+    """Metrics without tenant data need no token: the default registry with its process and Python metrics."""
     from prometheus_client import REGISTRY
 
     text = exposition(REGISTRY, tenants=False).decode()

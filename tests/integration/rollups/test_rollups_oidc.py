@@ -1,4 +1,4 @@
-"""Tokens of a real local OIDC issuer: what opens the service, and everything that must not. Row 23."""
+"""Tokens of a real local OIDC issuer: those that are accepted, and those that must be rejected. Row 23."""
 
 from __future__ import annotations
 
@@ -111,13 +111,13 @@ def test_a_signature_that_is_not_the_issuers_opens_nothing(client: TestClient, i
 def test_none_and_algorithms_that_are_not_pinned_open_nothing(client: TestClient, issuer: Issuer) -> None:
     unsigned = jwt.encode(issuer.claims(), "", algorithm="none", headers={"kid": issuer.kid})
     assert ask(client, unsigned).status_code == 401
-    # Signed by the issuer's own key, but not the way that is pinned.
+    # Signed with the issuer's key, but not with the pinned algorithm.
     assert ask(client, issuer.token(algorithm="RS512")).status_code == 401
     assert ask(client, _signed_with_the_public_key(issuer)).status_code == 401
 
 
 def _signed_with_the_public_key(issuer: Issuer) -> str:
-    """The public key used as a shared secret; PyJWT refuses to make such a token, so it is made by hand."""
+    """Return a token signed with the public key as shared secret, by hand, because PyJWT refuses to create it."""
     parts = ({"alg": "HS256", "typ": "JWT", "kid": issuer.kid}, issuer.claims())
     text = ".".join(_base64(json.dumps(part).encode()) for part in parts)
     return f"{text}.{_base64(hmac.digest(issuer.public_pem(), text.encode(), hashlib.sha256))}"
@@ -150,7 +150,7 @@ def test_an_issuer_that_is_down_is_a_503(client: TestClient, issuer: Issuer) -> 
     response = ask(client, issuer.token())
     assert (response.status_code, response.json()["type"]) == (503, "urn:spendmeter:problem:issuer-unreachable")
     assert 1 <= int(response.headers["retry-after"]) <= 30
-    # Other credentials do not need it.
+    # Other credentials do not need the issuer.
     assert client.get("/v1/usage/summary").status_code == 200
 
 
@@ -164,7 +164,7 @@ async def test_an_issuer_that_is_back_is_asked_again(issuer: Issuer) -> None:
 
 
 async def test_made_up_tokens_are_no_flood_for_an_issuer_that_is_down(issuer: Issuer) -> None:
-    """Row L8: one attempt, whatever arrives at once or after it."""
+    """Row L8: one attempt, for concurrent and later tokens together."""
     known = tokens(issuer)
     issuer.down = True
     made_up = [issuer.token(kid=f"made up {number}", sub=f"{number}") for number in range(50)]

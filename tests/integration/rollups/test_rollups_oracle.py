@@ -1,4 +1,4 @@
-"""Random windows, zones and filters: every answer equals what raw events say, to the pico-dollar.
+"""Random windows, zones and filters: every answer equals the sums of raw events, to the pico-dollar.
 
 Features rows 2, 3, 4, 5, 6, 7, 8 of the feature table.
 """
@@ -42,7 +42,7 @@ STUDENTS = ("class", "section")
 
 @pytest.fixture(scope="module")
 def client(store: Store) -> Iterator[TestClient]:
-    # Projections made from rows, joined projections, and parts that have none yet.
+    # Projections built from rows, merged projections, and parts without projections.
     for first in range(0, 3000, 750):
         insert_usage(store, ROWS[first : first + 750])
         if first:

@@ -1,4 +1,4 @@
-"""Each question is answered from the projection made for it, and the projections say what their rows say."""
+"""Each query reads the projection intended for it, and projections equal the sums of their rows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.usage import merge_rollups
 BEGIN = datetime(2026, 10, 24, tzinfo=UTC)
 DAYS = 10
 WINDOW = Window(BEGIN, BEGIN + timedelta(days=DAYS))
-"""Of two times five days, counted from 1970."""
+"""Of two periods of five days, counted from 1970."""
 HOURS = tuple(BEGIN + timedelta(hours=number) for number in range(DAYS * 24))
 QUARTERS = tuple(hour + timedelta(minutes=45) for hour in HOURS)
 
@@ -61,7 +61,7 @@ QUESTIONS = {
 @pytest.fixture(scope="module")
 def merged(store: Store) -> Iterator[Session]:
     with store.session("projections") as session:
-        # Below some hundred thousand rows the store reads these sooner than a projection.
+        # Below a few hundred thousand rows, the store prefers these to a projection.
         for first in range(0, EVENTS, EVENTS // 3):
             asyncio.run(
                 session.command(block(first=first, rows=EVENTS // 3, per_day=EVENTS // DAYS, start=BEGIN.date()))
@@ -82,7 +82,7 @@ def test_a_question_reads_its_projection_and_gets_what_raw_events_say(merged: Se
     what = Sums(columns, measures, {}, edges)
     pieces = plan(WINDOW, columns=what.touched, measures=measures, edges=edges)
     assert len(pieces) == 1
-    # Of several with as little to read, the preferred is read. The store refuses one that reads more than another.
+    # Of several that read as little, the preferred one is used. The store never uses one that reads more.
     chosen = {"preferred_optimize_projection_name": projection, "force_optimize_projection_name": projection}
     found = read(merged, what, pieces, **chosen)
     raw = read(merged, what, (Piece(None, (WINDOW,)),))

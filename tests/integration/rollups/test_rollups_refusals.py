@@ -1,4 +1,4 @@
-"""Bad questions: each gets a problem that names the parameter and what is allowed; none changes anything."""
+"""Invalid requests: each gets a problem with the parameter and the allowed values; none changes data."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_sql_in_a_filter_is_only_a_strange_value(client: TestClient, path: str, 
 
 
 def stored(store: Store) -> list[tuple[Any, ...]]:
-    """What is in every table that the service can write or read."""
+    """Return the content of every table that the service can write or read."""
     tables = ("usage_events", "usage_daily", "budgets", "api_keys", "fx_rates", "orgs", "users")
     counts = " UNION ALL ".join(f"SELECT '{table}' AS name, count() FROM {table}" for table in tables)
     with store.session("counts") as session:
@@ -193,7 +193,7 @@ def stored(store: Store) -> list[tuple[Any, ...]]:
 
 @pytest.mark.slow
 def test_sql_in_any_parameter_of_any_operation_changes_nothing(client: TestClient, store: Store) -> None:
-    """Each is a value, or is refused with its name; the tables stay as they were, and so do the answers."""
+    """Each is treated as a value, or rejected by name; tables and answers stay unchanged."""
     before, whole = stored(store), client.get("/v1/usage/summary", params={"preset": "7d"}).json()["totals"]
     asked = 0
     for path, item in client.get("/openapi.json").json()["paths"].items():

@@ -1,7 +1,6 @@
-"""Whatever the OpenAPI document allows, and much that it does not: never a 500, never an answer it does not describe.
+"""Requests that the OpenAPI document allows, and many that it does not: no 500, no undocumented response.
 
-`SPENDMETER_SCHEMA_EXAMPLES` sets how many requests are made of each operation, half of them with something wrong (210
-makes about 5,000 in all).
+`SPENDMETER_SCHEMA_EXAMPLES` sets the number of requests per operation, half of them invalid (210: about 5,000 in all).
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ def test_every_operation_keeps_to_its_schema(
     operation = document.find_operation_by_label(label)
     assert operation is not None
     if mode is GenerationMode.NEGATIVE and not any(operation.iter_parameters()) and not operation.body:
-        # Nothing about it can be wrong.
+        # It has no parameter that could be invalid.
         mode = GenerationMode.POSITIVE
 
     @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))

@@ -1,4 +1,4 @@
-"""Scopes mean what they say: every mix of them on every operation, generated (row L5)."""
+"""Scopes grant exactly what they name: every combination on every operation, generated (row L5)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Mix = tuple[frozenset[str], str | None]
 
 
 class Mixes:
-    """A key for every mix: its scopes and its org, as text."""
+    """A key for every combination of scopes and org."""
 
     async def authenticate(self, token: str) -> Credential | None:
         if not token.startswith("mix:"):
@@ -82,14 +82,14 @@ BODIES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 def budget(client: TestClient) -> Iterator[str]:
-    """The other org's budget."""
+    """Return the other org's budget."""
     made = client.post("/v1/budgets", json=BODIES["/v1/budgets"]).json()
     yield made["budget_id"]
     client.delete(f"/v1/budgets/{made['budget_id']}")
 
 
 def ask(client: TestClient, method: str, path: str, budget: str, mix: Mix) -> Any:
-    """The operation on an existing resource; a POST meets no budget of the same kind."""
+    """Request the operation on an existing resource; a POST finds no budget of the same kind."""
     if path == "/v1/budgets":
         client.delete(f"/v1/budgets/{budget}")
     elif path.startswith("/v1/budgets/"):
@@ -135,7 +135,7 @@ def test_a_budget_of_the_own_org_shows_its_use_and_another_one_does_not(client: 
         ({"scope": "org", "org_id": SECRET}, None),
         ({"scope": "user", "org_id": SECRET, "user_id": "ann"}, None),
         ({"scope": "feature", "org_id": SECRET, "feature": "chat"}, None),
-        # The feature of every org: what it costs is everybody's spend.
+        # A feature without an org: its cost is the spend of all orgs.
         ({"scope": "feature", "feature": "chat"}, None),
     ):
         made = client.post("/v1/budgets", json=body | {"amount": "10"}, headers=key(mix))

@@ -1,4 +1,4 @@
-"""What stands around the answers: credentials and isolation, caching, metrics, logs, paging under inserts."""
+"""Credentials and isolation, caching, metrics, logs, and paging during inserts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ORG_KEY = {"Authorization": "Bearer acme"}
 
 
 class Keys:
-    """Two keys: one sees acme, one may see nothing."""
+    """Two keys: one for acme, one without a scope."""
 
     async def authenticate(self, token: str) -> Credential | None:
         known = {
@@ -87,7 +87,7 @@ def test_an_org_key_gets_no_byte_of_another_org(client: TestClient, path: str, e
     assert response.status_code == 200, response.text
     assert SECRET not in response.text
     assert '"cost":"7' not in response.text
-    # Neither when the other org began nor when it was last seen.
+    # Not even the other org's first and last event.
     assert response.json()["window"]["from"] >= "2026-10-24"
     assert response.json()["freshness"]["newest_event_at"] == "2026-11-21T10:01:40Z"
 

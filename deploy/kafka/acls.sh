@@ -5,8 +5,8 @@
 #
 #   spendmeter-emitter   services that publish their calls
 #   spendmeter-worker    `spendmeter worker`; with Create on its own topics, so that it can create missing ones
-#   spendmeter-operator  `spendmeter dlq`, `import`, `verify`, `rollups rebuild` and `reprice`: dead letters, committed
-#                        offsets, from which open chunks are found, and price rows
+#   spendmeter-operator  `spendmeter dlq`, `import`, `verify`, `rollups rebuild`, `reprice` and `prices`: dead letters,
+#                        committed offsets, from which open chunks are found, and price rows
 set -euo pipefail
 
 allow() {
@@ -34,5 +34,5 @@ allow spendmeter-worker "Describe Read" "${groups[@]}"
 
 allow spendmeter-operator "Describe Read" "${dead[@]}"
 allow spendmeter-operator "Describe Write" "${usage[@]}"
-allow spendmeter-operator "Describe Read" "${prices[@]}"
+allow spendmeter-operator "Describe Read Write" "${prices[@]}"
 allow spendmeter-operator "Describe" --group spendmeter-ingest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -102,11 +103,23 @@ COLUMNS = [
     for name in ("occurred_at", "org_id", "provider", "model", "feature", "input_tokens")
     for word in ("--column", f"{name}={name}")
 ]
+PRICE = {
+    "provider": "openai",
+    "models": ["acl-test"],
+    "from": "2026-11-01T00:00:00Z",
+    "per_million": {"input_tokens": "1"},
+    "source": "https://example.org/prices",
+    "verified_at": "2026-11-26",
+}
 OPERATOR_COMMANDS = {
     "dlq list": ["dlq", "list"],
     "dlq show": ["dlq", "show", "0"],
     "dlq redrive": ["dlq", "redrive"],
     "import": ["import", "calls.csv", *COLUMNS],
+    "prices history": ["prices", "history", "openai", "gpt-4o"],
+    "prices set": ["prices", "set", "row.json"],
+    "prices show": ["prices", "show", "openai", "gpt-4o"],
+    "prices unset": ["prices", "unset", "withdrawn"],
     "reprice": ["reprice", "--from", "2026-10-01", "--to", "2026-10-02", "--dry-run"],
     "rollups rebuild": ["rollups", "rebuild", "--month", "2026-10"],
     "verify": ["verify"],
@@ -168,6 +181,7 @@ def test_an_operator_may_run_the_command(
         "SPENDMETER_SSL_CAFILE": str(way.ssl_cafile),
     }
     (tmp_path / "calls.csv").write_text(CALLS)
+    (tmp_path / "row.json").write_text(json.dumps(PRICE))
     monkeypatch.chdir(tmp_path)
     with Store(StoreSettings(store_dsn=settings["SPENDMETER_STORE_DSN"])) as store:
         asyncio.run(migrate(store))

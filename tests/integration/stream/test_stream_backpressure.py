@@ -35,7 +35,7 @@ def of(org_id: str, numbers: range) -> list[FakeRecord]:
 
 
 class Inspected(Ingest):
-    """The ingest service with its parts in view, and a count of the chunks that wait for a slot."""
+    """The ingest service with access to its parts, and a count of the chunks that wait for a slot."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -82,7 +82,7 @@ async def slow_store(clickhouse_http: ClickHouseHttp) -> AsyncIterator[Store]:
 async def test_heartbeats_flow_while_an_insert_takes_longer_than_the_session(
     broker: Any, slow_store: Store, clickhouse_http: ClickHouseHttp
 ) -> None:
-    """A session of 4 s, an insert of 10 s: the group stays in its generation, and every event is counted once."""
+    """With a session of 4 s and an insert of 10 s, the generation stays the same, and every event is counted once."""
     org = f"slow-{broker.name}"
     settings = stream_settings(
         broker.connection, group=f"group-{org}", session_timeout_ms=4000, usage_partitions=4, topic_id=org
@@ -95,7 +95,7 @@ async def test_heartbeats_flow_while_an_insert_takes_longer_than_the_session(
         await until(lambda: clickhouse_http.faults.fired() == ["delay", "delay"], attempts=18000)
         await publish(broker.connection, of(org, range(30, 60)))
         await _stored(slow_store, org, 60)
-        # A session that ended would have cost the membership, or at least the generation.
+        # An expired session would have ended the membership, or at least changed the generation.
         assert (coordinator.member_id, coordinator.generation) == (member, generation)
     assert await count(slow_store, org) == 60
     for table in ("usage_15m", "usage_daily", "user_daily"):
@@ -112,7 +112,7 @@ async def _stored(store: Store, org: str, events: int) -> None:
 
 
 async def test_many_quiet_partitions_make_few_inserts_and_say_how_late_they_are(fresh_tansu: Any, store: Store) -> None:
-    """64 partitions that each get an event now and then: the interval stretches, so that parts stay few."""
+    """64 partitions with occasional events: the interval grows, so that parts stay few."""
     rate = 8
     settings = stream_settings(fresh_tansu.connection, usage_partitions=64, chunks_per_second=rate)
     async with inspecting(settings, store) as ingest:
@@ -127,7 +127,7 @@ async def test_many_quiet_partitions_make_few_inserts_and_say_how_late_they_are(
             await asyncio.sleep(0.05)
         chunks = metric("spendmeter_chunks_total", reason="time") - before
         assert chunks <= rate * (time.monotonic() - started) + 1
-        # 60-odd partitions take turns, eight a second: most of them waited for seconds, and it shows.
+        # About 60 partitions take turns, eight per second: most of them waited for seconds, and the lag shows it.
         assert late > 2
         await until(lambda: not any(lag_seconds()), attempts=18000)
     assert await count(store, "many") == 150
@@ -136,7 +136,7 @@ async def test_many_quiet_partitions_make_few_inserts_and_say_how_late_they_are(
 async def test_a_chunk_that_waits_for_its_place_takes_along_what_comes_meanwhile(
     fresh_tansu: Any, store: Store
 ) -> None:
-    """Else, where the store is slow, each record would wait for two rounds of all partitions."""
+    """Otherwise, with a slow store, each record would wait for two rounds of all partitions."""
     settings = stream_settings(fresh_tansu.connection, usage_partitions=1)
     async with inspecting(settings, store) as ingest:
         slots = ingest.slots
@@ -146,7 +146,7 @@ async def test_a_chunk_that_waits_for_its_place_takes_along_what_comes_meanwhile
         await publish(fresh_tansu.connection, of("place", range(1)))
         await until(lambda: slots.waiting > 0, attempts=6000)
         await publish(fresh_tansu.connection, of("place", range(1, 30)))
-        # What the broker said of its end came with the records themselves.
+        # The fetch response with the records contains the end offset.
         await until(lambda: ingest.consumer.highwater(TopicPartition(USAGE, 0)) == 30, attempts=6000)
         slots.release()
         await until(ingest.caught_up, attempts=6000)
@@ -155,14 +155,14 @@ async def test_a_chunk_that_waits_for_its_place_takes_along_what_comes_meanwhile
 
 
 async def test_a_task_that_is_cancelled_gives_back_no_place_that_it_never_had(fresh_tansu: Any, store: Store) -> None:
-    """Else each such partition would let one more chunk at once through to the store, until the worker ends."""
+    """Otherwise, each such partition would permit one more concurrent chunk, until the worker ends."""
     settings = stream_settings(fresh_tansu.connection, usage_partitions=1, chunk_records=100)
     async with inspecting(settings, store) as ingest:
         slots = ingest.slots
         while not slots.locked():
             await slots.acquire()
         await publish(fresh_tansu.connection, of("cancelled", range(100)))
-        # The chunk is full, so nothing but the place is waited for.
+        # The chunk is full, so only the slot is waited for.
         await until(lambda: slots.waiting > 0)
         await asyncio.sleep(0.1)
         (task,) = [task for task in asyncio.all_tasks() if task.get_name() == "partition-0"]
@@ -176,7 +176,7 @@ def lag_seconds() -> list[float]:
 
 
 async def closed(ingest: Inspected, stream: Stream) -> dict[int, int]:
-    """What the group has committed, once that is all there is."""
+    """Wait until the group has committed all records, and return the offsets."""
     for _ in range(600):
         ends = {tp.partition: ingest.consumer.highwater(tp) for tp in ingest.partitions}
         committed = dict(await stream.committed())
@@ -188,7 +188,7 @@ async def closed(ingest: Inspected, stream: Stream) -> dict[int, int]:
 
 @pytest.mark.kafka
 async def test_a_missing_dead_letter_topic_blocks_the_commit(kafka: ApacheKafka, store: Store) -> None:
-    """Nothing behind a bad record is counted or committed until its dead letter is safe; then all goes on."""
+    """No record after a bad one is counted or committed until its dead letter is stored; then ingestion continues."""
     settings = stream_settings(kafka.connection, group="group-blocked", usage_partitions=4)
     there = asyncio.Event()
     bad = replace(record(1), value=b"{oops")
@@ -205,7 +205,7 @@ async def test_a_missing_dead_letter_topic_blocks_the_commit(kafka: ApacheKafka,
             await admin.delete_topics([USAGE_DLQ])
         before = await closed(ingest, stream)
         known = metric("spendmeter_events_total", outcome="dead_letter")
-        # One partition, so that good records lie behind the bad one.
+        # One partition, so that good records follow the bad one.
         behind = [replace(it, key=bad.key) for it in of("behind", range(5))]
         await publish(kafka.connection, [bad, *behind])
         await asyncio.wait_for(there.wait(), 60)
@@ -215,7 +215,7 @@ async def test_a_missing_dead_letter_topic_blocks_the_commit(kafka: ApacheKafka,
         await ensure_topics(settings.client_options(), usage_partitions=4)
         await until(ingest.caught_up, attempts=18000)
         assert sum((await closed(ingest, stream)).values()) == sum(before.values()) + 6
-        # A key that is not the event's own makes the others dead letters, too.
+        # A key that differs from the event's id makes the others dead letters, too.
         letters = await read_topic(kafka.connection, USAGE_DLQ, count=6)
     assert {(it.value, it.key) for it in letters} >= {(bad.value, bad.key)}
     assert metric("spendmeter_events_total", outcome="dead_letter") == known + 6

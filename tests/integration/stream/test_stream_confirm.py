@@ -1,4 +1,4 @@
-"""A store that is killed between a block's token and its part loses no row: neither of raw events nor of a rollup."""
+"""A store that is killed between a block's token and its part loses no row of raw events or rollups."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def token_of(here: Coordinates) -> str:
 
 
 def log_of(events: int) -> list[FakeRecord]:
-    """A topic whose records lie on both sides of a month's end."""
+    """Return a topic with records of two months."""
     moments = ("2026-10-31T23:59:59.999Z", "2026-11-01T00:00:00.001Z")
     return [record(n, offset=n, org_id="killed", latency_ms=n, occurred_at=moments[n % 2]) for n in range(events)]
 
@@ -95,7 +95,7 @@ async def test_a_kill_at_the_rename_of_the_first_part(
     await insert
     books = await read_books(session)
     stored = sum(books[table, month].requests for table, month in books if table == "usage_events")
-    # The kernel killed it with the token of the first month written down: without the step that month is lost.
+    # The kernel killed it after it wrote the first month's token: without the step, that month is lost.
     assert stored == (100 if safe else 50)
     if safe:
         assert await compare(session, await days_with_rows(session, Days())) == []
@@ -113,7 +113,7 @@ async def test_whichever_parts_were_lost_the_next_owner_makes_them_whole(
         block_of(events_around_a_month_boundary(100, first=1000 * number + 1), coordinates=chunk)
         for number, chunk in enumerate(chunks)
     ]
-    # So that each chunk's parts stay its own.
+    # So that the parts of chunks are not merged.
     await session.command("SYSTEM STOP MERGES")
     for block, chunk in zip(blocks, chunks, strict=True):
         await write_intent(session, chunk, _RANGE, generation=1, days=[], decided_at=datetime.now(UTC))
@@ -121,7 +121,7 @@ async def test_whichever_parts_were_lost_the_next_owner_makes_them_whole(
     await lose(server, session, {(number, *what) for number, loss in enumerate(losses) for what in loss})
     for block, chunk in zip(blocks, chunks, strict=True):
         await insert_block(session, block, token_of(chunk))
-    # The premise: every token is remembered, so that sending again mends nothing.
+    # The premise: every token is stored, so a retry re-inserts nothing.
     lacking, wanted = await read_books(session), books_of(*blocks)
     assert all(lacking.get(what, Sums()) != wanted[what] for what in wanted)
 

@@ -1,4 +1,4 @@
-"""What workers and commands ask in a loop reads a few rows, however long the history: the store itself refuses more."""
+"""Queries that run in a loop read a few rows, however long the history: the store rejects more."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from tests.support.limits import limited_session
 INTENTS: Final = 10_000_000
 PARTITIONS: Final = 64
 LAST: Final = (INTENTS // PARTITIONS - 1) * 100
-"""Where the last chunk of each partition begins; each is of 100 records."""
+"""Start of the last chunk of each partition; each chunk has 100 records."""
 DAY: Final = date(2026, 11, 9)
 ROWS: Final = 200_000
-"""Each part that a look-up meets costs it a granule of 8,192 rows."""
+"""A look-up reads one granule of 8,192 rows per part."""
 
 _INTENTS: Final = """
     INSERT INTO ingest_chunks (topic_id, topic_partition, start_offset, end_offset, generation)
@@ -52,7 +52,7 @@ _LEDGERS: Final = (
     " SELECT reinterpretAsUUID(intDiv(number, 1000) + 1), 'leased', now64(3) - 3600 FROM numbers(500000)",
     "INSERT INTO reprice_runs (run_id, state, deadline)"
     " SELECT reinterpretAsUUID(number + 1), 'released', now64(3) - 3600 FROM numbers(500)",
-    # As background merges do all the time with the small inserts of real life.
+    # As background merges do with small inserts in production.
     "OPTIMIZE TABLE ingest_open_barriers FINAL",
     "OPTIMIZE TABLE ingest_open_suspects FINAL",
     "OPTIMIZE TABLE reprice_open_blocks FINAL",
@@ -72,7 +72,7 @@ def long_history(chdb_store: Store) -> None:
 
 @pytest.fixture
 async def session(chdb_store: Store, long_history: None) -> AsyncIterator[Session]:
-    """One whose statements may read no more than a few granules."""
+    """Yield a session whose statements may read only a few granules."""
 
     with limited_session(chdb_store, rows=ROWS) as limited:
         yield limited

@@ -49,7 +49,7 @@ async def until_dead(
 
 
 def ahead(number: int, org: str) -> FakeRecord:
-    """An event half an hour ahead of the worker's clock, as an emitter with a wrong clock makes it."""
+    """Return an event half an hour ahead of the worker's clock, as from an emitter with a wrong clock."""
     at = datetime.now(UTC) + timedelta(minutes=30)
     return record(number, org_id=org, occurred_at=at.isoformat(timespec="milliseconds"))
 
@@ -62,10 +62,10 @@ async def test_an_event_counts_once_its_reason_is_gone_and_only_once(broker: Any
     org = f"dlq-once-{broker.name}".lower()
     settings = stream_settings(broker.connection, group=f"group-{org}")
     strict = settings.model_copy(update={"max_future_seconds": 0})
-    # Ids of its own on each broker, because both runs share the store.
+    # Different ids on each broker, because both runs share the store.
     first = {"tansu": 9001, "kafka": 9006}[broker.name]
     records = [ahead(number, org) for number in range(first, first + 5)]
-    # The broker is shared: a new group reads what other tests left, and buries their bad records once more.
+    # The broker is shared: a new group reads the records of other tests, and dead-letters their bad ones again.
     keys = {it.key for it in records}
     await ensure_topics(settings.client_options(), usage_partitions=settings.usage_partitions)
     async with working(strict, store) as worker:
@@ -88,7 +88,7 @@ async def test_an_event_counts_once_its_reason_is_gone_and_only_once(broker: Any
 
 
 async def test_an_event_that_was_stored_meanwhile_adds_nothing(fresh_tansu: Any, store: Store) -> None:
-    """The emitter sent it again by itself after the fault was fixed; then the dead letters are redriven."""
+    """The emitter sends it again after the fault was fixed; then the dead letters are redriven."""
     settings = stream_settings(fresh_tansu.connection)
     strict = settings.model_copy(update={"max_future_seconds": 0})
     event = ahead(9101, "meanwhile")

@@ -1,4 +1,4 @@
-"""The drift check compares a day when there is a reason, with any leader; ClickHouse rejects reads over the limit."""
+"""The drift check compares a day only for a reason, under any leader; ClickHouse rejects reads over the limit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.usage import insert_usage, usage_row
 FIRST: Final = date(2026, 10, 4)
 DAYS: Final = [FIRST + timedelta(days=number) for number in range(7)]
 EVENTS: Final = 40_000
-"""Of each day."""
+"""Events per day."""
 _MORE: Final = f"""
     INSERT INTO usage_events
     SELECT event.* REPLACE(
@@ -31,7 +31,7 @@ _ONE_MORE: Final = """
 
 @pytest.fixture
 async def session(chdb_store: Store) -> AsyncIterator[Session]:
-    """Seven days that have just been compared."""
+    """Yield a session with seven days that were just compared."""
     with chdb_store.session("drift") as session:
         if not (await session.query("SELECT count() FROM usage_events")).result_rows[0][0]:
             rows = [usage_row(n, datetime(day.year, day.month, day.day, tzinfo=UTC)) for n, day in enumerate(DAYS)]
@@ -44,7 +44,7 @@ async def session(chdb_store: Store) -> AsyncIterator[Session]:
 
 @pytest.fixture
 async def another_leader(chdb_store: Store, session: Session) -> AsyncIterator[Session]:
-    """One that may not read a tenth of what one day has."""
+    """Yield a session that may not read a tenth of one day."""
     with limited_session(chdb_store, rows=EVENTS // 10) as limited:
         yield limited
 
@@ -108,7 +108,7 @@ async def test_days_before_the_watermark_are_not_compared(session: Session) -> N
 
 
 async def _compared(session: Session, at: str) -> None:
-    """Let the last comparison have been then."""
+    """Set the time of the last comparison."""
     await session.command("CREATE OR REPLACE TABLE earlier AS ingest_compared_days")
     await session.command(f"INSERT INTO earlier SELECT day, totals, differing, {at} FROM ingest_compared_days")
     await session.command("EXCHANGE TABLES earlier AND ingest_compared_days")

@@ -1,4 +1,4 @@
-"""One consumer group fills a store; a second one is refused until the store is handed over."""
+"""One consumer group fills a store; a second one is rejected until the store is handed over."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_of_first_workers_that_start_at_once_one_group_has_it(session: Ses
     groups = [f"group-{number % 4}" for number in range(16)]
     answers = await asyncio.gather(*(ensure_group(session, group) for group in groups), return_exceptions=True)
     owner = await owning_group(session)
-    # Every worker of the owner may work, and no other.
+    # Every worker of the owner is accepted, and no other.
     assert [answer is None for answer in answers] == [group == owner for group in groups]
 
 
@@ -54,7 +54,7 @@ async def test_a_handover_is_deliberate_and_goes_both_ways(session: Session) -> 
 
 
 async def test_a_token_without_its_row_does_not_lock_everyone_out(session: Session) -> None:
-    # As a store does that is killed between the two.
+    # As in a store that is killed between the two.
     await ensure_group(session, "a")
     await session.command("TRUNCATE TABLE ingest_groups")
     await ensure_group(session, "b")
@@ -62,7 +62,7 @@ async def test_a_token_without_its_row_does_not_lock_everyone_out(session: Sessi
 
 
 async def test_a_command_of_another_group_does_not_hold_the_ingest(session: Session) -> None:
-    # By its offsets, an open chunk of the owner could pass for closed.
+    # With its offsets, an open chunk of the owner could look closed.
     await ensure_group(session, "owner")
     other = replace(Group().stream(), group="other")
     with pytest.raises(BarrierError, match="set SPENDMETER_GROUP=owner"):

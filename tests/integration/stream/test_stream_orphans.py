@@ -51,7 +51,7 @@ async def settled(session: Session) -> None:
 
 @pytest.mark.parametrize("landed", ["raw", "rollup"])
 async def test_a_chunk_of_a_former_epoch_is_reconciled(session: Session, landed: str) -> None:
-    """It reached raw events and one rollup not, or one rollup and nothing else."""
+    """It reached raw events but not one rollup, or only one rollup."""
     block = block_of(events_around_a_month_boundary(100), coordinates=FORMER)
     await begin(session, FORMER, RANGE, days=frozenset(days_of(block)))
     await insert_block(session, block, "former")
@@ -60,7 +60,7 @@ async def test_a_chunk_of_a_former_epoch_is_reconciled(session: Session, landed:
     # A second look finds nothing: the chunk was examined.
     assert await suspect_orphans(session, topic_id=NOW) == 0
     if landed == "rollup":
-        # A rebuild refuses a month without any raw event, so another call of each month remains.
+        # A rebuild rejects a month without raw events, so another call of each month remains.
         block = block_of(events_around_a_month_boundary(2, first=200), coordinates=Coordinates(NOW, 0))
         await insert_block(session, block, "other")
     await settled(session)

@@ -1,4 +1,4 @@
-"""One odd record on each topic that is read, and what becomes of it; transactions and retention on Apache Kafka."""
+"""One malformed record on each topic; transactions and retention on Apache Kafka."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ async def test_records_of_aborted_transactions_are_not_counted(kafka: Any, store
             await (producer.commit_transaction() if turn % 2 else producer.abort_transaction())
         await producer.stop()
         await eventually(lambda: _is(store, "transactions", 20))
-        # Behind the last event lie markers, which are no lag.
+        # Transaction markers follow the last event and are no lag.
         await until(worker.ingest.caught_up)
         assert metric("spendmeter_offsets_lost_total", partition="0") == 0
     assert await count(store, "transactions") == 20

@@ -1,6 +1,6 @@
 """Whole records, good and bad, through the real worker: every good event is stored, every bad record is accounted for.
 
-The records are made from a seed and sent as batches of bytes, many of them with what no client library would write.
+The records are generated from a seed and sent as raw batches, many of which no client library would write.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def skipped(topic: str) -> float:
 
 
 class Fuzz:
-    """Makes records. `good` of them are events of `_ORG`."""
+    """Generate records. `good` counts the events of `_ORG`."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
@@ -155,11 +155,11 @@ SPOILERS = (
     _key_twice, _odd_tags,
 )  # fmt: skip
 LARGE = (_deep, _deep_in_tags, _large)
-"""One bad record in a hundred: of more, the topic would be long and show the same."""
+"""One bad record in a hundred. More would only make the topic longer."""
 
 
 def batches(fuzz: Fuzz, chooser: random.Random) -> Iterator[bytes]:
-    """At least `CASES` records in batches of every codec."""
+    """Return at least `CASES` records in batches of every codec."""
     left = CASES
     while left > 0:
         number = min(left, chooser.choice([1, 2, 10, 100, 400]))
@@ -168,7 +168,7 @@ def batches(fuzz: Fuzz, chooser: random.Random) -> Iterator[bytes]:
 
 
 def broken(good: RawRecord) -> dict[str, bytes]:
-    """Batches that cannot be read; the embedded broker takes them all."""
+    """Return batches that cannot be read; the embedded broker accepts them all."""
     raw, packed = batch([good] * 3), batch([good] * 3, codec="zstd")
     bomb = sealed(raw[:22] + b"\x04" + raw[23:61] + bytes(cramjam.zstd.compress(bytes(2 * LIMIT))))
     return {

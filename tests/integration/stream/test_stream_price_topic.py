@@ -1,4 +1,4 @@
-"""Rows of the compacted topic on real brokers: in force in every worker, from their date on, until taken back."""
+"""Rows of the compacted topic on real brokers: in force in every worker from their date until they are removed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ verified_at = 2026-11-01
 
 
 def row(input_rate: str, **changes: Any) -> bytes:
-    """A new price of gpt-4o from 12:00 on."""
+    """Return a new price of gpt-4o from 12:00."""
     fields = {
         "provider": "openai",
         "models": ["gpt-4o"],
@@ -67,7 +67,7 @@ def book(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def feed(fresh_tansu: Any, book: Path) -> Any:
-    """A started feed, as in a worker, and its watcher."""
+    """Yield a started feed, as in a worker, and its watcher."""
     options = fresh_tansu.connection.client_options()
     await ensure_topics(options, usage_partitions=1)
     watcher = PriceBookWatcher(directory=book)
@@ -83,7 +83,7 @@ def test_the_topic_is_compacted() -> None:
 
 
 async def test_a_row_prices_what_occurs_from_its_date_on(fresh_tansu: Any, book: Path, store: Store) -> None:
-    """Events that are still on their way when the row comes keep the price in force when they occurred."""
+    """Events in flight when the row arrives keep the price in force when they occurred."""
     settings = stream_settings(fresh_tansu.connection, prices_path=book)
     usage: dict[str, Any] = {"org_id": "dated", "input_tokens": 1_000_000, "output_tokens": 0}
     async with working(settings, store) as worker:

@@ -1,4 +1,4 @@
-"""The hold: who waits, who is waited for, what happens when it runs out, and what a rebuild refuses."""
+"""The ingest barrier: waiting, expiry, and the months that a rebuild rejects."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def test_a_hold_is_granted_while_a_chunk_waits_for_another(scene: Scene) -
     owner = await scene.next_owner()
 
     async def take_and_close() -> None:
-        # It may pass between the two holds, and the second then waits for it to be closed.
+        # A chunk may pass between the two barriers; the second one then waits until it is closed.
         await owner.take(20)
         await owner.close()
 
@@ -91,7 +91,7 @@ async def test_a_hold_is_granted_while_a_chunk_waits_for_another(scene: Scene) -
 
 
 async def test_the_next_owner_of_a_paused_chunk_waits_too(scene: Scene) -> None:
-    """Its predecessor sent nothing, and the hold was granted on that word."""
+    """Its predecessor inserted nothing, and the barrier was granted on that basis."""
     owner = await scene.next_owner()
     async with ingest_barrier(scene.session, scene.group.stream(), reason="test", seconds=60) as hold:
         chunk = asyncio.create_task(owner.take(20))
@@ -137,7 +137,7 @@ async def test_only_one_command_holds_the_ingest(scene: Scene) -> None:
 async def test_a_pause_that_runs_out_lets_ingest_go_on_and_disarms_its_command(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A rebuild that was frozen past its deadline wakes up after workers went on: it may replace nothing."""
+    """A rebuild that was frozen past its deadline resumes after workers continued: it must not replace a table."""
     owner = await scene.next_owner()
     check = Shadow.check
 
@@ -156,7 +156,7 @@ async def test_a_pause_that_runs_out_lets_ingest_go_on_and_disarms_its_command(
 async def test_an_insert_that_ignores_the_barrier_is_lost_to_the_rollups(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Show that the barrier is needed, and that verify names what is lost."""
+    """Without the barrier, rows are lost, and `verify` names them."""
 
     async def open_gate(self: BarrierWaiter, start: int, *, recovery: bool) -> None:
         return None
@@ -164,7 +164,7 @@ async def test_an_insert_that_ignores_the_barrier_is_lost_to_the_rollups(
     monkeypatch.setattr(BarrierWaiter, "pass_through", open_gate)
     owner = await scene.next_owner()
     await _insert_before_swap(monkeypatch, lambda: owner.take(20))
-    # The check that no day shrinks would refuse the swap; here the barrier alone is tested.
+    # The check that no day shrinks would reject the swap; only the barrier is tested here.
     await rebuild(scene.session, NOVEMBER, stream=scene.group.stream(), shrink=True)
     await owner.close()
     (day,) = await compare(scene.session, await days_with_rows(scene.session, Days()))
@@ -202,7 +202,7 @@ async def test_nothing_is_left_behind(scene: Scene) -> None:
 
 
 async def test_a_chunk_sent_again_after_a_rebuild_is_still_skipped(scene: Scene) -> None:
-    """The replaced table remembers tokens of rows that came to it through the shadow."""
+    """The new table has the tokens of rows that were inserted through the shadow table."""
     owner = await scene.next_owner()
     await owner.take(20)
     again: Owner = await _after(rebuild(scene.session, NOVEMBER, stream=None), scene.next_owner)

@@ -1,4 +1,4 @@
-"""Rebuilding while a real worker inserts; the leader's watch over closed days; repricing in the way."""
+"""Rebuild while a real worker inserts, the leader checks closed days, and a repricing runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def session(store: Store) -> AsyncIterator[Session]:
 
 
 class Producing:
-    """Publishes events of two months, a few at a time, until it is stopped; `sent` counts them."""
+    """Publish events of two months in small batches until stopped; `sent` counts them."""
 
     def __init__(self, settings: StreamSettings) -> None:
         self._settings = settings
@@ -75,7 +75,7 @@ async def test_rebuilding_while_events_come_in_loses_nothing(fresh_tansu: Any, s
             assert {it.day.month for it in report.differences} == {11}
             done = await rebuild(session, NOVEMBER, stream=stream)
             assert done.paused_seconds > 0
-            # While events still come: looked at in a moment without inserts.
+            # Events still arrive, so compare at a time without inserts.
             assert (await verify(session, Days(), around=around)).clean
         await producing.stop()
         await until(worker.ingest.caught_up)
@@ -89,7 +89,7 @@ async def test_rebuilding_while_events_come_in_loses_nothing(fresh_tansu: Any, s
 
 
 async def _more_in(session: Session, table: str) -> None:
-    """Returns when November of a rollup has grown by a hundred calls."""
+    """Wait until November of a rollup has grown by a hundred calls."""
     sql = f"SELECT sum(latency_requests) FROM {table} WHERE bucket >= '2026-11-01'"
     before = await value(session, sql)
     for _ in range(600):
@@ -121,7 +121,7 @@ async def test_the_leader_exports_the_drift_of_closed_days_and_settles_doubts(
     monkeypatch.setattr(worker_module, "_RECONCILE_SECONDS", 0.5)
     async with working(stream_settings(fresh_tansu.connection), store):
         await until(lambda: metric("spendmeter_rollup_drift") == 1)
-        # As the owner of a chunk does whose store was killed: the leader compares its days, and mends the rollup.
+        # As the owner of a chunk does after a kill of the store: the leader compares the days and repairs the rollup.
         rebuilt = metric("spendmeter_rollup_months_rebuilt_total")
         await flag_suspect(session, "life:0:0-1", days=days)
         await until(lambda: metric("spendmeter_rollup_drift") == 0)

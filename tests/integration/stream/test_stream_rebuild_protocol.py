@@ -13,7 +13,7 @@ from spendmeter_stream.barrier.requests import read_barriers
 from tests.support.chunks import FrozenOwner, Scene
 
 POINTS = ["before:intent", "before:fence", "before:barrier", "before:insert", "after:insert"]
-"""Before its intent a chunk has left no trace in the store, so the steps before that are one point."""
+"""Before its intent, a chunk leaves no trace in the store, so the earlier steps count as one point."""
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ async def scene(store: Store, session: Session, cpu: ThreadPoolExecutor) -> Scen
 
 
 async def asked(session: Session, work: asyncio.Task[object]) -> None:
-    """Returns when the rebuild waits for us, or is done."""
+    """Wait until the rebuild waits for this insert, or is done."""
     for _ in range(1000):
         if work.done() or (await read_barriers(session)).active:
             return

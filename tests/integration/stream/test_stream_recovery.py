@@ -1,4 +1,4 @@
-"""A recovery completes what landed, and nothing else: whatever became of the records, the clock or the token."""
+"""A recovery completes the rows that were inserted and no others, even if records, clock or token changed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def scene(store: Store, session: Session, cpu: ThreadPoolExecutor) -> Scene:
 
 
 async def new_owner(scene: Scene, **guarantees: bool) -> Owner:
-    """The next owner, before it looks for an open chunk; without guarantees that are False."""
+    """Yield the next owner, before it searches for an open chunk, without the guarantees that are False."""
     scene.group.generation += 1
     protocol = protocol_without(*(name for name, given in guarantees.items() if not given))
     owner = Owner(scene.session, scene.group, scene.log, cpu=scene.cpu, protocol=protocol)
@@ -58,7 +58,7 @@ async def new_owner(scene: Scene, **guarantees: bool) -> Owner:
 
 
 async def forget_tokens(session: Session) -> None:
-    """Make the tables forget what they remember, as 10,000 blocks of other partitions do."""
+    """Remove the tables' deduplication tokens, as 10,000 blocks of other partitions do."""
     for table in ("usage_events", *ROLLUPS):
         for window in (0, 10):
             await session.command(f"ALTER TABLE {table} MODIFY SETTING non_replicated_deduplication_window = {window}")
@@ -110,7 +110,7 @@ async def test_rows_that_a_forgotten_token_had_not_stored_are_added_once(scene: 
 @pytest.mark.parametrize("rollups_had_it", [False, True], ids=["in raw only", "in a rollup only"])
 @pytest.mark.parametrize("kept", [0, 6], ids=["all expired", "some expired"])
 async def test_a_chunk_whose_records_expired(scene: Scene, kept: int, rollups_had_it: bool) -> None:
-    """Retention takes the records between the owner's death and the recovery."""
+    """Retention deletes the records between the owner's death and the recovery."""
     await scene.begin()
     owner = await scene.next_owner()
     await owner.take(20)
@@ -146,7 +146,7 @@ async def test_a_record_too_far_ahead_stays_a_dead_letter(
     await scene.begin()
     soon = (datetime.now(UTC) + timedelta(minutes=10)).isoformat(timespec="milliseconds")
     scene.log[15] = record(77, offset=15, org_id=scene.org, occurred_at=soon)
-    # The first owner decides two hours earlier, when that is further ahead than the hour that is allowed.
+    # The first owner decides two hours earlier, when the event is more than the permitted hour ahead.
     with monkeypatch.context() as earlier:
         earlier.setattr(protocol, "datetime", _TwoHoursAgo)
         first = await scene.next_owner()
@@ -178,7 +178,7 @@ async def test_a_removed_surplus_copy_is_not_reinserted(scene: Scene) -> None:
 
 
 async def test_a_record_without_key_meets_its_copy_in_another_partition(scene: Scene) -> None:
-    """Memory has the ids of this partition alone."""
+    """The filter has only the ids of this partition."""
     elsewhere = Coordinates(f"{scene.group.topic_id}-elsewhere", 7)
     await insert_block(
         scene.session, block_of([event(9000, org_id=scene.org)], coordinates=elsewhere), elsewhere.topic_id
@@ -191,7 +191,7 @@ async def test_a_record_without_key_meets_its_copy_in_another_partition(scene: S
 
 
 class _TwoHoursAgo(datetime):
-    """A clock."""
+    """A clock that is two hours behind."""
 
     @classmethod
     def now(cls, tz: tzinfo | None = None) -> Self:
@@ -204,7 +204,7 @@ def _with_letters(owner: Owner) -> None:
 
 
 class _Letters:
-    """Takes dead letters."""
+    """Accept dead letters."""
 
     async def send(self, letters: list[Any]) -> None:
         assert len(letters) == 1
@@ -243,7 +243,7 @@ async def test_a_token_is_certain_until_half_the_window_went_by(session: Session
 
 
 async def test_rows_that_landed_are_found_on_every_day_of_the_chunk(session: Session, cpu: ThreadPoolExecutor) -> None:
-    """The records that are left lie on another day than those that landed and expired."""
+    """The remaining records are of another day than those that were inserted and expired."""
     days = ("2026-11-01T12:00:00.000Z", "2026-11-05T12:00:00.000Z")
     log: list[FakeRecord] = [record(n, offset=n, org_id="days", occurred_at=days[n // 5]) for n in range(10)]
     scene = Scene(cast(Store, None), session, cpu)

@@ -1,4 +1,4 @@
-"""A replayed block is the block that was begun: the store knows its token again, however it gave the rows back."""
+"""A replayed block equals the original one: the store recognises its token."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MONTHS = ("2026-08-31T23:59:59.000Z", "2026-09-01T00:00:00.000Z", "2026-10-02T1
 
 
 def block_of(offsets: OffsetRange) -> pa.Table:
-    """Events of three months, in turn."""
+    """Return events of three months, alternating."""
     numbers = range(offsets.start, offsets.end)
     return build_block(
         Events.of([event(number, occurred_at=_MONTHS[number % 3]) for number in numbers], numbers),

@@ -42,7 +42,7 @@ BLANK = (
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> PriceBook:
-    """Knows no `new-model`, and no price of gpt-4o's cache."""
+    """Return a book without `new-model` and without a price of gpt-4o's cache."""
     folder = tmp_path_factory.mktemp("first")
     return write_book(
         folder,
@@ -53,7 +53,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> PriceBook:
 
 @pytest.fixture(scope="module")
 def second(tmp_path_factory: pytest.TempPathFactory) -> PriceBook:
-    """gpt-4o is cheaper and its cache known, `new-model` is known, Claude is as it was."""
+    """Return a book in which gpt-4o is cheaper and has a cache price, `new-model` exists, and Claude is unchanged."""
     folder = tmp_path_factory.mktemp("second")
     return write_book(
         folder,
@@ -76,7 +76,7 @@ async def session(store: Store) -> AsyncIterator[Session]:
 async def apply(
     session: Session, book: PriceBook, selection: CallSelection = ALL, *, seconds: int = 60, **options: Any
 ) -> int:
-    """One run. One that dies in a block keeps others out for `seconds`."""
+    """Run once. A run that dies in a block blocks others for `seconds`."""
     async with lease(session, selection, book.version, seconds=seconds) as leased:
         return await append_adjustments(leased, book, **options)
 
@@ -195,7 +195,7 @@ async def test_calls_stored_meanwhile_wait_for_the_next_run(
 
 
 class Killed(BaseException):
-    """Stands for the end of the process: nothing of ours runs after it."""
+    """Simulates the end of the process: no code of ours runs after it."""
 
 
 @pytest.mark.parametrize("point", ["begun:2", "inserted:2", "ended:2"])
@@ -221,7 +221,7 @@ async def test_a_run_that_dies_is_finished_by_the_next(
 async def test_a_block_that_reached_raw_but_not_every_rollup_is_completed(
     session: Session, first: PriceBook, second: PriceBook
 ) -> None:
-    """Given a view that fails behind the others, when the run is repeated without it, rollups equal raw."""
+    """Given a view that fails after the others, when the run is repeated without it, then rollups equal raw events."""
     events = calls()
     await insert(session, events, first)
     await _break_rollups(session)
@@ -254,7 +254,7 @@ async def test_two_repricings_do_not_meet(session: Session, first: PriceBook, se
 async def test_a_block_that_may_be_on_its_way_keeps_the_next_run_out(
     session: Session, first: PriceBook, second: PriceBook
 ) -> None:
-    """Its rows are not in raw events yet, so the next run would price their calls a second time."""
+    """Its rows are not in raw events yet, so the next run would reprice their calls twice."""
     await insert(session, calls(), first)
     await _break_rollups(session)
     with pytest.raises(StoreError):

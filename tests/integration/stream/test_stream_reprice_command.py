@@ -1,4 +1,4 @@
-"""`spendmeter reprice` in processes of its own: shown first, killed half-way, finished by the next, added once."""
+"""`spendmeter reprice` in separate processes: previewed, killed half-way, completed by the next, added once."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ WINDOW = ("--from", "2026-09-01", "--to", "2026-12-01")
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A stopped stack's folder with 100 calls at the old book's prices; `new` beside it is the new book."""
+    """Yield a stopped stack's folder with 100 calls at old prices; the folder `new` beside it has the new book."""
     for name, rate in (("old", "2"), ("new", "1.999999")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "openai.toml").write_text(BOOK.format(rate=rate))

@@ -1,4 +1,4 @@
-"""A store that is killed in the middle of a repricing: nothing is lost, and nothing counted twice."""
+"""A store that is killed during a repricing loses no adjustment and counts none twice."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OCTOBER = CallSelection(start=datetime(2026, 10, 1, tzinfo=UTC), end=datetime(20
 
 
 class Killed(BaseException):
-    """Stands for the end of the process: nothing of ours runs after it."""
+    """Simulates the end of the process: no code of ours runs after it."""
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ async def test_rows_of_an_adjustment_block_lost_in_a_crash_are_reinserted(
     await lose(clickhouse_http, session, [(-1, lost, "202610")])
     async with lease(session, OCTOBER, new.version) as leased:
         await append_adjustments(leased, new)
-    # The premise: sending again repaired nothing, and repricing again counted the rollups' rows twice.
+    # The premise: a retry repaired nothing, and a second repricing counted the rollups' rows twice.
     assert await compare(session, await days_with_rows(session, Days()))
     doubts = await open_suspects(session)
     assert doubts

@@ -1,4 +1,4 @@
-"""The store dies in the middle of an insert; started again on its folder, a retry makes the block exactly once."""
+"""The store dies during an insert; after a restart, a retry stores the block exactly once."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_a_kill_in_the_middle_of_an_insert(fresh_clickhouse_http: ClickHou
             events = events_around_a_month_boundary(_EVENTS, first=first + 1)
             block = block_of(events, first_offset=first)
             token = f"{first}"
-            # Two months in each of six tables: the insert dies with some of twelve parts in their places.
+            # Two months in each of six tables: the insert dies after some of twelve parts were committed.
             server.die_at_rename(rng.randint(1, 12))
             with suppress(StoreUnreachableError):
                 await insert_block(session, block, token)
@@ -49,7 +49,7 @@ async def test_a_kill_in_the_middle_of_an_insert(fresh_clickhouse_http: ClickHou
                 block = await with_landed_rows(session, rebuilt, HERE, OffsetRange(first, first + _EVENTS))
             await insert_block(session, block, token)
             await confirm(session, block, HERE, OffsetRange(first, first + _EVENTS))
-            # What the leading worker does next: a part of a rollup that was lost is in no block that is sent again.
+            # As the leading worker does next: no retried block contains the lost part of a rollup.
             await reconcile(session, await open_suspects(session), Group(HERE.topic_id).stream())
             stored.append(block)
             assert await read_books(session) == books_of(*stored), f"kill {number}"

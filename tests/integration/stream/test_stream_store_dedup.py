@@ -1,4 +1,4 @@
-"""What is stored already, as both stores tell it: memory rebuilt on assignment, and look-ups by hour and id."""
+"""Stored ids in both stores: the filter rebuilt on assignment, and look-ups by hour and id."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def session(any_store: Store) -> AsyncIterator[Session]:
 
 
 def _at(number: int, moment: datetime) -> UsageEvent:
-    """An event with an id as an SDK makes it: version 7, of its own moment."""
+    """Return an event with an id as from an SDK: version 7, of its own time."""
     milliseconds = int(moment.timestamp() * 1000)
     event_id = UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62 | number)
     stamp = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -89,7 +89,7 @@ async def test_ids_of_any_version_are_found(session: Session) -> None:
 
 
 async def test_a_whole_chunk_can_be_looked_up(session: Session) -> None:
-    # More ids than ClickHouse takes in one parameter over HTTP.
+    # More ids than ClickHouse accepts in one HTTP parameter.
     events = [_at(number, _NOON + timedelta(milliseconds=number)) for number in range(10_000)]
     await insert_block(session, block_of(events[::2]), "f")
     assert set(await lookup_coordinates(session, Events.of(events))) == _keys(events[::2])
@@ -145,7 +145,7 @@ async def test_an_empty_store_has_no_answer(session: Session) -> None:
 
 @pytest.mark.parametrize("width", [1, 3, 7, 12])
 async def test_ids_are_spread_as_kafka_spreads_them(session: Session, width: int) -> None:
-    # After a topic was widened, a retry of an old event comes to another partition than its first copy did.
+    # After partitions were added, a retry of an old event may be in another partition than its first copy.
     rng = random.Random(width)
     events = [event(1, event_id=str(UUID(int=rng.getrandbits(128)))) for _ in range(60)]
     await insert_block(session, block_of(events, coordinates=ELSEWHERE), f"j-{width}")

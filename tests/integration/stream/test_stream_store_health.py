@@ -1,4 +1,4 @@
-"""What the leader exports about the store, parts and free disk; and what every worker does about its price book."""
+"""The leader exports parts and free disk of the store; every worker exports its price book's age."""
 
 from __future__ import annotations
 

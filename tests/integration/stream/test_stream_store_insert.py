@@ -1,4 +1,4 @@
-"""A block and its token, on both stores: whatever happens to the first attempt, the second makes it exactly once."""
+"""A block and its token, on both stores: whatever happens to the first attempt, a retry stores the block once."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def test_the_same_token_twice_adds_nothing_anywhere(session: Session) -> N
 
 
 async def test_a_rebuilt_block_with_its_old_token_adds_nothing(session: Session) -> None:
-    # Another worker stamps another `ingested_at`; where the token were not what counts, the sums would differ.
+    # Another worker sets another `ingested_at`; without the token, the sums would differ.
     events = events_around_a_month_boundary(100)
     first = block_of(events)
     await insert_block(session, first, "t-3")
@@ -69,7 +69,7 @@ async def test_a_rebuilt_block_with_its_old_token_adds_nothing(session: Session)
 
 
 async def test_equal_blocks_under_two_tokens_are_two_blocks(session: Session) -> None:
-    # Rollup rows of two chunks can be equal to the bit: two calls in one quarter of an hour, in a chunk each.
+    # Rollup rows of two chunks can be identical: two calls in one quarter-hour, each in its own chunk.
     first, second = block_of([event(1)]), block_of([event(61)], first_offset=1)
     await insert_block(session, first, "t-4")
     await insert_block(session, second, "t-5")
@@ -78,7 +78,7 @@ async def test_equal_blocks_under_two_tokens_are_two_blocks(session: Session) ->
 
 @pytest.mark.parametrize("broken", ROLLUPS)
 async def test_raw_landed_and_a_view_not(session: Session, broken: str) -> None:
-    # A view whose table refuses rows stops the insert when raw events and some of the views have it.
+    # A view whose table rejects rows stops the insert after raw events and some views have it.
     block = block_of(events_around_a_month_boundary(300))
     await session.command(f"ALTER TABLE {broken} ADD CONSTRAINT refuse CHECK sleepEachRow(0) = 1")
     with pytest.raises(StoreError, match="VIOLATED_CONSTRAINT"):
@@ -91,7 +91,7 @@ async def test_raw_landed_and_a_view_not(session: Session, broken: str) -> None:
 
 
 async def test_a_retry_beside_the_first_attempt(session: Session) -> None:
-    # A client that lost patience sends again while the server still works on the first.
+    # A client that timed out retries while the server still executes the first attempt.
     blocks = [block_of(events_around_a_month_boundary(500, first=1000 * n), first_offset=1000 * n) for n in range(4)]
     for number, block in enumerate(blocks):
         await asyncio.gather(*(insert_block(session, block, f"t-8-{number}") for _ in range(3)))

@@ -1,4 +1,4 @@
-"""Which range is open, as both stores tell it."""
+"""Open ranges in both stores."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ async def test_the_range_that_begins_at_the_committed_offset_is_open(session: Se
 
 
 async def test_an_intent_whose_fence_failed_leaves_the_one_before_it_open(session: Session) -> None:
-    # The owner wrote its next range and died before it committed: the chunk before may be half stored.
+    # The owner wrote its next range and died before the commit: the previous chunk may be half stored.
     await begin(session, HERE, OffsetRange(0, 10), generation=1)
     await begin(session, HERE, OffsetRange(10, 25), generation=1)
     assert await found(session, HERE, committed=0) == OffsetRange(0, 10)
 
 
 async def test_of_two_owners_the_later_generation_is_right(session: Session) -> None:
-    # The first froze before its fence and writes after the second did: its end is later in time, and wrong.
+    # The first worker froze before its fence and writes after the second: its range is newer, and wrong.
     await begin(session, HERE, OffsetRange(10, 30), generation=7)
     await begin(session, HERE, OffsetRange(10, 25), generation=6)
     assert await found(session, HERE, committed=10) == OffsetRange(10, 30)
 
 
 async def test_of_one_owner_the_last_word_is_right(session: Session) -> None:
-    # An insert whose answer was lost is sent again: the same row twice.
+    # An insert whose response was lost is retried: the same row twice.
     for end in (20, 25, 25):
         await begin(session, HERE, OffsetRange(10, end), generation=3)
     assert await found(session, HERE, committed=10) == OffsetRange(10, 25)
@@ -87,7 +87,7 @@ async def test_offsets_may_be_as_large_as_kafka_makes_them(session: Session) -> 
 
 
 async def test_decisions_of_the_first_owner_are_kept(session: Session) -> None:
-    # Both copies say when the first one was validated; the days are those of all owners.
+    # Both copies have the time of the first validation, and the days of all owners.
     await write_intent(session, HERE, OffsetRange(10, 20), generation=1, days=[DAY], decided_at=NOW)
     await write_intent(session, HERE, OffsetRange(10, 20), generation=2, days=[date(2026, 10, 31)], decided_at=NOW)
     (intent,) = await newest_intents(session, HERE)

@@ -1,4 +1,4 @@
-"""A block begun by one worker and finished by another, on both stores."""
+"""A block started by one worker and completed by another, on both stores."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _month(block: pa.Table, month: int) -> pa.Table:
 
 
 def _rebuilt_block() -> pa.Table:
-    """The same events, by a worker that has another directory."""
+    """Return the same events as a block of a worker with another directory."""
     return block_of(_EVENTS, users={("school-1", "user-1"): UserAttributes(role="student", class_name="7")})
 
 
@@ -66,7 +66,7 @@ async def test_one_month_landed_and_the_other_is_rebuilt(session: Session) -> No
     block = await with_landed_rows(session, rebuilt, HERE, _RANGE)
     assert _by_offset(_month(block, 10)) == _by_offset(_month(first, 10))
     assert _by_offset(_month(block, 11)) == _by_offset(_month(rebuilt, 11))
-    # One batch is one block, and a block is what a token stands for.
+    # One batch is one block, and each block has one token.
     assert [column.num_chunks for column in block.columns] == [1] * block.num_columns
     await insert_block(session, block, "half")
     assert await read_books(session) == books_of(block)
@@ -74,7 +74,7 @@ async def test_one_month_landed_and_the_other_is_rebuilt(session: Session) -> No
 
 @pytest.mark.parametrize("rollup", ["usage_15m", "usage_daily", "user_daily"])
 async def test_raw_and_rollups_agree_though_the_second_worker_knew_better(session: Session, rollup: str) -> None:
-    # Raw has October, the rollup has nothing: what the view makes of the second block must be what raw has.
+    # Raw events have October, the rollup has nothing: the view's rows of the second block must equal raw events.
     await session.command(f"ALTER TABLE {rollup} ADD CONSTRAINT refuse CHECK role = 'student'")
     with pytest.raises(Exception, match="VIOLATED_CONSTRAINT"):
         await insert_block(session, block_of(_EVENTS), "torn")

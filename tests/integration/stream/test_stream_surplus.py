@@ -39,7 +39,7 @@ def stamped(number: int, moment: str) -> UsageEvent:
 
 async def store(session: Session, events: list[UsageEvent], where: Coordinates, *, first_offset: int = 0) -> pa.Table:
     block = block_of(events, coordinates=where, first_offset=first_offset)
-    # Tests share a store, and `TRUNCATE` keeps its log of seen tokens.
+    # Tests share a store, and `TRUNCATE` keeps its deduplication log.
     await insert_block(session, block, uuid4().hex)
     return block
 
@@ -60,7 +60,7 @@ async def duplicates(session: Session) -> int:
 
 async def test_the_copy_that_came_first_stays_and_rollups_agree(session: Session) -> None:
     kept = await store(session, [stamped(1, "2026-10-31T23:50:00Z"), stamped(2, "2026-11-01T10:00:00Z")], HERE)
-    # Sent again through another partitioner, with new timestamps, and across a month's end.
+    # Sent again with another partitioner and new timestamps, across a month's end.
     await store(session, [stamped(1, "2026-11-01T00:30:00Z"), stamped(2, "2026-11-01T10:00:00Z")], ELSEWHERE)
     other = await store(session, [stamped(3, "2026-11-01T10:00:00Z")], ELSEWHERE, first_offset=2)
     assert await duplicates(session) == 2
@@ -70,7 +70,7 @@ async def test_the_copy_that_came_first_stays_and_rollups_agree(session: Session
     assert await read_books(session) == books_of(kept, other)
     assert await duplicates(session) == 0
     assert metric("spendmeter_surplus_copies_removed_total") == before + 2
-    # What was removed is on record, with the place of the copy that stays.
+    # Removed copies are recorded, with the place of the remaining copy.
     rows = await session.query("SELECT topic_partition, kept_partition FROM ingest_surplus")
     assert rows.result_rows == [(1, 0), (1, 0)]
     assert await look(session) == 0

@@ -1,4 +1,4 @@
-"""The usage topic is deleted and created again while a worker lives on: every event of both epochs is stored once."""
+"""The usage topic is deleted and recreated while a worker runs: every event of both epochs is stored once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BEFORE = 40
 
 @pytest.fixture
 def own_kafka(tmp_path: Path) -> Any:
-    """A broker of this test alone: its usage topic is deleted."""
+    """Yield a broker for this test only, because its usage topic is deleted."""
     try:
         broker = ApacheKafka(folder=tmp_path)
     except KafkaUnavailable as missing:
@@ -42,7 +42,7 @@ def own_kafka(tmp_path: Path) -> Any:
 
 
 async def send(settings: StreamSettings, org: str, numbers: Sequence[int]) -> None:
-    """Append to partition 0, so that the offsets of both epochs meet."""
+    """Append to partition 0, so that the offsets of both epochs overlap."""
     raw = [RawRecord(key=it.key, value=it.value) for it in (record(n, org_id=org) for n in numbers)]
     while True:
         sender = client(settings.connection())

@@ -1,4 +1,4 @@
-"""Verify can fail: whatever is done to a rollup, it names the day, the org, the table and the measure."""
+"""`verify` detects every change of a rollup, and names the day, org, table and measure."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ async def test_a_changed_extreme_is_named(session: Session) -> None:
 
 
 async def test_an_id_stored_twice_is_named(store: Store, session: Session) -> None:
-    """Rollups agree with raw events, which are themselves wrong."""
+    """Rollups agree with raw events, but raw events are wrong."""
     await asyncio.to_thread(insert_usage, store, [_row(DAYS[3], "beta", 0)])
     report = await verify(session, Days(), around=ALONE)
     assert not report.clean

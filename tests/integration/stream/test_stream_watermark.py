@@ -1,4 +1,4 @@
-"""Raw events that retention deleted: no month is rebuilt from the rest, and no day before the watermark is compared."""
+"""After retention deleted raw events, no month is rebuilt from the rest, and no day before the watermark compared."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DELETE: Final = "ALTER TABLE usage_events DELETE WHERE occurred_at < '2026-09-15
 
 @pytest.fixture
 async def session(store: Store) -> AsyncIterator[Session]:
-    """Thirty calls of September and thirty-one of October, of which those before 15 September were deleted."""
+    """Yield a store with one call per day of September and October, without those before 15 September."""
     with store.session("test") as session:
         await empty(session)
         await session.command("TRUNCATE TABLE ingest_raw_watermarks")

@@ -1,4 +1,4 @@
-"""The worker on a real broker and a real store: what arrives is counted once, whatever else arrives."""
+"""The worker on a real broker and a real store counts each event once, whatever else arrives."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tests.support.worker import count, publish, scalar, stream_settings, workin
 
 
 def of(org_id: str, numbers: range, **changes: Any) -> list[FakeRecord]:
-    """Records of one org; ids differ between orgs, for the tests share a store."""
+    """Return records of one org. Ids differ between orgs, because the tests share a store."""
     first = 1_000_000 * (sum(org_id.encode()) + 1)
     return [record(first + number, org_id=org_id, **changes) for number in numbers]
 
 
 async def arrived(store: Store, org_id: str, events: int) -> None:
-    """Wait until so many events of an org are stored; then see that no more come."""
+    """Wait until `count` events of an org are stored, and check that no more follow."""
     for _ in range(600):
         if await count(store, org_id) >= events:
             break
@@ -38,7 +38,7 @@ async def arrived(store: Store, org_id: str, events: int) -> None:
 
 
 async def test_events_are_stored_once_in_raw_and_rollups(broker: Any, store: Store) -> None:
-    """On both brokers: first copies, retries of the client, and the same again after a restart of the worker."""
+    """On both brokers: first copies, client retries, and the same again after a restart of the worker."""
     org = f"once-{broker.name}".lower()
     settings = stream_settings(broker.connection, group=f"group-{org}")
     async with working(settings, store):
@@ -110,7 +110,7 @@ async def test_the_directory_stamps_events_and_names_orgs(fresh_tansu: Any, stor
 
 
 async def test_too_many_bad_records_hold_the_partition(fresh_tansu: Any, store: Store) -> None:
-    """A topic of another kind of message is not emptied into the dead letters; other partitions go on."""
+    """A topic with messages of another kind is not dead-lettered as a whole; other partitions continue."""
     settings = stream_settings(fresh_tansu.connection, max_bad_in_a_row=20, usage_partitions=2, chunk_records=10)
     broken = [replace(record(1), value=b"other") for _ in range(200)]
     async with working(settings, store):
@@ -129,7 +129,7 @@ def stopped_partitions() -> float:
 
 
 async def test_an_outage_of_the_store_is_waited_out(fresh_tansu: Any, store: Store) -> None:
-    """Inserts fail for a while after they were done, as when the answer is lost: nothing is lost or doubled."""
+    """Inserts report errors after they were executed, as with a lost response: no event is lost or duplicated."""
     settings = stream_settings(fresh_tansu.connection)
     failures = iter(range(5))
 

@@ -1,8 +1,8 @@
-"""The fault harness can fail: leave out any one step of the protocol, and the oracle finds a difference.
+"""The fault harness can fail: without any one step of the protocol, the oracle finds a difference.
 
-Each scenario is made so that exactly this step stands between the fault and a wrong sum. It is played with every
-step in place as well, where the same fault must do no harm; otherwise the difference would prove nothing. The plays
-of one scenario run side by side, each on a broker and a database of its own, because they mostly wait for sessions.
+In each scenario, exactly this step prevents a wrong sum. The scenario also runs with every step, where the same fault
+must cause no difference; otherwise a difference would prove nothing. The runs of one scenario are concurrent, each with
+a separate broker and database, because they mostly wait for sessions.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ def stage(clickhouse_http: ClickHouseHttp, tmp_path: Path) -> Stage:
 
 
 def zombie(at: str) -> Scenario:
-    """One worker freezes at `at`; another takes its partition over and finishes all; then the first goes on."""
+    """Freeze a worker at `at`; another one takes over its partition and completes the chunk; then the first resumes."""
 
     async def play(it: Play) -> None:
         running = it.running
-        # With time to finish its chunk when it is stopped.
+        # With time to complete its chunk when stopped.
         frozen = it.worker(records=SMALL, patience=30.0)
         frozen.order(at, hits=1, action="STOP")
         await running.feeder.feed(SMALL)
         frozen.start()
         await eventually("the first worker froze", frozen.obeyed)
-        # More records, so that a next owner that may choose the range chooses a different one.
+        # More records, so that a next owner that can choose the range chooses a different one.
         await running.feeder.feed(LARGE)
         it.worker(records=LARGE).start()
         await running.settled()
@@ -57,9 +57,9 @@ async def test_a_zombie_that_has_not_begun_needs_the_fence(stage: Stage) -> None
 
 
 async def test_a_zombie_whose_chunk_was_taken_over_needs_the_intent_and_the_token(stage: Stage) -> None:
-    """The intent, to know where the block ends. The token, because the zombie's rows and the replay's differ in
-    `ingested_at`, so that ClickHouse's own checksum does not know them."""
-    # A zombie that was frozen for a minute passes the fence again; a busy machine freezes it that long.
+    """The intent has the end of the block. The token is needed because the rows of the zombie and of the replay
+    differ in `ingested_at`, and so in ClickHouse's checksum."""
+    # A zombie that was frozen for a minute passes the fence again, and on a busy machine it is frozen that long.
     await stage.proves("intent", "token", scenario=zombie("before:insert"), disabled=["refence"])
 
 

@@ -1,4 +1,4 @@
-"""What guards chunks that no ordinary successor completes: leave a guard out, and its fault makes a difference."""
+"""Guards of chunks that no ordinary successor completes: without a guard, its fault causes a difference."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ async def test_records_that_expire_before_their_chunk_is_recovered_need_its_rows
 @pytest.mark.skipif(faketime_library() is None, reason="needs libfaketime")
 async def test_a_clock_that_jumps_before_a_recovery_needs_the_time_of_the_first_decision(stage: Stage) -> None:
     async def jump(it: Play) -> None:
-        # By the first worker's clock these are too far ahead.
+        # By the first worker's clock, these are too far in the future.
         it.running.ledger.ahead_counts = False
         first = it.worker(records=LARGE)
         first.order("after:insert", hits=1, action="KILL")
@@ -128,7 +128,7 @@ async def test_a_second_group_on_the_same_store_needs_to_be_refused(stage: Stage
 async def test_a_foreign_partitioner_needs_the_look_for_copies(stage: Stage) -> None:
     async def two_hashes(it: Play) -> None:
         it.worker(records=LARGE).start()
-        # So that both partitions have an owner, whose memory is its own.
+        # So that the partitions have different owners, with separate filters.
         await it.running.feeder.feed(LARGE)
         await it.running.settled()
         await it.running.feeder.feed_twice(LARGE, width=2)

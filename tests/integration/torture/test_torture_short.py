@@ -1,4 +1,4 @@
-"""A short run of the fault harness by seed: not an event, a token or a pico-dollar too many or too few."""
+"""Short runs of the fault harness by seed: every event, token and pico-dollar is counted exactly once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ON_TANSU: Final[dict[int, tuple[Kind, ...]]] = {
     23: ("zombie", "store_fault", "broker_freeze"),
     24: ("clock_jump", "topic_reborn", "reprice_crash", "rebuild_crash"),
 }
-"""Seed → the faults of its one round. Rounds are short, so that each can run beside the others."""
+"""Seed → the faults of its single round. Rounds are short, so that they can run in parallel."""
 _ON_KAFKA: Final[dict[int, tuple[Kind, ...]]] = {
     12: ("store_torn", "broker_kill"),
     13: ("second_group", "foreign_partitioner", "group_moved_back", "records_expired", "widening"),
@@ -38,7 +38,7 @@ _ON_KAFKA: Final[dict[int, tuple[Kind, ...]]] = {
 
 
 async def one_round(seed: int, kinds: Sequence[Kind], broker: Tansu | ApacheKafka, folder: Path) -> Report:
-    """Broker and store live for this run alone."""
+    """Run one round with a separate broker and store."""
     for name in ("store", "workers"):
         (folder / name).mkdir()
     store = ClickHouseHttp(folder=folder / "store")

@@ -1,1 +1,1 @@
-"""The fault harness: a seeded stream of events, workers killed and frozen, and an oracle that knows every sum."""
+"""The fault harness: a seeded stream of events, killed and frozen workers, and an oracle with the expected sums."""

@@ -1,4 +1,4 @@
-"""`python -m tests.torture --seed N --minutes M`: torture the pipeline, print what was done, exit 1 on a difference."""
+"""`python -m tests.torture --seed N --minutes M`: run faults, print a report, exit 1 on a difference."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from tests.torture.plan import ALL, KINDS
 from tests.torture.run import torture
 
 _CLUSTER_SHARE = 0.75
-"""Of the time; the embedded stack has the rest."""
+"""Share of the time; the embedded stack has the rest."""
 
 
 def main() -> int:
-    """Returns the exit code."""
+    """Run the harness and return the exit code."""
     parser = argparse.ArgumentParser(prog="make torture ARGS=", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same events and faults")
-    parser.add_argument("--minutes", type=float, default=5.0, help="how long to go on; the last round is finished")
+    parser.add_argument("--minutes", type=float, default=5.0, help="duration of the run; the last round is completed")
     parser.add_argument("--broker", choices=["kafka", "tansu"], default="kafka", help="tansu cannot be killed")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=ALL, help="only these faults")
     parser.add_argument("--markdown", action="store_true", help="print the rows for docs/testing.md as well")
     parser.add_argument("--keep", type=Path, help="an empty folder for logs and data, kept afterwards")
     arguments = parser.parse_args()
-    # The producer's own client complains many times a second while the broker is down, as it is meant to be.
+    # The producer's client logs many errors per second while the broker is down on purpose.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="torture-") as temporary:
         return run(arguments, arguments.keep or Path(temporary))
 
 
 def run(arguments: argparse.Namespace, folder: Path) -> int:
-    """Start broker and store, torture, report."""
+    """Start broker and store, run the faults, and report."""
     for name in ("broker", "store", "workers"):
         (folder / name).mkdir(parents=True)
     broker = choose_broker(arguments.broker, folder / "broker")
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace, folder: Path) -> int:
 
 
 def choose_broker(wanted: str, folder: Path) -> Tansu | ApacheKafka:
-    """Apache Kafka if it is wanted and can run here; says in one line what is left out otherwise."""
+    """Return Apache Kafka if it is selected and can run; otherwise print in one line what is left out."""
     if wanted == "kafka":
         try:
             return ApacheKafka(folder=folder)

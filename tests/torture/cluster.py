@@ -1,4 +1,4 @@
-"""What a run consists of: a broker, a store over HTTP, workers as child processes, and the producer that feeds them."""
+"""The parts of a run: a broker, a store over HTTP, workers as child processes, and a producer."""
 
 from __future__ import annotations
 
@@ -57,28 +57,28 @@ class Cluster:
         self.feeder: Feeder
 
     def worker(self, *, without: list[str] | None = None, **changes: Any) -> Worker:
-        """A further worker, not yet started; `changes` are fields of `StreamSettings`."""
+        """Return another worker, not yet started; `changes` are fields of `StreamSettings`."""
         made = self.stranger(f"worker-{len(self.workers)}", without=without, **changes)
         self.workers.append(made)
         return made
 
     def stranger(self, name: str, *, without: list[str] | None = None, **changes: Any) -> Worker:
-        """A worker that is no part of the cluster: the caller kills it."""
+        """Return a worker that is not part of the cluster: the caller kills it."""
         stream = {"bootstrap": self.settings.bootstrap, **STREAM, **changes}
         return Worker(folder=self.folder / name, job=Job(self.dsn, stream, without or []))
 
     async def stop_workers(self) -> None:
-        """Let every worker finish what it has begun."""
+        """Stop every worker after its chunk in progress."""
         await asyncio.gather(*(asyncio.to_thread(worker.stop) for worker in self.workers))
 
     async def make_topics(self) -> None:
-        """Create the topics where they are not there."""
+        """Create missing topics."""
         await ensure_topics(self.settings.client_options(), usage_partitions=self.partitions)
 
     async def settled(self) -> None:
-        """Wait until the group has committed everything that was produced, and no suspect blocks are left.
+        """Wait until the group has committed all records, and no suspect blocks are left.
 
-        :raises StuckError: neither changes any more.
+        :raises StuckError: neither made progress.
         """
         watch = Progress("the group commits what was produced, and the leader reconciles suspect blocks")
         committed: dict[int, int] = {}
@@ -93,21 +93,21 @@ class Cluster:
             await asyncio.sleep(PAUSE_S)
 
     async def without_surplus(self) -> None:
-        """Do now what the leader does once a day: remove copies that are stored in two places. Nothing may be open."""
+        """Remove surplus copies now, as the leader does daily. No chunk may be open."""
         now = (await self.session.query("SELECT now64(3, 'UTC')")).result_rows[0][0]
-        # Wall clocks of workers may be ahead by hours.
+        # Clocks of workers may be hours ahead.
         if await remove_surplus(self.session, since=_BEGINNING, until=now + timedelta(days=1)):
             await self.settled()
 
     async def committed(self) -> dict[int, int]:
-        """Partition → the group's offset. Raises `KafkaError`."""
+        """Return partition → the group's offset. Raises `KafkaError`."""
         async with self.member_of_nothing() as consumer:
             return {where.partition: await consumer.committed(where) or 0 for where in consumer.assignment()}
 
     @asynccontextmanager
     async def member_of_nothing(self, group: str = "") -> AsyncIterator[AIOKafkaConsumer]:
-        """A consumer that may read and commit the offsets of `group`, else of ours, without joining it."""
-        # A timeout of its own: a broker that was frozen or killed leaves connections that never answer.
+        """Return a consumer that commits offsets of `group` (default: the workers') without joining it."""
+        # A separate time-out: a frozen or killed broker leaves connections that never respond.
         options = {**self.settings.client_options(), "request_timeout_ms": 5000}
         consumer = AIOKafkaConsumer(**options, group_id=group or self.settings.group, enable_auto_commit=False)
         try:
@@ -122,7 +122,7 @@ class Cluster:
 async def cluster(
     *, folder: Path, dsn: str, connection: KafkaConnection, partitions: int, ledger: Ledger
 ) -> AsyncIterator[Cluster]:
-    """Topics and tables made, producer connected; workers are killed at the end. Broker and store are the caller's."""
+    """Create topics and tables, connect the producer, and kill the workers at the end."""
     made = Cluster(folder=folder, dsn=dsn, connection=connection, partitions=partitions, ledger=ledger)
     wait_for_named_brokers()
     await made.make_topics()

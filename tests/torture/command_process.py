@@ -1,4 +1,4 @@
-"""A command in a process of its own, which may kill itself at a point: `python -m … JOB`, a `CommandJob` as JSON."""
+"""A command in a separate process, which may kill itself at a point: `python -m … JOB`, a `CommandJob` as JSON."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REPOSITORY: Final = Path(__file__).parents[2]
 _SOME: Final = CallSelection(
     start=datetime(2025, 10, 31, 23, tzinfo=UTC), end=datetime(2025, 11, 1, 1, tzinfo=UTC), orgs=("school-a",)
 )
-"""The hours on both sides of a month's end."""
+"""The hours before and after a month's end."""
 _LEASE_S: Final = 5
 _HOLD_S: Final = 20
 _PIECE_EVENTS: Final = 200
@@ -35,18 +35,18 @@ _PIECE_EVENTS: Final = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandJob:
-    """What a command is started with."""
+    """Arguments of a command."""
 
     dsn: str
     bootstrap: str
     what: str
     """`reprice` or `rebuild`."""
     dearer: bool = False
-    """Reprice to twice the ledger's prices; else to the ledger's."""
+    """Reprice to twice the ledger's prices instead of the ledger's."""
     dies_at: str = ""
-    """The point of a repricing at which it kills itself."""
+    """Point of a repricing at which the process kills itself."""
     month: str = ""
-    """Of a rebuild: its first day."""
+    """First day of a rebuild."""
 
 
 async def work(job: CommandJob) -> None:

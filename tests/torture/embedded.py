@@ -1,7 +1,7 @@
 """The embedded stack under kill -9: `spendmeter up`, killed as a whole and started again on its folder.
 
-Its broker keeps records in memory. What it had acknowledged and the worker had not stored is lost with it, by design;
-here the clients send again what they sent since the last quiet point. So the ledger knows every sum, and what was
+Its broker keeps records in memory. Acknowledged records that the worker had not stored are lost with it, by
+design; here the clients resend their records since the last quiet point. So the ledger has every sum, and records
 stored before the kill must be there once, in raw events and in every rollup.
 """
 
@@ -39,7 +39,7 @@ _SETTLE_S: Final = 25.0
 
 
 class Stack(BrokerProcess):
-    """`spendmeter up` on a folder of its own."""
+    """`spendmeter up` on a separate folder."""
 
     name = "embedded"
 
@@ -51,29 +51,29 @@ class Stack(BrokerProcess):
         super().__init__(command=[sys.executable, "-m", _MODULE, str(folder)], log=self.log, env=self._env_of_both)
 
     def running(self) -> bool:
-        """Whether the process lives."""
+        """Whether the process runs."""
         return self._child is not None and self._child.poll() is None
 
     async def up(self) -> KafkaConnection:
-        """Start it; returns how its broker is reached, once it is."""
+        """Start the stack, and return the address of its broker once it is ready."""
         self.start()
         note = self.folder / "data" / "running.json"
         watch = Progress("`spendmeter up` says where it is", polls=6000)
         while True:
             self.fail_if_dead()
             found: dict[str, Any] = json.loads(note.read_text() or "{}") if note.exists() else {}
-            # A killed stack leaves its file for the next one.
+            # A killed stack leaves its address file behind.
             if found.get("pid") == self.pid:
                 return KafkaConnection(bootstrap_servers=found["bootstrap"])
             watch.see(None)
             await asyncio.sleep(0.1)
 
     def order(self, point: str, *, hits: int, action: str) -> None:
-        """Let it die at the `hits`-th arrival at `point`."""
+        """Make it kill itself at the `hits`-th arrival at `point`."""
         (self.folder / ORDERS).write_text(f"{point} {hits} {action}")
 
     async def stop(self) -> int:
-        """SIGTERM: it stores what its broker has. Returns its exit code."""
+        """Send SIGTERM, so that it stores its broker's records, and return its exit code."""
         assert self._child is not None
         self._child.send_signal(signal.SIGTERM)
         return await asyncio.to_thread(self._child.wait)
@@ -91,7 +91,7 @@ class Stack(BrokerProcess):
 
 
 class Clients:
-    """Emitters that send again what the broker of a killed stack has lost."""
+    """Emitters that resend what the broker of a killed stack has lost."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -99,7 +99,7 @@ class Clients:
         self.sent_again = 0
 
     async def send_until_dead(self, stack: Stack, connection: KafkaConnection) -> None:
-        """Send new events, batch after batch, until the stack is gone."""
+        """Send new events, batch after batch, until the stack dies."""
         async with _producer(connection) as producer:
             while stack.running():
                 records = self._ledger.batch(_BATCH)
@@ -108,13 +108,13 @@ class Clients:
                 await asyncio.sleep(PAUSE_S)
 
     async def send_again(self, stack: Stack, connection: KafkaConnection) -> None:
-        """Send all that may not be stored."""
+        """Resend all records that may not be stored."""
         self.sent_again += len(self._unsure)
         async with _producer(connection) as producer:
             await _send(producer, self._unsure, stack)
 
     def all_stored(self) -> None:
-        """What was sent is in the store."""
+        """Note that all sent records are in the store."""
         self._unsure.clear()
 
 
@@ -123,8 +123,8 @@ def _producer(connection: KafkaConnection) -> AIOKafkaProducer:
 
 
 async def _send(producer: AIOKafkaProducer, records: list[Record], stack: Stack) -> None:
-    """Return when the broker has all of `records`, or is dead."""
-    # On a slow machine a record waits in the producer for longer than the request timeout: then it is sent again.
+    """Send `records` until the broker has all of them or is dead."""
+    # On a slow machine, a record may wait in the producer beyond the request time-out, and is then retried.
     watch = Progress("the broker acknowledges records", polls=60)
     waiting = records
     while waiting and stack.running():
@@ -180,7 +180,7 @@ async def torture_embedded(
 
 
 async def _quiet(stack: Stack, clients: Clients) -> Books:
-    """Send again, stop, read, until no suspect block is left."""
+    """Resend, stop and read the sums, until no suspect block is left."""
     watch = Progress("the stack reconciles suspect blocks", polls=10)
     while True:
         connection = await stack.up()
@@ -196,9 +196,9 @@ async def _quiet(stack: Stack, clients: Clients) -> Books:
 
 
 def _orders(seed: int) -> Iterator[tuple[str, int, str]]:
-    """Where each life ends: point, arrivals, signal."""
+    """Yield the end of each life: point, arrivals, signal."""
     dice = random.Random(seed)
     for point in deck(dice, [*POINTS, *[RENAME] * len(POINTS)]):
         hits = dice.randint(1, 4)
-        # Of one block that spans three months, every table has three parts.
+        # A block of three months has three parts in every table.
         yield ("before:insert", hits, f"{RENAME}{dice.randint(1, 18)}") if point == RENAME else (point, hits, "KILL")

@@ -1,7 +1,7 @@
 """`spendmeter up` as users run it, which kills itself at a given point: `python -m … FOLDER`.
 
-FOLDER/orders is as `worker_process` has it; FOLDER/data is the stack's own. With `--books` no stack is started: what
-the store in FOLDER/data adds up to is written to standard output, and the number of suspect blocks.
+FOLDER/orders has the format of `worker_process`; FOLDER/data is the stack's data folder. With `--books`, no stack is
+started: the number of suspect blocks and the sums of the store in FOLDER/data are written to standard output.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.torture.worker_process import ORDERS, Orders
 
 
 def up(folder: Path) -> None:
-    """Run the stack, whose worker looks for orders at every step of its protocol."""
+    """Run the stack, whose worker checks for orders at every step of the protocol."""
     observed = ingest_without(reached=Orders(folder / ORDERS).reached)
     embedded.create_worker = partial(create_worker, ingest_type=observed)  # type: ignore[attr-defined]
     sys.argv = ["spendmeter", "up", "--data-dir", str(folder / "data"), "--port", "0"]
@@ -30,7 +30,7 @@ def up(folder: Path) -> None:
 
 
 async def show_books(folder: Path) -> None:
-    """Two lines: the number of open doubts, and the books."""
+    """Print two lines: the number of suspect blocks, and the sums."""
     dsn = f"chdb://{folder / 'data' / 'store'}"
     with Store(StoreSettings(store_dsn=dsn)) as store, store.session("oracle") as session:
         print(len(await open_suspects(session)))

@@ -1,4 +1,4 @@
-"""The producer of a run: sends records until the broker has them, and again what the broker lost."""
+"""The producer of a run: send records until the broker has them, and resend what it lost."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ _PAUSE_S: Final = 0.2
 
 
 class Feeder:
-    """Produces the ledger's records, each until the broker has acknowledged it."""
+    """Send each of the ledger's records until the broker has acknowledged it."""
 
     def __init__(self, *, ledger: Ledger, producer: AIOKafkaProducer) -> None:
         self._ledger = ledger
         self._producer = producer
         self.ends: dict[int, int] = defaultdict(int)
-        """Partition → the offset behind the last record that was acknowledged, in this life of the topic."""
+        """Partition → the offset after the last acknowledged record, in this topic epoch."""
         self.sent_again = 0
-        """Records whose acknowledgement or whose topic was lost, and which were sent again."""
+        """Records that were resent because their acknowledgement or their topic was lost."""
         self.foreign = 0
-        """Copies that were sent to the partition which another client's hash chooses."""
+        """Copies that were sent to the partition of another client's hash."""
         self.quiet = asyncio.Lock()
-        """Taken, it keeps batches away while a fault changes the topic."""
+        """Lock that a fault acquires to stop batches while it changes the topic."""
         self._unsure: list[Record] = []
-        """Records that are not known to be stored."""
+        """Records that may not be stored."""
 
     async def feed(self, size: int) -> None:
-        """Send a batch of `size` new events; returns when the broker has it all."""
+        """Send a batch of `size` new events, and wait until the broker has all of it."""
         async with self.quiet:
             records = self._ledger.batch(size)
             self._unsure += records
             await self._send_all(records)
 
     async def feed_until(self, done: asyncio.Event, *, size: int, pause: float) -> None:
-        """Send batch after batch."""
+        """Send batches until `done`."""
         while not done.is_set():
             await self.feed(size)
             await asyncio.sleep(pause)
@@ -57,29 +57,29 @@ class Feeder:
             self.foreign += len(records)
 
     async def feed_ahead(self, size: int) -> None:
-        """Send events that lie ahead of the machine's clock by more than a worker takes."""
+        """Send events that are further in the future than a worker accepts."""
         async with self.quiet:
             await self._send_all(self._ledger.ahead(size))
 
     async def send_again(self) -> None:
-        """Send all that may not be stored, because the broker lost it. The caller has taken `quiet`."""
+        """Resend all records that may not be stored, because the broker lost them. The caller owns `quiet`."""
         self.sent_again += len(self._unsure)
         await self._send_all(self._unsure)
 
     def new_life(self) -> None:
-        """The topic counts its offsets from 0 again."""
+        """Note that the topic's offsets restart at 0."""
         self.ends.clear()
 
     def letters_lost(self) -> None:
-        """The broker has lost the dead letters. Those of records that are sent again will be in it again."""
+        """Note that the broker has lost its dead letters. Resent records produce theirs again."""
         self._ledger.lost_letters = self._ledger.bad_keys - {record.key for record in self._unsure}
 
     def all_stored(self) -> None:
-        """What was sent so far is in the store, as a quiet point has found."""
+        """Note that all records sent so far are in the store, as found at a quiet point."""
         self._unsure.clear()
 
     async def refresh(self) -> None:
-        """Learn how wide the topic is now."""
+        """Read the topic's number of partitions."""
         await self._producer.client.force_metadata_update()
 
     async def _send_all(self, records: list[Record], *, width: int | None = None) -> None:
@@ -100,11 +100,11 @@ class Feeder:
 async def send(
     producer: AIOKafkaProducer, records: list[Record], *, width: int | None = None
 ) -> tuple[list[Record], dict[int, int]]:
-    """Send `records` once. Returns those that were not acknowledged, and the end offset of each partition.
+    """Send `records` once. Return those that were not acknowledged, and the end offset of each partition.
 
-    A record that was not acknowledged may be stored nevertheless.
+    An unacknowledged record may be stored nevertheless.
 
-    :param width: send to the partition that CRC-32 chooses of so many; None for the producer's own partitioner.
+    :param width: number of partitions for the CRC-32 partitioner; None for the producer's partitioner.
     """
 
     async def one(record: Record) -> RecordMetadata:

@@ -1,4 +1,4 @@
-"""What is produced, by seed, and what every sum must be in the end. Pure.
+"""The records of a run, by seed, and the expected sums. No I/O.
 
 Money is counted in pico-dollars (1e-12 USD), in integers, so that "equal" means equal.
 """
@@ -15,19 +15,19 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 _ORGS: Final = ("school-a", "school-b", "school-c")
-# gpt-4o since 2024-10-02: 2.50 USD and 10.00 USD a million tokens.
+# gpt-4o since 2024-10-02: 2.50 USD and 10.00 USD per million tokens.
 _INPUT_PICO: Final = 2_500_000
 _OUTPUT_PICO: Final = 10_000_000
-# In every batch some events lie on each side of a month's end, and some are late by a month.
+# In every batch, some events are on each side of a month's end, and some are a month late.
 _MONTH_END: Final = datetime(2025, 11, 1, tzinfo=UTC)
 _SPREAD_MS: Final = 3 * 60 * 60 * 1000
 _LATE: Final = timedelta(days=31)
 _LATE_SHARE: Final = 0.05
 AHEAD: Final = "ahead"
-"""The org of events of which a worker's clock decides whether they are counted."""
+"""Org of the events that are counted or not depending on a worker's clock."""
 _AHEAD_OF_CLOCK: Final = timedelta(minutes=90)
 _LATEST_RETRY: Final = 4
-"""A client's second copy comes up to so many batches after the first; 0 is the same batch."""
+"""Maximum number of batches between a client's first and second copy; 0 is the same batch."""
 
 
 class Record(NamedTuple):
@@ -38,7 +38,7 @@ class Record(NamedTuple):
 
 
 class Measures(NamedTuple):
-    """What is counted for one org and hour. `cost` is in pico-dollars."""
+    """The sums of one org and hour. `cost` is in pico-dollars."""
 
     ids: int = 0
     requests: int = 0
@@ -46,7 +46,7 @@ class Measures(NamedTuple):
     cost: int = 0
 
     def plus(self, other: Measures) -> Measures:
-        """The sum of both, measure by measure."""
+        """Return the sum of both, by measure."""
         return Measures(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 
 
@@ -56,18 +56,18 @@ Sums = Mapping[tuple[str, datetime], Measures]
 
 @dataclass(slots=True, kw_only=True)
 class Ledger:
-    """Hands out batches of records and adds up what they are worth: each event once, however often it is sent."""
+    """Generate batches of records, and sum each event once, however often it is sent."""
 
     seed: int
     retry_share: float = 0.10
     bad_share: float = 0.02
     ahead_counts: bool | None = None
-    """Whether events of `AHEAD` are counted; None where it depends on clocks."""
+    """Whether events of `AHEAD` are counted; None if that depends on clocks."""
     events: int = 0
     retries: int = 0
     bad_keys: set[bytes] = field(default_factory=set)
     lost_letters: set[bytes] = field(default_factory=set)
-    """Those of `bad_keys` whose dead letters were found at a quiet point and are lost with a broker without a disk."""
+    """Those of `bad_keys` whose dead letters were found at a quiet point and then lost with a memory broker."""
     _random: random.Random = field(init=False)
     _batches: int = 0
     _sent_again: dict[int, list[Record]] = field(default_factory=lambda: defaultdict(list))
@@ -77,19 +77,19 @@ class Ledger:
         self._random = random.Random(self.seed)
 
     def batch(self, size: int) -> list[Record]:
-        """The next `size` events, the second copies that are due with them, and some that no worker can read."""
+        """Return the next `size` events, the second copies that are due, and some unreadable records."""
         records = [self._event() for _ in range(size)]
         records += [self._unreadable() for _ in range(size) if self._random.random() < self.bad_share]
         again = self._sent_again.pop(self._batches, [])
         self.retries += len(again)
         self._batches += 1
         records += again
-        # Mostly the first copy goes first; but out of order, as several threads of an emitter send.
+        # The first copy is usually first, but not always, as with several threads of an emitter.
         self._random.shuffle(records)
         return records
 
     def ahead(self, size: int) -> list[Record]:
-        """Events of `AHEAD`, 90 minutes from now: no sum of the ledger has them, for clocks decide about them."""
+        """Return events of `AHEAD`, 90 minutes from now. The ledger does not sum them, because clocks decide."""
         moment = datetime.now(UTC) + _AHEAD_OF_CLOCK
         records = []
         for _ in range(size):
@@ -98,11 +98,11 @@ class Ledger:
         return records
 
     def hours(self) -> Sums:
-        """What raw events, `usage_15m` and `usage_hourly` must add up to."""
+        """Return the expected sums of raw events, `usage_15m` and `usage_hourly`."""
         return dict(self._hours)
 
     def days(self) -> Sums:
-        """What the daily rollups must add up to."""
+        """Return the expected sums of the daily rollups."""
         return by_day(self._hours)
 
     def _event(self) -> Record:
@@ -128,7 +128,7 @@ class Ledger:
 
 
 def by_day(hours: Sums) -> Sums:
-    """The sums of hours, by UTC day."""
+    """Return the sums of hours by UTC day."""
     days: dict[tuple[str, datetime], Measures] = defaultdict(Measures)
     for (org, hour), measures in hours.items():
         day = (org, hour.replace(hour=0))

@@ -1,4 +1,4 @@
-"""Whether the store holds what the ledger says, to the last token and pico-dollar."""
+"""Compare the store with the ledger, to the last token and pico-dollar."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spendmeter_events.topics import USAGE_DLQ
 from tests.torture.ledger import AHEAD, Ledger, Measures, Sums, by_day
 from tests.torture.patience import Progress
 
-# An adjustment has an id of its own but is not a call. If it is stored twice, the cost differs.
+# An adjustment has an id but is not a call. If it is stored twice, the cost differs.
 _RAW: Final = """
     SELECT
         org_id,
@@ -40,16 +40,16 @@ _DAILY: Final = ("usage_daily", "user_daily")
 
 
 Books = Mapping[str, Sums]
-"""Table → its sums: by hour, and by day where the table has no hours."""
+"""Table → its sums by hour, or by day if the table has no hours."""
 
 
 async def differences(session: Session, ledger: Ledger) -> list[str]:
-    """One line for each org and hour (or day) in which a table and the ledger disagree."""
+    """Return one line per org and hour (or day) in which a table and the ledger differ."""
     return compare(await read_books(session), ledger)
 
 
 async def read_books(session: Session) -> Books:
-    """What each table adds up to now."""
+    """Return the current sums of each table."""
     books = {"usage_events": await _raw(session)}
     for table in _HOURLY:
         books[table] = await _rollup(session, table, "toStartOfHour")
@@ -59,12 +59,12 @@ async def read_books(session: Session) -> Books:
 
 
 def compare(books: Books, ledger: Ledger) -> list[str]:
-    """One line for each org and hour (or day) in which a table and the ledger disagree."""
+    """Return one line per org and hour (or day) in which a table and the ledger differ."""
     raw = books["usage_events"]
     ahead = {where: measures for where, measures in raw.items() if where[0] == AHEAD}
     if ledger.ahead_counts is False:
         ahead = {}
-    # Else a clock decided how many there are. But each is there once, and the rollups say the same.
+    # Otherwise a clock decided their number. But each is stored once, and the rollups agree.
     found = list(_compare("usage_events", {**ledger.hours(), **_each_once(ahead)}, raw))
     for table in _HOURLY:
         found += _compare(table, _without_ids({**ledger.hours(), **ahead}), books[table])
@@ -74,14 +74,14 @@ def compare(books: Books, ledger: Ledger) -> list[str]:
 
 
 async def missing_dead_letters(connection: KafkaConnection, ledger: Ledger) -> list[str]:
-    """A line if any unreadable record is not in the dead-letter topic; there may be copies of one. Nothing is open."""
+    """Return a line if an unreadable record has no dead letter; copies are allowed. No chunk may be open."""
     expected = ledger.bad_keys - ledger.lost_letters
     missing = expected - await _keys(connection, USAGE_DLQ)
     return [f"{USAGE_DLQ}: {len(missing)} of {len(expected)} unreadable records are missing"] if missing else []
 
 
 async def _keys(connection: KafkaConnection, topic: str) -> set[bytes]:
-    """The keys of all records that `topic` has now."""
+    """Return the keys of all records of `topic`."""
     keys: set[bytes] = set()
     watch = Progress(f"records of {topic} are read")
     # Without a group, all partitions are assigned.
@@ -109,7 +109,7 @@ def _each_once(sums: Sums) -> Sums:
 
 
 def _without_ids(sums: Sums) -> Sums:
-    """Rollups keep no ids."""
+    """Return sums without ids, which rollups do not have."""
     return {where: measures._replace(ids=0) for where, measures in sums.items()}
 
 
@@ -126,14 +126,14 @@ def _compare(table: str, expected: Sums, stored: Sums) -> Iterator[str]:
 
 
 def as_json(books: Books) -> str:
-    """For another process."""
+    """Encode sums for another process."""
     return json.dumps(
         {table: [[org, str(start), *values] for (org, start), values in sums.items()] for table, sums in books.items()}
     )
 
 
 def from_json(text: str) -> Books:
-    """What `as_json` wrote."""
+    """Decode the output of `as_json`."""
     return {
         table: {(org, datetime.fromisoformat(start)): Measures(*values) for org, start, *values in rows}
         for table, rows in json.loads(text).items()

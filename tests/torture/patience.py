@@ -1,4 +1,4 @@
-"""How long the harness waits: by progress, not by the clock. A slow machine is no fault; a state without change is."""
+"""Wait by progress, not by time. A slow machine is no fault; a state without change is."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 POLLS: Final = 1500
-"""How many polls in a row may find the same state. Each is a round trip to broker and store, so a loaded machine, on
-which progress is slow, slows the polls as well."""
+"""Maximum number of consecutive polls with the same state. Each is a round trip to broker and store, so a loaded
+machine, which slows progress, also slows the polls."""
 PAUSE_S: Final = 0.3
 _PATIENCE_POLLS: Final = 6000
-"""For a condition without intermediate states, e.g. the death of a process. It only ends a run that hangs."""
+"""For a condition without intermediate states, such as the end of a process. It only ends a run that hangs."""
 
 
 class StuckError(Exception):
-    """Nothing changed any more, and what was waited for had not happened."""
+    """The state stopped changing before the condition was met."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """Counts polls that found nothing new."""
+    """Count consecutive polls without a change."""
 
     what: str
     polls: int = POLLS
@@ -29,9 +29,9 @@ class Progress:
     _same: int = 0
 
     def see(self, state: Any) -> None:
-        """Take note of what a poll found.
+        """Record the result of a poll.
 
-        :raises StuckError: as many polls as are allowed found the same.
+        :raises StuckError: the maximum number of polls found the same state.
         """
         self._same = self._same + 1 if state == self._state else 0
         self._state = state
@@ -40,9 +40,9 @@ class Progress:
 
 
 async def eventually(what: str, condition: Callable[[], bool]) -> None:
-    """Return when `condition()` is true.
+    """Wait until `condition()` is true.
 
-    :raises StuckError: it never was.
+    :raises StuckError: it did not become true.
     """
     for _ in range(_PATIENCE_POLLS):
         if condition():

@@ -1,4 +1,4 @@
-"""Which faults come, in which order: an endless sequence by seed, in which every kind and every point has its turn."""
+"""The order of faults: an endless sequence by seed, with every kind and every point in turn."""
 
 from __future__ import annotations
 
@@ -35,35 +35,35 @@ Kind = Literal[
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 POINTS: Final = tuple(f"{when}:{step}" for step in STEPS for when in ("before", "after"))
 KAFKA_ONLY: Final[frozenset[Kind]] = frozenset({"broker_kill", "widening", "records_expired", "group_moved_back"})
-"""What Tansu cannot have: it loses its records when it dies, is never widened, deletes no records, and takes an offset
-of a group that had members from members alone."""
+"""Faults that Tansu does not support: it loses its records when it dies, cannot add partitions or delete records, and
+accepts offsets of a group that had members only from members."""
 ROLLUPS: Final = ("usage_15m", "usage_hourly", "usage_daily", "user_daily")
 _STORE_FAULTS: Final[tuple[StoreFault, ...]] = get_args(StoreFault)
 ALL: Final[tuple[Kind, ...]] = (*KINDS, "kill", "kill", "zombie")
-"""Every kind. Kills and zombies come more often, because there are so many points."""
+"""Every kind. Kills and zombies are more frequent, because there are many points."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One fault. What its kind has no use for is drawn all the same, and ignored."""
+    """One fault. Fields that its kind does not use are drawn too, and ignored."""
 
     kind: Kind
     worker: int
     point: str
-    """Of the protocol, where a worker is killed or frozen."""
+    """Point of the protocol at which a worker is killed or frozen."""
     hits: int
-    """At which of its arrivals there."""
+    """Number of the arrival at the point."""
     store_fault: StoreFault
     rollup: str
-    """Which rollup refuses rows while raw events take them."""
+    """Rollup that rejects rows while raw events accept them."""
     dice: int
-    """Seed of whatever else the fault chooses."""
+    """Seed of the fault's other choices."""
 
 
 def plan(*, seed: int, workers: int, kinds: Sequence[Kind] = ALL) -> Iterator[Fault]:
     """Yield faults endlessly, each of `kinds` before one repeats.
 
-    :param kinds: those to choose from.
+    :param kinds: the kinds to choose from.
     """
     dice = random.Random(seed)
     points = deck(dice, POINTS)
@@ -73,7 +73,7 @@ def plan(*, seed: int, workers: int, kinds: Sequence[Kind] = ALL) -> Iterator[Fa
         yield Fault(
             kind=kind,
             worker=dice.randrange(workers),
-            # A point is spent only where it is used, so that kills and zombies together walk through all of them.
+            # A point is consumed only if it is used, so that kills and zombies together cover all of them.
             point=next(points) if kind in ("kill", "zombie") else "",
             hits=dice.randint(1, 2),
             store_fault=next(store_faults) if kind == "store_fault" else "cut",
@@ -83,7 +83,7 @@ def plan(*, seed: int, workers: int, kinds: Sequence[Kind] = ALL) -> Iterator[Fa
 
 
 def possible(kinds: Sequence[Kind], *, on_kafka: bool) -> list[Kind]:
-    """Those of `kinds` that a broker can have: Apache Kafka all, a memory broker what it survives."""
+    """Return the `kinds` that a broker supports: all for Apache Kafka, those that it survives for a memory broker."""
     return [kind for kind in kinds if on_kafka or kind not in KAFKA_ONLY]
 
 

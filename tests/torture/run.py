@@ -42,9 +42,9 @@ async def torture(
 ) -> Report:
     """Run rounds while `go_on(rounds done)`; stops at the first difference.
 
-    :param broker: running; it is frozen, and killed if it keeps what it has.
-    :param store: running; it is killed and started again.
-    :param kinds: of faults; those that `broker` cannot have are left out.
+    :param broker: running; it is frozen, and killed if it has storage.
+    :param store: running; it is killed and restarted.
+    :param kinds: of faults; those that `broker` does not support are left out.
     """
     report = Report()
     ledger = Ledger(seed=seed)
@@ -58,7 +58,7 @@ async def torture(
             running.worker().start()
         rounds = 0
         try:
-            # A fault that meets workers which have not joined yet would prove nothing.
+            # A fault before the workers have joined would prove nothing.
             await running.feeder.feed(10 * _BATCH)
             await running.settled()
             running.feeder.all_stored()
@@ -72,7 +72,7 @@ async def torture(
                 report.differences += await _quiet_point(running, report)
                 report.differences += await missing_dead_letters(broker.connection, ledger)
                 say(f"{time.strftime('%H:%M:%S')} quiet point {rounds}: {len(report.differences)} differences")
-            # Whatever a worker still had in its hands has now landed.
+            # All chunks in progress are now stored.
             await running.stop_workers()
             report.differences += await differences(running.session, ledger)
             report.differences += await missing_dead_letters(broker.connection, ledger)
@@ -93,7 +93,7 @@ async def _under_traffic(running: Cluster, injection: Awaitable[str]) -> str:
 
 
 async def _quiet_point(running: Cluster, report: Report) -> list[str]:
-    """Start what died, wait until nothing is open, compare."""
+    """Restart dead workers, wait until no chunk is open, and compare."""
     for worker in running.workers:
         if not worker.running():
             report.faults["worker ended by itself"] += 1

@@ -1,6 +1,6 @@
-"""Plays one fault with every step of the protocol, and without one or another, side by side.
+"""Run one fault with every step of the protocol, and without one of them, concurrently.
 
-Each play has a broker and a database of its own, because plays mostly wait for sessions.
+Each run has a separate broker and database, because runs mostly wait for sessions.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from tests.torture.oracle import differences
 from tests.torture.workers import Worker
 
 SMALL, LARGE = 10, 40
-"""Limits of chunks: a worker that takes over cuts its chunks elsewhere than the one before."""
-# Tansu holds every join open for the whole rebalance timeout, and a frozen worker's partitions for its session.
+"""Limits of chunks: the next owner forms different chunks than the previous one."""
+# Tansu delays every join by the whole rebalance time-out, and keeps a frozen worker's partitions for its session.
 QUICK: Final = {"session_timeout_ms": 3000, "rebalance_timeout_ms": 1000}
 SURPLUS: Final = "surplus"
-"""Not a step of a worker: the leader's daily look for copies, which the scenario makes."""
+"""Not a step of a worker: the leader's daily removal of copies, which the scenario runs."""
 
 
 @dataclass(frozen=True)
 class Play:
-    """One cluster, and the steps that its workers leave out."""
+    """One cluster, and the steps that its workers omit."""
 
     running: Cluster
     broker: Tansu | ApacheKafka
     without: list[str]
 
     def worker(self, *, records: int, patience: float = 2.0, group: str = "") -> Worker:
-        """A further worker, not yet started."""
+        """Return another worker, not yet started."""
         return self.running.worker(
             chunk_records=records,
             stop_timeout_seconds=patience,
@@ -47,7 +47,7 @@ class Play:
         )
 
     async def until_raw_has(self, rows: int) -> None:
-        """Return when raw events have `rows` rows."""
+        """Wait until raw events have `rows` rows."""
         for _ in range(6000):
             answer = await self.running.session.query("SELECT count() FROM usage_events")
             if answer.result_rows[0][0] >= rows:
@@ -57,7 +57,7 @@ class Play:
 
     @asynccontextmanager
     async def half_landed(self) -> AsyncIterator[None]:
-        """`usage_hourly` refuses rows; it takes them again in the end."""
+        """Let `usage_hourly` reject rows until the end of the context."""
         await self.running.session.command("ALTER TABLE usage_hourly ADD CONSTRAINT broken CHECK requests = 0")
         yield
         await self.running.session.command("ALTER TABLE usage_hourly DROP CONSTRAINT broken")
@@ -67,7 +67,7 @@ Scenario = Callable[[Play], Awaitable[None]]
 
 
 class Stage:
-    """Where plays take place: one store, one folder, a kind of broker."""
+    """Where runs take place: one store, one folder, a kind of broker."""
 
     def __init__(self, *, store: ClickHouseHttp, folder: Path, broker: type[Tansu | ApacheKafka] = Tansu) -> None:
         self._store = store
@@ -82,11 +82,11 @@ class Stage:
         partitions: int = 1,
         disabled: Sequence[str] = (),
     ) -> None:
-        """With every step there is no difference; without any one of `steps` there is one.
+        """Assert no difference with every step, and one without any of `steps`.
 
-        The daily removal of copies would repair what other steps prevent, so it runs only where it is the step.
+        The daily removal of copies would repair what other steps prevent, so it runs only if it is the step.
 
-        :param disabled: steps that no play has, because they would protect as well.
+        :param disabled: steps that no run has, because they would also prevent the difference.
         """
         never = [*disabled, *([] if SURPLUS in steps else [SURPLUS])]
         plays: list[list[str]] = [never, *([step, *never] for step in steps)]

@@ -1,8 +1,8 @@
 """One worker in a separate process, which kills or freezes itself at a given point.
 
-`python -m tests.torture.worker_process FOLDER JOB`: FOLDER is its own, JOB is a `Job` as JSON. An order is a line
-`POINT HITS SIGNAL` in FOLDER/orders, e.g. `before:insert 2 KILL`. It may be there from the start, or come later; the
-worker removes it the moment before it obeys.
+`python -m tests.torture.worker_process FOLDER JOB`: FOLDER is its folder, JOB a `Job` as JSON. An order is a line
+`POINT HITS SIGNAL` in FOLDER/orders, such as `before:insert 2 KILL`. It may exist from the start, or be written later;
+the worker removes it immediately before the signal.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from tests.support.protocols import ingest_without
 
 ORDERS: Final = "orders"
 RENAME: Final = "RENAME"
-"""In the place of a signal, with a number: the kernel kills the process at its n-th rename, which is a part's."""
+"""Instead of a signal, with a number: the kernel kills the process at its n-th rename, which commits a part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a worker is started with."""
+    """Arguments of a worker."""
 
     dsn: str
     stream: dict[str, Any]
     """Fields of `StreamSettings`."""
     without: list[str] = field(default_factory=list)
-    """Guarantees that are left out."""
+    """Guarantees to omit."""
 
 
 class Orders:
-    """Obeys the order in a file: dies, or freezes, at the n-th arrival at a point from when it is first read."""
+    """Execute the order in a file: die or freeze at the n-th arrival at a point, counted from the first read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -48,7 +48,7 @@ class Orders:
         self._left = 0
 
     def reached(self, point: str) -> None:
-        """The protocol is at `point`. Called on the event loop, so nothing else of the worker goes on meanwhile."""
+        """Note the arrival at `point`. Called on the event loop, so the worker does nothing else meanwhile."""
         try:
             order = self._path.read_text()
         except FileNotFoundError:
@@ -69,7 +69,7 @@ class Orders:
 
 
 async def work(folder: Path, job: Job) -> None:
-    """Run the worker until SIGTERM, then let it finish its chunks."""
+    """Run the worker until SIGTERM, then complete its chunks."""
     stop_requested = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop_requested.set)
     with Store(StoreSettings(store_dsn=job.dsn)) as store:
@@ -79,7 +79,7 @@ async def work(folder: Path, job: Job) -> None:
             ingest_type=ingest_without(*job.without, reached=Orders(folder / ORDERS).reached),
             web=False,
         )
-        # As `spendmeter worker` does it.
+        # As `spendmeter worker` does.
         try:
             await worker.app.start()
             await stop_requested.wait()
@@ -90,6 +90,6 @@ async def work(folder: Path, job: Job) -> None:
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     home = Path(sys.argv[1])
-    # Faust keeps a folder where it is started.
+    # Faust creates a folder in the working folder.
     os.chdir(home)
     asyncio.run(work(home, Job(**json.loads(sys.argv[2]))))

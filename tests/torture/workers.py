@@ -1,4 +1,4 @@
-"""A worker as a child process with a clock of its own, and the orders for it."""
+"""A worker as a child process with a separate clock, and its orders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REPOSITORY: Final = Path(__file__).parents[2]
 
 
 class Worker(BrokerProcess):
-    """A worker process, and the orders for it. It may die and be started again any number of times."""
+    """A worker process and its orders. It may die and be restarted any number of times."""
 
     name = "worker"
 
@@ -37,31 +37,31 @@ class Worker(BrokerProcess):
         )
 
     def running(self) -> bool:
-        """Whether the process lives, be it frozen."""
+        """Whether the process exists, even if frozen."""
         return self._child is not None and self._child.poll() is None
 
     def ended(self) -> int | None:
-        """The exit code of a process that ended by itself; None while it runs, or before it was started."""
+        """The exit code of a process that exited; None while it runs, or before its start."""
         return None if self._child is None else self._child.poll()
 
     def set_clock(self, offset_s: int) -> None:
-        """Let its wall clock be ahead of the machine's by `offset_s` from within a second on."""
+        """Set its wall clock ahead of the machine's by `offset_s`, within a second."""
         draft = self._clock.with_suffix(".draft")
         draft.write_text(f"{offset_s:+d}\n")
         draft.rename(self._clock)
 
     def order(self, point: str, *, hits: int, action: str) -> None:
-        """Let it send itself SIG`action` at the `hits`-th arrival at `point`."""
+        """Make it send itself SIG`action` at the `hits`-th arrival at `point`."""
         draft = self._orders.with_suffix(".draft")
         draft.write_text(f"{point} {hits} {action}")
         draft.rename(self._orders)
 
     def obeyed(self) -> bool:
-        """Whether the last order was carried out."""
+        """Whether the last order was executed."""
         return not self._orders.exists()
 
     def withdraw(self) -> bool:
-        """Take the order back. False if it was carried out after all."""
+        """Withdraw the order. Return False if it was already executed."""
         try:
             self._orders.unlink()
         except FileNotFoundError:
@@ -69,13 +69,13 @@ class Worker(BrokerProcess):
         return True
 
     def start_again(self) -> None:
-        """Start it if it does not run."""
+        """Start the process if it does not run."""
         if not self.running():
             self.kill()
             self.start()
 
     def stop(self) -> None:
-        """Send SIGTERM: chunks in flight are finished. Kill the process if it does not stop."""
+        """Send SIGTERM, which completes chunks in flight. Kill the process if it does not stop."""
         if self._child is None:
             return
         self._child.send_signal(signal.SIGTERM)
@@ -85,12 +85,12 @@ class Worker(BrokerProcess):
 
 
 def faketime_library() -> Path | None:
-    """libfaketime for programs with threads (Debian package `libfaketime`); None where it is not installed."""
+    """Return libfaketime for threaded programs (Debian package `libfaketime`); None if it is not installed."""
     return next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
 
 
 def _clock_of_its_own(file: Path) -> dict[str, str]:
-    """Environment of a process whose wall clock follows `file`. Its monotonic clock stays the machine's."""
+    """Return the environment of a process whose wall clock follows `file`. Its monotonic clock is unchanged."""
     library = faketime_library()
     if library is None:
         return {}

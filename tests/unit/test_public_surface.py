@@ -19,7 +19,7 @@ _PACKAGES = [
 
 
 def _packages() -> list[str]:
-    """The public packages, subpackages included."""
+    """Return the public packages, including subpackages."""
     folders = [file.parent for package in _PACKAGES for file in sorted((_ROOT / package).rglob("__init__.py"))]
     sources = {_ROOT / package: (_ROOT / package).parent for package in _PACKAGES}
     names = []
@@ -30,7 +30,7 @@ def _packages() -> list[str]:
 
 
 def surface() -> str:
-    """One line per package that exports names; the others export none."""
+    """Return one line per package that exports names."""
     lines = []
     for name in _packages():
         exported = getattr(importlib.import_module(name), "__all__", [])

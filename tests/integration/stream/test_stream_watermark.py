@@ -29,7 +29,7 @@ DELETE: Final = "ALTER TABLE usage_events DELETE WHERE occurred_at < '2026-09-15
 
 @pytest.fixture
 async def session(store: Store) -> AsyncIterator[Session]:
-    """Yield a store with one call per day of September and October, without those before 15 September."""
+    """Yield a session on a store with one call per day of September and October, from 15 September."""
     with store.session("test") as session:
         await empty(session)
         await session.command("TRUNCATE TABLE ingest_raw_watermarks")

@@ -1,4 +1,4 @@
-"""The faults themselves: each is done to the running cluster, and undone before it returns."""
+"""The faults: each is injected into the running cluster, and ended before it returns."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ _WAYS: Final[Mapping[Kind, Callable[[Hands, Fault], Awaitable[str]]]] = {
 
 
 async def inject(hands: Hands, fault: Fault) -> str:
-    """Do `fault`, and undo it; returns what is to be counted, e.g. `kill before:fence`."""
+    """Inject and end `fault`; return the name under which it is counted, such as `kill before:fence`."""
     return await _WAYS[fault.kind](hands, fault)

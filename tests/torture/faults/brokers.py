@@ -1,4 +1,4 @@
-"""Faults of the broker and of the topic: frozen, killed, made again under the same name, widened."""
+"""Faults of the broker and the topic: frozen, killed, recreated, expanded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def freeze(hands: Hands, _: Fault) -> str:
 
 
 async def kill(hands: Hands, _: Fault) -> str:
-    """kill -9 of the broker, then the same folder again."""
+    """Kill the broker with kill -9, and restart it on the same folder."""
     await asyncio.to_thread(hands.broker.kill)
     await asyncio.sleep(OUTAGE_S)
     await asyncio.to_thread(hands.broker.start)
@@ -36,13 +36,13 @@ async def kill(hands: Hands, _: Fault) -> str:
 
 
 async def topic_reborn(hands: Hands, fault: Fault) -> str:
-    """The topic begins an empty new life while a chunk of the old one is half landed; clients send again what it lost.
+    """Recreate the topic while a chunk of the old one is half stored; clients resend the lost records.
 
-    Every second time the workers are killed too, so that no worker remembers the chunks.
+    Every second time, the workers are killed too, so that no worker has the chunks in memory.
     """
     cluster, feeder = hands.cluster, hands.cluster.feeder
     async with hands.landing_by_halves(fault.rollup):
-        # A batch under way needs the rollup no more than the broker; the workers do.
+        # A batch in flight does not need the rollup; the workers do.
         await feeder.quiet.acquire()
         if fault.hits == 1:
             hands.kill_workers()
@@ -76,7 +76,7 @@ async def _delete_topic(hands: Hands) -> None:
 
 
 async def widening(hands: Hands, _: Fault) -> str:
-    """The topic gets more partitions under traffic, then one worker after another starts again, as in a roll-out."""
+    """Add partitions under traffic, then restart one worker after another, as in a rolling update."""
     cluster = hands.cluster
     async with admin_client(cluster.connection) as admin:
         cluster.partitions += _WIDER_BY

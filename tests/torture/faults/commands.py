@@ -1,4 +1,4 @@
-"""Commands that are killed half-way while the workers store: a repricing, and a rebuild of rollups."""
+"""Commands that are killed while the workers insert: a repricing, and a rebuild of rollups."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ REBUILD_STATEMENTS: Final = {
     "requesting the barrier": "INSERT INTO ingest_barriers",
     "replacing a month": "REPLACE PARTITION",
 }
-"""Statements of a rebuild, each of the first five times that it comes; a barrier is requested once."""
+"""Statements of a rebuild and their number of occurrences to choose from; a barrier is requested once."""
 _MONTHS: Final = ("2025-10-01", "2025-11-01")
 
 
 class Command(BrokerProcess):
-    """A command of ours as a process of its own."""
+    """A `spendmeter` command in a separate process."""
 
     name = "command"
 
@@ -40,14 +40,14 @@ class Command(BrokerProcess):
         )
 
     async def ended(self) -> int:
-        """Its exit code."""
+        """Wait for the end, and return the exit code."""
         assert self._child is not None
         return await asyncio.to_thread(self._child.wait)
 
 
 async def reprice_crash(hands: Hands, fault: Fault) -> str:
-    """Repricing to other prices dies at a point of its own; a second run completes it; a third brings the old prices
-    back, so that every call costs again what the ledger says."""
+    """Kill a repricing at one of its points; a second run completes it, and a third restores the old prices, so that
+    every call has the ledger's cost again."""
     point = random.Random(fault.dice).choice(_REPRICE_POINTS)
     job = CommandJob(dsn=hands.cluster.dsn, bootstrap=hands.cluster.settings.bootstrap, what="reprice", dearer=True)
     dying = Command(hands, replace(job, dies_at=point))
@@ -59,7 +59,7 @@ async def reprice_crash(hands: Hands, fault: Fault) -> str:
 
 
 async def rebuild_crash(hands: Hands, fault: Fault) -> str:
-    """A rebuild dies while one of its statements is under way; a second run completes it."""
+    """Kill a rebuild during one of its statements; a second run completes it."""
     dice = random.Random(fault.dice)
     job = CommandJob(dsn=hands.cluster.dsn, bootstrap=hands.cluster.settings.bootstrap, what="rebuild")
     job = replace(job, month=dice.choice(_MONTHS))
@@ -82,7 +82,7 @@ async def rebuild_crash(hands: Hands, fault: Fault) -> str:
 
 
 async def _until_done(hands: Hands, job: CommandJob) -> None:
-    """Run the command until it ends with 0: what a killed one has taken runs out by the store's clock."""
+    """Run the command until it exits with 0: the lease of a killed one expires by the store's clock."""
     watch = Progress(f"a second {job.what} ends well", polls=60)
     while True:
         command = Command(hands, job)

@@ -1,4 +1,4 @@
-"""What every fault needs: the parts of the run, and a few moves that several faults begin with."""
+"""Shared parts of the faults: the run, and the steps that several faults begin with."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from tests.torture.workers import Worker
 
 OUTAGE_S: Final = 3.0
 PAST_SESSION_S: Final = 8.0
-"""Longer than a session and the rebalance after it (`cluster.STREAM`), so that a frozen worker's partitions move on."""
+"""Longer than a session and the rebalance after it (`cluster.STREAM`), so that partitions are reassigned."""
 _CHUNKS_WITHOUT: Final = 60
-"""After so many chunks an order is withdrawn: the worker may own no partition, or have no use for the step."""
+"""Chunks after which an order is withdrawn: the worker may own no partition, or may not reach the step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hands:
-    """Does faults to one cluster."""
+    """Inject faults into one cluster."""
 
     cluster: Cluster
     broker: BrokerProcess
     store: ClickHouseHttp
     complaints: list[str] = field(default_factory=list)
-    """What was accepted and should have been refused."""
+    """Operations that were accepted and should have been rejected."""
 
     def worker(self, fault: Fault) -> Worker:
-        """The worker that `fault` is for."""
+        """Return the worker that `fault` selects."""
         return self.cluster.workers[fault.worker]
 
     async def command(self, sql: str) -> None:
-        """Run `sql` although an insert may be in its way."""
+        """Run `sql`, and retry while an insert blocks it."""
         for attempt in range(20):
             try:
                 return await self.cluster.session.command(sql)
@@ -49,12 +49,12 @@ class Hands:
         return None
 
     async def count(self, table: str) -> int:
-        """How many rows `table` has."""
+        """Return the number of rows of `table`."""
         ((rows,),) = (await self.cluster.session.query(f"SELECT count() FROM {table}")).result_rows
         return int(rows)
 
     async def carried_out(self, worker: Worker, fault: Fault, action: str) -> bool:
-        """Order `action` at the fault's point; False if the worker does not come by while others store chunks."""
+        """Order `action` at the fault's point. Return False if the worker does not reach it in time."""
         worker.order(fault.point, hits=fault.hits, action=action)
         before = await self.count("ingest_chunks")
         watch = Progress("chunks are stored while an order waits")
@@ -69,7 +69,7 @@ class Hands:
 
     @asynccontextmanager
     async def landing_by_halves(self, rollup: str) -> AsyncIterator[None]:
-        """`rollup` refuses rows, and some chunk is in raw events and not in it. It takes rows again in the end."""
+        """Let `rollup` reject rows until some chunk is in raw events only; it accepts rows again at the end."""
         await self.command(f"ALTER TABLE {rollup} ADD CONSTRAINT torture CHECK requests = 0")
         try:
             before = await self.count("usage_events")
@@ -82,11 +82,11 @@ class Hands:
             await self.command(f"ALTER TABLE {rollup} DROP CONSTRAINT torture")
 
     def kill_workers(self) -> None:
-        """kill -9, all of them at once."""
+        """Kill all workers at once with kill -9."""
         for worker in self.cluster.workers:
             worker.kill()
 
     def start_workers(self) -> None:
-        """Start those that do not run."""
+        """Start the workers that do not run."""
         for worker in self.cluster.workers:
             worker.start_again()

@@ -1,4 +1,4 @@
-"""Faults of offsets: the group is moved back, records are gone before their chunk is replayed, an id has two places."""
+"""Faults of offsets: the group is moved back, records expire before their replay, an id is in two partitions."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _NEWEST: Final = """
 
 
 async def group_moved_back(hands: Hands, fault: Fault) -> str:
-    """The group starts again from the topic's beginning, or where one of its newest chunks began, after the store has
-    forgotten every token, as it has of a quiet partition when others have stored enough.
+    """Move the group back to the topic's beginning or a recent chunk, after the store has dropped every token, as it
+    does for a quiet partition after enough blocks of others.
 
-    Every second time the workers are killed, with chunks half landed.
+    Every second time, the workers are killed with half-stored chunks.
     """
     if fault.hits == 1:
         async with hands.landing_by_halves(fault.rollup):
@@ -52,9 +52,9 @@ async def group_moved_back(hands: Hands, fault: Fault) -> str:
 
 @asynccontextmanager
 async def tokens_forgotten(session: Session) -> AsyncIterator[None]:
-    """Every token is forgotten, and the next one makes room for the one after it.
+    """Drop every token, and keep only the newest one for the duration of the context.
 
-    Leave it with nothing open: the store is taken to remember what was inserted since.
+    Exit it with no chunk open, because the store must have the tokens of blocks inserted since.
     """
     for window in (0, 1):
         await _set_window(session, window)
@@ -76,7 +76,7 @@ async def _targets(hands: Hands, dice: random.Random) -> dict[TopicPartition, in
 
 
 async def move_group(cluster: Cluster, targets: Mapping[TopicPartition, int]) -> None:
-    """As `kafka-consumer-groups --reset-offsets` does. Refused while the group has members, killed ones among them."""
+    """Move offsets as `kafka-consumer-groups --reset-offsets` does. Rejected while the group has members."""
     watch = Progress("the group is empty, and is moved back")
     while True:
         with suppress(KafkaError):
@@ -88,14 +88,14 @@ async def move_group(cluster: Cluster, targets: Mapping[TopicPartition, int]) ->
 
 
 async def records_expired(hands: Hands, fault: Fault) -> str:
-    """Retention takes the records of a chunk that is half landed before anyone replays it; clients send again."""
+    """Delete the records of a half-stored chunk before its replay; clients resend them."""
     cluster, feeder = hands.cluster, hands.cluster.feeder
     async with hands.landing_by_halves(fault.rollup):
         await feeder.quiet.acquire()
         hands.kill_workers()
     try:
         await expire_records(cluster)
-        # A partition of which nothing is left has nothing to be waited for.
+        # An empty partition needs no wait.
         feeder.new_life()
         hands.start_workers()
         await feeder.send_again()
@@ -105,14 +105,14 @@ async def records_expired(hands: Hands, fault: Fault) -> str:
 
 
 async def expire_records(cluster: Cluster) -> None:
-    """Delete every record that the topic has."""
+    """Delete all records of the topic."""
     async with admin_client(cluster.connection) as admin:
         every = [TopicPartition(USAGE, number) for number in cluster.feeder.ends]
         await admin.delete_records(dict.fromkeys(every, RecordsToDelete(_HIGH_WATERMARK)))
 
 
 async def foreign_partitioner(hands: Hands, fault: Fault) -> str:
-    """A client in another language sends the same events again, to the partitions of another hash."""
+    """Resend the same events as a client in another language does, to the partitions of another hash."""
     for _ in range(fault.hits):
         await hands.cluster.feeder.feed_twice(30, width=hands.cluster.partitions)
     return "foreign partitioner"

@@ -1,4 +1,4 @@
-"""Faults of the store: answers that fail, kills, and inserts of which a part lands."""
+"""Faults of the store: failed responses, kills, and partial inserts."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tests.torture.faults.hands import OUTAGE_S, Hands
 from tests.torture.plan import Fault
 
 _STATEMENTS: Final = {"cut": 4, "truncate": 4, "error": 10, "refuse": 10, "delay": 6, "stall": 4, "slow": 4}
-"""How many statements each kind of store fault meets."""
+"""Number of statements that each kind of store fault affects."""
 _WAIT_S: Final = 3.0
 
 
 async def answers(hands: Hands, fault: Fault) -> str:
-    """Answers that are refused, late, cut off, or errors; of inserts, where it matters whether they were done."""
+    """Reject, delay, cut off or fail responses; for inserts, before or after their execution."""
     kind = fault.store_fault
     match = "INSERT INTO" if kind in ("cut", "truncate", "stall", "slow") else ""
     switches = hands.store.faults
@@ -28,7 +28,7 @@ async def answers(hands: Hands, fault: Fault) -> str:
 
 
 async def kill(hands: Hands, _: Fault) -> str:
-    """kill -9 of the store, an outage, and the same folder again."""
+    """Kill the store with kill -9, and restart it on the same folder after an outage."""
     await asyncio.to_thread(hands.store.kill)
     await asyncio.sleep(OUTAGE_S)
     await asyncio.to_thread(hands.store.start)
@@ -36,8 +36,8 @@ async def kill(hands: Hands, _: Fault) -> str:
 
 
 async def torn(hands: Hands, fault: Fault) -> str:
-    """The kernel kills the store at the rename of some part, whose token is written down already."""
-    # It may die of another's insert before it has answered.
+    """Let the kernel kill the store at the rename of a part whose token is already written."""
+    # It may die during another insert before it has responded.
     with contextlib.suppress(OSError):
         await asyncio.to_thread(hands.store.die_at_rename, random.Random(fault.dice).randint(1, 12))
     await asyncio.to_thread(hands.store.wait_until_dead)
@@ -47,7 +47,7 @@ async def torn(hands: Hands, fault: Fault) -> str:
 
 
 async def half_landed(hands: Hands, fault: Fault) -> str:
-    """One rollup refuses rows for a while: raw events and other rollups have them already."""
+    """Let one rollup reject rows for a while that raw events and other rollups already have."""
     async with hands.landing_by_halves(fault.rollup):
         await asyncio.sleep(OUTAGE_S)
     return f"half landed, {fault.rollup}"

@@ -19,11 +19,11 @@ from tests.torture.workers import faketime_library
 
 _JOINS: Final = 3
 _JUMPS: Final = (2 * 3600, -10 * 60)
-"""Seconds: past the bound on events of the future, and back behind what was just stored."""
+"""Seconds: beyond the limit on future events, and back before the events just stored."""
 
 
 async def kill(hands: Hands, fault: Fault) -> str:
-    """kill -9 at a point of the protocol, then a new process in its place."""
+    """Kill a worker with kill -9 at a point of the protocol, and start a new process."""
     worker = hands.worker(fault)
     if not await hands.carried_out(worker, fault, "KILL"):
         return "kill, not reached"
@@ -33,7 +33,7 @@ async def kill(hands: Hands, fault: Fault) -> str:
 
 
 async def zombie(hands: Hands, fault: Fault) -> str:
-    """SIGSTOP at a point until others own the partitions, then SIGCONT."""
+    """Send SIGSTOP at a point, and SIGCONT when others own the partitions."""
     worker = hands.worker(fault)
     if not await hands.carried_out(worker, fault, "STOP"):
         return "zombie, not reached"
@@ -43,7 +43,7 @@ async def zombie(hands: Hands, fault: Fault) -> str:
 
 
 async def rebalance_storm(hands: Hands, fault: Fault) -> str:
-    """Other consumers join the group and leave it, and one worker is stopped and restarted."""
+    """Let other consumers join and leave the group, and restart one worker."""
     worker = hands.worker(fault)
     stopped = asyncio.create_task(asyncio.to_thread(worker.stop))
     for _ in range(_JOINS):
@@ -67,7 +67,7 @@ async def _join_and_leave(hands: Hands) -> None:
     )
     try:
         await asyncio.wait_for(stranger.start(), timeout=300)
-        # Long enough to be given partitions, which it then does nothing with.
+        # Long enough to be assigned partitions, which it does not read.
         await asyncio.sleep(1)
     except TimeoutError as error:
         raise StuckError("a stranger could not join the group") from error
@@ -76,8 +76,8 @@ async def _join_and_leave(hands: Hands) -> None:
 
 
 async def second_group(hands: Hands, fault: Fault) -> str:
-    """A worker of another group on the same topic and store: it must be refused, and end."""
-    # Each has a folder of its own: the fault may come several times in a run.
+    """Start a worker of another group on the same topic and store: it must be rejected, and exit."""
+    # Each has a separate folder, because the fault may occur several times in a run.
     stranger = hands.cluster.stranger(f"stranger-{fault.dice}", group="another-group")
     await asyncio.to_thread(stranger.start)
     watch = Progress("a worker of a second group ends, or stores chunks")
@@ -94,21 +94,21 @@ async def second_group(hands: Hands, fault: Fault) -> str:
 
 
 async def _stores(hands: Hands) -> bool:
-    """Whether the second group has committed anything."""
+    """Return whether the second group has committed an offset."""
     async with hands.cluster.member_of_nothing("another-group") as consumer:
         return any([await consumer.committed(where) is not None for where in consumer.assignment()])
 
 
 async def clock_jump(hands: Hands, fault: Fault) -> str:
-    """A worker's wall clock jumps while it stores events that lie ahead of it; it dies, and the next has another.
+    """Make a worker's clock jump while it stores future events; it dies, and the next worker has another clock.
 
-    Whether such an event is counted depends on the clock that was right then. But it counts in raw events and rollups
-    alike, once, whoever replays it.
+    Whether such an event is counted depends on the clock. But raw events and rollups must agree, and it counts once,
+    whichever worker replays it.
     """
     worker = hands.worker(fault)
     first, second = random.Random(fault.dice).sample([0, *_JUMPS], 2)
     worker.set_clock(first)
-    # Those of the other workers meet the machine's clock.
+    # The other workers have the machine's clock.
     await hands.cluster.feeder.feed_ahead(20)
     reached = await hands.carried_out(worker, replace(fault, point="after:insert", hits=1), "KILL")
     worker.set_clock(second)

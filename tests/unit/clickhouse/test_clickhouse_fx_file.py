@@ -1,4 +1,4 @@
-"""A file of currency rates is read whole, or refused with every fault and its line."""
+"""A file of exchange rates is read completely, or rejected with every fault and its line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One statement of every unit and measure: what is generated is up to date, and few other files name a token bucket."""
+"""Units and measures are defined once: generated SQL is up to date, and few other files name a token bucket."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from spendmeter_stream.ingest.decode import WireEvent
 
 ROOT: Final = Path(__file__).parents[3]
 _FOLDERS: Final = ("producers", "clickhouse", "stream", "rollups", "deploy", "grafana")
-# Extractors translate the providers' own names, so each names the buckets that its provider reports.
+# Extractors translate the providers' names, so each names the buckets of its provider.
 _EXTRACTORS: Final = "producers/spendmeter_events/extract/_"
 NAMED_BY: Final = {
     "cache_write_1h_tokens": [
-        # Once each: the contract, its fast decoder, the extractors' result, the table of units.
+        # The contract, its fast decoder, the extractors' result, the table of units.
         "producers/spendmeter_events/event.py",
         "producers/spendmeter_events/extract/usage.py",
         "producers/spendmeter_events/usage_units.py",
         "stream/spendmeter_stream/ingest/decode.py",
-        # Where the demo and genai-prices have names of their own for it.
+        # The demo and genai-prices have other names for them.
         "producers/spendmeter_events/traffic/_templates.py",
         "stream/spendmeter_stream/pricing/seed/genai.py",
-        # The table of raw events; the others are generated.
+        # The table of raw events; all others are generated.
         "clickhouse/migrations/0001_usage_events.sql",
     ],
     "output_audio_tokens": [

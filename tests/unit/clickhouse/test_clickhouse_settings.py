@@ -1,4 +1,4 @@
-"""One DSN names either store; a wrong one is refused with what is allowed."""
+"""One DSN selects either store; an invalid one is rejected with the allowed forms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/architecture.md shows the code as it is, and the packages form no cycle."""
+"""docs/architecture.md matches the code, and the packages form no cycle."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from docs.build.architecture import PAGE, page
 from docs.build.imports import cycles, imports, modules, reach, reduced
 
 MOST_MODULES = 15
-"""In one package: more than that, and a reader no longer finds a file by its package."""
+"""Maximum number of modules in one package, so that a reader finds a file by its package."""
 
 
 def test_the_page_is_drawn_from_this_code() -> None:

@@ -30,7 +30,7 @@ def test_every_setting_is_there_with_its_default() -> None:
 
 
 def test_exporting_the_whole_file_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty path, for example, must not become the working folder."""
+    """An empty path, for example, must not select the working folder."""
     for name, value in lines():
         monkeypatch.setenv(name, value)
     for room in ROOMS:

@@ -1,4 +1,4 @@
-"""The environment of a command: misspelt names and invalid values are named in one line, before anything starts."""
+"""The environment of a command: misspelt names and invalid values are reported in one line at the start."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def run(*arguments: str) -> tuple[int, str]:
-    """Exit code and error stream of a command that needs no store."""
+    """Return exit code and stderr of a command that needs no store."""
     ended = CliRunner().invoke(cli.app, list(arguments))
     assert ended.exception is None or isinstance(ended.exception, SystemExit)
     return ended.exit_code, ended.stderr
 
 
 def test_every_group_of_settings_is_checked() -> None:
-    """A settings group that a package adds without listing it would make its names unknown."""
+    """The variables of a settings group that is not listed would be unknown."""
     for package in PACKAGES:
         path = importlib.import_module(package).__path__
         for module in pkgutil.walk_packages(path, f"{package}."):
@@ -76,7 +76,7 @@ def test_several_misspelt_settings_are_one_line_and_a_file_counts(
 
 
 def test_variables_of_the_deploy_files_are_known() -> None:
-    """Everything that compose, Kubernetes, ClickHouse's users and Grafana read, by the files themselves."""
+    """The variables that compose, Kubernetes, ClickHouse's users and Grafana read, taken from their files."""
     compose: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())
     names = {name for service in compose["services"].values() for name in service.get("environment", {})}
     names |= {secret["environment"] for secret in compose["secrets"].values()}
@@ -100,7 +100,7 @@ INVALID = {
 
 
 def numbers() -> list[tuple[str, str]]:
-    """Every number among the settings, with what cannot be one."""
+    """Yield every numeric setting, with invalid values."""
     found = []
     for group in SETTINGS:
         for name, field in group.model_fields.items():

@@ -1,4 +1,4 @@
-"""deploy/compose.yaml and deploy/k8s: valid by their schemas, and true of the code that they run."""
+"""deploy/compose.yaml and deploy/k8s: valid by their schemas, and consistent with the code."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_kustomization_lists_every_manifest() -> None:
 
 @pytest.mark.parametrize("document", [it for it in manifests() if it.values[0]["kind"] in ("Deployment", "Job")])
 def test_kubernetes_containers_are_locked_down(document: dict[str, Any]) -> None:
-    """What the namespace's `restricted` standard asks for, and a setting that exists behind each variable."""
+    """Containers meet the `restricted` standard of the namespace, and each variable is a setting."""
     pod = document["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"]
     assert not pod["automountServiceAccountToken"]

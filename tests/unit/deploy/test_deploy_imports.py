@@ -1,4 +1,4 @@
-"""The rooms import one way, so that each can be understood without those above it."""
+"""Packages import in one direction, so that each can be understood without those above it."""
 
 from __future__ import annotations
 

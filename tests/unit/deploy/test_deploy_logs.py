@@ -1,4 +1,4 @@
-"""What a serving process writes: one JSON object a line, on the error stream, with each request's id."""
+"""Logs of a service: one JSON object per line on stderr, with each request's id."""
 
 from __future__ import annotations
 

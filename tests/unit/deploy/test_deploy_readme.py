@@ -1,4 +1,4 @@
-"""The commands of README.md and deploy/README.md: each verb exists, each recipe makes what the deploy files read."""
+"""The commands of README.md and deploy/README.md: all exist, and recipes create what deploy files read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys and tokens that an operator chooses are long and random, or refused with what to do (row L12)."""
+"""Keys and tokens that an operator chooses are long and random, or rejected with a remedy (row L12)."""
 
 from __future__ import annotations
 

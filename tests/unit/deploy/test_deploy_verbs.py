@@ -1,4 +1,4 @@
-"""The verbs of the `spendmeter` command."""
+"""The subcommands of `spendmeter`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bounded buffer: limits, order, and the sums that must come out even."""
+"""The bounded buffer: limits, order and counters."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_buffer_turns_the_newest_away_when_full() -> None:
 
 
 def test_buffer_counts_the_bytes_in_flight() -> None:
-    """Given taken records that are not released yet, then they still fill the buffer."""
+    """Given taken records that are not released, then they still count."""
     buffer = Buffer(max_events=100, max_bytes=25)
     assert buffer.put(_record(0))
     assert buffer.put(_record(1))
@@ -77,7 +77,7 @@ def test_buffer_is_fed_by_many_threads() -> None:
 
 @given(steps=st.lists(st.tuples(st.sampled_from(["put", "take", "back", "release"]), st.integers(4, 60))))
 def test_buffer_keeps_its_books(steps: list[tuple[str, int]]) -> None:
-    """Any order of steps: the counts equal a plain model's, and no limit is exceeded."""
+    """In any order of operations, the counts equal those of a simple model, and no limit is exceeded."""
     buffer = Buffer(max_events=20, max_bytes=500)
     waiting: deque[Record] = deque()
     taken: list[Record] = []

@@ -222,7 +222,7 @@ async def test_broker_without_producer_ids_gets_batches_without_sequence() -> No
 
 
 async def test_failing_partition_does_not_delay_the_others() -> None:
-    """Given one partition without a leader, when rounds go on, then the other three receive all their records."""
+    """Given one partition without a leader, when rounds continue, then the others receive all their records."""
     link = ScriptedLink(lambda partition, *_: NotLeaderForPartitionError() if partition == 2 else None, width=4)
     bench = Bench(link, batch_bytes=400)
     bench.fill(400)

@@ -1,4 +1,4 @@
-"""docs/emitting.md says what the code does: names and defaults."""
+"""docs/emitting.md matches the code: names and defaults."""
 
 from __future__ import annotations
 

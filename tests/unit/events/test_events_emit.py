@@ -1,4 +1,4 @@
-"""`emit` without a broker: whatever happens, it answers True or False and the call it is about goes on."""
+"""`emit` without a broker: it returns True or False, and never fails the metered call."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def _event(**fields: Any) -> UsageEvent:
 
 
 def _oversized() -> UsageEvent:
-    """No valid event is too large; one that skipped validation is."""
+    """Return an event that is too large, which is possible only without validation."""
     return UsageEvent.model_construct(
         event_id=uuid4(), occurred_at=datetime.now(UTC), org_id="o" * 70_000, feature="f", provider="p", model="m"
     )
 
 
 def _producer(**settings: Any) -> UsageProducer:
-    """Nothing listens where it connects to."""
+    """Return a producer for a port without a listener."""
     return UsageProducer(
         connection=KafkaConnection(bootstrap_servers=f"127.0.0.1:{free_port()}"),
         settings=ProducerSettings(retry_backoff_s=0.01, retry_backoff_max_s=0.05, **settings),
@@ -90,12 +90,12 @@ async def test_emit_of_oversized_event_is_counted() -> None:
 
 
 async def test_broker_down_buffers_then_drops_the_newest() -> None:
-    """Given no broker and room for 5, when 8 are emitted, then 5 wait, 3 are counted, and close says 5."""
+    """Given no broker and room for 5, when 8 are emitted, then 5 are buffered, 3 are counted, and `close` returns 5."""
     producer = _producer(max_buffered_events=5)
     await producer.start()
 
     accepted = [producer.emit(_event()) for _ in range(8)]
-    # Attempts fail meanwhile; the buffer keeps what it accepted.
+    # Attempts fail meanwhile; the buffer keeps accepted events.
     await until(lambda: producer.stats.failed_attempts >= 3)
 
     assert accepted == [True] * 5 + [False] * 3
@@ -124,7 +124,7 @@ async def test_close_twice_and_at_once_gives_the_same_answer() -> None:
 
 
 async def test_start_does_not_need_the_loop_that_closed() -> None:
-    """Given a loop that ended without `close`, then `emit` answers False instead of filling a dead buffer."""
+    """Given a loop that ended without `close`, then `emit` returns False instead of filling the buffer."""
     producer = _producer()
     other = asyncio.new_event_loop()
 
@@ -153,7 +153,7 @@ async def test_put_raises_what_emit_counts() -> None:
 
 
 async def test_waiting_put_and_flush_end_with_close() -> None:
-    """Given a full buffer and no broker, when it is closed, then those who wait learn it."""
+    """Given a full buffer and no broker, when the producer is closed, then waiting calls raise."""
     producer = _producer(max_buffered_events=1)
     await producer.start()
     producer.emit(_event())
@@ -165,7 +165,7 @@ async def test_waiting_put_and_flush_end_with_close() -> None:
 
 
 async def test_close_does_not_wait_for_a_silent_host() -> None:
-    """Given a host that takes the connection and never says a word, then close gives up at its deadline."""
+    """Given a host that accepts the connection and never responds, then `close` returns at its deadline."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         producer = UsageProducer(
             connection=KafkaConnection(bootstrap_servers=f"127.0.0.1:{silent.getsockname()[1]}"),
@@ -188,7 +188,7 @@ async def test_missing_authority_file_is_reported_at_start() -> None:
 
 
 def test_losses_are_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
-    """Given 1,000 losses in a second, then one line; after a minute one more, with what came since."""
+    """Given 1,000 losses in a second, then one line is logged, and after a minute one with the new losses."""
     now = 0.0
     losses = Losses(clock=lambda: now)
     with caplog.at_level(logging.WARNING, logger="spendmeter_events"):

@@ -1,4 +1,4 @@
-"""What goes to the wire, against aiokafka's own partitioner and reader."""
+"""Encoded batches, compared with aiokafka's partitioner and reader."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from spendmeter_events._delivery.link import ProducerId
 
 @given(st.binary(min_size=16, max_size=16), st.integers(1, 1024))
 def test_key_decides_partition_as_every_kafka_client_does(key: bytes, width: int) -> None:
-    """Given aiokafka's own partitioner, which agrees with the Java client's, then ours agrees."""
+    """Given aiokafka's partitioner, which agrees with the Java client's, then ours agrees."""
     partitions = list(range(width))
     assert partition_of(key, partitions) == DefaultPartitioner()(key, partitions, partitions)
 
 
 @given(st.lists(st.binary(min_size=1, max_size=2000), min_size=1, max_size=50), st.none() | st.integers(0, 2**31 - 1))
 def test_a_batch_is_one_that_any_kafka_client_reads(values: list[bytes], sequence: int | None) -> None:
-    """Given aiokafka's own reader, then checksum, producer and records are those that went in."""
+    """Given aiokafka's reader, then checksum, producer and records are unchanged."""
     records = [Record.of(bytes(16), value, timestamp_ms=1_700_000_000_000 + n) for n, value in enumerate(values)]
     producer = None if sequence is None else ProducerId(7, 3)
     payload = build_batch(records, producer=producer, sequence=sequence or 0)

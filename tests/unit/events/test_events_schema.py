@@ -1,4 +1,4 @@
-"""The event contract as others see it: the JSON schema in docs/, and golden event files."""
+"""The public event contract: the JSON schema in docs/, and golden event files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _INVALID = sorted(_GOLDEN.glob("invalid_*.json"))
 
 
 def current_schema() -> str:
-    """What docs/usage-event.schema.json must hold."""
+    """Return the expected docs/usage-event.schema.json."""
     schema = UsageEvent.model_json_schema(mode="validation")
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -42,7 +42,7 @@ def test_schema_in_docs_is_current() -> None:
 
 @pytest.mark.parametrize("path", _VALID, ids=lambda path: path.stem)
 def test_golden_event_is_read_and_written_back(path: Path) -> None:
-    """Given an event as an emitter wrote it, when it is read and written, then not a byte has changed."""
+    """Given an event as an emitter wrote it, when it is read and written, then its bytes are unchanged."""
     event = UsageEvent.model_validate_json(path.read_bytes())
 
     written = json.loads(event.to_json())
@@ -53,7 +53,7 @@ def test_golden_event_is_read_and_written_back(path: Path) -> None:
 
 @pytest.mark.parametrize("path", _INVALID, ids=lambda path: path.stem)
 def test_golden_refusal(path: Path) -> None:
-    """Given an event with one fault, then it is refused for that fault: the file's `_fault` names the place."""
+    """Given an event with one fault, then it is rejected for that fault, at the place named by `_fault` in the file."""
     content = _load(path)
     place = content.pop("_fault")
 
@@ -69,7 +69,7 @@ def test_golden_files_are_there() -> None:
 
 
 def test_largest_valid_event_is_below_the_limit() -> None:
-    """Every string at its limit, in the characters that take the most bytes, and still an event."""
+    """An event with every string at its limit, in the widest characters, is valid."""
     wide = "\U0001f9ee"
     texts = {
         name: wide * (field.metadata[0].max_length or 0)

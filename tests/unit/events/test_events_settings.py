@@ -1,4 +1,4 @@
-"""Settings refuse what cannot work, every fault at once, and keep secrets out of logs."""
+"""Settings reject invalid values, report every fault at once, and keep secrets out of logs."""
 
 from __future__ import annotations
 

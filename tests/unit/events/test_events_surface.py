@@ -1,4 +1,4 @@
-"""The public surface: what a service imports, and the schema and files that others rely on."""
+"""The public surface: the names that a service imports, and the published files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_every_public_name_is_there() -> None:
 
 
 def test_emitting_service_needs_only_aiokafka_and_pydantic() -> None:
-    """Given a fresh interpreter, when the package is imported, then nothing of the private app comes along."""
+    """Given a new interpreter, when the package is imported, then no other package of ours is loaded."""
     script = (
         "import sys, spendmeter_events\n"
         "heavy = {'faust', 'pyarrow', 'numpy', 'chdb', 'orjson', 'fastapi', 'clickhouse_connect', 'mode'}\n"

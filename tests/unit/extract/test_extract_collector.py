@@ -1,4 +1,4 @@
-"""Following a stream chunk by chunk, as the instrumented clients do."""
+"""Collect a stream chunk by chunk, as the instrumented clients do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Usage as public reports show it, through the extractor and the price engine: the cost that the provider bills."""
+"""Usage from public reports, through extractor and price engine, has the cost that the provider bills."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def test_reported_usage_has_the_billed_cost(read: Callable[[], Usage], cost: str
     "key", ["cache_tokens", "video_tokens", "image_count", "thoughts", "n_things", "seconds_heard"]
 )
 def test_a_count_under_an_unknown_key_makes_the_event_partial_and_is_named(key: str) -> None:
-    """Given a count that no extractor knows, then the rest is priced, and the key is in the tag."""
+    """Given a count under an unknown key, then the rest is priced, and the tag names the key."""
     for extractor in ("from_openai", "from_anthropic", "from_openrouter", "from_mistral", "from_deepseek", "from_xai"):
         body = {"model": "m", "usage": {"input_tokens": 10, "output_tokens": 5, "details": {key: 7}}}
         usage: Usage = getattr(extract, extractor)(body)

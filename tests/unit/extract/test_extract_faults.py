@@ -1,4 +1,4 @@
-"""Counts that cannot be: a typed error with the payload's shape, never its content, and what is known."""
+"""Impossible counts: a typed error with the payload's shape, never its content, and the certain counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each layout in which intermediaries and spans report usage: the buckets sum to the total, whatever the counts."""
+"""In each layout of intermediaries and spans, the buckets sum to the total, whatever the counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same payloads read by the `genai-prices` package: another hand's reading of the same pages."""
+"""The same payloads read by the `genai-prices` package, an independent reading of the same pages."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ DIFFERENT: Final = {
     "ai_sdk_5_passes_anthropics_count_on": "it has no reader for the AI SDK",
     "ai_sdk_5_result": "it has no reader for the AI SDK",
     "ai_sdk_6_result": "it has no reader for the AI SDK",
-    "anthropic_layout_through_a_compatible_client": "its reader for OpenAI knows no other layout",
+    "anthropic_layout_through_a_compatible_client": "its reader for OpenAI supports no other layout",
     "gateway_with_the_cache_beside_as_its_total_shows": "it does not look at the total",
     "gemini_interaction": "it has no reader for interactions",
     "moonshot_and_together_cache_beside_the_details": "it reads OpenAI's place for the cache only",
-    "chat_through_a_gateway_that_put_reasoning_inside": "it adds reasoning whatever the total says",
-    "thoughts_inside_the_answer_where_the_total_says_so": "it adds thoughts whatever the total says",
+    "chat_through_a_gateway_that_put_reasoning_inside": "it adds reasoning whatever the total is",
+    "thoughts_inside_the_answer_where_the_total_says_so": "it adds thoughts whatever the total is",
     "compaction_is_billed_beside_the_top_level": "it does not read `iterations`",
     "compatible_service_with_reasoning_outside_by_its_total": "it does not look at the total",
     "invoke_nova_body": "it does not read the cache under Nova's name",
@@ -40,7 +40,7 @@ DIFFERENT: Final = {
     "live_api_names_the_answer_response": "it does not read the Live API's answer",
     "mistral_cached": "it does not read `num_cached_tokens`",
 }
-"""Where we read more than the package does, and why that is no mistake of ours."""
+"""Payloads of which the package reads less, and the reason."""
 
 
 def cases() -> list[dict[str, Any]]:
@@ -56,14 +56,14 @@ def cases() -> list[dict[str, Any]]:
 
 
 def readings(case: dict[str, Any]) -> list[tuple[int, int, int]]:
-    """(input, output, cache read) by each of the package's readers for this provider that can read it."""
+    """Return (input, output, cache read) by each of the package's readers for this provider that can read it."""
     provider = next(each for each in providers if each.id == PROVIDERS[case["extractor"]])
     found = []
     for reader in provider.extractors or []:
         try:
             _, usage = reader.extract({"model": "m", **case["payload"]})
         except ValueError:
-            continue  # made for another of the provider's APIs
+            continue  # written for another API of the provider
         counts = (usage.input_tokens, usage.output_tokens, usage.cache_read_tokens)
         found.append((int(counts[0] or 0), int(counts[1] or 0), int(counts[2] or 0)))
     return found

@@ -1,4 +1,4 @@
-"""Each provider's published payloads, in every form a caller may hold them, against the disjoint buckets."""
+"""Each provider's published payloads, in every form that a caller may have, and their disjoint buckets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(case: dict[str, Any], response: object) -> extract.Usage:
 
 
 def as_object(value: object) -> Any:
-    """The same payload as an SDK's object: attributes instead of keys, where a name can be one."""
+    """Return the payload as an SDK object: attributes instead of keys that are identifiers."""
     if isinstance(value, dict) and all(name.isidentifier() for name in value):
         return SimpleNamespace(**{name: as_object(inner) for name, inner in value.items()})
     if isinstance(value, dict):
@@ -36,7 +36,7 @@ def as_object(value: object) -> Any:
 
 
 def forms(case: dict[str, Any]) -> Iterator[object]:
-    """The payload as dicts and as objects; chunks as a list and as an iterator."""
+    """Return the payload as dicts and as objects; chunks as a list and as an iterator."""
     if "chunks" in case:
         yield case["chunks"]
         yield iter(case["chunks"])

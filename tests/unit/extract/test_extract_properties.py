@@ -1,4 +1,4 @@
-"""For any counts a provider could report: never negative, disjoint, and together the provider's own total."""
+"""For any reported counts, the buckets are non-negative and disjoint, and sum to the provider's total."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Payload = tuple[Callable[..., Usage], dict[str, Any], int]
 
 @st.composite
 def split(draw: st.DrawFn, parts: int) -> list[int]:
-    """Counts of disjoint parts."""
+    """Return the counts of disjoint parts."""
     return draw(st.lists(counts, min_size=parts, max_size=parts))
 
 
@@ -42,7 +42,7 @@ def openai_shape(draw: st.DrawFn) -> Payload:
         f"{names[1]}_details": {"reasoning_tokens": reasoning, "audio_tokens": said},
     }
     if draw(st.booleans()) and completion:
-        # A service that leaves reasoning out of the completion, as its total shows.
+        # A service that excludes reasoning from the completion, as its total shows.
         usage[names[1]] = completion - reasoning
     reader = draw(
         st.sampled_from([extract.from_openai, extract.from_xai, extract.from_openrouter, extract.from_mistral])
@@ -137,7 +137,7 @@ def test_the_buckets_are_never_negative_and_sum_to_the_providers_own_total(paylo
     assert min(buckets) >= 0
     assert usage.total_tokens == total
     assert 0 <= usage.reasoning_tokens <= usage.output_tokens
-    # The only bucket that is missing is that of cached audio.
+    # Only cached audio has no bucket.
     assert usage.unread in ((), ("cacheTokensDetails.AUDIO",))
     assert usage.state == ("unread" if usage.unread else "complete")
 

@@ -1,4 +1,4 @@
-"""What an error shows of a payload, and payloads that are none."""
+"""The shape of a payload in errors, and payloads without usage."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_the_error_is_one_of_ours_and_of_the_built_in_kind() -> None:
 
 
 def test_the_shape_has_names_and_types_and_no_content() -> None:
-    """Given a payload full of the conversation, when its usage is inconsistent, then the error tells none of it."""
+    """Given a payload with the conversation, when its usage is inconsistent, then the error has no content of it."""
     payload = {
         "id": "c1",
         "model": "m",

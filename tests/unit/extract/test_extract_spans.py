@@ -1,4 +1,4 @@
-"""Spans: which of them are calls, whose, and whether their input includes cached tokens."""
+"""Spans: whether they are model calls, their provider, and whether their input includes cached tokens."""
 
 from __future__ import annotations
 

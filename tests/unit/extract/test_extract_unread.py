@@ -1,4 +1,4 @@
-"""What is in a usage section and was not read: counts of any spelling, and values that are not set."""
+"""Unread counts of a usage section in any spelling, and values that are not set."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ ENDINGS = st.sampled_from(["tokens", "token_count", "count", "units", "seconds",
 
 
 class Unset:
-    """As the Mistral SDK marks a field that the response does not have."""
+    """The Mistral SDK's placeholder for an absent field."""
 
     def __bool__(self) -> bool:
         return False
 
 
 class Absent:
-    """A sentinel of an unknown SDK, false like most of them."""
+    """A sentinel of an unknown SDK, which is false like most."""
 
     def __bool__(self) -> bool:
         return False
@@ -64,7 +64,7 @@ class Slotted:
 
 
 class Protobuf:
-    """A message as the xai-sdk has: its fields are listed by `ListFields` only."""
+    """A message as in the xai-sdk, whose fields only `ListFields` returns."""
 
     __slots__ = ("_values",)
 
@@ -96,7 +96,7 @@ def test_unknown_counts_never_pass_silently(extractor: str, key: str, count: int
 
 @given(key=st.builds("{}_{}".format, WORDS, ENDINGS), count=st.integers(1, 2**36))
 def test_a_count_is_read_or_named_whatever_the_combination_of_known_words(key: str, count: int) -> None:
-    """Given any count, then it is in a bucket, in another unit, or in the list of what was not read."""
+    """Given any count, then it is in a bucket, in another unit, or in the list of unread counts."""
     before = extract.from_openai({"usage": {"prompt_tokens": 2**37, "completion_tokens": 2**37}})
     after = extract.from_openai({"usage": {"prompt_tokens": 2**37, "completion_tokens": 2**37, key: count}})
     assert after.unread or after != before
@@ -139,7 +139,7 @@ def test_fields_that_look_like_counts(name: str, value: Any, counted: bool) -> N
     ids=lambda value: type(value).__name__,
 )
 def test_a_value_that_is_not_set_is_not_reported(sentinel: object) -> None:
-    """Given an SDK's object with sentinels in its optional fields, then it reads like one without these fields."""
+    """Given an SDK object with sentinels in optional fields, then it is read like one without these fields."""
     usage = SimpleNamespace(
         prompt_tokens=10,
         completion_tokens=5,

@@ -1,4 +1,4 @@
-"""What every board and every panel must have, walked over the files that Grafana reads."""
+"""Requirements of every board and panel, checked on the files that Grafana reads."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ each_panel = pytest.mark.parametrize("placed", PANELS.values(), ids=PANELS)
 
 
 def links(panel: Json) -> list[Json]:
-    """Data links of the panel's fields."""
+    """Return the data links of the panel's fields."""
     overrides = [found for override in panel["fieldConfig"]["overrides"] for found in override["properties"]]
     of_columns = [link for found in overrides if found["id"] == "links" for link in found["value"]]
     return [*panel["fieldConfig"]["defaults"].get("links", ()), *of_columns]
@@ -42,7 +42,7 @@ def variables(board: Json) -> dict[str, Json]:
 
 
 def test_the_files_are_what_the_source_makes() -> None:
-    """`make boards` mends this."""
+    """`make boards` regenerates them."""
     assert {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")} == rendered()
     assert alerts.PATH.read_text(encoding="utf-8") == alerts.rendered()
 
@@ -154,7 +154,7 @@ def test_every_filter_of_the_product_is_a_variable(board: Json) -> None:
 
 @each_clickhouse_board
 def test_every_filter_narrows_every_panel(board: Json) -> None:
-    """But for those that say something of no call: freshness, the rate, the directory. A hidden filter does nothing."""
+    """Except panels that are not about calls: freshness, the rate, the directory. A hidden filter has no effect."""
     of_no_call = {"Freshness", "Exchange rate", "Identity"}
     for panel in board["panels"]:
         if panel["type"] == "row" or panel["title"] in of_no_call:

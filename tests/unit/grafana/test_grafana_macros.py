@@ -1,4 +1,4 @@
-"""The expansion that the SQL gate relies on, against the cases of the plugin's own tests and documentation."""
+"""The macro expansion of the SQL gate, on the cases of the plugin's tests and documentation."""
 
 from __future__ import annotations
 

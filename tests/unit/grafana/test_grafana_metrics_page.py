@@ -1,4 +1,4 @@
-"""docs/metrics.md says what the code exports: every metric, its kind and its labels, and nothing else."""
+"""docs/metrics.md lists exactly the exported metrics, with kind and labels."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
 ROW = re.compile(r"^\| `(?P<name>\w+)` \| (?P<kind>\w+) \| (?P<labels>[^|]*)\| (?P<says>[^|]+) \|$", re.MULTILINE)
 
 Table = dict[str, tuple[str, tuple[str, ...]]]
-"""Name as Prometheus sees it → kind and labels."""
+"""Exported name → kind and labels."""
 
 
 def documented(section: str) -> Table:
-    """The table under the heading `section`."""
+    """Return the table under the heading `section`."""
     (text,) = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     rows = [match.groupdict() for match in ROW.finditer(text)]
     return {row["name"]: (row["kind"], tuple(filter(None, re.split(r"[, ]+", row["labels"])))) for row in rows}
 
 
 def exported(values: Iterable[object]) -> Table:
-    """The metrics among `values`."""
+    """Return the metrics among `values`."""
     found: Table = {}
     for value in values:
         if isinstance(value, MetricWrapperBase):
             (described,) = value.describe()
             name = described.name + ("_total" if described.type == "counter" else "")
-            # prometheus_client tells label names through samples only, and there are none yet.
+            # prometheus_client shows label names in samples only, and there are none yet.
             found[name] = (described.type, tuple(value._labelnames))  # noqa: SLF001
     return found
 

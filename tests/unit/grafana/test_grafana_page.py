@@ -11,7 +11,7 @@ from tests.gate.statements import boards, name_of, rules
 
 PAGE = (Path(__file__).parents[3] / "docs" / "boards.md").read_text(encoding="utf-8")
 ROWS = [*map(str, range(1, 26)), *(f"B{number}" for number in range(1, 6))]
-"""The product's features: 25, and five beyond."""
+"""Features of the product: 25 required and five more."""
 PANELS = {f"{name_of(board)}: {panel['title']}" for board in boards() for panel in board["panels"]}
 NOT_ON_A_BOARD = {"21", "23", "24", "B3", "B4"}
 BY_THE_BAR = {"3", "4"}

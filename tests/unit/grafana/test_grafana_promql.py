@@ -1,4 +1,4 @@
-"""The Pipeline board asks Prometheus for metrics that docs/metrics.md describes, by labels that they have."""
+"""The Pipeline board queries metrics of docs/metrics.md by labels that they have."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TARGETS = {
 
 
 def metric(name: str) -> str:
-    """A metric by the name of one of its series."""
+    """Return the metric of a series name."""
     stem = re.sub(r"_(bucket|sum|count)$", "", name)
     return stem if stem in METRICS and METRICS[stem]["kind"] == "histogram" else name
 

@@ -1,4 +1,4 @@
-"""Provisioning files: what Grafana's own readers take (pkg/services/provisioning), and what our files refer to."""
+"""Provisioning files match Grafana's readers (pkg/services/provisioning), and their references exist."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 PROVISIONING = GRAFANA / "provisioning"
 DURATION = re.compile(r"^\d+[smhd]$")
 
-# The keys of each type in Grafana's source: what is not among them is dropped without a word.
+# The keys of each type in Grafana's source: other keys are ignored silently.
 RULE = {
     *("uid", "title", "condition", "data", "dashboardUid", "panelId", "noDataState", "execErrState", "for"),
     *("annotations", "labels", "isPaused"),
@@ -118,12 +118,12 @@ def test_a_rule_has_a_summary_and_a_runbook(rule: Json) -> None:
     model = rule["data"][0]["model"]
     given = set(re.findall(r"\w+", model.get("rawSql") or model["expr"]))
     assert labels <= given
-    # Grafana fills no variable of its environment into annotations; `$labels` stands in a template.
+    # Grafana expands no environment variables in annotations; `$labels` is part of a template.
     assert not re.search(r"\$\{|\$[A-Z_]", "".join(notes.values()))
 
 
 def test_the_spike_has_no_formula_of_its_own() -> None:
-    """The guard decides: Grafana's rule and Prometheus' read the same verdict, by the same expression and name."""
+    """The guard decides: the rules of Grafana and Prometheus read the same finding, by one expression."""
     model = RULES["SpendSpike"]["data"][0]["model"]
     rules = yaml.safe_load((ROOT / "deploy" / "prometheus" / "rules" / "spend.yml").read_text())["groups"][0]["rules"]
     critical = [it for it in rules if it["alert"] == "SpendSpike" and it["labels"]["severity"] == "critical"]

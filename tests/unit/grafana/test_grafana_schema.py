@@ -1,4 +1,4 @@
-"""Boards against the JSON schema made from `@grafana/schema`, and units against `@grafana/data`."""
+"""Boards match the JSON schema of `@grafana/schema`, and units those of `@grafana/data`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCHEMA = json.loads((FIXTURES / "board.schema.json").read_text())
 CUSTOMS = json.loads((FIXTURES / "customs.schema.json").read_text())["properties"]
 UNITS = frozenset((FIXTURES / "units.txt").read_text().split())
 PREFIXES = ("time:", "suffix:", "prefix:", "si:", "count:")
-"""Units that take an argument, as `getValueFormat` reads them."""
+"""Units with an argument, as `getValueFormat` reads them."""
 
 Json = dict[str, Any]
 BOARDS = {name_of(board): board for board in boards()}
@@ -26,7 +26,7 @@ each_board = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
 
 
 def faults(board: Json) -> list[str]:
-    """Where the schema is broken; of a panel, by the schema of its own kind."""
+    """Return the violations of the schema; a panel is checked by the schema of its type."""
     return [
         f"{'.'.join(map(str, leaf.absolute_path))}: {leaf.message}"
         for error in Draft7Validator(SCHEMA).iter_errors(board)

@@ -1,4 +1,4 @@
-"""What the gate finds fault with, kind by kind."""
+"""Faults that the gate reports, for each kind of statement."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ USED = Finding(kind="budget", severity="critical", key=ACME, window="month_to_da
 
 
 def send(history: AlertHistory, finding: Finding, *, minutes: float) -> SpendAlert | None:
-    """Return the alert sent so many minutes after `NOW`, and record it."""
+    """Return the alert sent `minutes` after `NOW`, and record it."""
     alerts = history.pending([finding], at=NOW + minutes * MINUTE)
     history.record(alerts)
     return alerts[0] if alerts else None
@@ -69,7 +69,7 @@ def test_a_used_up_budget_is_sent_once_a_day() -> None:
 
 
 def test_the_next_leader_restores_the_history_from_the_topic() -> None:
-    """Given the records of the topic, when another worker leads, then it repeats nothing and keeps `since`."""
+    """Given the records of the topic, when another worker leads, then it repeats no alert and keeps `since`."""
     first, second = AlertHistory(), AlertHistory()
     record = to_alert(SPIKE, at=NOW, since=NOW - 60 * MINUTE).to_json()
     first.record([SpendAlert.model_validate_json(record)])

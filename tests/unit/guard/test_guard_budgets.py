@@ -1,4 +1,4 @@
-"""Budgets against spend: use and burn, in the budget's currency and the org's month."""
+"""Use and burn rate of budgets, in the budget's currency and the org's month."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_of_several_budgets_of_a_key_the_smallest_counts() -> None:
 
 
 def test_the_month_is_the_orgs_own() -> None:
-    """On 31 October at 20:00 UTC it is November in Kolkata: 30 days, where UTC still has October's 31."""
+    """On 31 October at 20:00 UTC it is November in Kolkata, with 30 days; in UTC it is October, with 31."""
     at = datetime(2026, 10, 31, 20, tzinfo=UTC)
     zones = {"acme": ZoneInfo("Asia/Kolkata")}
     spent = {ACME: spend(hour=1), CHAT_OF_ALL: spend(hour=1)}
@@ -70,26 +70,26 @@ def test_a_budget_that_fills_up(month: float, expected: list[object]) -> None:
 @pytest.mark.parametrize(
     ("key", "spent", "baseline", "severity"),
     [
-        # 1000 USD a month: 1.39 an hour. 21 in an hour is 15 times that.
+        # 1000 USD per month are 1.39 per hour; 21 in an hour are 15 times that.
         (ACME, spend(quarter=6, hour=21), usual(1.0, busy=6.0), "critical"),
-        # The quarter says that it is over.
+        # The last quarter-hour shows that it is over.
         (ACME, spend(quarter=1, hour=21), usual(1.0, busy=6.0), None),
-        # Usual on this weekday at this hour: a budget used up in four bursts.
+        # Usual at this hour of this weekday: a budget that is spent in four bursts.
         (
             ACME,
             spend(quarter=6, hour=21),
             Baseline(tuple(20.0 if d in (7, 14) else 0.0 for d in range(1, 15)), 20),
             None,
         ),
-        # Six hours of what is busy for it, or of much more than that.
+        # Six hours of its busy rate, or of much more.
         (ACME, spend(quarter=3, hour=12, six_hours=60), usual(1.0, busy=10.0), None),
         (ACME, spend(quarter=3, hour=12, six_hours=60), usual(1.0, busy=3.0), "warning"),
         (CHAT, spend(quarter=6, hour=21), usual(1.0, busy=6.0), "critical"),
-        # A person works in bursts: a fiftieth of the month in an hour is nothing, a fifth is.
+        # Users work in bursts: a fiftieth of the month in an hour is normal, a fifth is not.
         (ANN, spend(quarter=6, hour=21), usual(0.0, busy=6.0), None),
         (ANN, spend(quarter=60, hour=201), usual(0.0, busy=140.0), None),
         (ANN, spend(quarter=60, hour=201), usual(0.0, busy=50.0), "critical"),
-        # Nobody knows what is usual for those who spend next to nothing.
+        # There is no usual spend for keys that spend almost nothing.
         (ANN, spend(quarter=60, hour=201), None, None),
     ],
 )
@@ -105,7 +105,7 @@ def test_a_spike_of_a_feature_in_an_org_is_not_repeated_for_all_orgs() -> None:
     spent = {ACME: spend(hour=9), CHAT: spend(hour=9), CHAT_OF_ALL: spend(hour=9)}
     same = dict.fromkeys(spent, usual(0.0, busy=0.5))
     assert found(reading(spent, same)) == [("spike", "critical", ACME), ("spike", "critical", CHAT)]
-    # But many orgs together may make one that none of them makes alone.
+    # But many orgs together may cause an alert that none causes alone.
     spread_out = {CHAT: spend(hour=1), CHAT_OF_ALL: spend(hour=9)}
     assert found(reading(spread_out, same)) == [("spike", "critical", CHAT_OF_ALL)]
 

@@ -1,4 +1,4 @@
-"""What the guard exports: a bounded number of rows, and one for the rest."""
+"""Exported metrics of the guard: a bounded number of series, and one for the rest."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_every_finding_that_alerts_is_a_row_with_its_severity(shown: metrics.Exp
 
 
 def many(number: int) -> Reading:
-    """So many orgs, users, and features in orgs, each with a budget."""
+    """Return `count` orgs, users and features in orgs, each with a budget."""
     keys = [
         key
         for n in range(number)

@@ -35,14 +35,14 @@ def test_one_incident_a_week_ago_does_not_excuse_the_next() -> None:
 @pytest.mark.parametrize(
     ("hour", "baseline", "spikes"),
     [
-        # The first spend ever: money decides, for there is no usual.
+        # The first spend: the amount decides, because there is no usual spend.
         (1.99, Baseline((), 0.0), False),
         (2.01, Baseline((), 0.0), True),
-        # MAD 0: the same hours were all alike, and still a dime is no spike.
+        # MAD 0: all of these hours were equal, and yet 0.10 USD is no spike.
         (1.1, usual(1.0), False),
         (2.9, usual(1.0), False),
         (3.1, usual(1.0), True),
-        # Someone who spends in bursts: three busy hours on top of the usual pass.
+        # A user with bursts: three busy hours above the usual spend are no spike.
         (14.9, usual(0.0, busy=5.0), False),
         (15.1, usual(0.0, busy=5.0), True),
         # Large and steady: the deviation of the hours decides. MAD 10, so 100 + 6 * 14.826.
@@ -79,7 +79,7 @@ def test_below_the_floor_above_the_usual_nothing_is_a_spike(baseline: Baseline) 
 
 @given(baselines, st.integers(0, 13), amounts)
 def test_one_day_moves_the_usual_no_further_than_its_neighbours(baseline: Baseline, day: int, value: float) -> None:
-    """Robustness: an hour of any size, on one day, leaves the median between the old middle values."""
+    """An hour of any size on one day leaves the median between the previous middle values."""
     assume(day not in (6, 13))
     changed = (*baseline.same_hours[:day], value, *baseline.same_hours[day + 1 :])
     ordered = sorted(baseline.same_hours)
@@ -89,7 +89,7 @@ def test_one_day_moves_the_usual_no_further_than_its_neighbours(baseline: Baseli
 
 @given(baselines, amounts, st.floats(min_value=0.01, max_value=1000))
 def test_the_currency_does_not_matter(baseline: Baseline, hour: float, rate: float) -> None:
-    """Scores are ratios: the same in paise, if the floor is in paise as well."""
+    """Scores are ratios: they are the same in paise, with a floor in paise."""
     other = Baseline(tuple(value * rate for value in baseline.same_hours), baseline.busy * rate)
     assert score(hour * rate, other, floor=FLOOR * rate) == pytest.approx(
         score(hour, baseline, floor=FLOOR), rel=1e-6, abs=1e-6

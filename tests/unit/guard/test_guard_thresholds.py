@@ -1,4 +1,4 @@
-"""Thresholds by scope: from a file, every fault named; a platform's size and past decide what wakes somebody."""
+"""Thresholds by scope, from a file with every fault reported; size and history decide what is critical."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def spikes(at: Reading) -> list[Finding]:
 
 
 def fresh_platform(usd: float) -> Reading:
-    """An ordinary first hour: three schools, their users and features, and nothing before it."""
+    """Return an ordinary first hour: three schools, their users and features, and no history."""
     spent: dict[Key, Spend] = {TOTAL: spend(hour=usd)}
     for school, share in (("a", 0.5), ("b", 0.3), ("c", 0.2)):
         spent[Key("org", school, school)] = spend(hour=usd * share)
@@ -48,13 +48,13 @@ def test_a_spike_is_critical_once_there_is_a_past_to_compare_with(days: int, sev
 @pytest.mark.parametrize(
     ("key", "platform", "hour", "found"),
     [
-        # 2 USD where the platform is small, a tenth of its hour where it is large.
+        # 2 USD on a small platform, a tenth of its hour on a large one.
         (ACME, 10, 2.1, True),
         (ACME, 500, 49, False),
         (ACME, 500, 51, True),
         (CHAT, 500, 49, False),
         (CHAT_OF_ALL, 500, 51, True),
-        # One stolen key is a smaller part of it.
+        # One stolen key is a smaller share of it.
         (ANN, 500, 9, False),
         (ANN, 500, 11, True),
     ],

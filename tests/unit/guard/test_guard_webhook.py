@@ -1,4 +1,4 @@
-"""The webhook: signed, retried, in order, and never in the way."""
+"""The webhook: signed, retried, in order, and never blocking."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def test_a_signature_proves_body_and_time() -> None:
     ((headers, body),) = got
     assert body == alert().to_json()
     assert headers[ALERT_ID] == str(alert().alert_id)
-    # As docs/alerts.md tells receivers to do it.
+    # As docs/alerts.md describes for receivers.
     parts = dict(part.split("=", 1) for part in headers[SIGNATURE].split(","))
     digest = hmac.new(SECRET.encode(), parts["t"].encode() + b"." + body, hashlib.sha256).hexdigest()
     assert hmac.compare_digest(digest, parts["v1"])

@@ -1,4 +1,4 @@
-"""The real trace, where it is at hand: its totals are known."""
+"""The real trace, if available, has known totals."""
 
 from __future__ import annotations
 

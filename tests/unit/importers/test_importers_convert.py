@@ -1,4 +1,4 @@
-"""Cells to field values: what is taken, what is refused."""
+"""Cells to field values: accepted and rejected ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files to events: equal to what the contract itself validates, with ids that stay."""
+"""Files to events: equal to the result of the contract's validation, with stable ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The id of a call stays, in whatever file it comes again."""
+"""The id of a call is the same in every file."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ CALLS = [f"2026-01-0{day}T00:00:00Z,{day},call-{day}" for day in range(1, 9)]
 
 
 class Exports:
-    """Files of calls with the columns at, in, id."""
+    """Creates files of calls with the columns at, in, id."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._number = 0
 
     def __call__(self, lines: list[str], mapping: EventMapping = MAPPING, header: str = "at,in,id") -> list[UUID]:
-        """The ids of the events that a new file of `lines` gives."""
+        """Return the ids of the events of a new file with `lines`."""
         return [item.event.event_id for item in self.items(lines, mapping, header) if isinstance(item, Imported)]
 
     def items(

@@ -1,4 +1,4 @@
-"""Mappings: what fits a file, and what is said of one that does not."""
+"""Mappings that fit a file, and the errors of those that do not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`spendmeter prices`, as a person runs it."""
+"""`spendmeter prices`, as an operator runs it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""5,000 random calls, priced here and by `genai_prices`: equal, or different for a reason that is written down.
+"""5,000 random calls, priced here and by `genai_prices`: equal, or different for a listed reason.
 
-Rates were seeded from that package, so equality is no proof of a rate. It is one of everything else: tiers, dates,
-thresholds, cache buckets, names, arithmetic, all computed by the package's own code.
+Rates were seeded from that package, so equality proves no rate. It does prove the rest: tiers, dates, thresholds, cache
+buckets, names and arithmetic, which the package's code computes independently.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 class Both(NamedTuple):
-    """One call, as both sides price it."""
+    """One call and its two prices."""
 
     model: types.ModelInfo
     call: Call
@@ -55,12 +55,12 @@ class Both(NamedTuple):
         return f"{self.call.provider}/{self.model.id}"
 
     def agrees(self) -> bool:
-        """To the pico-dollar, but for the rounding of each of at most five components."""
+        """Return whether both agree to the pico-dollar, except for the rounding of at most five components."""
         priced = self.ours["pricing_status"] in ("priced", "free")
         return priced and abs(self.ours["cost"] - self.theirs) <= Decimal("2.5e-12")
 
     def reason(self) -> str | None:
-        """The listed disagreement that explains this one, or None."""
+        """Return the listed disagreement that explains this one, or None."""
         named = next((entry["id"] for entry in LISTED if self.name in entry.get("models", ())), None)
         if named is not None:
             return str(named)
@@ -79,7 +79,7 @@ class Both(NamedTuple):
 
 
 def tiers_of(model: types.ModelInfo) -> set[str]:
-    """The tiers that the package has rates for, besides the standard one."""
+    """Return the tiers other than standard for which the package has rates."""
     variants = model.price_variants or ()
     return {tier for tier in CONTEXT if any(_selects(CONTEXT[tier], each) for each in variants)}
 
@@ -95,7 +95,7 @@ def book() -> PriceBook:
 
 @pytest.fixture(scope="module")
 def models() -> dict[str, list[tuple[types.Provider, types.ModelInfo, str]]]:
-    """By provider, every model of the package under every name that it gives it."""
+    """Return every name of every model of the package, by provider."""
     found: dict[str, list[tuple[types.Provider, types.ModelInfo, str]]] = {}
     for provider in get_snapshot().providers:
         if provider.id in SEEDED:
@@ -120,7 +120,7 @@ def _price_both(book: PriceBook, calls: list[tuple[types.Provider, types.ModelIn
 
 
 def _theirs(provider: types.Provider, model: types.ModelInfo, call: Call) -> Decimal:
-    """The package counts cache reads and writes inside the input, and one-hour writes inside the writes."""
+    """Convert to the package's counts: input includes cache reads and writes, writes include one-hour writes."""
     usage = call.usage
     short, long = usage.get("cache_write_5m_tokens", 0), usage.get("cache_write_1h_tokens", 0)
     given = Usage(
@@ -138,7 +138,7 @@ def _theirs(provider: types.Provider, model: types.ModelInfo, call: Call) -> Dec
 def _random_call(
     source: random.Random, models: dict[str, list[tuple[types.Provider, types.ModelInfo, str]]]
 ) -> tuple[types.Provider, types.ModelInfo, Call]:
-    """A provider, then a model of it; half of the calls in the last weeks, half since 2023."""
+    """Return a call of a random model of a random provider, half of them in the last weeks, half since 2023."""
     ours = source.choice(sorted(models))
     provider, model, name = source.choice(models[ours])
     days = 27 if source.random() < 0.5 else 1_400
@@ -162,7 +162,7 @@ def test_5000_random_calls_agree_or_differ_for_a_listed_reason(
     compared: list[Both] = []
     while len(compared) < 5_000:
         batch = _price_both(book, [_random_call(source, models) for _ in range(1_000)])
-        # Calls that only one side has any rate for (audio, pages, models without a price) say nothing.
+        # Calls for which only one side has a rate (audio, pages, models without a price) are not compared.
         compared += [both for both in batch if both.theirs or both.ours["cost"]]
     compared = compared[:5_000]
 

@@ -19,7 +19,7 @@ DEEPSEEK = "https://api-docs.deepseek.com/updates"
 MISTRAL = "https://docs.mistral.ai/getting-started/changelog/"
 OPENAI = "https://developers.openai.com/api/docs/deprecations"
 
-# Provider, alias, day, USD a million (input, cached input or "" if unpriced, output), page.
+# Provider, alias, day, USD per million (input, cached input or "" if unpriced, output), page.
 SERVED = [
     ("deepseek", "deepseek-chat", "2026-04-23T23:00", "0.28", "0.028", "0.42", DEEPSEEK),
     ("deepseek", "deepseek-chat", "2026-05-15T12:00", "0.14", "0.0028", "0.28", DEEPSEEK),

@@ -1,4 +1,4 @@
-"""docs/pricing.md names every key, unit, tier and disagreement there is."""
+"""docs/pricing.md lists every key, unit, tier and disagreement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rates in force, and why: what `spendmeter prices show` prints."""
+"""The rates in force and their reasons, as `spendmeter prices show` prints them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A faulty book is refused whole, and every fault names its file and line."""
+"""An invalid book is rejected as a whole, and every fault names its file and line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def faults_of(folder: Path, text: str, **files: str) -> list[str]:
 
 
 def block(*lines: str, shared: str = SHARED, rate: str = RATE) -> str:
-    """A price block whose own lines begin on line 4 of the file."""
+    """Return a price block whose lines begin on line 4 of the file."""
     return HEAD + '\n[[price]]\nmodels = ["m"]\n' + "".join(f"{line}\n" for line in lines) + rate + shared
 
 

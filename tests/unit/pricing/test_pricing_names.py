@@ -1,4 +1,4 @@
-"""Names of providers as gateways and logs spell them, in events and in rows of the price topic."""
+"""Spellings of providers in gateways and logs, in events and in rows of the price topic."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ OPENAI = "https://developers.openai.com/api/docs/pricing"
 ARN = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/"
 MODEL_ARN = "arn:aws:bedrock:ap-south-1::foundation-model/"
 
-# Provider, model, region, USD a million in and out, status, page.
+# Provider, model, region, USD per million in and out, status, page.
 PLACES = [
     ("bedrock", "apac.amazon.nova-pro-v1:0", "", "0.84", "3.36", "priced", BEDROCK),
     ("bedrock", "us.amazon.nova-pro-v1:0", "", "0.80", "3.20", "priced", BEDROCK),

@@ -1,4 +1,4 @@
-"""What holds for every price and every usage, against a reference written in exact fractions, one call at a time."""
+"""Every price and usage, compared with a reference in exact fractions, one call at a time."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ CHANGE = datetime(2026, 7, 1, tzinfo=UTC)
 
 
 class Spec(NamedTuple):
-    """One model's prices: two price lists in time, dearer from a prompt length on, USD for a million units."""
+    """One model's prices in USD per million units: two dated price lists, with higher rates for long prompts."""
 
     early: dict[str, Decimal]
     late: dict[str, Decimal]
@@ -78,7 +78,7 @@ def book_of(spec: Spec) -> PriceBook:
         ("long", spec.long, {"from": "beginning", "context_over": spec.threshold}),
     ):
         plain = {unit: str(rate) for unit, rate in listed.items() if unit != "audio_seconds"}
-        # A block of zeros only would have to call itself free: a tool that is never called makes it a price.
+        # A block with only zeros would have to be `free`: the rate of an unused tool makes it a price.
         rows.append({**extra, "per_million": plain, "tools_per_thousand": {name: "1"}})
         if "audio_seconds" in listed:
             audio = {"audio_seconds": str(listed["audio_seconds"]), "minimum": spec.minimum, "step": spec.step}
@@ -98,7 +98,7 @@ def call_of(usage: dict[str, int], at: datetime, region: str = "") -> Call:
 
 
 def reference(spec: Spec, usage: dict[str, int], at: datetime, region: str = "") -> dict[str, Any]:
-    """What the call costs, read straight off the price lists, in exact arithmetic."""
+    """Return the cost of the call, directly from the price lists, in exact arithmetic."""
     listed = dict(spec.early if at < CHANGE else spec.late)
     prompt = sum(usage.get(unit, 0) for unit in (*TOKENS[:4], "input_audio_tokens"))
     if prompt > spec.threshold:
@@ -119,7 +119,7 @@ def reference(spec: Spec, usage: dict[str, int], at: datetime, region: str = "")
 
 
 def billed(spec: Spec, unit: str, count: int) -> Fraction:
-    """Seconds of audio have a minimum and steps; everything else is billed as counted."""
+    """Return billed counts: seconds of audio have a minimum and steps, other units are billed as counted."""
     if unit != "audio_seconds" or not count:
         return Fraction(count)
     seconds = max(Fraction(count, 1_000), Fraction(spec.minimum))
@@ -127,7 +127,7 @@ def billed(spec: Spec, unit: str, count: int) -> Fraction:
 
 
 def rounded(usd: Fraction) -> Decimal:
-    """Half to even at the pico-dollar, by way of `Decimal` with room for every digit."""
+    """Round half to even at the pico-dollar, through `Decimal` with sufficient precision."""
     with localcontext(prec=200):
         exact = Decimal(usd.numerator) / Decimal(usd.denominator)
         return exact.quantize(PICO, ROUND_HALF_EVEN)
@@ -159,7 +159,7 @@ def test_no_cost_is_negative_and_components_sum_to_the_total(spec: Spec, usage: 
 @quick
 @given(specs, usages, moments, st.sampled_from(UNITS), st.integers(1, 2**39))
 def test_more_of_a_unit_never_costs_less(spec: Spec, usage: dict[str, int], at: datetime, unit: str, more: int) -> None:
-    # A long prompt may be cheaper in a random price list, but in no real one: the threshold is out of reach here.
+    # A long prompt may be cheaper in a random price list, but not in a real one, so no call reaches the threshold.
     spec = spec._replace(threshold=2**45)
     greater = {**usage, unit: usage.get(unit, 0) + more}
 

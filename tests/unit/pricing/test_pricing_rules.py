@@ -1,4 +1,4 @@
-"""The rules of pricing, each on a book of a few rows."""
+"""The pricing rules, each on a book of a few rows."""
 
 from __future__ import annotations
 

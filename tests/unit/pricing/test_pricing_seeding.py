@@ -1,4 +1,4 @@
-"""Seeding from `genai-prices`: what is taken over, and that a second import continues the first."""
+"""Seeding from `genai-prices`: the imported rates, and a second import that continues the first."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def since(day: date, prices: types.ModelPrice) -> types.ConditionalPrice:
 
 @pytest.fixture
 def snapshot(monkeypatch: pytest.MonkeyPatch) -> list[types.ModelInfo]:
-    """The package's data, replaced by models that a test appends."""
+    """Replace the package's data by models that a test appends."""
     models: list[types.ModelInfo] = []
     provider = types.Provider(
         id="openai", name="OpenAI", api_pattern="", models=models, price_comments="as of 2026-03-04"

@@ -1,7 +1,7 @@
-"""Prices of the packaged book against the pages that publish them: a million of each unit costs its rate.
+"""Prices of the packaged book match the pages that publish them: a million of each unit costs its rate.
 
-`usage` is what a call used, `cost` what the page makes of it. Each case names its page; "genai-prices" stands
-for the page as quoted in that package's data, 2026-11-04.
+`usage` is the usage of a call, `cost` its cost by the page. Each case names its page; "genai-prices" is the page as
+quoted in that package's data, 2026-11-04.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def tokens(read: int = 0, write: int = 0, hour: int = 0, *, i: int = 0, o: int =
 
 
 def chat(provider: str, model: str, i: str, o: str, source: str, *, read: str = "", **call: Any) -> Case:
-    """A tenth of a million in and out (below every long-context threshold), at rates a million as printed."""
+    """Return a case with 100,000 tokens in and out (below every long-prompt threshold), at rates per million."""
     usage = tokens(M // 10 if read else 0, i=M // 10 if not read else 0, o=M // 10)
     cost = {"output_cost": str(Decimal(o) / 10)}
     cost |= {"cache_read_cost": str(Decimal(read) / 10)} if read else {"input_cost": str(Decimal(i) / 10)}
@@ -291,7 +291,7 @@ AUDIO_TOKENS = [
 ]
 
 UNITS = [
-    # speech, by the character
+    # speech, per character
     unit("openai", "tts-1", {"characters": M}, "15", "https://developers.openai.com/api/docs/models/tts-1"),
     unit("openai", "tts-1-hd", {"characters": M}, "30", "https://developers.openai.com/api/docs/models/tts-1"),
     unit("azure", "tts-1", {"characters": M}, "15", AZURE),
@@ -311,7 +311,7 @@ UNITS = [
     unit("google-translate", "nmt", {"characters": M}, "20", "https://cloud.google.com/translate/pricing"),
     unit("aws-translate", "translate", {"characters": M}, "15", "https://aws.amazon.com/translate/pricing/"),
     unit("azure-translator", "translator", {"characters": M}, "10", AZURE_SPEECH),
-    # transcription, by the second
+    # transcription, per second
     unit("openai", "whisper-1", {"audio_milliseconds": 60_000}, "0.006", OPENAI),
     unit("openai", "whisper-1", {"audio_milliseconds": 1}, "0.0001", OPENAI),
     unit("openai", "whisper-1", {"audio_milliseconds": 2_110}, "0.0003", OPENAI),

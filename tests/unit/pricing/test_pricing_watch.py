@@ -148,7 +148,7 @@ def test_a_bad_record_is_refused_and_changes_nothing(folder: Path, record: Row) 
 def test_an_exception_that_no_check_foresaw_refuses_the_row_alone(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Given a fault in our own checks, when a row meets it, then the book in force stays and names the exception."""
+    """Given a bug in the checks, when a row triggers it, then the book stays, and the fault names the exception."""
     watcher = PriceBookWatcher(directory=folder)
     watcher.put("good", ROW)
 

@@ -1,4 +1,4 @@
-"""The answer cache is bounded by bytes and by age, and shares what is under way (row L3)."""
+"""The answer cache is bounded by bytes and age, and shares computations in progress (row L3)."""
 
 from __future__ import annotations
 

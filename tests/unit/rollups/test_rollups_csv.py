@@ -20,7 +20,7 @@ RUNS = "HYPERLINK(A1)"
 
 
 def written(text: str) -> str:
-    """The cell as a reader of the file gets it."""
+    """Return the cell as a reader of the file parses it."""
     ((cell,),) = csv.reader(io.StringIO(csv_text([[text]]), newline=""))
     return cell
 
@@ -28,7 +28,7 @@ def written(text: str) -> str:
 @pytest.mark.parametrize("hidden", HIDDEN)
 @pytest.mark.parametrize("begin", FORMULAS)
 def test_text_that_a_spreadsheet_would_run_is_shown_instead(begin: str, hidden: str) -> None:
-    """Row L9: each form of the sign, behind whatever a spreadsheet removes."""
+    """Row L9: each form of the sign, after any prefix that a spreadsheet removes."""
     text = f"{hidden}{begin}{RUNS}"
     assert written(text) == f"'{text}"
 
@@ -42,13 +42,13 @@ def test_text_that_begins_with_a_line_end_or_a_tab_is_shown(text: str) -> None:
 @pytest.mark.parametrize("separator", SEPARATORS)
 @pytest.mark.parametrize("begin", FORMULAS)
 def test_a_file_opened_with_another_separator_runs_nothing(begin: str, separator: str, hidden: str) -> None:
-    """Row L9: the text after any separator is a cell of its own for somebody."""
+    """Row L9: the text after any separator is a separate cell in some locale."""
     text = f"school{separator}{hidden}{begin}{RUNS}"
     assert written(text) == f"school{separator}'{hidden}{begin}{RUNS}"
 
 
 def test_a_long_run_of_separators_costs_little() -> None:
-    """The pattern looks ahead no further than a bound: 10,000 cells of this kind end before the test's patience."""
+    """The pattern has a bounded look-ahead, so 10,000 such cells take little time."""
     assert len(csv_text([["\n" * 500]] * 10_000)) > 5_000_000
 
 

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - SQL is shown as it is sent
-"""Golden tests: question → SQL. Values never appear in the text."""
+"""Golden tests: query → SQL. Values never appear in the text."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _CITED = re.compile(r'"""[^"]*?\b[Rr]ows? ((?:B?\d+(?:, | and )?)+)')
 
 
 def cited() -> dict[str, set[str]]:
-    """Row → the files that cite it in a docstring."""
+    """Return row → the files that cite it in a docstring."""
     found: dict[str, set[str]] = {}
     for path in [*TESTS.glob("integration/rollups/test_rollups_*.py"), *TESTS.glob("unit/rollups/test_rollups_*.py")]:
         for rows in _CITED.findall(path.read_text()):

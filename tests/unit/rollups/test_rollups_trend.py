@@ -1,4 +1,4 @@
-"""Which days are points of a trend, and where the days ahead lie on it (rows 14 and 17)."""
+"""The days that are points of a trend, and the projected days (rows 14 and 17)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ FIRST = date(2026, 11, 1)
 
 
 def line(days: int, *, first: date = FIRST) -> dict[date, Day]:
-    """1 USD on the first day, 2 on the next, and so on."""
+    """Return 1 USD on the first day, 2 on the next, and so on."""
     dates = [first + timedelta(days=number) for number in range(days)]
     return {day: Day(day, Decimal(number), 1) for number, day in enumerate(dates, start=1)}
 
 
 @pytest.mark.parametrize("begin", [0, 1, 14])
 def test_a_window_that_begins_inside_a_day_does_not_shift_the_line(begin: int) -> None:
-    """The first day is left out as incomplete; the line of the others must still meet tomorrow where it did."""
+    """The incomplete first day is left out; the line of the others must still give the same value for tomorrow."""
     now = datetime(2026, 11, 15, 12, tzinfo=UTC)
     window = Window(datetime(2026, 11, 1, begin, tzinfo=UTC), now)
     points = complete_days(line(15), window=window, zone=ZONE, now=now)
@@ -49,7 +49,7 @@ def test_the_days_of_a_clock_change_are_whole_days() -> None:
     zone = ZoneInfo("Europe/Berlin")
     now = datetime(2026, 10, 25, 12, tzinfo=UTC)
     left = days_left(now, zone, datetime(2026, 10, 31, 23, tzinfo=UTC))
-    # 25 hours long: it began at 22:00 UTC and ends at 23:00 UTC.
+    # A day of 25 hours: it began at 22:00 UTC and ends at 23:00 UTC.
     first, share = left[0]
     assert first == date(2026, 10, 25)
     assert share == pytest.approx(11 / 25)

@@ -1,4 +1,4 @@
-"""Windows and buckets on the days that go wrong: clock changes, leap days, month ends, odd offsets (rows 4 and 5)."""
+"""Windows and buckets on difficult days: clock changes, leap days, month ends, odd offsets (rows 4 and 5)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_last_month_is_the_whole_calendar_month() -> None:
 
 
 def test_the_day_is_the_callers_day() -> None:
-    # 19:00 UTC is already tomorrow in India and Nepal, and still today in New York.
+    # 19:00 UTC is the next day in India and Nepal, and the same day in New York.
     evening = at("2026-11-21T19:00Z")
     assert window("today", now=evening, zone=KOLKATA)[0] == at("2026-11-22T00:00+05:30")
     assert window("today", now=evening, zone=KATHMANDU)[0] == at("2026-11-22T00:00+05:45")

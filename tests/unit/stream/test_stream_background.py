@@ -1,4 +1,4 @@
-"""A background task that fails is visible until it runs again, and is started again by itself."""
+"""A failed background task is reported until it runs again, and is restarted automatically."""
 
 from __future__ import annotations
 

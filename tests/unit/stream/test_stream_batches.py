@@ -1,4 +1,4 @@
-"""Batches as bytes: what can be read of them, and what is passed over with which coordinates."""
+"""Raw batches: the readable records, and the coordinates of skipped ranges."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GOOD = RawRecord(key=b"k", value=b"v", headers=[(b"h", b"x")])
 
 @dataclass
 class Reading:
-    """A consumer that fetches again from where it came to, as aiokafka's does."""
+    """A consumer that fetches from its position, as aiokafka's does."""
 
     log: list[bytes]
     records: list[ConsumerRecord] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Fetched(list[ConsumerRecord]):
 
 @pytest.fixture(autouse=True)
 def skipped(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, str]]:
-    """The ranges that were passed over."""
+    """Return the skipped ranges."""
     found: list[tuple[int, int, str]] = []
     monkeypatch.setattr(under_test, "skip_range", lambda _t, _p, start, end, why, _f: found.append((start, end, why)))
     under_test._distrusted.clear()
@@ -94,7 +94,7 @@ def test_a_broken_batch_costs_itself_only(codec: str, fault: str, skipped: list[
     broken = BROKEN[fault](at(2, batch([GOOD] * 3, codec=codec)))
     reading = Reading([batch([GOOD] * 2, codec=codec), broken, at(5, batch([GOOD] * 2, codec=codec))]).read()
     assert offsets(reading) == [0, 1, 5, 6]
-    # Zeros may be records without a byte, each broken for itself.
+    # Zeros may be records of length zero, each of which is invalid.
     assert [offset for start, end, _ in skipped for offset in range(start, end)] == [2, 3, 4]
     assert skipped[0][2] in {"crc", "compression", "structure"}
 

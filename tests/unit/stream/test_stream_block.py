@@ -1,4 +1,4 @@
-"""A block has one row an event, every column of the table, exact costs, and users as they stood."""
+"""A block has one row per event, every column of the table, exact costs, and users as in the directory."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_no_events_make_no_rows(book: PriceBook) -> None:
 
 
 def test_a_block_without_events_has_nothing_to_count(book: PriceBook, tmp_path: Path) -> None:
-    """The block of a recovery whose records have expired."""
+    """A recovery has an empty block if its records have expired."""
     with Store(StoreSettings(store_dsn=f"chdb://{tmp_path / 'store'}")) as store:
         newest = metric("spendmeter_newest_event_timestamp_seconds")
         count_gaps(Events.of([]), build(book), Directory(session=store.session("directory")))

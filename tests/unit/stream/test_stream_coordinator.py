@@ -1,4 +1,4 @@
-"""A cluster that names no broker is an outage, not a fault of ours."""
+"""A cluster without brokers in its metadata is an outage, not a bug."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spendmeter_stream.retry import OUTAGES
 async def test_a_client_without_brokers_receives_a_retriable_error() -> None:
     client = AIOKafkaClient(bootstrap_servers="127.0.0.1:1")
     client.cluster._bootstrap_brokers = {}  # noqa: SLF001 - a state that no public call reaches
-    # The premise, as long as aiokafka is like this.
+    # The premise, as long as aiokafka behaves like this.
     with pytest.raises(AssertionError):
         await _lookup(client, 0, "group")
     wait_for_named_brokers()

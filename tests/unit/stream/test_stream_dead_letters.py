@@ -1,4 +1,4 @@
-"""A dead letter says where it came from, why, and how often it has been here."""
+"""A dead letter has its origin, its reason and its number of attempts."""
 
 from __future__ import annotations
 

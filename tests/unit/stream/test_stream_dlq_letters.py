@@ -1,4 +1,4 @@
-"""What a dead letter says, and which one a filter means."""
+"""Fields of a dead letter, and filters."""
 
 from __future__ import annotations
 

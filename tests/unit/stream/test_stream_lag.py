@@ -1,4 +1,4 @@
-"""A partition's lag by time: exact while a chunk is under way, bounded otherwise, and never silent."""
+"""A partition's lag by time: exact during a chunk, bounded otherwise, and always exported."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_chunk_that_hangs_grows_old_while_nothing_happens() -> None:
     assert (shown("records"), shown("seconds")) == (5, 610)
     lag.end(newest=1000 * (START + 995))
     clock.now = START + 1601.0
-    # What waits now came after the newest that is stored, and after we were even: nobody knows better.
+    # Waiting records arrived after the newest stored one, and after the lag was zero: no tighter bound is known.
     assert lag.report(2) == 601
     assert lag.report(0) == 0
     lag.hide()
@@ -69,5 +69,5 @@ def test_a_partition_that_went_to_another_worker_shows_nothing_here() -> None:
     lag.hide()
     assert shown("records") is None
     assert shown("seconds") is None
-    # One that never reported can go, too.
+    # A partition that never reported can be removed, too.
     Lag(partition=77).hide()

@@ -1,4 +1,4 @@
-"""Chunks close in time where there are few partitions, and at a bounded rate where there are many."""
+"""Chunks close quickly with few partitions, and at a bounded rate with many."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pure parts of repricing: how calls are cut into pieces, and what an adjustment carries."""
+"""The pure parts of repricing: the pieces of a window, and the content of an adjustment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every record is an event or a reason, whatever is in it, and no record hides in its neighbour."""
+"""Every record is an event or a rejection with a reason, and no record affects its neighbour."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def joined(first: FakeRecord, second: FakeRecord) -> bytes:
 @pytest.mark.parametrize(
     "values",
     [
-        # two events in one record, and a neighbour that would even out their number
+        # two events in one record, and a neighbour that would make the number right
         [joined(record(1), record(2)), b"{}"],
         [joined(record(1), record(2)), b""],
         # a string that would swallow the boundary, in both directions
@@ -126,7 +126,7 @@ JSON = st.recursive(
     noise=st.binary(max_size=4),
 )
 def test_one_by_one_and_all_at_once_agree(changes: dict[str, Any], cut: int, noise: bytes) -> None:
-    """Whatever one record holds, it is judged alike alone and among others, and never raises."""
+    """Every record is validated the same alone and among others, and never raises."""
     value = json.dumps({**event_fields(1), **changes}).encode()
     odd = replace(record(1), offset=5, value=value[:cut] + noise + value[cut:])
     alone, among = check(odd), check(record(7, offset=4), odd, record(8, offset=6))

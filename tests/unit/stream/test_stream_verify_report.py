@@ -1,4 +1,4 @@
-"""How days are cut into statements, and how answers become differences."""
+"""Days are split into statements, and answers are converted to differences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may see which series of a worker's `/metrics` (row L1)."""
+"""Access to the series of a worker's `/metrics` (row L1)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ LOCAL, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 - what a container list
 
 
 class _Ready:
-    """`/metrics` does not ask it."""
+    """Readiness, which `/metrics` does not use."""
 
     async def failures(self) -> dict[str, str]:
         return {}
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""The quick reader accepts nothing that the contract refuses, and reads the same values as the contract does."""
+"""The fast decoder accepts only what the contract accepts, and reads the same values."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _SAFE_MOMENTS = st.builds("{}{}".format, _SAFE_STAMPS, st.sampled_from(["Z", "+0
 
 
 def _strategies(name: str) -> tuple[st.SearchStrategy[Any], st.SearchStrategy[Any]]:
-    """Valid values of a field, and hostile ones."""
+    """Return valid and hostile values of a field."""
     kinds = {
         "event_id": (st.uuids().map(str), _IDS),
         "occurred_at": (_SAFE_MOMENTS, _MOMENTS),
@@ -60,13 +60,13 @@ def _strategies(name: str) -> tuple[st.SearchStrategy[Any], st.SearchStrategy[An
 
 @st.composite
 def _changes(draw: st.DrawFn) -> dict[str, Any]:
-    """New values for none to three fields: with every field hostile at once, the fast path rejects nearly all."""
+    """Return new values of up to three fields: with every field hostile at once, the fast path rejects nearly all."""
     names = draw(st.lists(st.sampled_from(sorted(UsageEvent.model_fields)), max_size=3, unique=True))
     return {name: draw(_strategies(name)[draw(st.integers(0, 1))]) for name in names}
 
 
 def _quick(value: bytes) -> WireEvent | None:
-    """What the worker takes from the quick reader: what it read, if the key and the moment hold too."""
+    """Return what the worker takes from the fast decoder: the event, if key and time are valid too."""
     try:
         key = UUID(json.loads(value)["event_id"]).bytes
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -86,7 +86,7 @@ def _contract_accepts(value: bytes) -> bool:
 
 
 def _compare(value: bytes) -> bool:
-    """Whether the quick reader accepts `value`; then it must have read what the contract reads."""
+    """Return whether the fast decoder accepts `value`; if so, compare it with the contract."""
     found = _quick(value)
     if found is None:
         return False

@@ -1,4 +1,4 @@
-"""What the boards show must be in the traffic, and what would alarm anyone must not."""
+"""The traffic has all data that boards show, and nothing alarming."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_the_baseline_has_no_burst_of_errors(week: list[UsageEvent]) -> None:
 
 
 def test_the_baseline_has_no_runaway(week: list[UsageEvent]) -> None:
-    """No org makes in an hour what it otherwise makes in a day, counted in tokens."""
+    """No org uses in an hour the tokens of an ordinary day."""
     by_hour: Counter[tuple[str, datetime]] = Counter()
     by_day: dict[str, Counter[datetime]] = defaultdict(Counter)
     for event in week:

@@ -1,4 +1,4 @@
-"""Tables and draws keep to their distributions."""
+"""Tables and draws follow their distributions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing in the demo lacks a price: an unpriced row on a fresh board would look like a fault of the product."""
+"""Every call of the demo has a price: an unpriced row on a new board would look like a bug."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def book() -> PriceBook:
 
 
 def _statuses(book: PriceBook, calls: list[TrafficRecord]) -> dict[tuple[str, str, str], Counter[str]]:
-    """(provider, model, tier) → pricing status → calls."""
+    """Return (provider, model, tier) → pricing status → calls."""
     events = [UsageEvent.model_validate_json(value) for _, value in calls]
     columns: dict[str, Any] = {
         name: [getattr(event, name) for event in events]

@@ -1,4 +1,4 @@
-"""Every record is what the typed event itself would write, and the same arguments write it again."""
+"""Every record equals the typed event's encoding, and the same arguments generate it again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schools keep their own hours, weeks and feasts."""
+"""Schools have their hours, weeks and holidays."""
 
 from __future__ import annotations
 

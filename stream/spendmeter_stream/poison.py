@@ -18,6 +18,7 @@ from typing import Final, Literal, Protocol, TypeVar
 from pydantic import ValidationError
 
 from spendmeter_stream import metrics
+from spendmeter_stream.errors import PartitionStoppedError
 
 log = logging.getLogger(__name__)
 
@@ -132,3 +133,27 @@ def find_culprits(items: Sequence[T], attempt: Callable[[Sequence[T]], object]) 
             elif part:
                 waiting += [part[: len(part) // 2], part[len(part) // 2 :]]
     return culprits
+
+
+class BadRecordLimit:
+    """Stop a partition after too many bad records in a row: its topic probably has messages of another kind."""
+
+    def __init__(self, *, partition: int, maximum: int) -> None:
+        self._partition = partition
+        self._maximum = maximum
+        self._in_a_row = 0
+
+    def check(self, codes: Sequence[str], *, records: int, end: int) -> None:
+        """Count the rejections (by code) of a chunk of `records` records before offset `end`; a good record resets it.
+
+        :raises PartitionStoppedError: the limit is reached.
+        """
+        if len(codes) < records:
+            self._in_a_row = 0
+            return
+        self._in_a_row += len(codes)
+        if self._in_a_row >= self._maximum:
+            raise PartitionStoppedError(
+                f"partition {self._partition}: {self._in_a_row} bad records in a row,"
+                f" the last at offset {end - 1}: {codes[-1]}"
+            )

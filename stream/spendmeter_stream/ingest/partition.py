@@ -20,7 +20,6 @@ from spendmeter_stream.errors import (
     StreamError,
     TopicReplacedError,
 )
-from spendmeter_stream.ingest.bad_records import BadRecordLimit
 from spendmeter_stream.ingest.pacing import Pacing
 from spendmeter_stream.ingest.partition_reader import PartitionReader
 from spendmeter_stream.ingest.pending import ChunkLimits, PendingChunk
@@ -28,7 +27,7 @@ from spendmeter_stream.ingest.protocol import Chunk, ChunkProtocol
 from spendmeter_stream.journal.intents import OffsetRange
 from spendmeter_stream.journal.orphans import chunk_to_recover
 from spendmeter_stream.kafka.lag import Lag
-from spendmeter_stream.poison import name_of
+from spendmeter_stream.poison import BadRecordLimit, name_of
 from spendmeter_stream.retry import on_refused, retry_forever
 from spendmeter_stream.runtime.background import BackgroundTasks
 
@@ -282,9 +281,10 @@ class PartitionTask:
         self._open = True
         metrics.CHUNKS.labels(reason).inc()
         metrics.CHUNK_RECORDS.observe(len(chunk.records))
-        metrics.count_outcome(outcome.stored, outcome.duplicates, [why.code for why in outcome.rejected])
+        codes = [why.code for why in outcome.rejected]
+        metrics.count_outcome(outcome.stored, outcome.duplicates, codes)
         self.report_lag()
-        self._bad_records.check(chunk, outcome)
+        self._bad_records.check(codes, records=len(chunk.records), end=chunk.offsets.end)
 
     async def _close(self, protocol: ChunkProtocol) -> None:
         """Commit the end of the last chunk, so that no chunk is open and the group's lag drops to zero."""

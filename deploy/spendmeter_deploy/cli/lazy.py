@@ -21,7 +21,7 @@ COMMANDS: Final = {
     "dlq": ("dlq:app", "Inspect and redrive dead letters."),
     "apikey": ("apikey:app", "Create, list and revoke API keys of the query service."),
     "fx": ("fx:app", "Import and list exchange rates."),
-    "prices": ("prices:app", "Check, compare and seed the price book."),
+    "prices": ("prices:app", "Check, compare, seed and change prices."),
     "rollups": ("rollups:app", "Rebuild rollups from raw events."),
 }
 """Name → module of this package and attribute, first sentence of the help text."""

@@ -20,5 +20,6 @@ def greet(stack: EmbeddedStack, console: Console) -> None:
         console.print(f"  admin key      {key}   (generated for this run; set SPENDMETER_ADMIN_KEY to keep it)")
     console.print("\nTry it:", style="bold")
     # Printed without rich: a wrapped command cannot be copied.
-    print(f"  curl -s -H 'Authorization: Bearer {key}' '{stack.url}/v1/usage/summary?preset=all'")  # noqa: T201
+    # In double quotes the shell replaces the variable.
+    print(f"  curl -s -H \"Authorization: Bearer {key}\" '{stack.url}/v1/usage/summary?preset=all'")  # noqa: T201
     print("\nPress Ctrl-C to stop. Stored data is kept.", flush=True)  # noqa: T201

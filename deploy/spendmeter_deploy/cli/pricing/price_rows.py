@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
-import tomli
 import typer
 from aiokafka import AIOKafkaProducer
 
 from spendmeter_deploy.cli.brokers import broker_errors
 from spendmeter_deploy.cli.dlq import any_broker_or_refuse
+from spendmeter_deploy.cli.pricing.row_files import key_of, read_row
 from spendmeter_deploy.cli.running import refuse, run
 from spendmeter_deploy.cli.terminal.option_values import parse_time
 from spendmeter_events.topics import PRICES
@@ -42,8 +44,10 @@ def set_(
     data_dir: DataDir = None,
 ) -> None:
     """Check a price row against the book in force, and send it to the workers. Exits with 1 on errors."""
-    row = _read_row(file)
+    row = read_row(file)
     run(_send(key or key_of(row), row, dry_run=dry_run, settings=any_broker_or_refuse(data_dir, bootstrap)))
+    if data_dir is not None and not dry_run:
+        typer.echo("the embedded broker has no disk: send the row again after each start of the stack", err=True)
 
 
 def unset(
@@ -73,7 +77,7 @@ def show(
     kind = CallKind(provider, model, tier, region, org)
     explanation = explain(book, kind, at_ms=round(when.timestamp() * 1000), prompt=prompt)
     for line in lines_of(explanation, kind, when):
-        typer.echo(line)
+        _say(line)
     if not explanation.rates:
         raise typer.Exit(1)
 
@@ -90,16 +94,17 @@ def history(
     rows = run(_rows(settings)) if settings else {}
     book = _watched(rows, settings).book
     for alias in book.aliases(provider, model):
-        typer.echo(f"{_span(alias.terms)}  serves {alias.serves}  {alias.terms.source}")
+        _say(f"{_span(alias.terms)}  serves {alias.serves}  {alias.terms.source}")
     candidates = [
-        book.candidates(CallKind(provider, model, tier, ""))
+        book.candidates(CallKind(provider, model, tier, "", org))
         for tier in ("standard", "batch", "flex", "priority", "fast")
+        for org in ("", *book.orgs)
     ]
     found = {row for each in candidates if each for row in each.rows}
     for row in sorted(found, key=lambda row: (row.price.terms.starts, row.rate.unit, row.price.min_context)):
-        typer.echo(f"{_span(row.price.terms)}  {_rate(row)}  {_why(row)}")
+        _say(f"{_span(row.price.terms)}  {_rate(row)}  {_why(row)}")
     for key, value in sorted(rows.items()):
-        typer.echo(f"topic {key}: {'removed' if value is None else json.dumps(value)}")
+        _say(f"topic {key}: {'removed' if value is None else json.dumps(value)}")
     if not found:
         typer.echo(f"no price for {provider} {model}", err=True)
         raise typer.Exit(1)
@@ -113,42 +118,28 @@ def lines_of(explanation: Explanation, kind: CallKind, when: datetime) -> list[s
     if alias := explanation.alias:
         lines.append(f"alias: serves {alias.serves} ({_span(alias.terms)}; {alias.terms.source})")
     for rate in explanation.rates:
-        factor = f" x {float(rate.factor):g}" if rate.factor != 1 else ""
+        factor = f" x {_decimal(rate.factor)}" if rate.factor != 1 else ""
         doubt = "" if rate.certain else "; the place has no price: calls are partial with the unit region"
         lines.append(f"  {_rate(rate.row)}{factor}  {rate.layer} {_why(rate.row)}{doubt}")
     return lines if explanation.rates else [*lines, "  no price in force: calls are unpriced"]
 
 
-def key_of(row: Mapping[str, Any]) -> str:
-    """Return the default record key of a row: what it prices and from when, so that a correction replaces it."""
-    fields = (
-        row.get(name) for name in ("provider", "models", "org", "tiers", "regions", "context_over", "when", "from")
-    )
-    texts = ("+".join(map(str, each)) if isinstance(each, list) else str(each) for each in fields if each)
-    return "/".join(texts)
-
-
-def _read_row(file: Path) -> dict[str, Any]:
-    text = file.read_text("utf-8")
-    try:
-        row = json.loads(text) if file.suffix == ".json" else tomli.loads(text, parse_float=str)
-    except (ValueError, tomli.TOMLDecodeError) as error:
-        raise refuse(f"{file}: {error}") from None
-    if not isinstance(row, dict):
-        raise refuse(f"{file}: expected one object")
-    return {name: value.isoformat() if isinstance(value, date | datetime) else value for name, value in row.items()}
+def _say(line: str) -> None:
+    """Print foreign text in one line. Control characters are escaped: they could rewrite the terminal."""
+    typer.echo("".join(each if each.isprintable() else repr(each)[1:-1] for each in line))
 
 
 async def _send(key: str, row: Mapping[str, Any] | None, *, dry_run: bool, settings: StreamSettings) -> None:
     value = None if row is None else json.dumps(row).encode()
     async with broker_errors(settings):
         rows = await read_price_rows(settings.client_options())
-        if row is None and key not in rows:
+        if row is None and rows.get(key) is None:
             raise refuse(f"no row with the key {key!r} on the topic; `spendmeter prices history` lists the keys")
         before = _watched(rows, settings)
         before.put(key, parse_row(value))
         if before.fault is not None:
-            raise refuse(str(before.fault))
+            refuse(str(before.fault))
+            raise typer.Exit(1)
         if not dry_run:
             producer = AIOKafkaProducer(**settings.client_options(), acks="all")
             await producer.start()
@@ -182,7 +173,13 @@ async def _book(settings: StreamSettings | None) -> PriceBook:
 def _rate(row: PriceRow) -> str:
     hour = row.rate.unit == "audio_seconds"
     usd = row.rate.pico * (3_600_000 if hour else 1_000_000) / 10**12
-    return f"{row.rate.unit} {float(usd):g} USD per {'hour' if hour else 'million'}"
+    return f"{row.rate.unit} {_decimal(usd)} USD per {'hour' if hour else 'million'}"
+
+
+def _decimal(value: Fraction) -> str:
+    """Return every digit of `value`, without an exponent; 28 digits of a value without an end."""
+    text = f"{Decimal(value.numerator) / Decimal(value.denominator):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _why(row: PriceRow) -> str:
@@ -200,4 +197,8 @@ def _span(terms: Terms) -> str:
 
 
 def _day(time_ms: int) -> str:
-    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%dT%H:%MZ}"
+    try:
+        return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%dT%H:%MZ}"
+    except (ValueError, OverflowError, OSError):
+        # An offset can move a time out of the years that datetime has.
+        return "beyond the calendar"

@@ -28,6 +28,10 @@ class OneLineErrors(TyperGroup):
         except typer.Abort:
             typer.echo("spendmeter: aborted", err=True)
             sys.exit(1)
+        except OSError as error:
+            # Such as a full disk behind a redirected output.
+            typer.echo(f"spendmeter: {error}", err=True)
+            sys.exit(2)
         sys.exit(code if isinstance(code, int) else 0)
 
 

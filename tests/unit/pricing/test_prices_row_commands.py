@@ -1,0 +1,119 @@
+"""`spendmeter prices set|unset|history` with odd files and foreign rows."""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import spendmeter_deploy.cli.prices as commands
+from spendmeter_deploy.cli.pricing import price_rows
+from spendmeter_deploy.cli.pricing.row_files import key_of, read_row
+
+ROW: dict[str, Any] = {
+    "provider": "openai",
+    "models": ["gpt-4o"],
+    "from": "2026-11-26T00:00:00Z",
+    "per_million": {"input_tokens": "1234567.8901234"},
+    "source": "contract",
+    "verified_at": "2026-11-20",
+}
+
+
+@pytest.fixture
+def rows(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The rows of the topic."""
+    found: dict[str, Any] = {}
+
+    async def read(options: object) -> dict[str, Any]:
+        return dict(found)
+
+    monkeypatch.setattr(price_rows, "read_price_rows", read)
+    monkeypatch.setattr(price_rows, "broker_errors", lambda settings: nullcontext())
+    return found
+
+
+def command(*arguments: str) -> Result:
+    return CliRunner().invoke(commands.app, [*arguments, "--bootstrap", "127.0.0.1:1"])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\xff\xfe{\x00", "utf-8"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"a":' * 100_000, "nested too deeply"),
+        (b"[1]", "expected one object"),
+    ],
+)
+@pytest.mark.parametrize("name", ["row.json", "row.toml"])
+def test_a_broken_file_is_refused_in_one_line(content: bytes, said: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+
+    result = command("set", str(tmp_path / name))
+
+    assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
+    assert said in result.stderr or name == "row.toml"
+
+
+def test_a_byte_order_mark_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "row.json").write_bytes(b"\xef\xbb\xbf" + json.dumps(ROW).encode())
+
+    assert read_row(tmp_path / "row.json") == ROW
+
+
+def test_toml_and_json_have_the_same_key_for_the_same_row(tmp_path: Path) -> None:
+    (tmp_path / "row.toml").write_text(
+        'provider = "openai"\nmodels = ["gpt-4o"]\nfrom = 2026-11-26T00:00:00Z\nsource = "contract"\n'
+        "verified_at = 2026-11-20\nper_million = { input_tokens = 1234567.8901234 }\n"
+        "daily = { start = 22:00:00, end = 06:00:00 }\n"
+    )
+    row = read_row(tmp_path / "row.toml")
+
+    assert row == {**ROW, "daily": {"start": "22:00:00", "end": "06:00:00"}}
+    assert key_of({**row, "daily": None}) == key_of(ROW)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"org": "batch"}, {"tiers": ["batch"]}, {"regions": ["batch"]}, {"context_from": 1}, {"daily": {"start": "22:00"}},
+     {"serves": "gpt-4o-2024-08-06"}, {"factor": "0.9"}],
+)  # fmt: skip
+def test_rows_that_apply_side_by_side_have_different_keys(changes: dict[str, Any]) -> None:
+    keys = {key_of(ROW), key_of({**ROW, "org": "batch", "tiers": ["x"]}), key_of({**ROW, **changes})}
+
+    assert len(keys) == 3
+
+
+def test_a_row_that_the_book_rejects_fails(rows: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "row.json").write_text(json.dumps({**ROW, "bogus": 1}))
+
+    result = command("set", str(tmp_path / "row.json"), "--dry-run")
+
+    assert result.exit_code == 1
+    assert "unknown key 'bogus'" in result.stderr
+
+
+def test_history_shows_every_digit_every_org_and_no_control_character(rows: dict[str, Any]) -> None:
+    rows["far"] = {**ROW, "from": "9999-12-31T23:59:59-23:00", "org": "s-2"}
+    rows["odd\x1b[31m"] = {**ROW, "org": "s-1", "source": "x\x1b[31m\nnext"}
+
+    result = command("history", "openai", "gpt-4o")
+
+    assert result.exit_code == 0
+    assert "\x1b" not in result.stdout
+    assert "input_tokens 1234567.8901234 USD per million" in result.stdout
+    assert "org s-1" in result.stdout
+    assert "beyond the calendar to now" in result.stdout
+
+
+def test_a_removed_row_cannot_be_removed_again(rows: dict[str, Any]) -> None:
+    rows["gone"] = None
+
+    result = command("unset", "gone")
+
+    assert (result.exit_code, result.stderr.count("no row with the key 'gone'")) == (2, 1)

@@ -66,7 +66,7 @@ boards: $(DEV) ## generate grafana/dashboards from grafana/build
 	PYTHONPATH=. $(BIN)/python -m grafana.build
 
 schema: $(DEV) ## generate the SQL of rollups and projections from the catalogue
-	$(BIN)/python -m spendmeter_clickhouse.schema
+	$(BIN)/python -m spendmeter_clickhouse.ddl.schema
 
 gate: $(DEV) ## run every query of the boards on demo data, and print the queries
 	$(BIN)/python -m tests.gate

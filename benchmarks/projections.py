@@ -19,7 +19,7 @@ from unittest.mock import patch
 from benchmarks.query import RAGGED, client_of, timed
 from benchmarks.query_events import fill, still
 from spendmeter_clickhouse import Session, Store, StoreError, StoreSettings
-from spendmeter_clickhouse.projections import PROJECTIONS
+from spendmeter_clickhouse.ddl.projections import PROJECTIONS
 from spendmeter_rollups.query.planner import Piece
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import Query

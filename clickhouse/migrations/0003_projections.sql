@@ -13,7 +13,7 @@
 -- here, because AggregatingMergeTree only adds rows up. (Engines that drop rows in a merge would need 'rebuild'.)
 --
 -- Above each projection: the CPU time of a query with it and without it, for 3 million events of 90 days, 200 orgs and
--- 50,000 users. clickhouse/spendmeter_clickhouse/projections.py lists them all, and generates what follows.
+-- 50,000 users. clickhouse/spendmeter_clickhouse/ddl/projections.py lists them all, and generates what follows.
 --
 -- Distinct users are stored as uniqExact states, which merge across days; counting them from a month's rows took ten
 -- times as long. A state covers thousands of users, hence eight rows per granule in by_feature and by_feature_day.

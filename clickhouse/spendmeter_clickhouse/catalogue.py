@@ -1,7 +1,7 @@
 """The catalogue of dimensions, measures and rollups: the columns of usage, and how they follow from raw events.
 
-Everything else derives from here or is compared with it: the DDL of the rollups (`schema`), the columns of a block,
-repricing, queries, answers and boards. Only `verify` states the measures a second time, on purpose.
+Everything else derives from here or is compared with it: the DDL of the rollups (`ddl.schema`), the columns of a block,
+repricing, queries, answers and boards. Only `verify` repeats the measures, on purpose.
 A column has the same name in `usage_events`, in every rollup and in answers.
 """
 
@@ -63,7 +63,7 @@ COLUMNS: Final = {dimension.columns[-1]: dimension.type for dimension in DIMENSI
 """Column of each dimension → its SQL type."""
 FILTERS: Final = {
     dimension.name: dimension.columns[-1]
-    # The user last: the longest list.
+    # The user last: its list is the longest.
     for dimension in sorted(DIMENSIONS.values(), key=lambda dimension: dimension.name == "user")
     if dimension.filter
 }
@@ -82,7 +82,7 @@ EXPRESSIONS: Final = {LATENCY_BIN: f"toUInt16(floor({BINS_PER_OCTAVE} * log2(1 +
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A sum (or minimum, or maximum) over events: of `value`, of the events `when`; without `value`, their number."""
+    """The sum, minimum or maximum of `value` over the events with `when`; without `value`, their number."""
 
     name: str
     type: str = COUNT
@@ -97,7 +97,7 @@ class Measure:
         return f"{self.function}({self.of_row()})"
 
     def of_row(self) -> str:
-        """Return the SQL of one row's part."""
+        """Return the SQL of one row's contribution."""
         if self.when:
             zero = "toDecimal128(0, 12)" if self.type == USD else "0"
             return f"if({self.when}, {self.value}, {zero})" if self.value else f"toUInt64({self.when})"
@@ -135,7 +135,7 @@ CHARGEABLE: Final = Measure("chargeable_cost", USD, "event.cost", "event.key_sou
 """Cost without calls on an org's own keys (BYOK). Not stored: every rollup has the key source."""
 MEASURES: Final = {**STORED, CHARGEABLE.name: CHARGEABLE}
 USERS: Final = "users"
-"""Distinct users with a request, without `system`. A set until all pieces are merged: a user may be in several."""
+"""Distinct users with a request, except `system`: a set until all pieces are merged, as they may share users."""
 
 COST_COLUMNS: Final = (*COMPONENTS, "cost", "cache_savings")
 """Amounts of a row of raw events that a repricing changes."""
@@ -169,7 +169,7 @@ def user_set(alias: str) -> str:
 
 
 def top_feature(alias: str) -> str:
-    """Return the aggregate over rows by feature for the one with most requests. Of equals the last by name."""
+    """Return the aggregate for the feature with most requests over rows by feature; of equals, the last by name."""
     return f"argMaxIf({alias}feature, ({alias}requests, {alias}feature), {alias}requests > 0)"
 
 

@@ -16,7 +16,8 @@ import msgspec
 from fastapi.testclient import TestClient
 from grafana.build.all import rendered
 
-from spendmeter_clickhouse import Store, StoreSettings, migrate, schema
+from spendmeter_clickhouse import Store, StoreSettings, migrate
+from spendmeter_clickhouse.ddl import schema
 from spendmeter_clickhouse.migrate import packaged_migrations
 from spendmeter_events import UsageEvent
 from spendmeter_rollups import ServiceSettings, create_app

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from spendmeter_clickhouse import Store, schema
+from spendmeter_clickhouse import Store
+from spendmeter_clickhouse.ddl import schema
 
 ROOT: Final = Path(__file__).parents[3]
 _PACKAGES: Final = ("producers", "clickhouse", "stream", "rollups", "deploy", "grafana")

@@ -7,8 +7,8 @@ from typing import Final
 
 import pytest
 
-from spendmeter_clickhouse import schema
 from spendmeter_clickhouse.catalogue import COLUMNS, STORED
+from spendmeter_clickhouse.ddl import schema
 from spendmeter_clickhouse.migrate import packaged_migrations
 from spendmeter_events.event import UsageEvent
 from spendmeter_events.extract import Usage

@@ -1,7 +1,7 @@
 """DDL of the rollups and their projections, generated from the catalogue, and the comparison of a store with it.
 
-`python -m spendmeter_clickhouse.schema` rewrites the generated parts of the migrations; a test compares them. From the
-first release on, a change of the catalogue needs a new migration instead.
+`python -m spendmeter_clickhouse.ddl.schema` rewrites the generated parts of the migrations; a test compares them. After
+the first release, a change of the catalogue needs a new migration instead.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from spendmeter_clickhouse.catalogue import (
     RollupTable,
     user_set,
 )
+from spendmeter_clickhouse.ddl.projections import PROJECTIONS, Projection
 from spendmeter_clickhouse.migrate import packaged_migrations
-from spendmeter_clickhouse.projections import PROJECTIONS, Projection
 from spendmeter_clickhouse.store import Session
 
 GENERATED: Final = ("0002_rollups.sql", "0003_projections.sql")
 _STARTS: Final = {QUARTER: "toStartOfFifteenMinutes", HOUR: "toStartOfHour", DAY: "toStartOfDay"}
 _SMALL_BLOCKS: Final = "user_daily"
-"""With the default codec: T64 and ZSTD are slower in its small blocks, and no smaller."""
+"""Table with the default codec: T64 and ZSTD are slower in its small blocks, and no smaller."""
 
 
 def view(rollup: RollupTable) -> str:
@@ -107,7 +107,7 @@ def main() -> None:
 
 
 def _between(text: str, start: str, end: str, new: str) -> str:
-    """Put `new` between the first match of `start` and the next of `end`; no change without them."""
+    """Replace the text between the first match of `start` and the next of `end` by `new`, if both exist."""
     found = re.search(f"(?P<start>{start}).*?(?P<end>{end})", text, re.DOTALL)
     return f"{text[: found.end('start')]}{new}{text[found.start('end') :]}" if found else text
 

@@ -1,0 +1,1 @@
+"""DDL of rollups and projections, generated from the catalogue."""

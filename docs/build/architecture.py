@@ -15,7 +15,7 @@ _BLOCK: Final = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re
 
 
 def page(text: str) -> str:
-    """Return `text` with its generated blocks drawn again."""
+    """Return `text` with its generated blocks regenerated."""
     blocks = {"picture": picture, "packages": packages}
     return _BLOCK.sub(lambda found: f"{found[1]}{blocks[found[2]]()}{found[3]}", text)
 
@@ -33,7 +33,7 @@ def picture() -> str:
 
 
 def packages() -> str:
-    """Return a table of the packages: modules in it, and what it is for."""
+    """Return a table of the packages: their number of modules and their purpose."""
     rows = ["| package | modules | what it does |", "|---|---|---|"]
     known = modules()
     for name, path in known.items():
@@ -44,7 +44,7 @@ def packages() -> str:
 
 
 def _drawn(graph: Graph) -> Graph:
-    """Only sub-packages and what starts a process; settings, errors, metrics and the like are imported everywhere."""
+    """Return only sub-packages and entry points; settings, errors and metrics are imported everywhere."""
     kept = {name for name in graph if _is_package(name) or name.endswith((".app", ".worker", ".producer", ".store"))}
     inside = {name: frozenset(target for target in graph[name] if target in kept) for name in kept}
     return reduced(inside)

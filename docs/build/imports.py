@@ -15,7 +15,7 @@ PACKAGES: Final = {
     "spendmeter_rollups": "rollups",
     "spendmeter_deploy": "deploy",
 }
-"""Import package → the top-level folder that holds it, lowest first."""
+"""Import package → its top-level folder, lowest first."""
 
 Graph = Mapping[str, frozenset[str]]
 
@@ -31,7 +31,7 @@ def modules() -> dict[str, Path]:
 
 
 def groups(known: Mapping[str, Path]) -> dict[str, str]:
-    """Return each module's group: its sub-package, or the module itself where it lies at a package's root."""
+    """Return each module's group: its sub-package, or the module itself at the root of a package."""
     found = {}
     for name, path in known.items():
         package, *rest = name.split(".")
@@ -41,7 +41,7 @@ def groups(known: Mapping[str, Path]) -> dict[str, str]:
 
 
 def imports(known: Mapping[str, Path]) -> Graph:
-    """Return which groups each group imports, itself left out."""
+    """Return the groups that each group imports, except itself."""
     group_of = groups(known)
     found: dict[str, set[str]] = {group: set() for group in group_of.values()}
     for name, path in known.items():
@@ -58,7 +58,7 @@ def cycles(graph: Graph) -> list[tuple[str, str]]:
 
 
 def reach(graph: Graph, start: str) -> set[str]:
-    """Return all that `start` imports, directly or not."""
+    """Return all groups that `start` imports, directly or indirectly."""
     found: set[str] = set()
     waiting = [start]
     while waiting:
@@ -80,7 +80,7 @@ def reduced(graph: Graph) -> Graph:
 
 def _imported(tree: ast.AST, known: Mapping[str, Path]) -> Iterator[str]:
     for node in ast.iter_child_nodes(tree):
-        # What only a type checker imports makes no cycle at run time.
+        # Imports for type checkers only form no cycle at run time.
         if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
             yield from _imported(node, known)
         if isinstance(node, ast.ImportFrom) and node.module:

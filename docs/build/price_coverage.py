@@ -22,7 +22,7 @@ from spendmeter_stream.pricing.book.index import CallKind
 
 PAGE: Final = Path(__file__).parents[1] / "pricing-coverage.md"
 _EQUAL: Final = Decimal("0.005")
-"""Relative difference below which two costs agree: the map rounds some rates to three digits."""
+"""Relative difference up to which two costs agree: the map rounds some rates to three digits."""
 
 
 def main(path: Path, day: str) -> None:

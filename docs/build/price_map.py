@@ -1,4 +1,4 @@
-"""Read a copy of LiteLLM's `model_prices_and_context_window.json` as calls with the cost that the map gives them.
+"""Read a copy of LiteLLM's `model_prices_and_context_window.json` as calls with their costs by the map.
 
 The map itself is never part of this repository: pass the path of a copy.
 """
@@ -47,7 +47,7 @@ _SIZE: Final = re.compile(r"^(?:(?P<quality>standard|hd|low|medium|high)/)?(?P<w
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One id of the map: a call that uses every unit that the map prices, and the rates."""
+    """One id of the map: a call with every unit that the map prices, and the rates."""
 
     id: str
     provider: str
@@ -58,7 +58,7 @@ class Entry:
     source: str
 
     def usage(self) -> dict[str, int]:
-        """Counts by column of a chunk; audio in milliseconds."""
+        """Return the counts by column of a chunk; audio in milliseconds."""
         used = {unit: COUNT for unit in self.rates if unit != "audio_seconds"}
         return used | ({"audio_milliseconds": COUNT * 1000} if "audio_seconds" in self.rates else {})
 
@@ -67,7 +67,7 @@ class Entry:
 
 
 def entries(path: Path) -> Iterator[tuple[str, Entry | None]]:
-    """Yield each id of a metered mode with its call; None if the map has no rate for it that an event can use."""
+    """Yield each id of a metered mode with its call, or None if no rate of the map has a unit in events."""
     content = json.loads(path.read_text("utf-8"), parse_float=Decimal)
     for key, data in content.items():
         if isinstance(data, dict) and data.get("litellm_provider") and data.get("mode") in MODES:
@@ -117,7 +117,7 @@ def _image(data: Mapping[str, Any], size: re.Match[str] | None) -> Decimal:
 
 
 def priced_calls(book: PriceBook, path: Path, at: datetime) -> Iterator[tuple[Entry, dict[str, Any]]]:
-    """Yield each entry with a rate and its call, as the book prices it at a time."""
+    """Yield each entry with a rate, and its call as priced by the book at a time."""
     found = [entry for _, entry in entries(path) if entry]
     counts = [entry.usage() for entry in found]
     columns: dict[str, Any] = {
@@ -134,7 +134,7 @@ def priced_calls(book: PriceBook, path: Path, at: datetime) -> Iterator[tuple[En
 
 
 def unpriced(book: PriceBook, path: Path, at: datetime) -> Iterator[tuple[Entry, set[str]]]:
-    """Yield each entry that the book does not price in full, and what is lacking."""
+    """Yield each entry that the book does not price in full, and the unpriced units."""
     for entry, priced in priced_calls(book, path, at):
         if priced["pricing_status"] in ("partial", "unpriced"):
             yield entry, set(priced["unpriced_units"])

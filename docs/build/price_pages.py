@@ -1,4 +1,4 @@
-"""The page on which each provider publishes its prices: it decides where two sources of a rate disagree."""
+"""Each provider's price page, which decides if two sources of a rate disagree."""
 
 from __future__ import annotations
 

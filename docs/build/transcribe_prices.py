@@ -2,8 +2,8 @@
 
     python -m docs.build.transcribe_prices MAP DAY
 
-Only models that the seed and the reviewed files leave unpriced get a row. Each row names its provider's page, and that
-its rates were read in the map and not on the page.
+Only models without a price in the seed and the reviewed files get a row. Each row names its provider's page, and notes
+that its rates were read in the map, not on the page.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from spendmeter_stream.pricing.book.units import FEE_UNIT, REGION_UNIT
 _MILLION: Final = Decimal(10**6)
 _WIDTH: Final = 116
 _WITHHELD: Final = ("images", "output_tokens")
-"""Rates that the book leaves out of a model on purpose, because one count stands for several prices."""
+"""Rates that the book omits from some models on purpose, because one count has several prices."""
 NOTE: Final = "as transcribed in BerriAI/litellm's price map"
 
 
@@ -47,9 +47,9 @@ def main(path: Path, day: str) -> None:
 
 
 def _row(book: PriceBook, entry: Entry, lacking: set[str]) -> Entry | None:
-    """Return the entry of what the book lacks of a model; None if no row can say it.
+    """Return an entry with the missing rates of a model; None if no row can add them.
 
-    A model without rows, or of a place without a price, gets a row of its own. Else the lacking units are added to the
+    A model without rows, or at a place without a price, gets a new row. Otherwise the missing units are added to the
     pattern that the model matches: an exact name would hide the rows of that pattern.
     """
     candidates = book.candidates(CallKind(entry.provider, entry.model, "standard", ""))
@@ -58,7 +58,7 @@ def _row(book: PriceBook, entry: Entry, lacking: set[str]) -> Entry | None:
         return entry
     patterns = [each for row in rows for each in row.price.patterns if _matches(each, entry.model.lower())]
     makers = {row.price.terms.provider for row in rows}
-    # Vertex AI shares the list of the Gemini API; a reseller's rate is not its maker's.
+    # Vertex AI shares the list of the Gemini API. The rate of a reseller is not that of the maker.
     own = makers == {book.provider_name(entry.provider)} or (entry.provider == "vertex" and makers == {"google"})
     rates = {unit: rate for unit, rate in entry.rates.items() if unit in lacking and unit not in _WITHHELD}
     if not (patterns and own and rates) or FEE_UNIT in lacking:
@@ -67,7 +67,7 @@ def _row(book: PriceBook, entry: Entry, lacking: set[str]) -> Entry | None:
 
 
 def _matches(pattern: str, model: str) -> bool:
-    """Return whether a pattern is that of the model, behind any prefix."""
+    """Return whether a pattern matches the model after any prefix."""
     return model.endswith(pattern) or (pattern.endswith("*") and pattern[:-1] in model)
 
 
@@ -87,7 +87,7 @@ def _file(provider: str, found: list[Entry], day: str) -> str:
 
 def _distinct(found: list[Entry]) -> Iterable[Entry]:
     # The map has some ids twice, with and without a prefix; the first is the one without.
-    # Of several with one pattern, the first rate of a unit counts.
+    # Of several entries with one pattern, the first rate of each unit counts.
     rows: dict[tuple[str, tuple[tuple[str, str], ...]], Entry] = {}
     for entry in found:
         key = entry.model.lower(), tuple(sorted(entry.tags.items()))

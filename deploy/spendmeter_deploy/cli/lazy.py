@@ -29,10 +29,10 @@ HIDDEN: Final = frozenset({"replay"})
 
 
 class LazyCommand(TyperCommand):
-    """Stand for a subcommand in the list of commands, and import it when it is invoked."""
+    """A placeholder in the list of commands, which imports its subcommand when it is invoked."""
 
     def load(self) -> Any:
-        """Import the command: a function, or a `typer.Typer` with subcommands of its own."""
+        """Import the command: a function, or a `typer.Typer` with subcommands."""
         name = str(self.name)
         module, _, attribute = COMMANDS[name][0].partition(":")
         found = getattr(import_module(f"spendmeter_deploy.cli.{module}"), attribute)

@@ -74,14 +74,14 @@ async def _reprice(
 
 
 async def _append(session: Session, selection: CallSelection, book: PriceBook) -> int:
-    # Run without a difference too: a killed run may have left a block that is missing in some rollups.
+    # Also run without a difference: a killed run may have left a block that is missing in some rollups.
     async with lease(session, selection, book.version) as leased:
         with _progress("append") as report:
             return await append_adjustments(leased, book, progress=report)
 
 
 async def _current_book(data_dir: Path | None, *, files_only: bool) -> PriceBook:
-    """Return the book that workers price with: its files and the price rows in Kafka.
+    """Return the book in force in workers: its files and the price rows in Kafka.
 
     The memory broker of a stopped embedded stack has lost its price rows, so only the files count there.
     """

@@ -32,7 +32,7 @@ PACKAGES = (
     "spendmeter_deploy",
 )
 DRIVERS = ("urllib3.connectionpool", "clickhouse_connect")
-"""Loggers that report each failed attempt at length; we log it in one line."""
+"""Loggers that report each failed attempt in detail; we log it in one line."""
 
 
 def run(work: Coroutine[Any, Any, T], *, serves: bool = False) -> T:

@@ -1,4 +1,4 @@
-"""Usage within a scope: plan a query, and read its rows. Views need nothing else of this package."""
+"""Usage within a scope: plan a query and read its rows. The interface of this package for views."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class UsageReader:
         among: Iterable[tuple[str, ...]] = (),
         **options: Any,
     ) -> list[Row]:
-        """Return the rows of the query that `build` makes of the specification, its pieces and `options`.
+        """Return the rows of the query that `build` creates from the specification, its pieces and `options`.
 
         :param build: a function of `sums`, `people` or `lookups`.
         :param edges: n + 1 bucket edges for n buckets; see `Sums` for `after` and `among`.

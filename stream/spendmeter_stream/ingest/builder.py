@@ -1,4 +1,4 @@
-"""The builder of blocks: enriches and prices events with the newest directory and price book."""
+"""Build blocks: enrich and price events with the current directory and price book."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class RateInForce(NamedTuple):
     """Product of the factors in `usd`."""
     row: PriceRow
     certain: bool
-    """Whether the rate is the place's; see `[[multiplier]]` in docs/pricing.md."""
+    """Whether the rate is certain at the call's place; see "Places" in docs/pricing.md."""
 
     @property
     def layer(self) -> str:
@@ -41,7 +41,7 @@ class Explanation(NamedTuple):
     provider: str | None
     """The book's name; None for an unknown provider."""
     alias: Alias | None
-    """The period of the moving alias that the model is."""
+    """The period of the alias, if the model is a moving alias."""
     rates: list[RateInForce]
 
 

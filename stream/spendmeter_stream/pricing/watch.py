@@ -54,9 +54,9 @@ class PriceBookWatcher:
 
     def put_all(self, records: Mapping[str, Row | None]) -> bool:
         """Apply many records with one compilation. If that fails, apply each alone and reject the invalid ones."""
-        given = {key: row for key, row in records.items() if row is not None}
+        put = {key: row for key, row in records.items() if row is not None}
         unchanged = {key: row for key, row in self._rows.items() if key not in records}
-        changed = self._replace(self._files, {**unchanged, **given})
+        changed = self._replace(self._files, {**unchanged, **put})
         if self.fault is None or len(records) == 1:
             return changed
         before = self.book.version

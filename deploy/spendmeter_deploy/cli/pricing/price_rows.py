@@ -111,7 +111,7 @@ def history(
 
 
 def lines_of(explanation: Explanation, kind: CallKind, when: datetime) -> list[str]:
-    """Return what `show` prints."""
+    """Return the lines that `show` prints."""
     if explanation.provider is None:
         return [f"unknown provider {kind.provider!r}: calls are unpriced"]
     lines = [f"{explanation.provider} {kind.model} at {when:%Y-%m-%dT%H:%M:%SZ}, tier {kind.tier}"]
@@ -119,8 +119,8 @@ def lines_of(explanation: Explanation, kind: CallKind, when: datetime) -> list[s
         lines.append(f"alias: serves {alias.serves} ({_span(alias.terms)}; {alias.terms.source})")
     for rate in explanation.rates:
         factor = f" x {_decimal(rate.factor)}" if rate.factor != 1 else ""
-        doubt = "" if rate.certain else "; the place has no price: calls are partial with the unit region"
-        lines.append(f"  {_rate(rate.row)}{factor}  {rate.layer} {_why(rate.row)}{doubt}")
+        uncertain = "" if rate.certain else "; the place has no price: calls are partial with the unit region"
+        lines.append(f"  {_rate(rate.row)}{factor}  {rate.layer} {_why(rate.row)}{uncertain}")
     return lines if explanation.rates else [*lines, "  no price in force: calls are unpriced"]
 
 
@@ -152,7 +152,7 @@ async def _send(key: str, row: Mapping[str, Any] | None, *, dry_run: bool, setti
 
 
 def _watched(rows: Mapping[str, Row | None], settings: StreamSettings | None) -> PriceBookWatcher:
-    """Return the book that workers price with. Rows that they reject are left out, as there."""
+    """Return the book in force in workers, without the rows that they reject."""
     try:
         watcher = PriceBookWatcher(directory=(settings or StreamSettings()).prices_path)
     except PriceBookError as error:

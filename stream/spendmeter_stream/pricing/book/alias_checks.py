@@ -1,4 +1,4 @@
-"""Check the periods of moving aliases: one served model at a time, which has a price, and no chains."""
+"""Check the periods of moving aliases: one served model at a time, with a price, and no chains."""
 
 from __future__ import annotations
 

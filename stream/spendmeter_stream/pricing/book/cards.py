@@ -30,9 +30,9 @@ class CardRate:
     pico: Fraction
     charging: Charging = PLAIN
     place_unknown: bool = False
-    """The rate is another place's: a call that used the unit is partial."""
+    """The rate is that of another place: a call that used the unit is partial."""
     lower_bound: bool = False
-    """A fee without a unit in events comes on top: a call that used the unit is partial."""
+    """The provider also charges a fee without a unit in events: a call that used the unit is partial."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +91,7 @@ class Fractions:
     """The same fractions as Python integers."""
     present: Bool
     wide: Bool
-    """By card: some fraction does not fit int64 and is 0 in `numerator`. A product of odd rates and factors can be."""
+    """By card: some fraction does not fit int64 and is 0 in `numerator`, as a product of unusual rates and factors."""
 
     @classmethod
     def of(cls, columns: list[Mapping[str, Fraction]], rows: tuple[str, ...]) -> Fractions:
@@ -104,7 +104,7 @@ class Fractions:
                 at = rows.index(name), card
                 numerator[at], denominator[at], present[at] = value.numerator, value.denominator, True
         wide: Bool = np.asarray(np.maximum(np.abs(numerator), denominator) >= _MAX_TERM, np.bool_)
-        # A wide fraction becomes 0/1 so that the cast is defined; arithmetic takes its card the exact way.
+        # A wide fraction becomes 0/1 so that the cast is defined; arithmetic uses exact integers for its card.
         return cls(
             numerator=np.where(wide, 0, numerator).astype(np.int64),
             denominator=np.where(wide, 1, denominator).astype(np.int64),
@@ -170,7 +170,7 @@ def unit_bits(units: frozenset[str]) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Epoch:
-    """A span of time in which the book does not change. The card depends on the daily window and the prompt length."""
+    """A period in which the book does not change. The card depends on the daily window and the prompt length."""
 
     windows: tuple[DailyWindow, ...]
     contexts: Int64
@@ -182,7 +182,7 @@ class Epoch:
         # side="right": a threshold is inclusive, so a prompt of exactly that length reaches it.
         level = np.searchsorted(self.contexts, context, side="right")
         open_bits = np.zeros(len(occurred_at_ms), np.int64)
-        # The bit order must match `_open_windows` in resolve.py, which laid the rows of `cards` out.
+        # The bit order must match `_open_windows` in resolve.py, which orders the rows of `cards`.
         for bit, window in enumerate(self.windows):
             open_bits |= is_open(window, occurred_at_ms).astype(np.int64) << bit
         return self.cards[open_bits, level]

@@ -15,7 +15,7 @@ from spendmeter_stream.pricing.book.rows import BookFault, DailyWindow, Multipli
 
 
 def check(parsed: Parsed, known: list[Provider]) -> Iterator[BookFault]:
-    """Yield every fault between the parsed rows, and between them and the valid providers `known` already."""
+    """Yield every fault between the parsed rows, and between them and the valid providers in `known`."""
     yield from _names([*known, *parsed.providers])
     yield from _misspelt(parsed.providers, {provider.name for provider in known})
     yield from _spans(parsed)
@@ -59,15 +59,15 @@ _Claims: TypeAlias = "dict[_Claim, list[tuple[Terms, DailyWindow | None]]]"
 
 
 def _spans(parsed: Parsed) -> Iterator[BookFault]:
-    """Check that exactly one price of each claim applies at any time from the first on."""
+    """Check that exactly one price of each claim applies at any time after its first start."""
     shared: dict[tuple[object, ...], list[Price]] = defaultdict(list)
     for price in parsed.prices:
         for pattern in price.patterns:
             shared[(pattern, *_owner(price.terms))].append(price)
     for key, prices in shared.items():
         if len(prices) > 1:
-            yield from _one_at_a_time(_rate_claims(str(key[0]), prices))
-    yield from _one_at_a_time(_factor_claims(parsed.multipliers))
+            yield from _conflicts(_rate_claims(str(key[0]), prices))
+    yield from _conflicts(_factor_claims(parsed.multipliers))
 
 
 def _owner(terms: Terms) -> tuple[str, str, int]:
@@ -99,12 +99,12 @@ def _scopes(terms: Terms) -> Iterator[tuple[str, str]]:
             yield tier, region
 
 
-def _one_at_a_time(claims: _Claims) -> Iterator[BookFault]:
+def _conflicts(claims: _Claims) -> Iterator[BookFault]:
     for claim, members in claims.items():
         if len(members) > 1:
             for window in {window for _, window in members}:
                 yield from _spans_of(claim, [terms for terms, other in members if other == window])
-            yield from _crossed(claim, [(terms, window) for terms, window in members if window is not None])
+            yield from _overlapping_windows(claim, [(terms, window) for terms, window in members if window is not None])
 
 
 def _spans_of(claim: _Claim, members: list[Terms]) -> Iterator[BookFault]:
@@ -118,8 +118,8 @@ def _spans_of(claim: _Claim, members: list[Terms]) -> Iterator[BookFault]:
         latest = max(latest, terms, key=lambda each: each.ends)
 
 
-def _crossed(claim: _Claim, members: list[tuple[Terms, DailyWindow]]) -> Iterator[BookFault]:
-    """Yield different daily windows that are open at the same time of the same period."""
+def _overlapping_windows(claim: _Claim, members: list[tuple[Terms, DailyWindow]]) -> Iterator[BookFault]:
+    """Yield different daily windows of the same period that overlap."""
     for (first, early), (second, late) in combinations(members, 2):
         together = first.starts < second.ends and second.starts < first.ends
         if early != late and together and early.overlaps(late):

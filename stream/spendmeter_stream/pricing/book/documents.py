@@ -1,4 +1,4 @@
-"""Read price files: TOML with the line of every block and key, so that a fault can name its place.
+"""Read price files: TOML with the line of every block and key, so that faults have a place.
 
 `tomli` keeps no positions. Block headers and keys begin a line, so a line scan finds them.
 """
@@ -133,7 +133,7 @@ def _lines(text: str) -> tuple[dict[str, int], dict[str, list[tuple[int, dict[st
 def document_of_rows(rows: Iterable[Mapping[str, Any]], *, layer: int, name: str = "rows") -> list[Document]:
     """Return documents of rows: `[[price]]`, (with `factor`) `[[multiplier]]` or (with `serves`) `[[alias]]` blocks.
 
-    Each has its `provider` besides.
+    Each row also has its `provider`.
     """
     documents = []
     for number, row in enumerate(rows, start=1):

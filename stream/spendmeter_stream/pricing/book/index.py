@@ -15,7 +15,7 @@ _Block = TypeVar("_Block", Price, Multiplier)
 
 
 class CallKind(NamedTuple):
-    """Everything that decides a call's rates except time and prompt length, spelled as in the event."""
+    """The properties that determine a call's rates, except time and prompt length, spelled as in the event."""
 
     provider: str
     model: str
@@ -60,7 +60,7 @@ class Index:
         spelling = self._spell(header, kind.model)
         tier, region = _tier(header, kind.tier), spelling.place or kind.region.strip().lower()
         if header.regional and region and not spelling.place:
-            # A row may name the region as gateways do: `ap-south-1/minimax.minimax-m2`.
+            # The model pattern of a row may contain the region, as in gateways: `ap-south-1/minimax.minimax-m2`.
             spelling = spelling._replace(placed=[f"{region}/{name}" for name in spelling.names])
         found = self._found(header, spelling, tier, region, kind.org)
         aliases = self.aliases(provider, kind.model)
@@ -97,7 +97,7 @@ class Index:
         prices = [
             piece
             for each in own.prices
-            # A row of a higher layer, or an org's own, names the alias on purpose and stays.
+            # Rows of a higher layer or of an org name the alias on purpose, so they stay.
             for piece in ([each] if each.terms.layer > layer or each.terms.org else _outside(each, first, last))
         ]
         multipliers, placed = list(own.multipliers), own.placed
@@ -109,7 +109,7 @@ class Index:
         return _Found(prices, multipliers, placed)
 
     def _found(self, header: Provider, spelling: Spelling, tier: str, region: str, org: str) -> _Found:
-        """Return what applies to a model at any time; `placed` if a pattern with the place in its name matched."""
+        """Return what applies to a model at any time; `placed` if a pattern with the place matched."""
 
         def applies(each: Price | Multiplier) -> bool:
             return tier in each.terms.tiers and each.terms.applies_in(region)
@@ -119,9 +119,9 @@ class Index:
         if org:
             prices = [*prices, *self._prices_of(header.name, org, spelling.names)]
         kinds = self._multipliers.get(header.name, {})
-        # The nearest pattern of each kind (region's, org's); of one kind they do not compound.
+        # The nearest pattern of each kind (region, org): factors of one kind do not compound.
         scoped = [patterns for (owner, _), patterns in kinds.items() if owner in ("", org)]
-        # A row of the place's own has the place's price: no region's factor on top.
+        # A row for the place has the price at the place, so a region's factor does not apply.
         multipliers = [
             each
             for patterns in scoped
@@ -153,7 +153,7 @@ class Index:
 
 
 class _Found(NamedTuple):
-    """What applies to one model name."""
+    """Prices and multipliers of one model name."""
 
     prices: list[Price]
     multipliers: list[Multiplier]

@@ -26,11 +26,11 @@ class Spelling(NamedTuple):
 
     names: list[str]
     placed: list[str]
-    """Those that still name the place, such as `eu.anthropic.claude-3`: their rows are the place's own."""
+    """Names that contain the place, such as `eu.anthropic.claude-3`: their rows apply to this place only."""
     place: str
     """Region or deployment type that a prefix or the resource name selects; empty if none does."""
     undated: frozenset[str]
-    """Those without the date of the given name."""
+    """Names from which the date was removed."""
 
 
 def spell(
@@ -38,9 +38,9 @@ def spell(
 ) -> Spelling:
     """Return the names of `model`.
 
-    :param prefixes: the provider's own, and provider names as gateways write them (`openai/`).
+    :param prefixes: prefixes of the provider, and provider names as in gateways (`openai/`).
     :param endings: endings that do not change the price (`:nitro`).
-    :param places: prefix to the place that it selects (`eu.`).
+    :param places: prefix (`eu.`) → the place that it selects.
     """
     names, place, placed = _without_prefixes(model.strip().lower(), prefixes, places or {})
     ending = max((each for each in endings if names[0].endswith(each)), key=len, default="")
@@ -94,7 +94,7 @@ class Patterns(Generic[_T]):
                 self._exact.setdefault(pattern, []).append(value)
 
     def nearest(self, names: list[str], applies: Callable[[_T], bool] = lambda _: True) -> list[_T]:
-        """Return the values that apply of the nearest pattern that has one.
+        """Return the applicable values of the nearest pattern that has any.
 
         An exact match of the nearest spelling is nearest, then the longest ending, then the longest prefix.
         """

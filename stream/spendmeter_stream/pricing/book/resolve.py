@@ -29,10 +29,10 @@ class Candidates:
     multipliers: list[Multiplier]
     qualifiers: tuple[tuple[str, str], ...]
     unplaced: bool = False
-    """The call names a place and prices differ by place: only rows and factors that name the place are sure."""
+    """The call names a place and prices differ by place: only rows and factors that name the place are certain."""
 
     def at(self, time_ms: int, rows: list[PriceRow]) -> Candidates:
-        """Return what is in force at a time, of `rows`."""
+        """Return the candidates in force at a time, with those of `rows`."""
         return replace(
             self,
             rows=[row for row in rows if row.price.terms.applies_at(time_ms)],
@@ -44,7 +44,7 @@ def timeline_of(candidates: Candidates, table: CardTable) -> Timeline:
     """Return the cards of these rows by time, numbered in `table`. Times that no row covers have the unknown card."""
     rows = rows_of(candidates)
     dated = [row.price.terms for row in rows] + [each.terms for each in candidates.multipliers]
-    # Multipliers split epochs too: a surcharge that starts in the middle of a rate's time changes the card.
+    # Multipliers split epochs too: a surcharge that starts within the period of a rate changes the card.
     boundaries = {boundary for terms in dated for boundary in (terms.starts, terms.ends)}
     starts = sorted({BEGINNING, *boundaries} - {FOREVER})
     epochs = tuple(_epoch(candidates.at(start, rows), table) for start in starts)
@@ -123,7 +123,7 @@ def _card(now: Candidates, open_windows: set[DailyWindow | None], context: int) 
 
 
 def is_placed(row: PriceRow, multipliers: list[Multiplier]) -> bool:
-    """Return whether a rate is the place's: it, or a factor in force, names the place or was given for all."""
+    """Return whether a rate is certain at the place: it or a factor in force names the place, or it is final."""
     terms = row.price.terms
     final = bool(terms.org or terms.regions) or terms.layer >= ROWS_LAYER or row.price.free
     return final or any(each.terms.regions and row.rate.unit in each.units for each in multipliers)
@@ -150,7 +150,7 @@ def factor_of(row: PriceRow, multipliers: list[Multiplier]) -> Fraction:
     # Sorted by layer, so a multiplier of a higher layer replaces the one below instead of compounding.
     highest: dict[tuple[str, bool], Multiplier] = {}
     for each in sorted(multipliers, key=lambda multiplier: multiplier.terms.layer):
-        # A rate that names its region includes the region's surcharge already.
+        # A rate that names its region already includes the region's surcharge.
         regional_twice = bool(each.terms.regions) and bool(row.price.terms.regions)
         if row.rate.unit in each.units and not regional_twice:
             highest[each.terms.org, bool(each.terms.regions)] = each

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from spendmeter_stream.pricing.book.units import PICO
 
 BEGINNING: Final = -(2**62)
-"""Unix milliseconds before any event: the start of a row that says `from = "beginning"`."""
+"""Unix milliseconds before any event: the start of a row with `from = "beginning"`."""
 FOREVER: Final = 2**62
 """The end of a row without `to`."""
 ROWS_LAYER: Final = 2
@@ -84,13 +84,13 @@ class Terms:
         return self.starts <= time_ms < self.ends
 
     def applies_in(self, region: str) -> bool:
-        """Return whether the block applies to calls of this region (lower case). `eu-*` names all with this prefix."""
+        """Return whether the block applies to calls of this region (lower case). `eu-*` matches all that begin so."""
         return not self.regions or any(
             region == name or (name.endswith("*") and region.startswith(name[:-1])) for name in self.regions
         )
 
     def during(self, starts: int, ends: int) -> Terms | None:
-        """Return these terms, limited to a period; None if they do not reach into it."""
+        """Return these terms, limited to a period; None if they do not overlap it."""
         limited = replace(self, starts=max(self.starts, starts), ends=min(self.ends, ends))
         return limited if limited.starts < limited.ends else None
 
@@ -133,7 +133,7 @@ class Price:
     characters_counted: str
     free: bool
     lower_bound: bool = False
-    """The provider charges more than these rates: a fee without a unit in events."""
+    """The provider also charges a fee without a unit in events."""
 
 
 class PriceRow(NamedTuple):
@@ -169,9 +169,9 @@ class Provider:
     name: str
     aliases: tuple[str, ...] = ()
     resells: tuple[str, ...] = ()
-    """Providers whose standard list prices apply to models without a row of their own."""
+    """Providers whose standard list prices apply to models without a row here."""
     shares: tuple[str, ...] = ()
-    """Providers whose list, with its tiers, applies to models without a row of their own."""
+    """Providers whose list, with its tiers, applies to models without a row here."""
     strip: tuple[str, ...] = ()
     """Prefixes of model names that do not change the price."""
     endings: tuple[str, ...] = ()

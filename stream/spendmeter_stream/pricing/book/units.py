@@ -44,10 +44,10 @@ QUALIFIED_UNITS: Final = ("images", "tool_calls")
 """Units whose rate a tag may select."""
 
 REGION_UNIT: Final = "region"
-"""Named among the unpriced units of a call whose place has no price in the book: its rates are another place's."""
+"""Unpriced unit of a call whose place has no price in the book: its rates are those of another place."""
 
 FEE_UNIT: Final = "fee"
-"""Named among the unpriced units of a call for which the provider charges a fee that no event counts."""
+"""Unpriced unit of a call for which the provider charges a fee that events do not count."""
 
 USAGE_TAG: Final = "usage"
 """Tag of an event with incomplete counts: its status is `partial` at best."""

@@ -31,7 +31,7 @@ _PRICED, _PARTIAL, _UNPRICED, _FREE = range(4)
 def price_chunk(book: PriceBook, columns: Mapping[str, Any]) -> dict[str, Column]:
     """Return the cost columns of a chunk, at the prices in force when each event occurred.
 
-    `columns` holds N rows: lists of texts `provider`, `model`, `org_id`, `service_tier`, `region`; numpy
+    `columns` has N rows: lists of texts `provider`, `model`, `org_id`, `service_tier`, `region`; numpy
     int64 `occurred_at_ms` (Unix ms, UTC), the token counts, `characters`, `audio_milliseconds`, `images` and
     `tool_calls`; and `tags`, a list of dicts. Counts are not negative.
 

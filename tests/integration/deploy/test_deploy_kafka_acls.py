@@ -128,7 +128,7 @@ OPERATOR_COMMANDS = {
 
 @pytest.fixture(scope="module")
 def filled(guarded: ApacheKafka) -> None:
-    """Send a dead letter, and a price row that removes nothing."""
+    """Send a dead letter and a price row."""
     asyncio.run(fill(guarded))
 
 
@@ -140,7 +140,8 @@ async def fill(guarded: ApacheKafka) -> None:
     try:
         bad = replace(record(7100), value=b"{oops")
         await DeadLetters(producer=producer).send([(bad, Rejected(0, "not_json", "Invalid JSON"))])
-        await producer.send_and_wait(PRICES, key=b"withdrawn", value=None)
+        row = {**PRICE, "models": ["acl-withdrawn"]}
+        await producer.send_and_wait(PRICES, key=b"withdrawn", value=json.dumps(row).encode())
     finally:
         await producer.stop()
 

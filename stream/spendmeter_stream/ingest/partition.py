@@ -252,12 +252,13 @@ class PartitionTask:
 
         Records that arrive meanwhile join the chunk: otherwise they would wait for another round of all partitions.
         """
-        if self._open and self._slots.locked():
-            # Close our open chunk first: a barrier waits for open chunks while paused chunks keep their slots, so
-            # waiting here would deadlock.
-            await self._close(protocol)
         slot = asyncio.create_task(self._slots.acquire())
         try:
+            await asyncio.sleep(0)  # Let it acquire a free slot.
+            if self._open and not slot.done():
+                # Close our open chunk first: a barrier waits for open chunks while paused chunks keep their slots, so
+                # waiting here would deadlock. `locked()` is no answer: another partition may take the last slot first.
+                await self._close(protocol)
             while pending.room > 0 and not slot.done() and not self._stopping.is_set():
                 await asyncio.wait([slot], timeout=_POLL_SECONDS)
                 pending.add(*await self._reader.poll(0, pending.room))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.stack import spendmeter
 from tests.support.verbs import run_verb
 
 VERB = "import typer; from spendmeter_deploy.cli.reprice import reprice_command; typer.run(reprice_command)"
@@ -136,11 +137,11 @@ def test_a_killed_run_is_finished_by_the_next(data: Path, point: str) -> None:
 
 def test_failures_are_reported_in_one_line(tmp_path: Path) -> None:
     for arguments, message in (
-        (("--from", "soon", "--to", "2026-12-01"), "invalid time 'soon'"),
+        (("--from", "soon", "--to", "2026-12-01"), "'soon' is no time"),
         (("--from", "2026-12-01", "--to", "2026-12-01"), "the window must end after its start"),
         (WINDOW, "no store in"),
     ):
-        refused = run_verb(VERB, *arguments, "--data-dir", tmp_path)
+        refused = spendmeter("reprice", *arguments, "--data-dir", tmp_path)
         assert refused.returncode == 2
         assert message in refused.stderr
         assert len(refused.stderr.splitlines()) <= 1

@@ -57,6 +57,8 @@ class Producing:
             ]
             await publish(self._settings.connection(), records)
             self.sent += len(batch)
+            # A few hundred events a second: a flood would only test how fast the machine is.
+            await asyncio.sleep(0.1)
 
 
 async def test_rebuilding_while_events_come_in_loses_nothing(fresh_tansu: Any, store: Store, session: Session) -> None:

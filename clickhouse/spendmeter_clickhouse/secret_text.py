@@ -9,7 +9,8 @@ from typing import Annotated, Final
 from pydantic import AfterValidator
 
 SHORTEST: Final = 32
-_FEWEST_BITS: Final = 96.0
+_FEWEST_BITS: Final = 72.0
+"""One in 12,000 secrets of 32 random hexadecimal digits has fewer than 96 bits; the least of 150,000 had 85."""
 
 
 def strong(text: str) -> str:

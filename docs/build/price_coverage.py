@@ -25,6 +25,25 @@ _EQUAL: Final = Decimal("0.005")
 """Relative difference up to which two costs agree: the map rounds some rates to three digits."""
 
 
+_DISAGREEMENTS: Final = (
+    "",
+    "## Disagreements",
+    "USD for 1,000 of each unit that the map prices (1,000 seconds of audio), at noon UTC of the day of the map. The",
+    "page decides. Until the two are compared with it, the book keeps the rate of its own source.",
+    "",
+    "| provider | id | here | map | page |",
+    "|---|---|---|---|---|",
+)
+_NOT_PRICED: Final = (
+    "",
+    "Differences from genai-prices: see [Agreement with genai-prices](pricing.md#agreement-with-genai-prices).",
+    "",
+    "## Not priced in full",
+    "| provider | id | without a rate |",
+    "|---|---|---|",
+)
+
+
 def main(path: Path, day: str) -> None:
     book = PriceBook.load()
     at = datetime.fromisoformat(day).replace(tzinfo=UTC, hour=12)
@@ -59,45 +78,28 @@ def page(book: PriceBook, found: list[tuple[Entry, dict[str, Any]]], day: str, u
         copied[provider] += _is_transcribed(book, entry)
         if abs(priced["cost"] - entry.cost()) > _EQUAL * max(priced["cost"], entry.cost()):
             different[provider].append(_difference(provider, entry, priced["cost"]))
-    ids, full = total.total(), done.total()
-    intro = (
-        f"Written by `python -m docs.build.price_coverage` against a copy of LiteLLM's price map of {day}: of its"
-        f" {ids:,} ids with a rate for chat, embeddings, images or audio, {full:,} ({_share(found):.1f} %) are priced"
-        f" in every unit that the map prices. {copied.total():,} of these have rows transcribed from the same map"
-        f" (`stream/prices/transcribed/`), so that their agreement is no evidence; the other"
-        f" {full - copied.total():,} have rates from the seed or by hand. The map has another {unrated:,} ids without a"
-        " rate per unit (subscriptions, provisioned throughput, free previews), which are not counted."
-    )
-    lines = [
-        "# Coverage of prices",
-        textwrap.fill(intro, 120),
-        "",
-        "| provider | ids | priced | of these transcribed | disagreements |",
-        "|---|---|---|---|---|",
-    ]
+    lines = ["# Coverage of prices", textwrap.fill(_intro(found, day, done, copied, unrated), 120), ""]
+    lines += ["| provider | ids | priced | of these transcribed | disagreements |", "|---|---|---|---|---|"]
     lines += [
         f"| {name} | {count} | {done[name]} | {copied[name]} | {len(different[name])} |"
         for name, count in sorted(total.items(), key=lambda item: (-item[1], item[0]))
     ]
-    lines += [
-        "",
-        "## Disagreements",
-        "USD for 1,000 of each unit that the map prices (1,000 seconds of audio), at noon UTC of the day of the map.",
-        "The page decides; until someone compared the two with it, the book keeps the rate of its own source.",
-        "",
-        "| provider | id | here | map | page |",
-        "|---|---|---|---|---|",
-        *(line for name in sorted(different) for line in sorted(different[name])),
-        "",
-        "Differences from genai-prices: see [Agreement with genai-prices](pricing.md#agreement-with-genai-prices).",
-        "",
-        "## Not priced in full",
-        "| provider | id | without a rate |",
-        "|---|---|---|",
-        *sorted(lacking),
-        "",
-    ]
-    return "\n".join(lines)
+    differences = [line for name in sorted(different) for line in sorted(different[name])]
+    return "\n".join([*lines, *_DISAGREEMENTS, *differences, *_NOT_PRICED, *sorted(lacking), ""])
+
+
+def _intro(
+    found: list[tuple[Entry, dict[str, Any]]], day: str, done: Counter[str], copied: Counter[str], unrated: int
+) -> str:
+    full = done.total()
+    return (
+        f"Written by `python -m docs.build.price_coverage` against a copy of LiteLLM's price map of {day}: of its"
+        f" {len(found):,} ids with a rate for chat, embeddings, images or audio, {full:,} ({_share(found):.1f} %) are"
+        f" priced in every unit that the map prices. {copied.total():,} of these have rows transcribed from the same"
+        f" map (`stream/prices/transcribed/`), so that their agreement is no evidence; the other"
+        f" {full - copied.total():,} have rates from the seed or by hand. The map has another {unrated:,} ids without a"
+        " rate per unit (subscriptions, provisioned throughput, free previews), which are not counted."
+    )
 
 
 def _is_transcribed(book: PriceBook, entry: Entry) -> bool:

@@ -32,30 +32,20 @@ Providers = Annotated[
 def check(
     directory: Directory = None,
     stale_days: Annotated[int, typer.Option(help="Report providers with prices not verified for this many days.")] = 90,
-    names: Annotated[bool, typer.Option("--names", help="Name each row that was not verified for that long.")] = False,
+    names: Annotated[bool, typer.Option("--names", help="List each of these rows.")] = False,
 ) -> None:
     """Compile the price book. Lists each error with file and line; exits with 1 on errors."""
-    try:
-        book = PriceBook.load(directory)
-    except PriceBookError as error:
-        for fault in error.faults:
-            typer.echo(str(fault), err=True)
-        typer.echo(f"{len(error.faults)} errors", err=True)
-        raise typer.Exit(1) from None
+    book = _load(directory)
     models = {(price.terms.provider, pattern) for price in book.prices for pattern in price.patterns}
     providers = {provider for provider, _ in models}
     rates = sum(len(price.rates) for price in book.prices)
     typer.echo(f"book {book.version}: {rates} rates, {len(models)} models, {len(providers)} providers")
-    today = _today()
     terms = [price.terms for price in book.prices]
-    old = Counter(each.provider for each in terms if (today - date.fromisoformat(each.verified_at)).days > stale_days)
-    for provider, count in sorted(old.items()):
+    stale = [each for each in terms if (_today() - date.fromisoformat(each.verified_at)).days > stale_days]
+    for provider, count in sorted(Counter(each.provider for each in stale).items()):
         typer.echo(f"{provider}: {count} prices not verified for more than {stale_days} days")
-    if names:
-        for each in terms:
-            age = (today - date.fromisoformat(each.verified_at)).days
-            if age > stale_days:
-                typer.echo(f"  {each.place}: verified {each.verified_at}, {each.source}")
+    for each in stale if names else ():
+        typer.echo(f"  {each.place}: verified {each.verified_at}, {each.source}")
     undated = {
         f"{provider} {name}"
         for provider, name in models
@@ -95,6 +85,16 @@ def import_(
         typer.echo(f"{plan.provider}: {len(plan.lines)} changes")
         for model, reason in plan.skipped.items():
             typer.echo(f"  skipped {model}: {reason}")
+
+
+def _load(directory: Path | None) -> PriceBook:
+    try:
+        return PriceBook.load(directory)
+    except PriceBookError as error:
+        for fault in error.faults:
+            typer.echo(str(fault), err=True)
+        typer.echo(f"{len(error.faults)} errors", err=True)
+        raise typer.Exit(1) from None
 
 
 def _plan(providers: list[str] | None, directory: Path | None, effective: date) -> list[Import]:

@@ -82,14 +82,14 @@ class Cluster:
         """
         watch = Progress("the group commits what was produced, and the leader reconciles suspect blocks")
         committed: dict[int, int] = {}
-        doubts: set[UUID] = set()
+        suspects: set[UUID] = set()
         while True:
             with contextlib.suppress(KafkaError, StoreError):
                 committed = await self.committed()
-                doubts = {doubt.suspect_id for doubt in await open_suspects(self.session)}
-                if not doubts and all(committed.get(where, 0) >= end for where, end in self.feeder.ends.items()):
+                suspects = {suspect.suspect_id for suspect in await open_suspects(self.session)}
+                if not suspects and all(committed.get(where, 0) >= end for where, end in self.feeder.ends.items()):
                     return
-            watch.see((committed, doubts))
+            watch.see((committed, suspects))
             await asyncio.sleep(PAUSE_S)
 
     async def without_surplus(self) -> None:

@@ -29,7 +29,7 @@ _SOME: Final = CallSelection(
 )
 """The hours before and after a month's end."""
 _LEASE_S: Final = 5
-_HOLD_S: Final = 20
+_BARRIER_S: Final = 20
 _PIECE_EVENTS: Final = 200
 
 
@@ -56,7 +56,7 @@ async def work(job: CommandJob) -> None:
             await _reprice(session, job)
         else:
             async with open_stream(StreamSettings(bootstrap=job.bootstrap)) as stream:
-                await rebuild(session, date.fromisoformat(job.month), stream=stream, barrier_seconds=_HOLD_S)
+                await rebuild(session, date.fromisoformat(job.month), stream=stream, barrier_seconds=_BARRIER_S)
 
 
 async def _reprice(session: Session, job: CommandJob) -> None:

@@ -86,8 +86,8 @@ class Stack(BrokerProcess):
         )
         out, _ = await child.communicate()
         assert child.returncode == 0, "the store cannot be read"
-        doubts, books = out.decode().strip().splitlines()[-2:]
-        return int(doubts), from_json(books)
+        suspects, books = out.decode().strip().splitlines()[-2:]
+        return int(suspects), from_json(books)
 
 
 class Clients:
@@ -188,11 +188,11 @@ async def _quiet(stack: Stack, clients: Clients) -> Books:
         await asyncio.sleep(_SETTLE_S)
         if code := await stack.stop():
             raise AssertionError(f"the stack ended with {code}: {stack.log}")
-        doubts, books = await stack.books()
-        if not doubts:
+        suspects, books = await stack.books()
+        if not suspects:
             clients.all_stored()
             return books
-        watch.see(doubts)
+        watch.see(suspects)
 
 
 def _orders(seed: int) -> Iterator[tuple[str, int, str]]:

@@ -132,10 +132,10 @@ async def test_whichever_parts_were_lost_the_next_owner_makes_them_whole(
 
 
 async def settled(session: Session, here: Coordinates) -> None:
-    doubts = await open_suspects(session)
-    assert doubts
+    suspects = await open_suspects(session)
+    assert suspects
     group = Group(topic_id=here.topic_id, committed=dict.fromkeys(range(12), 100))
-    await reconcile(session, doubts, group.stream())
+    await reconcile(session, suspects, group.stream())
     assert await open_suspects(session) == []
 
 
@@ -161,7 +161,7 @@ async def test_two_owners_that_put_the_same_rows_back_put_them_back_once(
     assert await read_books(session) == books_of(block)
 
 
-async def test_a_store_that_was_not_killed_raises_no_doubt(session: Session, here: Coordinates) -> None:
+async def test_a_store_that_was_not_killed_flags_no_suspect(session: Session, here: Coordinates) -> None:
     block = block_of(events_around_a_month_boundary(100), coordinates=here)
     ((up,),) = (await session.query("SELECT uptime()")).result_rows
     await asyncio.sleep(max(0, 6 - up))

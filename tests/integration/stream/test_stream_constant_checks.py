@@ -133,7 +133,7 @@ async def test_a_pause_ended_by_several_workers_at_once_is_over(session: Session
     assert pause not in (await read_barriers(session)).active
 
 
-async def test_open_doubts(session: Session) -> None:
+async def test_open_suspects(session: Session) -> None:
     await flag_suspect(session, "life:0:0-9", days=[date(2026, 11, 3)])
     (suspect,) = await open_suspects(session)
     assert suspect.days == {date(2026, 11, 3)}
@@ -146,12 +146,14 @@ async def test_the_reprice_ledger(session: Session) -> None:
     assert await repricing_until(session) is None
 
 
-async def test_a_whole_hold(session: Session) -> None:
+async def test_a_whole_ingest_barrier(session: Session) -> None:
     async def committed() -> dict[int, int]:
         return dict.fromkeys(range(PARTITIONS), LAST + 100)
 
-    async with ingest_barrier(session, Stream(topic_id="life", committed=committed), reason="test", seconds=30) as hold:
-        await hold.ensure_active()
+    async with ingest_barrier(
+        session, Stream(topic_id="life", committed=committed), reason="test", seconds=30
+    ) as barrier:
+        await barrier.ensure_active()
 
 
 def _partitions(chunks: list[BegunChunk]) -> list[tuple[str, int]]:

@@ -61,7 +61,7 @@ async def test_a_token_without_its_row_does_not_lock_everyone_out(session: Sessi
     assert await owning_group(session) == "b"
 
 
-async def test_a_command_of_another_group_does_not_hold_the_ingest(session: Session) -> None:
+async def test_a_command_of_another_group_gets_no_ingest_barrier(session: Session) -> None:
     # With its offsets, an open chunk of the owner could look closed.
     await ensure_group(session, "owner")
     other = replace(Group().stream(), group="other")

@@ -57,7 +57,7 @@ async def test_a_chunk_of_a_former_epoch_is_reconciled(session: Session, landed:
     await insert_block(session, block, "former")
     await session.command("TRUNCATE TABLE usage_hourly" if landed == "raw" else "TRUNCATE TABLE usage_events")
     assert await suspect_orphans(session, topic_id=NOW) == 1
-    # A second look finds nothing: the chunk was examined.
+    # A second check finds nothing: the chunk was examined.
     assert await suspect_orphans(session, topic_id=NOW) == 0
     if landed == "rollup":
         # A rebuild rejects a month without raw events, so another call of each month remains.
@@ -72,7 +72,7 @@ async def test_days_that_no_intent_names_come_from_raw_events(session: Session) 
     block = block_of(events_around_a_month_boundary(100), coordinates=FORMER)
     await insert_block(session, block, "former")
     await suspect_orphans(session, topic_id=NOW)
-    assert [doubt.days for doubt in await open_suspects(session)] == [DAYS]
+    assert [suspect.days for suspect in await open_suspects(session)] == [DAYS]
 
 
 async def test_chunks_of_the_current_epoch_have_owners(session: Session) -> None:
@@ -84,7 +84,7 @@ async def test_chunks_of_the_current_epoch_have_owners(session: Session) -> None
 async def test_a_partition_that_the_topic_has_no_more_has_none(session: Session) -> None:
     await begin(session, Coordinates(NOW, 5), RANGE)
     assert await suspect_orphans(session, topic_id=NOW, partitions=[0, 1]) == 1
-    assert [doubt.days for doubt in await open_suspects(session)] == [DAYS]
+    assert [suspect.days for suspect in await open_suspects(session)] == [DAYS]
 
 
 async def test_rows_written_after_a_check_are_checked(session: Session) -> None:
@@ -102,7 +102,7 @@ async def test_only_the_two_newest_chunks_of_a_partition_can_be_open(session: Se
     assert await suspect_orphans(session, topic_id=NOW) == 2
 
 
-async def test_a_partition_that_is_gone_does_not_keep_a_hold_waiting(session: Session) -> None:
+async def test_a_removed_partition_does_not_block_the_ingest_barrier(session: Session) -> None:
     """A rebuild needs a barrier, and no worker closes a chunk of a removed partition."""
     await begin(session, Coordinates(NOW, 5), RANGE)
     block = block_of(events_around_a_month_boundary(100), coordinates=Coordinates(NOW, 5))
@@ -128,7 +128,7 @@ async def test_a_group_moved_back_leaves_no_half_stored_chunk(
     owner = await scene.next_owner()
     await owner.take(30)
     await owner.close()
-    doubts = await open_suspects(session)
-    assert doubts
-    await reconcile(session, doubts, scene.group.stream())
+    suspects = await open_suspects(session)
+    assert suspects
+    await reconcile(session, suspects, scene.group.stream())
     await scene.check(requests=30)

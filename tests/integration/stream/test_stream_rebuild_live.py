@@ -111,7 +111,7 @@ async def _closed(session: Session, stream: Any) -> None:
     raise AssertionError("a chunk stays open")
 
 
-async def test_the_leader_exports_the_drift_of_closed_days_and_settles_doubts(
+async def test_the_leader_exports_the_drift_of_closed_days_and_reconciles_suspects(
     fresh_tansu: Any, store: Store, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     yesterday = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=1)

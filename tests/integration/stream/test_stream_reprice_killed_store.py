@@ -74,9 +74,9 @@ async def test_rows_of_an_adjustment_block_lost_in_a_crash_are_reinserted(
         await append_adjustments(leased, new)
     # The premise: a retry repaired nothing, and a second repricing counted the rollups' rows twice.
     assert await compare(session, await days_with_rows(session, Days()))
-    doubts = await open_suspects(session)
-    assert doubts
-    await reconcile(session, doubts, Group(topic_id="life").stream())
+    suspects = await open_suspects(session)
+    assert suspects
+    await reconcile(session, suspects, Group(topic_id="life").stream())
 
     assert await sums(session) == expected(calls, new)
     await ensure_rollups_equal_raw(session)

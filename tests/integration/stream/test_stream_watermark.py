@@ -89,14 +89,14 @@ async def test_the_newest_watermark_counts(session: Session) -> None:
     assert await raw_kept_from(session) == SEPTEMBER
 
 
-async def test_doubts_about_days_before_the_watermark_are_settled_without_a_rebuild(session: Session) -> None:
+async def test_suspect_days_before_the_watermark_are_reconciled_without_a_rebuild(session: Session) -> None:
     async def committed() -> dict[int, int]:
         return {}
 
     await set_raw_kept_from(session, date(2026, 10, 1))
     await flag_suspect(session, "life:0:0-9", days=[SEPTEMBER])
-    doubts = await open_suspects(session)
-    assert await reconcile(session, doubts, Stream(topic_id="life", committed=committed)) == []
+    suspects = await open_suspects(session)
+    assert await reconcile(session, suspects, Stream(topic_id="life", committed=committed)) == []
     assert await open_suspects(session) == []
     assert await _requests(session) == 61
 

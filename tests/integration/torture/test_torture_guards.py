@@ -35,7 +35,7 @@ def kafka_stage(clickhouse_http: ClickHouseHttp, tmp_path: Path) -> Stage:
     return Stage(store=clickhouse_http, folder=tmp_path, broker=ApacheKafka)
 
 
-async def test_a_half_stored_chunk_of_a_former_topic_epoch_needs_the_look_for_orphans(stage: Stage) -> None:
+async def test_a_half_stored_chunk_of_a_former_topic_epoch_needs_the_orphan_check(stage: Stage) -> None:
     async def new_life(it: Play) -> None:
         running, feeder = it.running, it.running.feeder
         await feeder.feed(LARGE)
@@ -57,7 +57,7 @@ async def test_a_half_stored_chunk_of_a_former_topic_epoch_needs_the_look_for_or
 
 
 @pytest.mark.kafka
-async def test_a_quiet_partition_that_is_moved_back_needs_the_look_at_the_tokens_age(kafka_stage: Stage) -> None:
+async def test_a_quiet_partition_that_is_moved_back_needs_the_token_age_check(kafka_stage: Stage) -> None:
     async def moved_back(it: Play) -> None:
         await it.running.feeder.feed(SMALL)
         first = it.worker(records=SMALL)
@@ -125,7 +125,7 @@ async def test_a_second_group_on_the_same_store_needs_to_be_refused(stage: Stage
     await stage.proves("group", scenario=second_group)
 
 
-async def test_a_foreign_partitioner_needs_the_look_for_copies(stage: Stage) -> None:
+async def test_a_foreign_partitioner_needs_the_check_for_copies(stage: Stage) -> None:
     async def two_hashes(it: Play) -> None:
         it.worker(records=LARGE).start()
         # So that the partitions have different owners, with separate filters.

@@ -40,17 +40,17 @@ async def scene(store: Store, session: Session, cpu: ThreadPoolExecutor) -> Scen
     return scene
 
 
-async def held_generations(scene: Scene) -> set[int]:
+async def paused_generations(scene: Scene) -> set[int]:
     generations: set[int] = set()
-    for pause in (await read_barriers(scene.session)).active:
-        paused = await read_paused_chunks(scene.session, pause, scene.group.topic_id)
+    for barrier in (await read_barriers(scene.session)).active:
+        paused = await read_paused_chunks(scene.session, barrier, scene.group.topic_id)
         generations |= {one.generation for one in paused}
     return generations
 
 
-async def until_held(scene: Scene, generation: int) -> None:
+async def until_paused(scene: Scene, generation: int) -> None:
     for _ in range(1000):
-        if generation in await held_generations(scene):
+        if generation in await paused_generations(scene):
             return
         await asyncio.sleep(0.01)
     raise AssertionError("no chunk was paused")
@@ -62,18 +62,18 @@ async def stored(scene: Scene) -> int:
     )
 
 
-async def test_a_chunk_waits_at_the_gate_until_the_hold_is_over(scene: Scene) -> None:
+async def test_a_chunk_waits_until_the_barrier_is_released(scene: Scene) -> None:
     owner = await scene.next_owner()
     async with ingest_barrier(scene.session, scene.group.stream(), reason="test", seconds=60):
         chunk = asyncio.create_task(owner.take(20))
-        await until_held(scene, 2)
+        await until_paused(scene, 2)
         assert not chunk.done()
         assert await stored(scene) == 10
     assert (await asyncio.wait_for(chunk, 30)).stored == 10
     await scene.check(requests=20)
 
 
-async def test_a_hold_is_granted_while_a_chunk_waits_for_another(scene: Scene) -> None:
+async def test_a_barrier_is_granted_while_a_chunk_waits_for_another(scene: Scene) -> None:
     owner = await scene.next_owner()
 
     async def take_and_close() -> None:
@@ -83,7 +83,7 @@ async def test_a_hold_is_granted_while_a_chunk_waits_for_another(scene: Scene) -
 
     async with ingest_barrier(scene.session, scene.group.stream(), reason="first", seconds=60):
         chunk = asyncio.create_task(take_and_close())
-        await until_held(scene, 2)
+        await until_paused(scene, 2)
     async with ingest_barrier(scene.session, scene.group.stream(), reason="second", seconds=60):
         assert (await stored(scene)) == (20 if chunk.done() else 10)
     await asyncio.wait_for(chunk, 30)
@@ -93,15 +93,15 @@ async def test_a_hold_is_granted_while_a_chunk_waits_for_another(scene: Scene) -
 async def test_the_next_owner_of_a_paused_chunk_waits_too(scene: Scene) -> None:
     """Its predecessor inserted nothing, and the barrier was granted on that basis."""
     owner = await scene.next_owner()
-    async with ingest_barrier(scene.session, scene.group.stream(), reason="test", seconds=60) as hold:
+    async with ingest_barrier(scene.session, scene.group.stream(), reason="test", seconds=60) as barrier:
         chunk = asyncio.create_task(owner.take(20))
-        await until_held(scene, 2)
+        await until_paused(scene, 2)
         chunk.cancel()
         takeover = asyncio.create_task(scene.next_owner())
-        await until_held(scene, 3)
+        await until_paused(scene, 3)
         assert not takeover.done()
         assert await stored(scene) == 10
-        await hold.ensure_active()
+        await barrier.ensure_active()
     assert (await asyncio.wait_for(takeover, 30)).position == 20
     await scene.check(requests=20)
 
@@ -110,7 +110,7 @@ async def test_an_owner_that_lost_its_partition_at_the_barrier_inserts_nothing(s
     owner = await scene.next_owner()
     async with ingest_barrier(scene.session, scene.group.stream(), reason="test", seconds=60):
         chunk = asyncio.create_task(owner.take(20))
-        await until_held(scene, 2)
+        await until_paused(scene, 2)
         scene.group.generation += 1
     with pytest.raises(PartitionLostError):
         await asyncio.wait_for(chunk, 30)
@@ -127,14 +127,14 @@ async def test_a_chunk_without_an_owner_is_reported(scene: Scene) -> None:
     await scene.check(requests=20)
 
 
-async def test_only_one_command_holds_the_ingest(scene: Scene) -> None:
+async def test_only_one_command_has_the_ingest_barrier(scene: Scene) -> None:
     async with ingest_barrier(scene.session, scene.group.stream(), reason="one", seconds=60):
         with pytest.raises(BarrierError, match="another command"):
             await rebuild(scene.session, NOVEMBER, stream=scene.group.stream())
     await rebuild(scene.session, NOVEMBER, stream=scene.group.stream())
 
 
-async def test_a_pause_that_runs_out_lets_ingest_go_on_and_disarms_its_command(
+async def test_a_barrier_that_expires_lets_ingest_continue_and_disarms_its_command(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A rebuild that was frozen past its deadline resumes after workers continued: it must not replace a table."""

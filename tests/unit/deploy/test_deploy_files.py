@@ -84,7 +84,7 @@ def test_prometheus_scrapes_addresses_of_the_compose_file() -> None:
 
 @pytest.mark.parametrize("document", manifests())
 def test_kubernetes_manifest_is_valid(document: dict[str, Any]) -> None:
-    kubernetes_validate.validate(document, KUBERNETES, strict=True)
+    assert kubernetes_validate.validate(document, KUBERNETES, strict=True) == KUBERNETES
 
 
 def test_kubernetes_schema_is_awake() -> None:

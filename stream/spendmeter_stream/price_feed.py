@@ -18,7 +18,7 @@ from spendmeter_events.topics import PRICES
 from spendmeter_stream import metrics
 from spendmeter_stream.kafka.batches import open_reader, readable_end
 from spendmeter_stream.poison import skip
-from spendmeter_stream.pricing import PriceBookError, PriceBookWatcher
+from spendmeter_stream.pricing import PriceBookWatcher
 from spendmeter_stream.pricing.watch import Row, parse_row
 from spendmeter_stream.retry import OUTAGES, retry_forever
 from spendmeter_stream.runtime.background import BackgroundTasks
@@ -45,7 +45,7 @@ class PriceFeed(mode.Service):
         self._client_options = client_options
         self._background = tasks
         self._consumer: AIOKafkaConsumer | None = None
-        self._reported: PriceBookError | None = None
+        self._reported = ""
 
     async def on_start(self) -> None:
         """Wait until all rows of the topic are in force. Without them events would get wrong prices."""
@@ -79,23 +79,23 @@ class PriceFeed(mode.Service):
         await self._apply(await _records_until_end(self._consumer))
 
     async def _apply(self, records: _Records) -> None:
-        for key, (record, row) in records.items():
-            # Compiling a book takes most of a second and would block the event loop.
-            changed = await asyncio.to_thread(self._watcher.put, key, row)
-            cause = f"the row at {record.partition}:{record.offset}"
-            if not changed and self._watcher.fault is not None:
+        if not records:
+            return
+        # Compiling a book would block the event loop.
+        changed = await asyncio.to_thread(self._watcher.put_all, {key: row for key, (_, row) in records.items()})
+        for key, (record, _) in records.items():
+            if key in self._watcher.rejected:
                 skip(record, "refused", "rejected by the price book")
-            self._report(changed, cause)
+        self._report(changed, "rows " + ", ".join(f"{each.partition}:{each.offset}" for each, _ in records.values()))
 
     def _report(self, changed: bool, cause: str) -> None:
         metrics.show_price_book(self._watcher.book.verified_at)
         if changed:
             log.info("price book %s is in force, changed by %s", self._version, cause)
-        elif self._watcher.fault not in (None, self._reported):
-            self._reported = self._watcher.fault
-            log.error(
-                "change of %s rejected, price book %s stays in force: %s", cause, self._version, self._watcher.fault
-            )
+        fault = str(self._watcher.fault or "")
+        if fault and fault != self._reported:
+            log.error("price book %s is in force without what is invalid: %s", self._version, fault)
+        self._reported = fault
 
     async def _close(self) -> None:
         if self._consumer is not None:

@@ -96,12 +96,9 @@ async def _current_book(data_dir: Path | None, *, files_only: bool) -> PriceBook
             f"cannot read price rows from Kafka at {settings.bootstrap} ({error});"
             " check SPENDMETER_BOOTSTRAP, or use --files-only"
         ) from error
-    for key, row in rows.items():
-        watcher.put(key, row)
-        if watcher.fault is not None:
-            raise StartError(
-                f"invalid price row {key!r}: {watcher.fault}; publish a corrected row, or use --files-only"
-            )
+    watcher.put_all(rows)
+    for key, fault in watcher.rejected.items():
+        raise StartError(f"invalid price row {key!r}: {fault}; publish a corrected row, or use --files-only")
     return watcher.book
 
 

@@ -16,8 +16,10 @@ _Signature = tuple[tuple[str, int, int], ...]
 
 
 class PriceBookWatcher:
-    """The price book in force. `poll` and `put` replace it as a whole; an invalid change leaves the old one.
+    """The price book in force: the files, and every row of the topic that is valid with the others.
 
+    Invalid files leave the earlier files in force. An invalid row is left out until another change makes it valid, so
+    the book follows from files and rows alone, in whatever order they arrived.
     Rows are dated, so events in flight keep the price in force when they occurred.
     Not thread-safe: one task calls `poll` and `put`; others may read `book`.
     """
@@ -29,8 +31,10 @@ class PriceBookWatcher:
         self._files = PriceBook.load(self._directory)
         self._rows: dict[str, Row] = {}
         self.book = self._files
+        self.rejected: Mapping[str, PriceBookError] = {}
+        """Key of each row that is not in force, and why."""
         self.fault: PriceBookError | None = None
-        """Reason why the last change was rejected; None after a successful change."""
+        """Why the last change of the files, or any row, is not in force; None if everything is."""
 
     def poll(self) -> bool:
         """Reload the files if one changed. Return True if another book is in force."""
@@ -39,11 +43,11 @@ class PriceBookWatcher:
             return False
         self._signature = signature
         try:
-            files = PriceBook.load(self._directory)
+            self._files = PriceBook.load(self._directory)
         except PriceBookError as error:
             self.fault = error
             return False
-        return self._replace(files, self._rows)
+        return self._compile()
 
     def put(self, key: str, row: Row | None) -> bool:
         """Apply one record of the topic: the newest row of its key, or None to remove it.
@@ -53,33 +57,49 @@ class PriceBookWatcher:
         return self.put_all({key: row})
 
     def put_all(self, records: Mapping[str, Row | None]) -> bool:
-        """Apply many records with one compilation. If that fails, apply each alone and reject the invalid ones."""
-        put = {key: row for key, row in records.items() if row is not None}
-        unchanged = {key: row for key, row in self._rows.items() if key not in records}
-        changed = self._replace(self._files, {**unchanged, **put})
-        if self.fault is None or len(records) == 1:
-            return changed
+        """Apply many records with one compilation."""
+        rows = {**self._rows, **records}
+        self._rows = {key: row for key, row in sorted(rows.items()) if row is not None}
+        return self._compile()
+
+    def _compile(self) -> bool:
         before = self.book.version
-        faults: list[BookFault] = []
-        for key, row in records.items():
-            self.put(key, row)
-            faults += [] if self.fault is None else self.fault.faults
-        self.fault = PriceBookError(faults)
+        self.book, self.rejected = _book_of(self._files, self._rows)
+        faults = [fault for error in self.rejected.values() for fault in error.faults]
+        self.fault = PriceBookError(faults) if faults else None
         return self.book.version != before
 
-    def _replace(self, files: PriceBook, rows: dict[str, Row]) -> bool:
+
+def _book_of(files: PriceBook, rows: Mapping[str, Row]) -> tuple[PriceBook, dict[str, PriceBookError]]:
+    """Return the book of the files and all valid rows, and the fault of each rejected row.
+
+    Of the rows with a fault, the first is rejected; without it, the others may be valid.
+    """
+    left, rejected = dict(rows), dict[str, PriceBookError]()
+    while left:
         try:
-            book = files.with_rows(rows[key] for key in sorted(rows)) if rows else files
+            return files.with_rows(left.values(), keys=left), rejected
         except PriceBookError as error:
-            self.fault = error
-            return False
+            key = error.faults[0].place.file
+            rejected[key] = PriceBookError([fault for fault in error.faults if fault.place.file == key])
         except Exception as error:
             # A row may be any JSON value: an exception that no check anticipated rejects the row as well.
-            self.fault = PriceBookError([BookFault(Place("rows", 1), f"the row raises {type(error).__name__}")])
-            return False
-        changed = book.version != self.book.version
-        self._files, self._rows, self.book, self.fault = files, rows, book, None
-        return changed
+            key = next((key for key, row in left.items() if _raises(files, row)), next(iter(left)))
+            rejected[key] = PriceBookError([BookFault(Place(key, 0), f"the row raises {type(error).__name__}")])
+        del left[key]
+    return files, rejected
+
+
+def _raises(files: PriceBook, row: Row) -> bool:
+    """Return whether an unexpected exception is due to this row alone."""
+    try:
+        files.with_rows([row])
+    except PriceBookError:
+        return False
+    except Exception:
+        return True
+    else:
+        return False
 
 
 def parse_row(value: bytes | None) -> Row | None:

@@ -111,6 +111,26 @@ def test_history_shows_every_digit_every_org_and_no_control_character(rows: dict
     assert "beyond the calendar to now" in result.stdout
 
 
+def test_a_row_is_valid_although_another_row_is_rejected(rows: dict[str, Any], tmp_path: Path) -> None:
+    """Given rejected rows on the topic, when a valid row is checked, then only its own faults count."""
+    rows |= {"odd": {"provider": "openai"}}
+    (tmp_path / "row.json").write_text(json.dumps(ROW))
+
+    result = command("set", str(tmp_path / "row.json"), "--dry-run")
+
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_a_row_that_would_displace_another_row_fails(rows: dict[str, Any], tmp_path: Path) -> None:
+    rows["later"] = ROW
+    (tmp_path / "row.json").write_text(json.dumps({**ROW, "from": "2026-11-01T00:00:00Z"}))
+
+    result = command("set", str(tmp_path / "row.json"), "--dry-run")
+
+    assert result.exit_code == 1
+    assert "row later: overlap" in result.stderr
+
+
 def test_a_removed_row_cannot_be_removed_again(rows: dict[str, Any]) -> None:
     rows["gone"] = None
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -152,13 +154,22 @@ def test_an_exception_that_no_check_foresaw_refuses_the_row_alone(
     watcher = PriceBookWatcher(directory=folder)
     watcher.put("good", ROW)
 
-    def raises(*_: object) -> PriceBook:
-        raise TypeError("quotes the row")
+    with_rows = PriceBook.with_rows
+
+    def raises(book: PriceBook, rows: Iterable[Row], **options: Any) -> PriceBook:
+        if {} in (found := list(rows)):
+            raise TypeError("quotes the row")
+        return with_rows(book, found, **options)
 
     monkeypatch.setattr(PriceBook, "with_rows", raises)
     assert not watcher.put("bad", {})
     assert "the row raises TypeError" in str(watcher.fault)
     assert "quotes" not in str(watcher.fault)
+    assert cost(watcher.book) == 3
+    assert watcher.rejected.keys() == {"bad"}
+
+    assert watcher.put_all({"a faulty row": {"provider": "maker"}, "a good row": {**ROW, "org": "school"}})
+    assert watcher.rejected.keys() == {"a faulty row", "bad"}
     assert cost(watcher.book) == 3
 
 
@@ -177,9 +188,59 @@ def test_many_records_are_taken_at_once_and_only_the_faulty_are_refused(folder: 
     assert watcher.fault is not None
     assert "overlap" in str(watcher.fault)
 
-    assert watcher.put_all({"a": None, "b": None})
+    assert watcher.put_all({"a": None, "b": None, "overlapping": None})
     assert str(watcher.fault) == "None"
     assert cost(watcher.book) == 1
+
+
+def test_a_row_rejected_for_an_overlap_is_in_force_once_the_other_row_is_removed(folder: Path) -> None:
+    watcher = PriceBookWatcher(directory=folder)
+    later = {**ROW, "from": "2026-11-15T00:00:00Z", "per_million": {"input_tokens": "5"}}
+    watcher.put("earlier", ROW)
+    watcher.put("later", later)
+    assert watcher.rejected.keys() == {"later"}
+    assert "row later: overlap" in str(watcher.fault)
+    assert "from row earlier" in str(watcher.fault)
+
+    assert watcher.put("earlier", None)
+
+    assert not watcher.rejected
+    assert cost(watcher.book) == 5
+
+
+@pytest.mark.parametrize("order", list(permutations(("a", "b", "alias", "odd"))))
+def test_the_book_follows_from_the_rows_in_whatever_order_they_arrive(folder: Path, order: tuple[str, ...]) -> None:
+    alias = {key: value for key, value in ROW.items() if key != "per_million"} | {"models": ["latest"], "serves": "new"}
+    rows: dict[str, Row] = {
+        "a": {**ROW, "models": ["m", "new"]},
+        "b": {**ROW, "per_million": {"input_tokens": "5"}},
+        "alias": alias,
+        "odd": {"provider": "maker"},
+    }
+    watcher, started_later = PriceBookWatcher(directory=folder), PriceBookWatcher(directory=folder)
+
+    for key in order:
+        watcher.put(key, rows[key])
+    started_later.put_all(rows)
+
+    assert watcher.book.version == started_later.book.version
+    assert watcher.rejected.keys() == {"b", "odd"}
+    assert cost(watcher.book) == 3
+
+
+def test_changed_files_are_in_force_although_a_row_is_not_valid_with_them(folder: Path) -> None:
+    """Given a row that serves a model of the files, when the model is gone, then only the row is left out."""
+    write(folder, FILE + FILE[FILE.index("[[") :].replace('"m"', '"new"'), tick=1)
+    watcher = PriceBookWatcher(directory=folder)
+    alias = {key: value for key, value in ROW.items() if key != "per_million"} | {"models": ["latest"], "serves": "new"}
+    watcher.put("alias", alias)
+    assert watcher.fault is None
+
+    write(folder, FILE.replace("input_tokens = 1", "input_tokens = 2"), tick=2)
+
+    assert watcher.poll()
+    assert cost(watcher.book) == 2
+    assert "which has no price in this period" in str(watcher.rejected["alias"])
 
 
 def test_a_row_for_a_misspelt_provider_is_refused_and_one_for_a_new_provider_taken(folder: Path) -> None:

@@ -135,11 +135,13 @@ async def _send(key: str, row: Mapping[str, Any] | None, *, dry_run: bool, setti
         rows = await read_price_rows(settings.client_options())
         if row is None and rows.get(key) is None:
             raise refuse(f"no row with the key {key!r} on the topic; `spendmeter prices history` lists the keys")
-        before = _watched(rows, settings)
-        before.put(key, parse_row(value))
-        if before.fault is not None:
-            refuse(str(before.fault))
-            raise typer.Exit(1)
+        watcher = _watched(rows, settings)
+        before = watcher.rejected
+        watcher.put(key, parse_row(value))
+        for other, fault in watcher.rejected.items():
+            if other == key or other not in before:
+                refuse(str(fault))
+                raise typer.Exit(1)
         if not dry_run:
             producer = AIOKafkaProducer(**settings.client_options(), acks="all")
             await producer.start()
@@ -148,7 +150,7 @@ async def _send(key: str, row: Mapping[str, Any] | None, *, dry_run: bool, setti
             finally:
                 await producer.stop()
     done = "is valid" if dry_run else "removed" if row is None else "sent"
-    typer.echo(f"row {key} {done}; book {before.book.version}")
+    typer.echo(f"row {key} {done}; book {watcher.book.version}")
 
 
 def _watched(rows: Mapping[str, Row | None], settings: StreamSettings | None) -> PriceBookWatcher:

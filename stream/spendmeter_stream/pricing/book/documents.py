@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -130,18 +130,24 @@ def _lines(text: str) -> tuple[dict[str, int], dict[str, list[tuple[int, dict[st
     return head, blocks
 
 
-def document_of_rows(rows: Iterable[Mapping[str, Any]], *, layer: int, name: str = "rows") -> list[Document]:
+def document_of_rows(
+    rows: Iterable[Mapping[str, Any]], *, layer: int, keys: Iterable[str] | None = None
+) -> list[Document]:
     """Return documents of rows: `[[price]]`, (with `factor`) `[[multiplier]]` or (with `serves`) `[[alias]]` blocks.
 
-    Each row also has its `provider`.
+    Each row also has its `provider`. The place of a row is its key, or else `rows:N`, counted from 1.
     """
+    rows = list(rows)
+    places = [Place("rows", number) for number in range(1, len(rows) + 1)]
+    if keys is not None:
+        places = [Place(key, 0) for key in keys]
     documents = []
-    for number, row in enumerate(rows, start=1):
+    for row, place in zip(rows, places, strict=True):
         data = {key: value for key, value in row.items() if key != "provider"}
-        block = Block(data=data, file=name, line=number)
+        block = Block(data=data, file=place.file, line=place.line)
         documents.append(
             Document(
-                head=Block(data={key: row[key] for key in ("provider",) if key in row}, file=name, line=number),
+                head=replace(block, data={key: row[key] for key in ("provider",) if key in row}),
                 prices=() if "factor" in row or "serves" in row else (block,),
                 multipliers=(block,) if "factor" in row else (),
                 aliases=(block,) if "serves" in row and "factor" not in row else (),

@@ -65,16 +65,16 @@ class PriceBook:
             raise PriceBookError([*faults, *parse(documents).faults])
         return cls(documents=documents)
 
-    def with_rows(self, rows: Iterable[Mapping[str, Any]]) -> PriceBook:
+    def with_rows(self, rows: Iterable[Mapping[str, Any]], *, keys: Iterable[str] | None = None) -> PriceBook:
         """Return a book with exactly these rows on top of this book's files.
 
         A row is a `[[price]]`, `[[multiplier]]` or `[[alias]]` block plus its `provider`, in any spelling. It
         replaces the files' rates of its units, models and tiers while it is in force.
 
-        :raises PriceBookError: the place of a fault is `rows:N`, counted from 1.
+        :raises PriceBookError: the place of a fault is the row's key, or else `rows:N`, counted from 1.
         """
         named = [{**row, **self._files._named(row)} for row in rows]
-        return PriceBook(documents=document_of_rows(named, layer=ROWS_LAYER), below=self._files)
+        return PriceBook(documents=document_of_rows(named, layer=ROWS_LAYER, keys=keys), below=self._files)
 
     def timeline(self, kind: CallKind) -> Timeline:
         """Return the cards of one kind of call by time. An unknown provider or model has the unknown card."""

@@ -19,13 +19,13 @@ ROWS_LAYER: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """File and line of a row."""
+    """File and line of a row. A row of the topic has its record key and line 0."""
 
     file: str
     line: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return f"{self.file}:{self.line}" if self.line else f"row {self.file}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from spendmeter_events.topics import PRICES
 from spendmeter_stream.price_feed import read_price_rows
 from spendmeter_stream.pricing import PriceBook, PriceBookError, PriceBookWatcher
 from spendmeter_stream.pricing.book.index import CallKind
-from spendmeter_stream.pricing.book.rows import BEGINNING, FOREVER, PriceRow, Terms
+from spendmeter_stream.pricing.book.rows import BEGINNING, FOREVER, ROWS_LAYER, PriceRow, Terms
 from spendmeter_stream.pricing.explain import Explanation, explain
 from spendmeter_stream.pricing.watch import Row, parse_row
 from spendmeter_stream.settings import StreamSettings
@@ -89,11 +89,13 @@ def history(
     bootstrap: Bootstrap = None,
     data_dir: DataDir = None,
 ) -> None:
-    """List every dated row that can apply to a model, oldest first, and the served models of a moving alias."""
+    """List the dated rows and alias periods of a model, its rows of the topic by key, and every rejected row."""
     settings = None if files_only else any_broker_or_refuse(data_dir, bootstrap)
     rows = run(_rows(settings)) if settings else {}
-    book = _watched(rows, settings).book
-    for alias in book.aliases(provider, model):
+    watcher = _watched(rows, settings)
+    book = watcher.book
+    aliases = book.aliases(provider, model)
+    for alias in aliases:
         _say(f"{_span(alias.terms)}  serves {alias.serves}  {alias.terms.source}")
     candidates = [
         book.candidates(CallKind(provider, model, tier, "", org))
@@ -103,8 +105,12 @@ def history(
     found = {row for each in candidates if each for row in each.rows}
     for row in sorted(found, key=lambda row: (row.price.terms.starts, row.rate.unit, row.price.min_context)):
         _say(f"{_span(row.price.terms)}  {_rate(row)}  {_why(row)}")
-    for key, value in sorted(rows.items()):
-        _say(f"topic {key}: {'removed' if value is None else json.dumps(value)}")
+    terms = {alias.terms for alias in aliases} | {row.price.terms for row in found}
+    terms |= {factor.terms for each in candidates if each for factor in each.multipliers}
+    for key in sorted({each.place.file for each in terms if each.layer == ROWS_LAYER}):
+        _say(f"topic {key}: {json.dumps(rows[key])}")
+    for key, fault in watcher.rejected.items():
+        _say(f"topic {key}: not in force: {' '.join(str(fault).split())}")
     if not found:
         typer.echo(f"no price for {provider} {model}", err=True)
         raise typer.Exit(1)

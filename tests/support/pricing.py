@@ -1,4 +1,4 @@
-"""Convert usage to the columns that pricing reads, and prices to plain numbers."""
+"""Books of a few rows, calls as the columns that pricing reads, and prices as plain numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spendmeter_stream.pricing import PriceBook, price_chunk
+from spendmeter_stream.pricing.book.documents import document_of_rows
 from spendmeter_stream.pricing.book.units import COUNT_COLUMNS
+
+M = 1_000_000
+ROW: dict[str, Any] = {
+    "provider": "maker",
+    "models": ["m"],
+    "from": "beginning",
+    "source": "here",
+    "verified_at": "2026-01-01",
+}
+"""A row without its rates."""
 
 COSTS = ("input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "audio_cost", "unit_cost")
 
@@ -34,6 +45,20 @@ class Call(NamedTuple):
 def packaged_book() -> PriceBook:
     """Return the packaged book, compiled once for all tests."""
     return PriceBook.load()
+
+
+def book_of(*rows: Mapping[str, Any]) -> PriceBook:
+    """Return a book of these rows, completed from `ROW`."""
+    return PriceBook(documents=document_of_rows([{**ROW, **row} for row in rows], layer=1))
+
+
+def per_million(**rates: str) -> dict[str, Any]:
+    return {"per_million": rates}
+
+
+def used(**counts: int) -> Call:
+    """Return a call of the model of `ROW`."""
+    return Call("maker", "m", counts)
 
 
 def milliseconds(moment: str) -> int:

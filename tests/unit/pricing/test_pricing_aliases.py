@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 
 from spendmeter_stream.pricing import PriceBook, PriceBookError
-from spendmeter_stream.pricing.book.documents import document_of_rows
-from tests.support.pricing import Call, costs, packaged_book, price
+from tests.support.pricing import ROW, Call, M, book_of, costs, packaged_book, price
 
-M = 1_000_000
 EACH = {"input_tokens": M // 10, "cache_read_tokens": M // 10, "output_tokens": M // 10}
 GEMINI = "https://ai.google.dev/gemini-api/docs/changelog"
 DEEPSEEK = "https://api-docs.deepseek.com/updates"
@@ -62,16 +60,11 @@ def test_an_alias_costs_what_the_model_that_it_served_cost(
     assert page.startswith("https://")
 
 
-ROW: dict[str, Any] = {"provider": "maker", "from": "beginning", "source": "here", "verified_at": "2026-01-01"}
 OLD = {**ROW, "models": ["m-1"], "per_million": {"input_tokens": "1"}}
 NEW = {**ROW, "models": ["m-2"], "per_million": {"input_tokens": "2"}}
 OWN = {**ROW, "models": ["latest"], "per_million": {"input_tokens": "9", "output_tokens": "9"}}
 FIRST = {**ROW, "models": ["latest"], "serves": "m-1", "from": "2025-01-01T00:00:00Z", "to": "2026-01-01T00:00:00Z"}
 SECOND = {**ROW, "models": ["latest"], "serves": "M-2", "from": "2026-01-01T00:00:00Z"}
-
-
-def book_of(*rows: dict[str, Any]) -> PriceBook:
-    return PriceBook(documents=document_of_rows(rows, layer=1))
 
 
 def input_cost(book: PriceBook, at: str, **call: Any) -> Decimal:

@@ -10,9 +10,8 @@ import pytest
 
 from spendmeter_stream.pricing import PriceBook, PriceBookError
 from spendmeter_stream.pricing.book.documents import document_of_rows
-from tests.support.pricing import Call, costs, packaged_book, price, write_book
+from tests.support.pricing import ROW, Call, M, costs, packaged_book, price, write_book
 
-M = 1_000_000
 BEDROCK = "https://aws.amazon.com/bedrock/pricing/"
 VERTEX = "https://cloud.google.com/vertex-ai/generative-ai/pricing"
 AZURE = "https://azure.microsoft.com/pricing/details/cognitive-services/openai-service/"
@@ -155,21 +154,19 @@ def test_a_row_that_names_the_place_is_the_places_price(tmp_path: Path) -> None:
 
 def test_what_was_agreed_or_given_by_hand_is_no_guess(tmp_path: Path) -> None:
     book = write_book(tmp_path, maker=HEAD + RATE)
-    row = {"provider": "maker", "models": ["m"], "from": "beginning", "source": "here", "verified_at": "2026-01-01"}
 
-    assert judged(book.with_rows([{**row, "per_million": {"input_tokens": "4"}}]), region="eu") == (4, "priced")
-    contract = book.with_rows([{**row, "per_million": {"input_tokens": "5"}, "org": "acme"}])
+    assert judged(book.with_rows([{**ROW, "per_million": {"input_tokens": "4"}}]), region="eu") == (4, "priced")
+    contract = book.with_rows([{**ROW, "per_million": {"input_tokens": "5"}, "org": "acme"}])
     assert judged(contract, region="eu", org="acme") == (5, "priced")
     assert judged(contract, region="eu", org="other") == (1, "partial")
-    assert judged(book.with_rows([{**row, "free": True}]), region="eu") == (0, "free")
+    assert judged(book.with_rows([{**ROW, "free": True}]), region="eu") == (0, "free")
 
 
 def test_a_shared_list_keeps_its_tiers_and_regions() -> None:
-    terms = {"models": ["m"], "from": "beginning", "source": "here", "verified_at": "2026-01-01"}
     rows = [
-        {**terms, "provider": "maker", "per_million": {"input_tokens": "2"}},
-        {**terms, "provider": "maker", "per_million": {"input_tokens": "1"}, "tiers": ["batch"]},
-        {**terms, "provider": "shop", "models": ["own"], "per_million": {"input_tokens": "7"}},
+        {**ROW, "per_million": {"input_tokens": "2"}},
+        {**ROW, "per_million": {"input_tokens": "1"}, "tiers": ["batch"]},
+        {**ROW, "provider": "shop", "models": ["own"], "per_million": {"input_tokens": "7"}},
     ]
     documents = document_of_rows(rows, layer=1)
     documents[2].head.data["shares"] = ["maker"]  # type: ignore[index]

@@ -13,9 +13,8 @@ import pytest
 
 from spendmeter_stream.pricing import PriceBook, PriceBookError, PriceBookWatcher
 from spendmeter_stream.pricing.watch import Row, parse_row
-from tests.support.pricing import Call, price
+from tests.support.pricing import Call, M, price
 
-M = 1_000_000
 FILE = """
 provider = "maker"
 [[price]]

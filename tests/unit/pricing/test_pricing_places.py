@@ -10,12 +10,9 @@ import pytest
 
 from spendmeter_stream.pricing import PriceBook, PriceBookError
 from spendmeter_stream.pricing.book.documents import document_of_rows
+from tests.support.price_table.pages import AZURE, BEDROCK, OPENAI, OPENROUTER, VERTEX
 from tests.support.pricing import ROW, Call, M, costs, packaged_book, price, write_book
 
-BEDROCK = "https://aws.amazon.com/bedrock/pricing/"
-VERTEX = "https://cloud.google.com/vertex-ai/generative-ai/pricing"
-AZURE = "https://azure.microsoft.com/pricing/details/cognitive-services/openai-service/"
-OPENAI = "https://developers.openai.com/api/docs/pricing"
 ARN = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/"
 MODEL_ARN = "arn:aws:bedrock:ap-south-1::foundation-model/"
 
@@ -65,11 +62,11 @@ PLACES = [
     ("azure", "us/phi-4", "", "0.125", "0.50", "partial", AZURE),
     ("openai", "gpt-5.4", "eu", "2.75", "16.50", "priced", OPENAI),
     ("openai", "gpt-4.1", "eu", "2", "8", "priced", OPENAI),
-    ("openrouter", "openai/gpt-4o:nitro", "", "2.50", "10", "priced", "https://openrouter.ai/models"),
-    ("openrouter", "openai/gpt-4o:online", "", "2.50", "10", "priced", "https://openrouter.ai/models"),
-    ("openrouter", "openai/gpt-4o:floor", "", "2.50", "10", "priced", "https://openrouter.ai/models"),
-    ("openrouter", "anthropic/claude-3.5-haiku:exacto", "", "0.80", "4", "priced", "https://openrouter.ai/models"),
-    ("openrouter", "openai/gpt-4o:free", "", "0", "0", "free", "https://openrouter.ai/models"),
+    ("openrouter", "openai/gpt-4o:nitro", "", "2.50", "10", "priced", OPENROUTER),
+    ("openrouter", "openai/gpt-4o:online", "", "2.50", "10", "priced", OPENROUTER),
+    ("openrouter", "openai/gpt-4o:floor", "", "2.50", "10", "priced", OPENROUTER),
+    ("openrouter", "anthropic/claude-3.5-haiku:exacto", "", "0.80", "4", "priced", OPENROUTER),
+    ("openrouter", "openai/gpt-4o:free", "", "0", "0", "free", OPENROUTER),
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -30,24 +30,20 @@ class KeyScope(StrEnum):
     ORG_READ = ORG_READ
 
 
+def _limit(help_text: str, largest: int) -> Any:
+    return typer.Option(help=help_text, min=0, max=largest)
+
+
 @app.command("create")
 def create(
     name: Annotated[str, typer.Argument(help="Purpose of the key, for example 'finance dashboard'.")],
     scope: Annotated[list[KeyScope], typer.Option(help="Scope to grant; repeatable.")],
     org: Annotated[str, typer.Option(help="Org of a key with the scope org:read.")] = "",
     days: Annotated[int, typer.Option(help="Validity in days; 0 never expires.", min=0, max=3650)] = 0,
-    requests_per_minute: Annotated[
-        int, typer.Option(help="Rate limit; 0 uses the service's default.", min=0, max=MAX_UINT32)
-    ] = 0,
-    query_seconds: Annotated[
-        int, typer.Option(help="Time limit of a query; 0 uses the default.", min=0, max=MAX_UINT32)
-    ] = 0,
-    query_memory_bytes: Annotated[
-        int, typer.Option(help="Memory limit of a query; 0 uses the default.", min=0, max=MAX_COUNT)
-    ] = 0,
-    query_rows: Annotated[
-        int, typer.Option(help="Limit of rows that a query reads; 0 uses the default.", min=0, max=MAX_COUNT)
-    ] = 0,
+    requests_per_minute: Annotated[int, _limit("Rate limit; 0 uses the service's default.", MAX_UINT32)] = 0,
+    query_seconds: Annotated[int, _limit("Time limit of a query; 0 uses the default.", MAX_UINT32)] = 0,
+    query_memory_bytes: Annotated[int, _limit("Memory limit of a query; 0 uses the default.", MAX_COUNT)] = 0,
+    query_rows: Annotated[int, _limit("Limit of rows that a query reads; 0 uses the default.", MAX_COUNT)] = 0,
     data_dir: DataDir = None,
 ) -> None:
     """Create a key and print it to stdout, once: only its hash is stored."""

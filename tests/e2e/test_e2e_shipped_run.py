@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.brokers import do_without
 from tests.support.kafka.apache import ApacheKafka
 from tests.support.kafka.jars import KafkaUnavailable
 from tests.support.records import record
+from tests.support.required import do_without
 from tests.support.shipped.deployments import ADMIN_KEY, compose, kubernetes, secrets_of
 from tests.support.shipped.files import from_manifests
 from tests.support.shipped.process import Deployment, Running

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -17,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
 import yaml
 
+from tests.support.required import do_without
 from tests.support.stack import KEY, wait_until
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "prometheus"
@@ -28,13 +27,10 @@ CONFIGURATION = Path(__file__).parents[2] / "deploy" / "prometheus"
 def tool(*names: str) -> str:
     """Return the path of the first of `names` that is installed; otherwise skip the test, or fail it if everything
     is required."""
-    for name in names:
-        if path := shutil.which(name):
-            return path
-    missing = f"{names[0]} is not installed (Debian packages prometheus and prometheus-alertmanager)"
-    if os.environ.get("SPENDMETER_REQUIRE_ALL") == "1":
-        pytest.fail(missing, pytrace=False)
-    pytest.skip(missing)
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        do_without(f"{names[0]} is not installed (Debian packages prometheus and prometheus-alertmanager)")
+    return found
 
 
 @dataclass

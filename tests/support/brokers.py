@@ -7,16 +7,15 @@ creates its own topics; a test that kills or restarts a broker uses `fresh_tansu
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
 from tests.support.kafka.apache import ApacheKafka
 from tests.support.kafka.jars import KafkaUnavailable
 from tests.support.kafka.tansu import Tansu
+from tests.support.required import do_without
 
 Broker = Tansu | ApacheKafka
 
@@ -55,13 +54,6 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka]:
         yield broker
     finally:
         broker.kill()
-
-
-def do_without(missing: KafkaUnavailable) -> NoReturn:
-    """Skip the test with a one-line reason; fail it if SPENDMETER_REQUIRE_ALL=1."""
-    if os.environ.get("SPENDMETER_REQUIRE_ALL") == "1":
-        pytest.fail(str(missing), pytrace=False)
-    pytest.skip(str(missing))
 
 
 @pytest.fixture(params=["tansu", pytest.param("kafka", marks=pytest.mark.kafka)])

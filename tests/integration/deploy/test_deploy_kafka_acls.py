@@ -24,12 +24,12 @@ from spendmeter_stream.dlq.dead_letters import DeadLetters
 from spendmeter_stream.kafka.topic_admin import LEADER, ensure_topics
 from spendmeter_stream.poison import Rejected
 from spendmeter_stream.settings import StreamSettings
-from tests.support.brokers import do_without
 from tests.support.clickhouse_http.process import ClickHouseHttp
 from tests.support.kafka.apache import ApacheKafka
 from tests.support.kafka.jars import KafkaUnavailable
 from tests.support.kafka.topic import admin_client
 from tests.support.records import record
+from tests.support.required import do_without
 from tests.support.stack import spendmeter
 from tests.support.until import until
 from tests.support.usage import insert_usage, usage_row

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.brokers import do_without
 from tests.support.kafka.jars import KafkaUnavailable, kafka_jars
+from tests.support.required import do_without
 
 
 def _pretend_java(folder: Path, version: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.alerting import CONFIGURATION, tool
+from tests.support.required import do_without
 
 ROOT = Path(__file__).parents[3]
 # In a separate network namespace, where port 53 is free and no other resolver is used.
@@ -42,7 +43,7 @@ def namespaces() -> list[str]:
     """Return the command that creates a network and a mount namespace; skip the test if that is not permitted."""
     command = ["unshare", "--map-root-user", "--net", "--mount"]
     if shutil.which("unshare") is None or subprocess.run([*command, "true"], check=False).returncode != 0:
-        pytest.skip("unshare cannot make a network namespace here")
+        do_without("unshare cannot create a network namespace here")
     return command
 
 

@@ -15,13 +15,13 @@ from spendmeter_events.topics import USAGE
 from spendmeter_stream.kafka.topic_admin import ensure_topics
 from spendmeter_stream.kafka.topic_identity import read_topic_id
 from spendmeter_stream.settings import StreamSettings
-from tests.support.brokers import do_without
 from tests.support.kafka.apache import ApacheKafka
 from tests.support.kafka.jars import KafkaUnavailable
 from tests.support.kafka.raw import RawRecord, batch, client, produce
 from tests.support.kafka.topic import admin_client
 from tests.support.protocols import ingest_without
 from tests.support.records import record
+from tests.support.required import do_without
 from tests.support.worker import count, stream_settings, working
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]

@@ -9,10 +9,10 @@ import pytest
 from aiokafka.structs import TopicPartition
 
 from spendmeter_events.topics import USAGE
-from tests.support.brokers import do_without
 from tests.support.clickhouse_http.process import ClickHouseHttp
 from tests.support.kafka.apache import ApacheKafka
 from tests.support.kafka.jars import KafkaUnavailable, kafka_jars
+from tests.support.required import do_without
 from tests.torture.faults.offsets import expire_records, move_group, tokens_forgotten
 from tests.torture.patience import eventually
 from tests.torture.stage import LARGE, SMALL, SURPLUS, Play, Stage
@@ -87,8 +87,10 @@ async def test_records_that_expire_before_their_chunk_is_recovered_need_its_rows
     await kafka_stage.proves("expired", scenario=expired)
 
 
-@pytest.mark.skipif(faketime_library() is None, reason="needs libfaketime")
 async def test_a_clock_that_jumps_before_a_recovery_needs_the_time_of_the_first_decision(stage: Stage) -> None:
+    if faketime_library() is None:
+        do_without("libfaketime is not installed (Debian package libfaketime)")
+
     async def jump(it: Play) -> None:
         # By the first worker's clock, these are too far in the future.
         it.running.ledger.ahead_counts = False

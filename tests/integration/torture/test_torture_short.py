@@ -13,11 +13,11 @@ from uuid import uuid4
 import pytest
 
 from spendmeter_stream.barrier.requests import _REQUEST, shadow_of
-from tests.support.brokers import do_without
 from tests.support.clickhouse_http.process import ClickHouseHttp
 from tests.support.kafka.apache import ApacheKafka
 from tests.support.kafka.jars import KafkaUnavailable
 from tests.support.kafka.tansu import Tansu
+from tests.support.required import do_without
 from tests.torture.embedded import torture_embedded
 from tests.torture.faults.commands import REBUILD_STATEMENTS
 from tests.torture.ledger import Ledger

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 from collections.abc import Iterator
 from typing import Final
 
@@ -55,14 +54,6 @@ def bears(header: str | None, token: str) -> bool:
     if not token or scheme.lower() != "bearer":
         return False
     return hmac.compare_digest(_digest(given.strip()), _digest(token))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server that listens on `host`."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class _Open(CollectorRegistry):

@@ -1,9 +1,10 @@
-"""Check the URLs of settings. Messages never repeat the URL, which may contain a password."""
+"""Check the URLs and hosts of settings. Messages never repeat the URL, which may contain a password."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -25,6 +26,20 @@ def url_fault(url: str, schemes: Collection[str] = ("http", "https")) -> str:
     if port == 0:
         return "has port 0"
     return ""
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches a server that listens on `host`."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def is_https_or_local(url: str) -> bool:
+    """Return whether nobody on the network can read or change what this URL returns. Raises `ValueError`."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
 
 
 def is_origin(url: str) -> bool:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from typing import Final, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from spendmeter_clickhouse.secret_text import Secret
-from spendmeter_clickhouse.urls import is_origin, url_fault
+from spendmeter_clickhouse.urls import is_https_or_local, is_origin, url_fault
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Accepted signature algorithms: asymmetric only, so that published keys cannot be used to sign."""
-
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
 class ServiceSettings(BaseSettings):
@@ -75,8 +72,7 @@ class ServiceSettings(BaseSettings):
             return self
         if fault := url_fault(self.oidc_issuer):
             raise ValueError(f"SPENDMETER_OIDC_ISSUER {fault}")
-        parts = urlsplit(self.oidc_issuer)
-        if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+        if not is_https_or_local(self.oidc_issuer):
             raise ValueError("SPENDMETER_OIDC_ISSUER must start with https://")
         if not self.oidc_audience:
             raise ValueError("SPENDMETER_OIDC_AUDIENCE is required: tokens issued for other services must be rejected")

@@ -20,6 +20,8 @@ from typing import Final
 from jwt import PyJWK, PyJWKSet
 from jwt.exceptions import PyJWTError
 
+from spendmeter_clickhouse.urls import is_https_or_local
+
 log = logging.getLogger(__name__)
 
 _FRESH_SECONDS: Final = 300.0
@@ -97,9 +99,9 @@ def _fetch_keys(issuer: str) -> dict[str, PyJWK]:
 
 
 def _fetch_document(url: str) -> dict[str, object]:
-    if not url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+    if not is_https_or_local(url):
         raise ValueError("keys are fetched over https only")
-    with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
+    with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310 - the scheme is checked
         text = response.read(_LARGEST_DOCUMENT + 1)
     if len(text) > _LARGEST_DOCUMENT:
         raise ValueError("the document is too large")

@@ -10,7 +10,8 @@ import mode
 from aiohttp import hdrs, web
 from prometheus_client import REGISTRY
 
-from spendmeter_clickhouse.exposition import CONTENT_TYPE, bears, exposition, is_loopback
+from spendmeter_clickhouse.exposition import CONTENT_TYPE, bears, exposition
+from spendmeter_clickhouse.urls import is_loopback
 from spendmeter_stream.errors import SetupError
 from spendmeter_stream.runtime.readiness import ENDING, WorkerReadiness
 

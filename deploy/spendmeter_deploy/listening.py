@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
-from collections.abc import AsyncIterator, Iterator
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Iterator
+from ipaddress import IPv6Address, ip_address
+from typing import Any, Final
 
 import uvicorn
 
@@ -14,13 +16,16 @@ from spendmeter_deploy.ending import current_ending
 from spendmeter_deploy.errors import StartError
 from spendmeter_rollups.http.server import uvicorn_options
 
+_PORT_ERRORS: Final = (errno.EADDRINUSE, errno.EACCES)
+_NO_INTERFACE: Final = "a link-local address needs its interface, as in fe80::1%eth0"
 _GRACE_SECONDS: Final = 5
 """Maximum time that a stop waits for requests in progress."""
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, host_setting: str) -> socket.socket:
     """Return a listening socket; `port` 0 picks a free port.
 
+    :param host_setting: the option or variable with the host, for error messages.
     :raises StartError: the address is unavailable.
     """
     try:
@@ -29,23 +34,36 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as error:
         # Names that are too long or not ASCII fail in Python's IDNA codec.
         reason = error.strerror if isinstance(error, OSError) else "not a host name"
-        raise StartError(f"cannot listen on {host} ({reason}): choose another --host") from error
+        raise StartError(f"cannot listen on {host} ({reason}): choose another {host_setting}") from error
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
         listener.listen(128)
     except OSError as error:
         listener.close()
-        raise StartError(f"cannot listen on {host}:{port} ({error.strerror}): choose another --port") from error
+        setting = "--port" if error.errno in _PORT_ERRORS else host_setting
+        reason = _NO_INTERFACE if _lacks_interface(address) else error.strerror
+        raise StartError(f"cannot listen on {_with_port(host, port)} ({reason}): choose another {setting}") from error
     return listener
 
 
 def url_of(listener: socket.socket) -> str:
     """Return the URL of `listener` on this machine."""
     host, port = listener.getsockname()[:2]
-    # A wildcard address is reached through the loopback address.
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host).replace("%", "%25")  # noqa: S104
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    address = ip_address(host)
+    if address.is_unspecified:
+        # A wildcard address is reached through the loopback address.
+        host = "127.0.0.1" if address.version == 4 else "::1"
+    return f"http://{_with_port(host.replace('%', '%25'), port)}"
+
+
+def _with_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _lacks_interface(address: tuple[Any, ...]) -> bool:
+    """Return whether a socket address is link-local without an interface: such an address cannot be bound."""
+    return len(address) == 4 and IPv6Address(address[0]).is_link_local and not address[3]
 
 
 class _Server(uvicorn.Server):
@@ -57,10 +75,10 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def served(app: object, listener: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
+async def served(app: Callable[..., Any], listener: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
     """Serve the ASGI `app` until the block ends; yield the serving task."""
     config = uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         # Less than the limit of the whole stop, which has more to do.
         timeout_graceful_shutdown=max(1, min(_GRACE_SECONDS, int(current_ending().seconds / 2))),
         **uvicorn_options(),

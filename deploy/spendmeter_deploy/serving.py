@@ -59,7 +59,7 @@ async def serve_forever(host: str, port: int) -> None:
     :raises StartError: no credentials are configured, the address is unavailable, or the server stopped.
     """
     settings = ServiceSettings()
-    listener = listen(host, port)
+    listener = listen(host, port, host_setting="--host")
     with contextlib.closing(listener), Store(StoreSettings()) as store:
         log.info(
             "spendmeter %s, query service on %s, store at %s", installed_version(), url_of(listener), place_of(store)

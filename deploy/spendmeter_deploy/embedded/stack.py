@@ -76,7 +76,7 @@ async def embedded_stack(settings: StackSettings) -> AsyncIterator[EmbeddedStack
         folder = DataFolder(settings.data_dir)
         folder.acquire()
         stack.callback(folder.release)
-        listener = listen(settings.host, settings.port)
+        listener = listen(settings.host, settings.port, host_setting="SPENDMETER_HOST")
         stack.callback(listener.close)
         broker = TansuBroker(log_file=folder.broker_log)
         await broker.start()

@@ -17,7 +17,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,7 @@ from unittest.mock import patch
 
 import httpx
 import psutil
+from fastapi import FastAPI
 
 from benchmarks.query_events import NOW, fill, still
 from spendmeter_clickhouse import Store, StoreSettings
@@ -79,9 +80,8 @@ def quantile(seconds: list[float], share: float) -> float:
     return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-@asynccontextmanager
-async def client_of(store: Store) -> AsyncIterator[Client]:
-    """A client of an app with neither cache nor limit."""
+def app_of(store: Store) -> FastAPI:
+    """An app with neither cache nor limit."""
     settings = ServiceSettings(
         admin_key=KEY,
         answer_cache_seconds=0,
@@ -89,7 +89,13 @@ async def client_of(store: Store) -> AsyncIterator[Client]:
         query_timeout_seconds=600,
         query_memory_bytes=8 * 2**30,
     )
-    transport = httpx.ASGITransport(create_app(store=store, settings=settings, clock=lambda: NOW))
+    return create_app(store=store, settings=settings, clock=lambda: NOW)
+
+
+@asynccontextmanager
+async def client_of(store: Store) -> AsyncIterator[Client]:
+    """A client of an app with neither cache nor limit."""
+    transport = httpx.ASGITransport(app_of(store))
     headers = {"Authorization": f"Bearer {KEY}"}
     async with httpx.AsyncClient(
         transport=transport, base_url="http://bench/v1/", headers=headers, timeout=900
@@ -152,10 +158,9 @@ async def endpoint(client: Client, path: str, *, times: int, raw_times: int) -> 
     return found
 
 
-async def export(client: Client, events: int) -> dict[str, float]:
+async def export(app: FastAPI, events: int) -> dict[str, float]:
     """The log as CSV: rows a second, and the process's memory in MiB early on and at the end."""
     process, rows, early, began = psutil.Process(), 0, 0.0, time.perf_counter()
-    app: Any = client._transport.app  # type: ignore[attr-defined]  # noqa: SLF001
     # The client of a test would keep the whole body: the app is called as a server calls it.
     async for chunk in _body(app, "/v1/usage/export/events", b"preset=all"):
         rows += chunk.count(b"\r\n")
@@ -169,14 +174,14 @@ async def export(client: Client, events: int) -> dict[str, float]:
     }
 
 
-async def _body(app: Any, path: str, query: bytes) -> AsyncIterator[bytes]:
+async def _body(app: FastAPI, path: str, query: bytes) -> AsyncIterator[bytes]:
     chunks: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=1)
 
     async def receive() -> dict[str, Any]:
         await asyncio.Event().wait()
         return {}
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.body":
             await chunks.put(message.get("body", b""))
             if not message.get("more_body"):
@@ -220,7 +225,7 @@ async def measure(events: int, folder: str) -> dict[str, Any]:
             for path in (*ENDPOINTS, *RAGGED):
                 found[path] = await endpoint(client, path, times=times, raw_times=raw_times)
                 print(json.dumps({path: found[path]}), file=sys.stderr, flush=True)
-            exported = await export(client, events) if events <= _EXPORTED else None
+            exported = await export(app_of(store), events) if events <= _EXPORTED else None
     return {
         "events": events,
         "tables": {table: [rows, size] for table, rows, size in sizes.result_rows if rows},

@@ -135,15 +135,9 @@ class Ending:
 
     def _on_thread_error(self, args: threading.ExceptHookArgs) -> None:
         # During a stop, library threads fail on closed clients: log one line without a traceback.
-        traceback = None if self._deadline is not None else (args.exc_type, args.exc_value, args.exc_traceback)
+        error = None if self._deadline is not None else args.exc_value
         name = args.thread.name if args.thread else "unknown"
-        log.error(
-            "thread %s ended: %s: %s",
-            name,
-            args.exc_type.__name__,
-            args.exc_value,
-            exc_info=traceback,  # type: ignore[arg-type]
-        )
+        log.error("thread %s ended: %s: %s", name, args.exc_type.__name__, args.exc_value, exc_info=error)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         if self.signal is not None:

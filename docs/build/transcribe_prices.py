@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from docs.build.price_map import Entry, unpriced
 from docs.build.price_pages import PAGES
@@ -24,6 +24,9 @@ from spendmeter_stream.pricing import PriceBook, packaged_directory
 from spendmeter_stream.pricing.book.documents import TRANSCRIBED_FOLDER
 from spendmeter_stream.pricing.book.index import CallKind
 from spendmeter_stream.pricing.book.units import FEE_UNIT, REGION_UNIT
+
+_Rates: TypeAlias = tuple[tuple[str, Decimal], ...]
+_Tags: TypeAlias = tuple[tuple[str, str], ...]
 
 _MILLION: Final = Decimal(10**6)
 _WIDTH: Final = 116
@@ -78,17 +81,17 @@ def _file(provider: str, found: list[Entry], day: str) -> str:
         f'provider = "{provider}"\n\n'
         f'[defaults]\nfrom = "beginning"\nsource = "{page}"\nverified_at = {day}\nnote = "{NOTE}"\n'
     )
-    groups: dict[tuple[object, ...], list[str]] = defaultdict(list)
+    groups: dict[tuple[_Rates, _Tags, str], list[str]] = defaultdict(list)
     for entry in _distinct(found):
         rates, tags = tuple(sorted(entry.rates.items())), tuple(sorted(entry.tags.items()))
         groups[rates, tags, _page(entry)].append(entry.model.lower())
-    return head + "".join(_block(models, *key) for key, models in groups.items())  # type: ignore[arg-type]
+    return head + "".join(_block(models, *key) for key, models in groups.items())
 
 
 def _distinct(found: list[Entry]) -> Iterable[Entry]:
     # The map has some ids twice, with and without a prefix; the first is the one without.
     # Of several entries with one pattern, the first rate of each unit counts.
-    rows: dict[tuple[str, tuple[tuple[str, str], ...]], Entry] = {}
+    rows: dict[tuple[str, _Tags], Entry] = {}
     for entry in found:
         key = entry.model.lower(), tuple(sorted(entry.tags.items()))
         rows[key] = replace(entry, rates={**entry.rates, **rows[key].rates}) if key in rows else entry
@@ -99,9 +102,7 @@ def _page(entry: Entry) -> str:
     return entry.source if entry.source.startswith("https://") and '"' not in entry.source else ""
 
 
-def _block(
-    models: list[str], rates: tuple[tuple[str, Decimal], ...], tags: tuple[tuple[str, str], ...], page: str
-) -> str:
+def _block(models: list[str], rates: _Rates, tags: _Tags, page: str) -> str:
     tokens = [(unit, rate * _MILLION) for unit, rate in rates if unit not in ("images", "audio_seconds")]
     per_million = ", ".join(f"{unit} = {_plain(rate)}" for unit, rate in tokens)
     lines = ["", "[[price]]", f"models = [{_wrapped(models)}]"]

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self, TypeVar, TypeVarTuple
 
 from spendmeter_events._delivery.losses import Losses
 from spendmeter_events.connection import KafkaConnection
@@ -25,6 +25,9 @@ from spendmeter_events.event import UsageEvent
 from spendmeter_events.producer import UsageProducer
 from spendmeter_events.settings import ProducerSettings
 from spendmeter_events.stats import DropReason, ProducerStats
+
+_Arguments = TypeVarTuple("_Arguments")
+_Result = TypeVar("_Result")
 
 _THREAD_START_S: Final = 5.0
 _CLOSE_MARGIN_S: Final = 5.0
@@ -34,10 +37,10 @@ class _ThreadLoop(asyncio.SelectorEventLoop):
     """Runs executor jobs (name look-ups, SASL steps) in the loop's thread, which has no other work: executors reject
     jobs while the interpreter exits, when the last events are sent."""
 
-    def run_in_executor(  # type: ignore[override]
-        self, executor: Executor | None, func: Callable[..., Any], *args: Any
-    ) -> asyncio.Future[Any]:
-        future: asyncio.Future[Any] = self.create_future()
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*_Arguments], _Result], *args: *_Arguments
+    ) -> asyncio.Future[_Result]:
+        future: asyncio.Future[_Result] = self.create_future()
         try:
             future.set_result(func(*args))
         except Exception as error:

@@ -141,7 +141,7 @@ def describe_problems(app: FastAPI) -> None:
                 answer["content"] = {MEDIA_TYPE: {"schema": schema}}
         return document
 
-    app.openapi = with_problem_media_type  # type: ignore[method-assign]
+    app.openapi = with_problem_media_type  # type: ignore[method-assign]  # as FastAPI documents it
 
 
 def _fault(parameter: str, detail: str, allowed: Sequence[str] | None) -> Fault:

@@ -101,11 +101,11 @@ def create_worker(
     )
     start = Start(settings=settings, store=store, health=health)
     app.first = [_web(app, ingest, store, health, settings), start] if web else [start]
-    # The order matters: ingest starts after the rows of the price topic are in force.
-    app.service(PriceFeed(watcher=prices, client_options=settings.client_options(), tasks=tasks))  # type: ignore[arg-type]
-    app.service(ingest)  # type: ignore[arg-type]  # takes an instance as well
+    feed = PriceFeed(watcher=prices, client_options=settings.client_options(), tasks=tasks)
     guard = SpendGuard(settings=settings, session=store.session("guard"), leads=app.is_leader, tasks=tasks)
-    app.service(guard)  # type: ignore[arg-type]
+    # The order matters: ingest starts after the rows of the price topic are in force.
+    for service in (feed, ingest, guard):
+        app.service(service)  # type: ignore[arg-type]  # takes an instance as well
     _follow_directory(app, directory, tasks)
     _maintain(app, store, settings, tasks)
     return Worker(app, ingest, directory, prices, health)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -127,8 +127,8 @@ def main() -> None:
 def _settings(data_dir: Path | None, port: int | None) -> StackSettings:
     from spendmeter_deploy.settings import StackSettings
 
-    given = {"data_dir": data_dir, "port": port}
-    return StackSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    given: dict[str, Any] = {"data_dir": data_dir, "port": port}
+    return StackSettings(**{name: value for name, value in given.items() if value is not None})
 
 
 async def _up(settings: StackSettings) -> None:

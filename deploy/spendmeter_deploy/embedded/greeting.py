@@ -19,7 +19,8 @@ def greet(stack: EmbeddedStack, console: Console) -> None:
     if stack.key_generated:
         console.print(f"  admin key      {key}   (generated for this run; set SPENDMETER_ADMIN_KEY to keep it)")
     console.print("\nTry it:", style="bold")
-    # Printed without rich: a wrapped command cannot be copied.
-    # In double quotes the shell replaces the variable.
-    print(f"  curl -s -H \"Authorization: Bearer {key}\" '{stack.url}/v1/usage/summary?preset=all'")  # noqa: T201
-    print("\nPress Ctrl-C to stop. Stored data is kept.", flush=True)  # noqa: T201
+    # `out` does not wrap: a wrapped command cannot be copied. In double quotes the shell replaces the variable.
+    console.out(
+        f"  curl -s -H \"Authorization: Bearer {key}\" '{stack.url}/v1/usage/summary?preset=all'", highlight=False
+    )
+    console.print("\nPress Ctrl-C to stop. Stored data is kept.")

@@ -209,7 +209,7 @@ class Delivery:
 
     def _schedule_retry(self, lane: Lane) -> None:
         lane.failures += 1
-        lane.retry_at = self._clock() + back_off(lane.failures, self._settings, jitter=random.random())  # noqa: S311
+        lane.retry_at = self._clock() + self._back_off(lane.failures)
 
     async def _recover(self, link: OpenLink, errors: list[Any], *, all_failed: bool) -> None:
         self._record_failure(errors[0])
@@ -227,9 +227,11 @@ class Delivery:
     async def _disconnect(self, error: Exception) -> None:
         self._record_failure(error)
         self._outages += 1
-        delay = back_off(self._outages, self._settings, jitter=random.random())  # noqa: S311
-        self._reconnect_at = self._clock() + delay
+        self._reconnect_at = self._clock() + self._back_off(self._outages)
         await self.close()
+
+    def _back_off(self, failures: int) -> float:
+        return back_off(failures, self._settings, jitter=random.random())  # noqa: S311 - not a secret
 
     def _record_failure(self, error: Exception) -> None:
         self.failed_attempts += 1

@@ -33,7 +33,7 @@ class Verdict(Enum):
     """A record is invalid: halve the batch until that record is found, and drop it."""
 
 
-class InvalidRecordError(BrokerResponseError):  # type: ignore[misc]
+class InvalidRecordError(BrokerResponseError):  # type: ignore[misc]  # aiokafka has no types
     """INVALID_RECORD, from the broker's validation; aiokafka 0.14 maps it to `UnknownError`."""
 
     errno = 87

@@ -145,12 +145,12 @@ async def rebuild_filter(session: Session, *, partition: int, width: int, capaci
 def _filter_of(rows: pa.Table, capacity: int) -> SeenIds:
     seen = SeenIds(capacity=capacity)
     if rows.num_rows:
-        span: dict[str, Any] = pc.min_max(rows["occurred_at"].cast(pa.int64())).as_py()  # type: ignore[assignment]
+        times = rows["occurred_at"].cast(pa.int64())
         keys: list[Any] = rows["id"].to_pylist()
-        seen.fill(keys, span["max"])
+        seen.fill(keys, pc.max(times).as_py())
         if rows.num_rows == capacity:
             # LIMIT may have cut off ids with the oldest timestamp, so the covered span starts after it.
-            seen.since = span["min"] + 1
+            seen.since = pc.min(times).as_py() + 1
     return seen
 
 

@@ -252,7 +252,7 @@ def freeze_gc() -> None:
     gc.set_threshold(100_000, 20, 50)
 
 
-class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
+class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """Forward rebalance callbacks to the service."""
 
     def __init__(self, ingest: Ingest) -> None:

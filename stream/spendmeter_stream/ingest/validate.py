@@ -40,6 +40,7 @@ def validate(records: Sequence[SourceRecord], *, now: datetime, max_future: time
     rejected = _slow_path(records, events, occurred_at, keys)
     rejected |= _out_of_range(records, events, occurred_at, latest=now + max_future)
     rows = [row for row in range(len(records)) if row not in rejected]
+    # Every row without an event is in `rejected`, so `take` leaves none.
     accepted = Events(events, keys, occurred_at, [record.offset for record in records])  # type: ignore[arg-type]
     return Validated(accepted.take(rows), [rejected[row] for row in sorted(rejected)])
 

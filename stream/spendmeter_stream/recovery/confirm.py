@@ -120,14 +120,13 @@ class _Sent:
 
 
 def _parameters(block: pa.Table, coordinates: Coordinates, offsets: OffsetRange) -> dict[str, Any]:
-    span: dict[str, Any] = pc.min_max(block["occurred_at"]).as_py()  # type: ignore[assignment]
     return {
         "topic_id": coordinates.topic_id,
         "partition": coordinates.partition,
         "start": offsets.start,
         "end": offsets.end,
-        "earliest": span["min"],
-        "latest": span["max"],
+        "earliest": pc.min(block["occurred_at"]).as_py(),
+        "latest": pc.max(block["occurred_at"]).as_py(),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import typer
@@ -14,14 +15,23 @@ from typer.exceptions import TyperException
 class OneLineErrors(TyperGroup):
     """The root command. Prints each usage error in one line, like every other error, and exits with code 2."""
 
-    def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **options: Any) -> Any:  # type: ignore[override]
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
         """Run the command, as `TyperGroup.main` does."""
         given = sys.argv[1:] if args is None else list(args)
+        inner = partial(super().main, given, prog_name, complete_var, False, windows_expand_args, **extra)
         if not standalone_mode:
-            return super().main(given, standalone_mode=False, **options)
+            return inner()
         try:
             _refuse_empty_values(given)
-            code = super().main(given, standalone_mode=False, **options)
+            code = inner()
         except TyperException as error:
             typer.echo(_described(error), err=True)
             sys.exit(2)

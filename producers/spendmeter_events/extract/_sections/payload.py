@@ -55,10 +55,10 @@ def fields_of(value: object) -> Mapping[str, Any]:
 
 
 def _is_sentinel(value: object) -> bool:
-    kind: type[Any] = type(value)
+    kind: type = type(value)
     if kind in _PLAIN:
         return False
-    return _names_a_sentinel(kind) or (_has_only_truth_value(kind) and not value)  # type: ignore[arg-type]
+    return _names_a_sentinel(kind) or (_has_only_truth_value(kind) and not value)
 
 
 _PLAIN: Final = frozenset((str, int, float, bool, dict, list, tuple, bytes))

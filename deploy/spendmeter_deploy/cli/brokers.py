@@ -9,6 +9,7 @@ from pathlib import Path
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from spendmeter_deploy.cli.running import refuse
 from spendmeter_deploy.embedded.folder import DataFolder
 from spendmeter_deploy.errors import StartError
 from spendmeter_deploy.settings import StackSettings
@@ -24,15 +25,15 @@ def named_broker(bootstrap: str | None) -> StreamSettings | None:
 
 
 def any_broker(data_dir: Path | None, bootstrap: str | None) -> StreamSettings:
-    """Return the settings for the named broker, or for the embedded stack that runs on `data_dir`.
-
-    :raises StartError: no broker is named and no stack runs on the folder.
-    """
+    """Return the settings for the named broker, or for the embedded stack that runs on `data_dir`, or exit with 2."""
     named = named_broker(bootstrap)
     if named is not None and (data_dir is None or bootstrap is not None):
         return named
     folder = DataFolder(data_dir or StackSettings().data_dir)
-    return StreamSettings(bootstrap=folder.running_stack().bootstrap)
+    try:
+        return StreamSettings(bootstrap=folder.running_stack().bootstrap)
+    except StartError as error:
+        raise refuse(str(error)) from error
 
 
 @asynccontextmanager

@@ -18,7 +18,6 @@ from spendmeter_deploy.cli.brokers import any_broker, broker_errors
 from spendmeter_deploy.cli.running import refuse, run
 from spendmeter_deploy.cli.terminal.console import add_plain_row, output
 from spendmeter_deploy.cli.terminal.option_values import MAX_COUNT, MAX_OFFSET, MAX_UINT32, parse_time
-from spendmeter_deploy.errors import StartError
 from spendmeter_stream.dlq import (
     MAX_ATTEMPTS,
     DeadLetter,
@@ -54,7 +53,7 @@ def list_(
 ) -> None:
     """List dead letters, newest last, without their content."""
     chosen = Filter(code=code, partition=partition, since=parse_time(since, option="--since") if since else None)
-    found, total = run(_newest(any_broker_or_refuse(data_dir, bootstrap), chosen, limit))
+    found, total = run(_newest(any_broker(data_dir, bootstrap), chosen, limit))
     if as_json:
         for letter in found:
             typer.echo(json.dumps(_plain(letter), default=str))
@@ -87,7 +86,7 @@ def show_(
     data_dir: DataDir = None,
 ) -> None:
     """Show one dead letter with its content, which is untrusted input."""
-    found, _ = run(_newest(any_broker_or_refuse(data_dir, bootstrap), Filter(offset=offset), 1))
+    found, _ = run(_newest(any_broker(data_dir, bootstrap), Filter(offset=offset), 1))
     if not found:
         raise refuse(f"no dead letter at offset {offset}; run `spendmeter dlq list`")
     (letter,) = found
@@ -129,7 +128,7 @@ def redrive(
         max_attempts=max_attempts,
         dry_run=dry_run,
     )
-    _report(run(_redrive(any_broker_or_refuse(data_dir, bootstrap), plan)), dry_run=dry_run)
+    _report(run(_redrive(any_broker(data_dir, bootstrap), plan)), dry_run=dry_run)
 
 
 async def _newest(settings: StreamSettings, chosen: Filter, limit: int) -> tuple[list[DeadLetter], int]:
@@ -148,14 +147,6 @@ async def _redrive(settings: StreamSettings, plan: RedrivePlan) -> RedriveOutcom
     async with broker_errors(settings):
         with _progress() as count:
             return await redrive_dead_letters(settings, plan, progress=count)
-
-
-def any_broker_or_refuse(data_dir: Path | None, bootstrap: str | None) -> StreamSettings:
-    """Return the settings of the chosen broker, or exit with code 2."""
-    try:
-        return any_broker(data_dir, bootstrap)
-    except StartError as error:
-        raise refuse(str(error)) from error
 
 
 @contextmanager

@@ -13,8 +13,7 @@ from typing import Annotated, Any
 import typer
 from aiokafka import AIOKafkaProducer
 
-from spendmeter_deploy.cli.brokers import broker_errors
-from spendmeter_deploy.cli.dlq import any_broker_or_refuse
+from spendmeter_deploy.cli.brokers import any_broker, broker_errors
 from spendmeter_deploy.cli.pricing.row_files import key_of, read_row
 from spendmeter_deploy.cli.running import refuse, run
 from spendmeter_deploy.cli.terminal.option_values import parse_time
@@ -45,7 +44,7 @@ def set_(
 ) -> None:
     """Check a price row against the book in force, and send it to the workers. Exits with 1 on errors."""
     row = read_row(file)
-    run(_send(key or key_of(row), row, dry_run=dry_run, settings=any_broker_or_refuse(data_dir, bootstrap)))
+    run(_send(key or key_of(row), row, dry_run=dry_run, settings=any_broker(data_dir, bootstrap)))
     if data_dir is not None and not dry_run:
         typer.echo("the embedded broker has no disk: send the row again after each start of the stack", err=True)
 
@@ -56,7 +55,7 @@ def unset(
     data_dir: DataDir = None,
 ) -> None:
     """Remove a row of the price topic. The files' prices apply again, to new events."""
-    run(_send(key, None, dry_run=False, settings=any_broker_or_refuse(data_dir, bootstrap)))
+    run(_send(key, None, dry_run=False, settings=any_broker(data_dir, bootstrap)))
 
 
 def show(
@@ -72,7 +71,7 @@ def show(
     data_dir: DataDir = None,
 ) -> None:
     """Show the rate of each unit in force at a time, and why: row, layer, alias, region, tier, source, date."""
-    book = run(_book(None if files_only else any_broker_or_refuse(data_dir, bootstrap)))
+    book = run(_book(None if files_only else any_broker(data_dir, bootstrap)))
     when = parse_time(at, option="--at") if at else datetime.now(UTC)
     kind = CallKind(provider, model, tier, region, org)
     explanation = explain(book, kind, at_ms=round(when.timestamp() * 1000), prompt=prompt)
@@ -90,7 +89,7 @@ def history(
     data_dir: DataDir = None,
 ) -> None:
     """List the dated rows and alias periods of a model, its rows of the topic by key, and every rejected row."""
-    settings = None if files_only else any_broker_or_refuse(data_dir, bootstrap)
+    settings = None if files_only else any_broker(data_dir, bootstrap)
     rows = run(_rows(settings)) if settings else {}
     watcher = _watched(rows, settings)
     book = watcher.book

@@ -117,14 +117,15 @@ def test_history_lists_the_topics_rows_of_the_model_and_rejected_rows(rows: dict
         "factor": {key: value for key, value in ROW.items() if key != "per_million"} | {"factor": "0.9", "org": "s-2"},
         "another model's": {**ROW, "models": ["gpt-4o-mini"]},
         "overlapping": {**ROW, "org": "s-1"},
+        "place": {**ROW, "org": "s-3", "regions": ["eu-*"], "tiers": ["batch"]},
         "gone": None,
     }
 
     lines = command("history", "openai", "gpt-4o").stdout.splitlines()
 
     of_topic = [line.removeprefix("topic ") for line in lines if line.startswith("topic ")]
-    assert [line.split(":")[0] for line in of_topic] == ["factor", "mine", "overlapping"]
-    assert of_topic[2].startswith("overlapping: not in force: row overlapping: overlap")
+    assert [line.split(":")[0] for line in of_topic] == ["factor", "mine", "place", "overlapping"]
+    assert of_topic[3].startswith("overlapping: not in force: row overlapping: overlap")
 
 
 def test_a_row_is_valid_although_another_row_is_rejected(rows: dict[str, Any], tmp_path: Path) -> None:

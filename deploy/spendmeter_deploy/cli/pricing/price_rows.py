@@ -97,9 +97,7 @@ def history(
     for alias in aliases:
         _say(f"{_span(alias.terms)}  serves {alias.serves}  {alias.terms.source}")
     candidates = [
-        book.candidates(CallKind(provider, model, tier, "", org))
-        for tier in ("standard", "batch", "flex", "priority", "fast")
-        for org in ("", *book.orgs)
+        book.candidates(CallKind(provider, model, tier, region, org)) for tier, region, org in sorted(book.scopes)
     ]
     found = {row for each in candidates if each for row in each.rows}
     for row in sorted(found, key=lambda row: (row.price.terms.starts, row.rate.unit, row.price.min_context)):

@@ -51,6 +51,10 @@ class PriceBook:
         """Newest day (ISO 8601) on which a price was compared with its source."""
         terms = [price.terms for price in self.prices] + [each.terms for each in self._parsed.multipliers]
         self.orgs: Final = frozenset(each.org for each in terms) - {""}
+        self.scopes: Final = frozenset(
+            (tier, region, each.org) for each in terms for tier in each.tiers for region in each.regions or ("",)
+        )
+        """Tier, region and org of every row: the kinds of call between which prices differ."""
         self._timelines: dict[CallKind, Timeline] = {}
         self._lock = Lock()
 

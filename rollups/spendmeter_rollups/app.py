@@ -37,6 +37,7 @@ from spendmeter_rollups.http.routes import (
     usage,
 )
 from spendmeter_rollups.http.service import Service, utc_now
+from spendmeter_rollups.http.trailing_slash import TrailingSlash
 from spendmeter_rollups.problems import describe_problems, install_problems, refuse_repeated
 from spendmeter_rollups.query.reader import Reader
 from spendmeter_rollups.settings import ServiceSettings
@@ -77,8 +78,14 @@ def create_app(
     describe_problems(app)
     app.add_middleware(CompressMiddleware, minimum_size=1000)
     if settings.allowed_origins:
-        app.add_middleware(CORSMiddleware, allow_origins=settings.allowed_origins, allow_headers=["Authorization"])
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_headers=["Authorization"],
+            expose_headers=["ETag", "Link", "Retry-After", "X-Request-ID"],
+        )
     app.add_middleware(HeadRequests)
+    app.add_middleware(TrailingSlash)
     app.add_middleware(BoundedRequests)
     app.add_middleware(RequestLogMiddleware, metrics=ServiceMetrics(registry))
     app.add_middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds)

@@ -6,7 +6,7 @@ import base64
 import binascii
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import UUID
 
 from pydantic import BaseModel, Field, create_model
@@ -15,7 +15,7 @@ from spendmeter_events.usage_units import OTHER_UNITS, REASONING, TOKENS
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.problems import Problem, invalid_parameter
 from spendmeter_rollups.query.log_statement import events as events_query
-from spendmeter_rollups.query.params import ScopeParams, Value
+from spendmeter_rollups.query.params import ScopeParams, Status, Value
 from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
@@ -63,7 +63,7 @@ COLUMNS: Final = (
 class LogParams(ScopeParams):
     """Parameters of the call log and its export."""
 
-    status: list[Literal["ok", "error", "cancelled"]] = Field([], max_length=3, description="any of these")
+    status: list[Status] = Field([], max_length=3, description="any of these")
 
 
 class EventsParams(LogParams):

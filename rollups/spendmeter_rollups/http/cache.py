@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from cachetools import TTLCache
@@ -22,6 +22,8 @@ class Cached:
 
     body: bytes
     etag: str
+    next_page: Mapping[str, str] = field(default_factory=dict)
+    """Parameters that differ on the next page."""
 
 
 class AnswerCache:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from typing import Annotated, Any, Final
@@ -21,6 +21,7 @@ from spendmeter_rollups.access.rate_limit import RateLimit
 from spendmeter_rollups.budgets.rates import find_rate
 from spendmeter_rollups.http.cache import AnswerCache, Cached
 from spendmeter_rollups.http.compute import ComputeThread
+from spendmeter_rollups.http.pages import link_header, next_page
 from spendmeter_rollups.http.readiness import Readiness
 from spendmeter_rollups.problems import too_much
 from spendmeter_rollups.query.lookups import event_span
@@ -156,20 +157,26 @@ class RequestContext:
         """Compute the answer without the cache, for reads that must each be audited."""
         return self._respond(await self.service.compute.run(self._computed(params, compute)))
 
-    async def encoded(self, work: Coroutine[Any, Any, BaseModel], *, status_code: int = 200) -> Response:
-        """Run `work` and encode its result on the compute thread. Not cached, no ETag."""
+    async def encoded(
+        self, work: Coroutine[Any, Any, BaseModel], *, params: BaseModel | None = None, status_code: int = 200
+    ) -> Response:
+        """Run `work` and encode its result on the compute thread. Not cached, no ETag. `params` are those of a page."""
 
-        async def computed() -> bytes:
-            return (await work).model_dump_json().encode()
+        async def computed() -> tuple[bytes, Mapping[str, str]]:
+            answer = await work
+            return answer.model_dump_json().encode(), next_page(params, answer) if params else {}
 
-        body = await self.service.compute.run(computed())
-        return Response(body, status_code=status_code, media_type="application/json")
+        body, following = await self.service.compute.run(computed())
+        links = link_header(self.request.query_params.multi_items(), following)
+        return Response(body, status_code=status_code, media_type="application/json", headers=links)
 
     async def _computed(self, params: ScopeParams, compute: Callable[[UsageReader], Awaitable[Answer]]) -> Cached:
-        return _encode(await compute(await self.usage(params)))
+        answer = await compute(await self.usage(params))
+        return _encode(answer, next_page(params, answer))
 
     def _respond(self, cached: Cached) -> Response:
         headers = {"ETag": cached.etag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
+        headers |= link_header(self.request.query_params.multi_items(), cached.next_page)
         if cached.etag in self.request.headers.get("if-none-match", "").split(", "):
             return Response(status_code=304, headers=headers)
         return _response(cached.body, headers)
@@ -195,7 +202,7 @@ async def _sliced(body: bytes) -> AsyncIterator[bytes]:
         await asyncio.sleep(0)
 
 
-def _encode(answer: Answer) -> Cached:
+def _encode(answer: Answer, following: Mapping[str, str]) -> Cached:
     body = answer.model_dump_json().encode()
     if len(body) > _MAX_BYTES:
         raise too_much(
@@ -203,7 +210,7 @@ def _encode(answer: Answer) -> Cached:
         )
     data = answer.model_dump_json(exclude=_CLOCK_FIELDS)
     tag = hashlib.sha256(data.encode()).hexdigest()[:32]
-    return Cached(body, f'W/"{tag}"')
+    return Cached(body, f'W/"{tag}"', following)
 
 
 async def request_context(

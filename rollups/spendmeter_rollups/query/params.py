@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from spendmeter_rollups.query.windows import PRESETS
 
@@ -12,6 +13,23 @@ from spendmeter_rollups.query.windows import PRESETS
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 Value = Annotated[str, StringConstraints(max_length=128, pattern=_PRINTABLE)]
 Values = Annotated[list[Value], Field(max_length=100)]
+
+
+_ALIASES: Final[Mapping[str, str]] = {"system": "platform"}
+
+
+def fold(value: Any) -> Any:
+    """Return a value of a closed set in lower case: `BYOK` and `Error` are common spellings."""
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _fold_source(value: Any) -> Any:
+    folded = fold(value)
+    return _ALIASES.get(folded, folded) if isinstance(folded, str) else folded
+
+
+KeySource = Annotated[Literal["platform", "byok"], BeforeValidator(_fold_source)]
+Status = Annotated[Literal["ok", "error", "cancelled"], BeforeValidator(fold)]
 
 
 class ScopeParams(BaseModel):
@@ -53,6 +71,8 @@ class ScopeParams(BaseModel):
     feature: Values = []
     provider: Values = []
     model: Values = []
-    key_source: Values = []
+    key_source: Annotated[
+        list[KeySource], Field(max_length=10, description="in any case; `system` means `platform`")
+    ] = []
     user: Annotated[Values, Field(description="`system` for calls made without a user.")] = []
     currency: Annotated[Value, Field(description="ISO 4217 code with a known rate.", examples=["USD"])] = "USD"

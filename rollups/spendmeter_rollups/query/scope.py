@@ -145,6 +145,10 @@ def _window(params: ScopeParams, *, zone: ZoneInfo, now: datetime, span: Span) -
         raise invalid_parameter("from", "'to' requires 'from'", allowed=_ALLOWED_TIMES)
     start = _parse_time("from", params.from_, zone)
     end = now if params.to is None else _parse_time("to", params.to, zone, whole_day=True)
+    if params.to is None and start >= now:
+        raise invalid_parameter(
+            "from", "is in the future: without 'to' the window ends now", allowed=[f"before {now.isoformat()}"]
+        )
     if start >= end:
         raise invalid_parameter("from", "must be before 'to'", allowed=[f"before {end.isoformat()}"])
     return "custom", Window(start, end)

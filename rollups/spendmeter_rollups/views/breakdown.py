@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from spendmeter_clickhouse.catalogue import DIMENSIONS, ROW_MEASURES, USERS, Dimension
 from spendmeter_rollups.catalogue.aggregates import add, aggregates
@@ -15,7 +15,7 @@ from spendmeter_rollups.catalogue.dimensions import STUDENT_DIMENSIONS, STUDENT_
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.problems import not_found
 from spendmeter_rollups.query import sums as queries
-from spendmeter_rollups.query.params import ScopeParams
+from spendmeter_rollups.query.params import ScopeParams, fold
 from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.usage import UsageReader
@@ -33,9 +33,9 @@ COUNTS_USERS: Final = ("org", "role", "class", "section", "feature")
 class BreakdownParams(ScopeParams):
     """Parameters of a breakdown."""
 
-    order_by: Annotated[Literal["cost", "requests", "errors", "total_tokens"], Field(description="largest first")] = (
-        "cost"
-    )
+    order_by: Annotated[
+        Literal["cost", "requests", "errors", "total_tokens"], BeforeValidator(fold), Field(description="largest first")
+    ] = "cost"
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     offset: Annotated[int, Field(ge=0, le=10_000, description="for more rows, use the export")] = 0
 

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from spendmeter_clickhouse.catalogue import DIMENSIONS, POINT_MEASURES, Dimension
 from spendmeter_rollups.catalogue.aggregates import aggregates, zero
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.problems import invalid_parameter
 from spendmeter_rollups.query import sums as queries
-from spendmeter_rollups.query.params import ScopeParams, Value
+from spendmeter_rollups.query.params import ScopeParams, Value, fold
 from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
@@ -31,6 +31,7 @@ class GranularityParams(ScopeParams):
 
     granularity: Annotated[
         Literal["auto", "hour", "day", "week", "month"],
+        BeforeValidator(fold),
         Field(description="auto: hour up to 7 days, day up to 90, week up to 365, else month"),
     ] = "auto"
 

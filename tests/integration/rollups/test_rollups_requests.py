@@ -1,4 +1,4 @@
-"""Requests as HTTP clients send them: HEAD, repeated parameters, unreadable bodies, ids with slashes."""
+"""Requests as HTTP clients send them: HEAD, repeated parameters, unreadable bodies, ids with slashes, pages."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import BaseModel
 
 from spendmeter_clickhouse import Store
 from spendmeter_rollups.http.bounds import MOST_BODY_BYTES
+from spendmeter_rollups.http.pages import next_page
+from spendmeter_rollups.views.breakdown import BreakdownParams
 from tests.support.service import service
 from tests.support.usage import insert_usage, usage_row
 
@@ -21,7 +24,8 @@ USERS = ("a/b", "/", "a//b/", "users/a?b#c", "../x", "a b")
 @pytest.fixture(scope="module")
 def client(store: Store) -> Iterator[TestClient]:
     at = datetime(2026, 11, 20, 9, tzinfo=UTC)
-    insert_usage(store, [usage_row(number, at, user_id=user) for number, user in enumerate(USERS)])
+    others = [usage_row(100 + number, at, user_id="a/b") for number in range(11)]
+    insert_usage(store, [*others, *(usage_row(number, at, user_id=user) for number, user in enumerate(USERS))])
     with service(store) as client:
         yield client
 
@@ -117,3 +121,80 @@ def test_an_id_with_any_character_has_a_page(client: TestClient, user: str) -> N
     assert page.status_code == 200, page.text
     assert page.json()["user"]["user_id"] == user
     assert 'route="/v1/usage/users/{user_id}"' in client.get("/metrics").text
+
+
+def test_a_trailing_slash_is_no_other_path(client: TestClient) -> None:
+    paths = [*gets(client), *OTHERS]
+    for path in paths:
+        plain, slashed = client.get(path), client.get(f"{path}/", follow_redirects=False)
+        assert slashed.status_code == plain.status_code, path
+        assert slashed.headers["content-type"] == plain.headers["content-type"], path
+    assert client.get("/v1/usage/summary//").status_code == 404
+    # An encoded slash belongs to the id.
+    assert client.get(f"/v1/usage/users/{quote('a/b', safe='')}/").json()["user"]["user_id"] == "a/b"
+
+
+@pytest.mark.parametrize(
+    ("path", "size"),
+    [
+        ("/v1/usage/breakdown/user?limit=4&order_by=requests&preset=all", {"limit": "4"}),
+        ("/v1/usage/events?page_size=10&preset=all&user=a%2Fb&user=%2F", {"page_size": "10"}),
+    ],
+)
+def test_pages_follow_their_link_header_to_the_last(client: TestClient, path: str, size: dict[str, str]) -> None:
+    seen: list[str] = []
+    url = path
+    for _ in range(10):
+        page = client.get(url)
+        assert page.status_code == 200, page.text
+        assert client.get(url, headers={"If-None-Match": page.headers["etag"]}).links == page.links
+        seen += [str(row.get("key") or row["event_id"]) for row in page.json()["rows"]]
+        if "next" not in page.links:
+            break
+        reference = page.links["next"]["url"]
+        # Relative: the Host header must not reach it.
+        assert reference.startswith("?")
+        url = path.partition("?")[0] + reference
+    assert "next" not in page.links
+    assert len(seen) == len(set(seen)) > int(*size.values())
+
+
+def test_no_link_leads_beyond_the_largest_offset(client: TestClient) -> None:
+    page = client.get("/v1/usage/breakdown/user?limit=2&offset=9999&preset=all")
+    assert (page.status_code, page.links) == (200, {})
+    beyond = next_page(BreakdownParams(limit=2, offset=9_999), _More())
+    assert beyond == {}
+    assert next_page(BreakdownParams(limit=2, offset=9_998), _More()) == {"offset": "10000"}
+
+
+class _More(BaseModel):
+    has_more: bool = True
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters", "same"),
+    [
+        ("/v1/usage/summary", {"key_source": "PLATFORM"}, {"key_source": "platform"}),
+        ("/v1/usage/summary", {"key_source": "system"}, {"key_source": "platform"}),
+        ("/v1/usage/events", {"status": "OK"}, {"status": "ok"}),
+        ("/v1/usage/timeseries", {"granularity": "Day"}, {"granularity": "day"}),
+        ("/v1/usage/breakdown/user", {"order_by": "Requests"}, {"order_by": "requests"}),
+    ],
+)
+def test_closed_sets_are_checked_in_any_case(
+    client: TestClient, path: str, parameters: dict[str, str], same: dict[str, str]
+) -> None:
+    given, plain = (client.get(path, params={"preset": "all", **each}) for each in (parameters, same))
+    assert given.status_code == 200, given.text
+    assert given.json() == plain.json()
+    (name,) = parameters
+    refused = client.get(path, params={name: "nonsense"})
+    (fault,) = refused.json()["errors"]
+    assert (refused.status_code, fault["parameter"]) == (422, name)
+    assert same[name] in fault["allowed"]
+
+
+def test_a_beginning_in_the_future_is_named(client: TestClient) -> None:
+    (fault,) = client.get("/v1/usage/summary", params={"from": "2027-01-01"}).json()["errors"]
+    assert fault["parameter"] == "from"
+    assert "is in the future: without 'to' the window ends now" in fault["detail"]

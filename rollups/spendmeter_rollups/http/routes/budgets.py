@@ -38,7 +38,7 @@ async def get_budgets(params: Annotated[BudgetsParams, Query()], context: Reques
         scope = await context.scope(ScopeParams())
         return await budgets(context.reader, scope, params=params, visible=visible)
 
-    return await context.encoded(found())
+    return await context.encoded(found(), params=params)
 
 
 @router.post(

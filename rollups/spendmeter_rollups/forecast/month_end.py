@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from spendmeter_clickhouse.budgets import calendar_month
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.forecast.projection import CONFIDENCE, MIN_POINTS, Forecast
-from spendmeter_rollups.forecast.trend import Day, complete_days, days_left, extend_trend, used_points
+from spendmeter_rollups.forecast.trend import Day, complete_days, days_left, extend_trend, trend_window, used_points
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.query.windows import Window, bucket_edges, local_date
@@ -31,7 +31,10 @@ class ProjectedDay(BaseModel):
 
 
 class ProjectionAnswer(Answer):
-    """Projection for the month of `as_of` in `tz`. The trend is fitted to the days of the window."""
+    """Projection for the month of `as_of` in `tz`. The trend is fitted to the complete days of the window.
+
+    A window of seven days that ends today includes the complete day before it.
+    """
 
     status: Literal["ok", "insufficient_data"]
     month: str = Field(examples=["2026-11"])
@@ -46,14 +49,14 @@ class ProjectionAnswer(Answer):
 
 async def projection(usage: UsageReader) -> ProjectionAnswer:
     """Project the month's cost. Days are local to the scope's time zone; today is incomplete and not a point."""
-    scope = usage.scope
+    scope = replace(usage.scope, window=trend_window(usage.scope.window, zone=usage.scope.zone, now=usage.scope.now))
     start, end = calendar_month(scope.now, scope.zone)
     month = replace(scope, window=Window(start, max(scope.now, start + _TICK)))
-    spent_days, days = await asyncio.gather(_daily(usage.within(month)), _daily(usage))
+    spent_days, days = await asyncio.gather(_daily(usage.within(month)), _daily(usage.within(scope)))
     spent = sum((day.cost for day in spent_days.values()), Decimal(0))
     points = complete_days(days, window=scope.window, zone=scope.zone, now=scope.now)
     left = days_left(scope.now, scope.zone, end)
-    return _answer(scope, used_points(points), spent, extend_trend(points, left, spent=spent), left)
+    return _answer(usage.scope, used_points(points), spent, extend_trend(points, left, spent=spent), left)
 
 
 async def _daily(usage: UsageReader) -> dict[date, Day]:

@@ -13,6 +13,7 @@ from spendmeter_rollups.forecast.projection import MIN_POINTS, Forecast, forecas
 from spendmeter_rollups.query.windows import Window, local_date, start_of_day
 
 _DAY: Final = timedelta(days=1)
+_TICK: Final = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,13 @@ class Day:
     date: date
     cost: Decimal
     requests: int
+
+
+def trend_window(window: Window, *, zone: ZoneInfo, now: datetime) -> Window:
+    """Return the window of the points. Seven days that include today have six complete ones: one earlier is added."""
+    today, first = local_date(now, zone), local_date(window.start, zone)
+    week = start_of_day(first, zone) == window.start and (today - first).days == MIN_POINTS - 1
+    return Window(start_of_day(first - _DAY, zone), window.end) if week and window.contains(now - _TICK) else window
 
 
 def complete_days(days: Mapping[date, Day], *, window: Window, zone: ZoneInfo, now: datetime) -> list[Day]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from spendmeter_rollups.query.windows import PRESETS
+from spendmeter_rollups.query.windows import PRESET_ALIASES, PRESETS
 
 # The alphabet of event identifiers: no control characters.
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
@@ -40,7 +40,7 @@ class ScopeParams(BaseModel):
     preset: Annotated[
         Value | None,
         Field(
-            description=f"One of {', '.join(PRESETS)}; any other value means 30d.",
+            description=f"One of {', '.join((*PRESETS, *PRESET_ALIASES))}; any other value means 30d, with a warning.",
             examples=["30d"],
         ),
     ] = None

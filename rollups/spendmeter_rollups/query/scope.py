@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
@@ -12,17 +12,20 @@ from zoneinfo import ZoneInfo
 from spendmeter_clickhouse.catalogue import FILTERS
 from spendmeter_clickhouse.zones import named_zone
 from spendmeter_rollups.catalogue.money import Rate
-from spendmeter_rollups.problems import Problem, forbidden, invalid_parameter
-from spendmeter_rollups.query.params import ScopeParams
+from spendmeter_rollups.problems import Fault, Problem, forbidden, invalid_parameter
+from spendmeter_rollups.query.params import ScopeParams, fold
 from spendmeter_rollups.query.planner import Piece, plan
 from spendmeter_rollups.query.sums import Sums
 from spendmeter_rollups.query.windows import (
     DEFAULT_PRESET,
     EARLIEST,
     LATEST,
+    PRESET_ALIASES,
     PRESETS,
+    Comparison,
     Window,
     preset_window,
+    same_period,
     start_of_day,
 )
 
@@ -53,10 +56,13 @@ class Scope:
     now: datetime
     span: Span
     rate: Rate = _USD
+    warnings: tuple[Fault, ...] = ()
+    """Parameters that were not understood, and what was answered instead."""
 
-    def previous(self) -> Scope | None:
-        """Return this scope over the preceding window of equal length, or None if no event can be in it."""
-        window = self.window.previous()
+    def previous(self, comparison: Comparison) -> Scope | None:
+        """Return this scope over the window to compare with, or None if no event can be in it."""
+        equal = comparison == "previous"
+        window = self.window.previous() if equal else same_period(self.preset, self.window, self.zone)
         if self.preset == "all" or window.start < EARLIEST:
             return None
         return replace(self, preset="custom", window=window)
@@ -106,11 +112,11 @@ def resolve(
 ) -> Scope:
     """Resolve `params` at `now`. Raises `Problem` for an invalid parameter."""
     zone = find_zone(params.tz)
-    preset, window = _window(params, zone=zone, now=now, span=span)
+    preset, window, warnings = _window(params, zone=zone, now=now, span=span)
     filters = {column: tuple(getattr(params, name)) for name, column in FILTERS.items() if getattr(params, name)}
     if visible_orgs is not None:
         filters["org_id"] = only_visible(filters.get("org_id"), visible_orgs)
-    return Scope(preset=preset, window=window, zone=zone, filters=filters, now=now, span=span)
+    return Scope(preset=preset, window=window, zone=zone, filters=filters, now=now, span=span, warnings=tuple(warnings))
 
 
 def find_zone(name: str) -> ZoneInfo:
@@ -132,26 +138,37 @@ def only_visible(requested: tuple[str, ...] | None, visible: tuple[str, ...]) ->
     return requested
 
 
-def _window(params: ScopeParams, *, zone: ZoneInfo, now: datetime, span: Span) -> tuple[str, Window]:
+def _window(params: ScopeParams, *, zone: ZoneInfo, now: datetime, span: Span) -> tuple[str, Window, Sequence[Fault]]:
+    given = fold(params.preset)
+    preset = PRESET_ALIASES.get(given, given) if given else None
     if params.from_ is None and params.to is None:
-        preset = params.preset or DEFAULT_PRESET
         if preset == "custom":
             raise invalid_parameter("from", "preset=custom requires 'from'", allowed=_ALLOWED_TIMES)
         known = preset if preset in PRESETS else DEFAULT_PRESET
-        return known, preset_window(known, now=now, zone=zone, first_event=span.first)
-    if params.preset not in (None, "custom"):
+        warnings = [] if preset in (None, known) else [_unknown_preset(params.preset)]
+        return known, preset_window(known, now=now, zone=zone, first_event=span.first), warnings
+    if preset not in (None, "custom"):
         raise invalid_parameter("preset", "use either a preset or 'from' and 'to'", allowed=["custom"])
     if params.from_ is None:
         raise invalid_parameter("from", "'to' requires 'from'", allowed=_ALLOWED_TIMES)
-    start = _parse_time("from", params.from_, zone)
-    end = now if params.to is None else _parse_time("to", params.to, zone, whole_day=True)
-    if params.to is None and start >= now:
+    return "custom", _custom_window(params.from_, params.to, zone=zone, now=now), ()
+
+
+def _unknown_preset(given: str | None) -> Fault:
+    allowed = [*(name for name in PRESETS if name != "custom"), *PRESET_ALIASES]
+    return Fault(parameter="preset", detail=f"unknown preset {given!r}: answered {DEFAULT_PRESET}", allowed=allowed)
+
+
+def _custom_window(first: str, last: str | None, *, zone: ZoneInfo, now: datetime) -> Window:
+    start = _parse_time("from", first, zone)
+    end = now if last is None else _parse_time("to", last, zone, whole_day=True)
+    if last is None and start >= now:
         raise invalid_parameter(
             "from", "is in the future: without 'to' the window ends now", allowed=[f"before {now.isoformat()}"]
         )
     if start >= end:
         raise invalid_parameter("from", "must be before 'to'", allowed=[f"before {end.isoformat()}"])
-    return "custom", Window(start, end)
+    return Window(start, end)
 
 
 def _parse_time(parameter: str, text: str, zone: ZoneInfo, *, whole_day: bool = False) -> datetime:

@@ -7,7 +7,9 @@ as numbers, so that only one time zone database is used.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from calendar import monthrange
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, Literal
@@ -15,13 +17,19 @@ from zoneinfo import ZoneInfo
 
 Granularity = Literal["hour", "day", "week", "month"]
 
-PRESETS: Final = ("today", "7d", "30d", "90d", "mtd", "last_month", "ytd", "all", "custom")
+Comparison = Literal["previous", "same_period"]
+
+PRESETS: Final = ("today", "yesterday", "24h", "7d", "30d", "90d", "mtd", "last_month", "ytd", "all", "custom")
 DEFAULT_PRESET: Final = "30d"
+PRESET_ALIASES: Final[Mapping[str, str]] = {"month": "mtd", "this_month": "mtd"}
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 
 _LAST_DAYS: Final = {"today": 1, "7d": 7, "30d": 30, "90d": 90}
 _QUARTER: Final = timedelta(minutes=15)
+_DAY: Final = timedelta(days=1)
+_MONTHS: Final = {"mtd": 1, "last_month": 1, "ytd": 12}
+"""Presets of calendar months → the months from the same period before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +69,13 @@ def preset_window(preset: str, *, now: datetime, zone: ZoneInfo, first_event: da
     `7d` is today and the six days before it. `all` starts on the day of `first_event`.
     """
     today = local_date(now, zone)
+    if preset == "24h":
+        return Window(now - _DAY, now)
+    if preset == "yesterday":
+        return Window(start_of_day(today - _DAY, zone), start_of_day(today, zone))
     if preset == "last_month":
         end = today.replace(day=1)
-        return Window(start_of_day((end - timedelta(days=1)).replace(day=1), zone), start_of_day(end, zone))
+        return Window(start_of_day((end - _DAY).replace(day=1), zone), start_of_day(end, zone))
     if preset == "mtd":
         first = today.replace(day=1)
     elif preset == "ytd":
@@ -75,6 +87,35 @@ def preset_window(preset: str, *, now: datetime, zone: ZoneInfo, first_event: da
         first = today - timedelta(days=days - 1)
     # Exactly at midnight, a window that ends now would be empty.
     return Window(start_of_day(first, zone), now if now > start_of_day(first, zone) else now + _QUARTER)
+
+
+def default_comparison(preset: str) -> Comparison:
+    """Return how a preset is compared: a day, month or year in progress with the same part of the one before."""
+    return "same_period" if preset in ("today", "mtd", "ytd") else "previous"
+
+
+def same_period(preset: str, window: Window, zone: ZoneInfo) -> Window:
+    """Return the same local times one period earlier: a month, a year, or the days that the window touches.
+
+    A day that the earlier month lacks is its last: the 31st is compared with all of a shorter month.
+    """
+    if preset == "24h":
+        return window.previous()
+    months = _MONTHS.get(preset)
+    start, end = (instant.astimezone(zone).replace(tzinfo=None) for instant in (window.start, window.end))
+    days = max(1, math.ceil((end - start) / _DAY))
+    earlier = [_months_before(local, months) if months else local - days * _DAY for local in (start, end)]
+    first, last = (local.replace(tzinfo=zone).astimezone(UTC) for local in earlier)
+    # A clock change may skip the whole period.
+    return Window(first, last) if first < last <= window.start else window.previous()
+
+
+def _months_before(local: datetime, months: int) -> datetime:
+    year, month = divmod(local.year * 12 + local.month - 1 - months, 12)
+    days = monthrange(year, month + 1)[1]
+    if local.day > days:
+        return datetime(year, month + 1, days) + _DAY
+    return local.replace(year=year, month=month + 1)
 
 
 def auto_granularity(window: Window, zone: ZoneInfo) -> Granularity:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from spendmeter_clickhouse.catalogue import MEASURES
 from spendmeter_events.usage_units import UNITS
 from spendmeter_rollups.catalogue.money import Money, Rate, plain
+from spendmeter_rollups.problems import Fault
 from spendmeter_rollups.query.scope import Scope
 
 
@@ -23,7 +24,7 @@ class WindowAnswer(BaseModel):
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
-    preset: str = Field(description="the resolved preset; an unknown one means 30d", examples=["30d"])
+    preset: str = Field(description="the resolved preset; an unknown one means 30d, with a warning", examples=["30d"])
     from_: datetime = Field(alias="from", description="with the offset of `tz`")
     to: datetime = Field(description="exclusive")
     tz: str = Field(examples=["UTC"])
@@ -74,14 +75,16 @@ class Answer(BaseModel):
     window: WindowAnswer
     currency: CurrencyAnswer
     freshness: FreshnessAnswer
+    warnings: list[Fault] = Field([], description="parameters that were not understood, and what was answered instead")
 
 
-def frame(scope: Scope) -> dict[str, BaseModel]:
+def frame(scope: Scope) -> dict[str, Any]:
     """Return the fields of `Answer` for `scope`."""
     return {
         "window": WindowAnswer.of(scope),
         "currency": CurrencyAnswer.of(scope.rate),
         "freshness": FreshnessAnswer.of(scope),
+        "warnings": list(scope.warnings),
     }
 
 

@@ -1,4 +1,4 @@
-"""Totals of a window, compared with the preceding window of equal length."""
+"""Totals of a window, compared with the window before or the same period before."""
 
 from __future__ import annotations
 
@@ -6,23 +6,37 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from spendmeter_clickhouse.catalogue import DIMENSIONS, LATENCY_BIN, TOTAL_MEASURES
 from spendmeter_rollups.catalogue.aggregates import add, aggregates, change
 from spendmeter_rollups.catalogue.money import Money
+from spendmeter_rollups.query.params import ScopeParams, fold
 from spendmeter_rollups.query.people import busiest_user
 from spendmeter_rollups.query.percentiles import percentiles
 from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
 from spendmeter_rollups.query.usage import UsageReader
-from spendmeter_rollups.query.windows import LATEST, Window
+from spendmeter_rollups.query.windows import LATEST, Comparison, Window, default_comparison
 from spendmeter_rollups.views.answers import Answer, Measures, WindowAnswer, frame
 
 _SHARES: Final = (0.5, 0.95, 0.99)
+
+
+class SummaryParams(ScopeParams):
+    """Parameters of a summary."""
+
+    compare: Annotated[
+        Comparison | None,
+        BeforeValidator(fold),
+        Field(
+            description="previous: the window of equal length before. same_period: the same local times of the day,"
+            " month, year or days before. Default: same_period for today, mtd and ytd, else previous."
+        ),
+    ] = None
 
 
 class ActiveUser(BaseModel):
@@ -58,9 +72,10 @@ class SummaryMeasures(Measures):
 
 
 class SummaryAnswer(Answer):
-    """Totals, totals of the preceding window of equal length, and the relative change of each number."""
+    """Totals, totals of the window to compare with, and the relative change of each number."""
 
     totals: SummaryMeasures
+    compare: Comparison
     previous_window: WindowAnswer | None
     previous: SummaryMeasures | None
     change: dict[str, float | None] | None = Field(
@@ -69,17 +84,23 @@ class SummaryAnswer(Answer):
     )
 
 
-async def summary(usage: UsageReader) -> SummaryAnswer:
-    """Return the totals of both windows, read in one query as the two buckets of a series."""
+async def summary(usage: UsageReader, *, params: SummaryParams) -> SummaryAnswer:
+    """Return the totals of both windows. Contiguous windows are read in one query, as two buckets of a series."""
     scope = usage.scope
-    before = scope.previous()
+    comparison = params.compare or default_comparison(scope.preset)
+    before = scope.previous(comparison)
     if before is None:
         (totals,) = await _totals(usage, (scope,))
-        return SummaryAnswer(**frame(scope), totals=totals, previous_window=None, previous=None, change=None)
-    previous, totals = await _totals(usage, (before, scope))
+        found = {"totals": totals, "previous_window": None, "previous": None, "change": None}
+        return SummaryAnswer(**frame(scope), compare=comparison, **found)
+    if before.window.end == scope.window.start:
+        previous, totals = await _totals(usage, (before, scope))
+    else:
+        (previous,), (totals,) = await asyncio.gather(_totals(usage, (before,)), _totals(usage, (scope,)))
     return SummaryAnswer(
         **frame(scope),
         totals=totals,
+        compare=comparison,
         previous_window=WindowAnswer.of(before),
         previous=previous,
         change=_changes(totals, previous),

@@ -280,9 +280,32 @@ def test_every_response_has_its_freshness(client: TestClient) -> None:
         assert fresh["lag_seconds"] == (NOW - BASE - timedelta(days=1)).total_seconds()
 
 
-def test_an_unknown_preset_means_thirty_days(client: TestClient) -> None:
+def test_an_unknown_preset_means_thirty_days_and_warns(client: TestClient) -> None:
     """Row 4."""
-    assert answer(client, "/v1/usage/summary", preset="fortnight")["window"]["preset"] == "30d"
+    for path in ("summary", "breakdown/user", "events", "projection"):
+        body = answer(client, f"/v1/usage/{path}", preset="fortnight")
+        (warning,) = body["warnings"]
+        assert (body["window"]["preset"], warning["parameter"]) == ("30d", "preset")
+        assert warning["detail"] == "unknown preset 'fortnight': answered 30d"
+        assert {"yesterday", "24h", "month", "this_month"} <= set(warning["allowed"])
+    for known, resolved in (("month", "mtd"), ("This_Month", "mtd"), ("24h", "24h"), ("yesterday", "yesterday")):
+        body = answer(client, "/v1/usage/summary", preset=known)
+        assert (body["window"]["preset"], body["warnings"]) == (resolved, [])
+
+
+def test_the_same_hours_of_the_day_before_are_compared(client: TestClient) -> None:
+    """Row 6. On the 20th at 12:00 UTC; the calls of the 13th are a week before."""
+    at = BASE + timedelta(hours=2)
+    day = {"from": BASE.replace(hour=0).isoformat(), "to": at.isoformat()}
+    week = answer(client, "/v1/usage/summary", **day | {"from": "2026-11-14T00:00Z"}, compare="same_period")
+    assert week["compare"] == "same_period"
+    assert week["previous_window"]["from"].startswith("2026-11-07T00:00")
+    assert week["previous_window"]["to"].startswith("2026-11-13T12:00")
+    assert (week["previous"]["requests"], week["previous"]["cost"]) == (1, "0.02")
+    today = answer(client, "/v1/usage/summary", preset="today")
+    assert today["compare"] == "same_period"
+    assert today["previous_window"]["to"].startswith("2026-11-21T09:00:00.005")
+    assert answer(client, "/v1/usage/summary", preset="7d")["compare"] == "previous"
 
 
 def test_sparse_data_is_not_projected(client: TestClient) -> None:

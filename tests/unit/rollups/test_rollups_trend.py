@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from spendmeter_rollups.forecast.trend import Day, complete_days, days_left, extend_trend
+from spendmeter_rollups.forecast.trend import Day, complete_days, days_left, extend_trend, trend_window
 from spendmeter_rollups.query.windows import Window
 
 ZONE = ZoneInfo("UTC")
@@ -54,3 +54,23 @@ def test_the_days_of_a_clock_change_are_whole_days() -> None:
     assert first == date(2026, 10, 25)
     assert share == pytest.approx(11 / 25)
     assert [day.day for day, _ in left] == [25, 26, 27, 28, 29, 30, 31]
+
+
+@pytest.mark.parametrize(("zone", "offset"), [("UTC", 0), ("Asia/Kolkata", 5.5)])
+def test_seven_days_have_seven_complete_days(zone: str, offset: float) -> None:
+    """Today is not a complete day, so seven days including today would never have enough points."""
+    local, now = ZoneInfo(zone), datetime(2026, 11, 22, 9, tzinfo=UTC)
+    window = Window(datetime(2026, 11, 16, tzinfo=UTC) - timedelta(hours=offset), now)
+    wider = trend_window(window, zone=local, now=now)
+    assert wider == Window(window.start - timedelta(days=1), now)
+    points = complete_days(line(8, first=date(2026, 11, 15)), window=wider, zone=local, now=now)
+    assert [point.date.day for point in points] == [15, 16, 17, 18, 19, 20, 21]
+
+
+def test_other_windows_of_a_trend_are_as_requested() -> None:
+    now = datetime(2026, 11, 22, 9, tzinfo=UTC)
+    for first, last in ((17, now), (15, now), (16, datetime(2026, 11, 20, tzinfo=UTC))):
+        window = Window(datetime(2026, 11, first, tzinfo=UTC), last)
+        assert trend_window(window, zone=ZONE, now=now) == window
+    inside = Window(datetime(2026, 11, 16, 1, tzinfo=UTC), now)
+    assert trend_window(inside, zone=ZONE, now=now) == inside

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spendmeter_rollups.query.windows import Window, auto_granularity, bucket_edges, preset_window, start_of_day
+from spendmeter_rollups.query.windows import (
+    Window,
+    auto_granularity,
+    bucket_edges,
+    preset_window,
+    same_period,
+    start_of_day,
+)
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
 KATHMANDU = ZoneInfo("Asia/Kathmandu")
@@ -68,6 +75,45 @@ def test_a_window_is_never_empty_not_even_at_midnight() -> None:
 def test_previous_is_the_equal_length_before() -> None:
     found = Window(at("2026-03-01T00:00Z"), at("2026-04-01T00:00Z"))
     assert found.previous() == Window(at("2026-01-29T00:00Z"), at("2026-03-01T00:00Z"))
+
+
+def test_yesterday_is_a_whole_local_day_and_24h_a_rolling_one() -> None:
+    evening = at("2026-11-21T19:00Z")
+    assert window("yesterday", now=evening, zone=KOLKATA) == (
+        at("2026-11-21T00:00+05:30"),
+        at("2026-11-22T00:00+05:30"),
+    )
+    assert window("24h") == (NOW - timedelta(days=1), NOW)
+
+
+@pytest.mark.parametrize(
+    ("preset", "now", "start", "end"),
+    [
+        ("today", "2026-11-22T09:30Z", "2026-11-21T00:00Z", "2026-11-21T09:30Z"),
+        ("yesterday", "2026-11-22T09:30Z", "2026-11-20T00:00Z", "2026-11-21T00:00Z"),
+        ("24h", "2026-11-22T09:30Z", "2026-11-20T09:30Z", "2026-11-21T09:30Z"),
+        ("7d", "2026-11-22T09:30Z", "2026-11-09T00:00Z", "2026-11-15T09:30Z"),
+        ("mtd", "2026-11-22T09:30Z", "2026-10-01T00:00Z", "2026-10-22T09:30Z"),
+        ("mtd", "2026-03-30T09:30Z", "2026-02-01T00:00Z", "2026-03-01T00:00Z"),
+        ("mtd", "2026-01-05T09:30Z", "2025-12-01T00:00Z", "2025-12-05T09:30Z"),
+        ("last_month", "2026-03-15T09:30Z", "2026-01-01T00:00Z", "2026-02-01T00:00Z"),
+        ("ytd", "2026-11-22T09:30Z", "2025-01-01T00:00Z", "2025-11-22T09:30Z"),
+        ("ytd", "2028-02-29T09:30Z", "2027-01-01T00:00Z", "2027-03-01T00:00Z"),
+    ],
+)
+def test_the_same_period_has_the_same_days_and_hours(preset: str, now: str, start: str, end: str) -> None:
+    found = Window(*window(preset, now=at(now)))
+    assert same_period(preset, found, UTC_ZONE) == Window(at(start), at(end))
+
+
+def test_the_same_period_of_any_window_is_whole_days_before_in_local_time() -> None:
+    hours = Window(at("2026-11-02T10:00-05:00"), at("2026-11-02T12:00-05:00"))
+    # The day before had 25 hours.
+    assert same_period("custom", hours, NEW_YORK).start == at("2026-11-01T10:00-05:00")
+    before = Window(at("2026-11-01T10:00-05:00"), at("2026-11-01T12:00-05:00"))
+    assert same_period("custom", before, NEW_YORK).start == at("2026-10-31T10:00-04:00")
+    week = Window(at("2026-11-02T00:00Z"), at("2026-11-09T00:00Z"))
+    assert same_period("custom", week, UTC_ZONE) == week.previous()
 
 
 @pytest.mark.parametrize(
@@ -160,3 +206,13 @@ def test_buckets_cover_the_window_once(start: datetime, length: int, zone: str, 
     assert edges[0] <= found.start < edges[1]
     assert edges[-2] < found.end <= edges[-1]
     assert all(earlier < later for earlier, later in pairwise(edges))
+
+
+@given(moment=moments, hours=st.floats(0.01, 24 * 400), zone=zones.map(ZoneInfo))
+def test_the_same_period_is_never_empty_and_ends_before_the_window(
+    moment: datetime, hours: float, zone: ZoneInfo
+) -> None:
+    found = Window(moment, moment + timedelta(hours=hours))
+    for preset in ("custom", "today", "24h", "mtd"):
+        earlier = same_period(preset, found, zone)
+        assert earlier.start < earlier.end <= found.start

@@ -20,7 +20,7 @@ from spendmeter_rollups.views.breakdown import BreakdownAnswer, BreakdownParams,
 from spendmeter_rollups.views.heatmap import HeatmapAnswer, heatmap
 from spendmeter_rollups.views.models import ModelsAnswer, ModelsParams, models
 from spendmeter_rollups.views.prompt_cache import CacheAnswer, prompt_cache
-from spendmeter_rollups.views.summary import SummaryAnswer, summary
+from spendmeter_rollups.views.summary import SummaryAnswer, SummaryParams, summary
 from spendmeter_rollups.views.timeseries import GranularityParams, SeriesAnswer, SeriesParams, timeseries
 
 UserId = Annotated[Value, Path(description="`system` for calls made without a user")]
@@ -43,9 +43,9 @@ router = APIRouter(prefix="/v1/usage", tags=["usage"], responses=PROBLEMS)
 
 
 @router.get("/summary", response_model=SummaryAnswer)
-async def get_summary(params: Annotated[ScopeParams, Query()], context: RequestContextDep) -> Response:
-    """Totals of the window and of the preceding window of equal length."""
-    return await context.answer(params, summary)
+async def get_summary(params: Annotated[SummaryParams, Query()], context: RequestContextDep) -> Response:
+    """Totals of the window, compared with the window before it or the same period before."""
+    return await context.answer(params, partial(summary, params=params))
 
 
 @router.get("/timeseries", response_model=SeriesAnswer)

@@ -34,9 +34,12 @@ Kind = Literal[
 ]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 POINTS: Final = tuple(f"{when}:{step}" for step in STEPS for when in ("before", "after"))
-KAFKA_ONLY: Final[frozenset[Kind]] = frozenset({"broker_kill", "widening", "records_expired", "group_moved_back"})
+KAFKA_ONLY: Final[frozenset[Kind]] = frozenset(
+    {"broker_kill", "widening", "records_expired", "group_moved_back", "rebalance_storm"}
+)
 """Faults that Tansu does not support: it loses its records when it dies, cannot add partitions or delete records, and
-accepts offsets of a group that had members only from members."""
+accepts offsets of a group that had members only from members. A leader that leaves during a rebalance remains the
+leader of its group: no other member is elected, and all rejoin for minutes."""
 ROLLUPS: Final = ("usage_15m", "usage_hourly", "usage_daily", "user_daily")
 _STORE_FAULTS: Final[tuple[StoreFault, ...]] = get_args(StoreFault)
 ALL: Final[tuple[Kind, ...]] = (*KINDS, "kill", "kill", "zombie")

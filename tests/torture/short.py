@@ -14,13 +14,13 @@ from tests.torture.report import Report
 from tests.torture.run import torture
 
 ON_TANSU: Final[dict[int, tuple[Kind, ...]]] = {
-    22: ("kill", "store_kill", "half_landed", "rebalance_storm"),
+    22: ("kill", "store_kill", "half_landed"),
     23: ("zombie", "store_fault", "broker_freeze"),
     24: ("clock_jump", "topic_reborn", "reprice_crash", "rebuild_crash"),
 }
 """Seed → the faults of its single round. Rounds are short, so that they can run in parallel."""
 ON_KAFKA: Final[dict[int, tuple[Kind, ...]]] = {
-    12: ("store_torn", "broker_kill"),
+    12: ("store_torn", "broker_kill", "rebalance_storm"),
     13: ("second_group", "foreign_partitioner", "group_moved_back", "records_expired", "widening"),
 }
 

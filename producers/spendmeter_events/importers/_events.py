@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from spendmeter_events.event import UsageEvent
-from spendmeter_events.importers._convert import CellError
 from spendmeter_events.importers._errors import UnreadableFile
 from spendmeter_events.importers._identity import RowIds, derived_id, digest_of
 from spendmeter_events.importers._mapping import EventMapping, RowPlan, as_fields, plan, reasons
 from spendmeter_events.importers._rows import FileFormat, RejectedRow, Row, Rows, read_rows
+from spendmeter_events.normalize.cells import CellError
 
 
 class Imported(NamedTuple):

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import ValidationError
 
 from spendmeter_events.event import UsageEvent
-from spendmeter_events.importers._convert import CellError, Convert, converters, text
 from spendmeter_events.importers._errors import InvalidMapping
+from spendmeter_events.normalize.cells import CellError, Convert, converters, text
 
 TAG_PREFIX: Final = "tags."
 

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
-from uuid import UUID
 
 import numpy as np
-from pydantic import ValidationError
 
 from spendmeter_events.event import MAX_EVENT_BYTES, UsageEvent
+from spendmeter_events.normalize.record import InvalidRecord, read_record
 from spendmeter_stream.ingest.decode import Events, Int64, WireEvent, keys_match_ids, parse_timestamps, read
 from spendmeter_stream.poison import Rejected, SourceRecord
 
@@ -61,7 +60,7 @@ def _fast_path(records: Sequence[SourceRecord], events: list[WireEvent | None], 
 def _slow_path(
     records: Sequence[SourceRecord], events: list[WireEvent | None], occurred_at: Int64, keys: list[bytes]
 ) -> dict[int, Rejected]:
-    """Validate the remaining records with pydantic, and set their keys; return the rejections by row."""
+    """Validate the remaining records with `read_record`, and set their keys; return the rejections by row."""
     rejected: dict[int, Rejected] = {}
     accepted: list[tuple[int, UsageEvent]] = []
     for row, event in enumerate(events):
@@ -87,43 +86,11 @@ def _validate_one(record: SourceRecord) -> UsageEvent | Rejected:
     if len(value) > MAX_EVENT_BYTES:
         return Rejected(record.offset, "too_large", f"{len(value)} bytes; the limit is {MAX_EVENT_BYTES}")
     try:
-        event = UsageEvent.model_validate_json(value)
-    except ValidationError as error:
-        return Rejected(record.offset, *_reason(error))
-    if not key_matches(record.key, event.event_id):
-        return Rejected(record.offset, "key_mismatch", "the record's key must be the 16 bytes of event_id")
-    return event
-
-
-def key_matches(key: bytes | None, event_id: UUID) -> bool:
-    """Whether a record key is valid for the event: the id's 16 bytes, the id as text, or no key.
-
-    Emitters in other languages use the last two. Copies may then be in another partition, whose filter lacks them:
-    such events are always looked up, and `surplus.py` removes remaining copies.
-    """
-    if not key or key == event_id.bytes:
-        return True
-    try:
-        return UUID(key.decode("ascii")) == event_id
-    except ValueError:
-        return False
-
-
-def _reason(error: ValidationError) -> tuple[str, str]:
-    """Return a code and a one-line message for the first fault. Field names are truncated: they may be content."""
-    faults = error.errors(include_url=False, include_context=False, include_input=False)
-    first = faults[0]
-    field = ".".join(str(part)[:40] for part in first["loc"]) or "the event"
-    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    match first["type"]:
-        case "json_invalid":
-            return "not_json", first["msg"][:200]
-        case "extra_forbidden":
-            return "unknown_field", f"{field!r} is not a field of schema version 1{more}"
-        case "missing":
-            return "missing_field", f"{field!r} is required{more}"
-        case _:
-            return "invalid_field", f"{field}: {first['msg']}"[:300] + more
+        # The record's key is not part of the event: it only selected the partition. Copies of an event with another
+        # key may be in a partition whose filter lacks them, so such events are always looked up (`protocol.py`).
+        return read_record(value)
+    except InvalidRecord as error:
+        return Rejected(record.offset, error.code, error.message)
 
 
 def _out_of_range(

@@ -125,7 +125,7 @@ async def test_a_redrive_sends_the_original_key_and_bytes(fresh_tansu: Any, stor
         replace(record(1), value=b'{"prompt": "\xff\x00"}', headers=[("attempts", b"2")]),
         # Records without a key are accepted, so this one is bad for another reason.
         replace(record(2), key=None, value=b"no JSON"),
-        replace(record(3), key=b"another key"),
+        replace(record(3), key=b"another key", value=b"[]"),
     ]
     async with working(settings, store):
         await publish(fresh_tansu.connection, odd)
@@ -139,20 +139,20 @@ async def test_a_redrive_sends_the_original_key_and_bytes(fresh_tansu: Any, stor
 async def test_filters_limit_and_dry_run(fresh_tansu: Any, store: Store) -> None:
     settings = stream_settings(fresh_tansu.connection, usage_partitions=1)
     records = [replace(record(number), value=b"{oops %d" % number) for number in range(5)]
-    records += [replace(record(number), key=b"another key") for number in range(5, 8)]
+    records += [replace(record(number), value=b"[%d]" % number) for number in range(5, 8)]
     async with working(settings, store):
         await publish(fresh_tansu.connection, records)
         await until_dead(settings, 8)
     counts = await count_dead_letters(settings)
-    assert (counts.total, counts.by_code) == (8, {"not_json": 5, "key_mismatch": 3})
+    assert (counts.total, counts.by_code) == (8, {"not_json": 5, "batch": 3})
 
     async def would(limit: int | None = None, **chosen: Any) -> Counter[str]:
         plan = RedrivePlan(filter=Filter(**chosen), limit=limit, dry_run=True)
         return (await redrive_dead_letters(settings, plan)).codes
 
-    assert await would() == {"not_json": 5, "key_mismatch": 3}
-    assert await would(code="key_mismatch") == {"key_mismatch": 3}
-    assert await would(limit=6) == {"not_json": 5, "key_mismatch": 1}
+    assert await would() == {"not_json": 5, "batch": 3}
+    assert await would(code="batch") == {"batch": 3}
+    assert await would(limit=6) == {"not_json": 5, "batch": 1}
     assert await would(offset=2) == {"not_json": 1}
     assert await would(partition=4) == {}
     assert await would(since=datetime.now(UTC) + timedelta(hours=1)) == {}

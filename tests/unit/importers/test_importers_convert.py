@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from spendmeter_events import UsageEvent
-from spendmeter_events.importers._convert import (
+from spendmeter_events.normalize.cells import (
     CellError,
     converters,
     decimal,

@@ -36,7 +36,7 @@ BAD: dict[str, tuple[FakeRecord, str, str]] = {
     "zero bytes": (with_value(b""), "empty", "no value"),
     "not JSON": (with_value(b"{not json}"), "not_json", "Invalid JSON"),
     "half a message": (with_value(record(1).value[:50]), "not_json", "Invalid JSON"),  # type: ignore[index]
-    "a list": (with_value(b"[1]"), "invalid_field", "the event: Input should be an object"),
+    "a list": (with_value(b"[1]"), "batch", "split the array"),
     "wrong UTF-8": (with_value(record(1).value.replace(b"school-1", b"\xff\xfe")), "not_json", "unicode"),  # type: ignore[union-attr]
     "lone surrogate": (with_value(record(1).value.replace(b"school-1", b"\\ud800")), "not_json", "hex escape"),  # type: ignore[union-attr]
     "2 MB": (with_value(b"{" + b"x" * 2**21 + b"}"), "too_large", "2097154 bytes; the limit is 65536"),
@@ -44,11 +44,11 @@ BAD: dict[str, tuple[FakeRecord, str, str]] = {
     "missing field": (with_value(b'{"org_id":"a"}'), "missing_field", "'event_id' is required (and"),
     "negative count": (record(1, input_tokens=-1), "invalid_field", "input_tokens: Input should be greater"),
     "count too high": (record(1, images=2**40 + 1), "invalid_field", "images: Input should be less"),
-    "fractional count": (record(1, input_tokens=1.5), "invalid_field", "input_tokens: Input should be a valid int"),
-    "count as text": (record(1, input_tokens="7"), "invalid_field", "input_tokens: Input should be a valid int"),
-    "not a number": (record(1, audio_seconds=float("nan")), "invalid_field", "audio_seconds"),
-    "no zone": (record(1, occurred_at="2026-11-02T10:00:00"), "invalid_field", "occurred_at: Input should have tim"),
-    "epoch seconds": (record(1, occurred_at=1793000000), "invalid_field", "occurred_at: Input should be a valid d"),
+    "fractional count": (record(1, input_tokens=1.5), "invalid_field", "input_tokens: not a whole number"),
+    "count in words": (record(1, input_tokens="7k"), "invalid_field", "input_tokens: not a whole number"),
+    "not a number": (record(1, audio_seconds=float("nan")), "not_json", "NaN"),
+    "no zone": (record(1, occurred_at="2026-11-02T10:00:00"), "invalid_field", "occurred_at: has no UTC offset"),
+    "minutes since 1970": (record(1, occurred_at=29883333), "invalid_field", "occurred_at: not an ISO 8601"),
     "1970": (record(1, occurred_at="1970-01-01T00:00:01Z"), "occurred_at_out_of_range", "between 2020-01-01"),
     "tomorrow": (record(1, occurred_at="2026-11-23T00:00:00Z"), "occurred_at_out_of_range", "2026-11-22T01:00"),
     "no such day": (record(1, occurred_at="2026-02-30T00:00:00Z"), "invalid_field", "occurred_at"),
@@ -56,9 +56,6 @@ BAD: dict[str, tuple[FakeRecord, str, str]] = {
     "control character": (record(1, org_id="a\u0000b"), "invalid_field", "org_id: String should match"),
     "17 tags": (record(1, tags={str(n): "" for n in range(17)}), "invalid_field", "tags: Dictionary should have"),
     "schema version 2": (record(1, schema_version=2), "invalid_field", "schema_version: Input should be 1"),
-    "wrong key": (replace(record(1), key=b"0123456789abcdef"), "key_mismatch", "16 bytes of event_id"),
-    "another id as text": (replace(record(1), key=str(event(2).event_id).encode()), "key_mismatch", "16 bytes"),
-    "key of no text": (replace(record(1), key=b"\xff" * 36), "key_mismatch", "16 bytes"),
 }
 
 
@@ -137,9 +134,18 @@ def test_one_by_one_and_all_at_once_agree(changes: dict[str, Any], cut: int, noi
 
 
 @pytest.mark.parametrize(
-    "write", [lambda _: None, lambda _: b"", lambda key: str(key).encode(), lambda key: key.hex.encode().upper()]
+    "write",
+    [
+        lambda _: None,
+        lambda _: b"",
+        lambda key: str(key).encode(),
+        lambda key: key.hex.encode().upper(),
+        lambda _: b"school-1",
+        lambda _: b"a-school-of-16-c",
+        lambda _: b"\xff" * 36,
+    ],
 )
-def test_other_keys_of_the_event_are_replaced_by_its_id(write: Callable[[UUID], bytes | None]) -> None:
+def test_any_other_key_is_replaced_by_the_id(write: Callable[[UUID], bytes | None]) -> None:
     records = [replace(record(number), key=write(event(number).event_id)) for number in (1, 2)]
     result = validate([*records, record(3)], now=NOW, max_future=timedelta(hours=1))
     assert result.rejected == []

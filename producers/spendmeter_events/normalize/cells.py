@@ -14,7 +14,9 @@ Convert = Callable[[Any], object]
 
 _WHOLE = re.compile(r"-?[0-9]{1,19}(?:\.0{1,19})?")
 _DECIMAL = re.compile(r"-?[0-9]{1,19}(?:\.[0-9]{1,19})?(?:[eE][+-]?[0-9]{1,3})?")
-_UNIX_TIME = re.compile(r"[0-9]{10}(?:\.[0-9]{1,9})?|[0-9]{13}")
+_UNIX_TIME = re.compile(r"[0-9]{10}(?:\.[0-9]{1,9})?|[0-9]{13}(?:\.0)?|[0-9]{16}|[0-9]{19}")
+_LARGEST: Final = 10**300
+"""Larger integers do not fit into a float."""
 _FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -49,7 +51,7 @@ def whole(cell: Any) -> int:
 
 def decimal(cell: Any) -> float:
     """Return a number: digits, optionally a decimal point and an exponent; not `nan`, `inf` or a decimal comma."""
-    if isinstance(cell, int | float) and not isinstance(cell, bool):
+    if isinstance(cell, float) or (isinstance(cell, int) and not isinstance(cell, bool) and abs(cell) < _LARGEST):
         return float(cell)
     if isinstance(cell, str) and _DECIMAL.fullmatch(cell := cell.strip()):
         return float(cell)
@@ -74,12 +76,12 @@ def identity(cell: Any) -> UUID:
         raise CellError("not a UUID") from error
 
 
-def time_in(zone: tzinfo) -> Convert:
+def time_in(zone: tzinfo | None) -> Convert:
     """Return a converter of times to UTC, truncated to milliseconds.
 
-    It accepts ISO 8601 with any number of digits, and Unix time in seconds (10 digits, optionally a fraction) or
-    milliseconds (13 digits). A time without an offset is in `zone`; an ambiguous time, when clocks are set back, is
-    the first of the two.
+    It accepts ISO 8601 with any number of digits, and Unix time in seconds (10 digits, optionally a fraction),
+    milliseconds (13 digits), microseconds (16) or nanoseconds (19). A time without an offset is in `zone`, or invalid
+    if that is None; an ambiguous time, when clocks are set back, is the first of the two.
     """
 
     def convert(cell: Any) -> datetime:
@@ -89,11 +91,15 @@ def time_in(zone: tzinfo) -> Convert:
                 return _from_unix(value)
             when = datetime.fromisoformat(value)
             microsecond = when.microsecond // 1000 * 1000
+            if when.tzinfo is None and zone is None:
+                raise CellError("has no UTC offset; append Z or an offset such as +05:30")
             if when.tzinfo is None:
                 when = when.replace(tzinfo=zone, microsecond=microsecond)
             elif when.microsecond != microsecond:
                 when = when.replace(microsecond=microsecond)
             return when.astimezone(UTC)
+        except CellError:
+            raise
         except (ValueError, OverflowError) as error:
             raise CellError("not an ISO 8601 or Unix time") from error
 
@@ -103,14 +109,15 @@ def time_in(zone: tzinfo) -> Convert:
 def _from_unix(value: str) -> datetime:
     if not _UNIX_TIME.fullmatch(value):
         raise ValueError
-    if len(value) == 13 and "." not in value:
-        return _EPOCH + timedelta(milliseconds=int(value))
     seconds, _, fraction = value.partition(".")
+    if len(seconds) > 10:
+        # 13, 16 or 19 digits: the first 13 are milliseconds.
+        return _EPOCH + timedelta(milliseconds=int(seconds[:13]))
     return _EPOCH + timedelta(seconds=int(seconds), milliseconds=int(f"{fraction:0<3.3}"))
 
 
-def converters(zone: tzinfo) -> dict[str, Convert]:
-    """Return field name → converter, for every field that a file may provide."""
+def converters(zone: tzinfo | None, *, text: Convert = text) -> dict[str, Convert]:
+    """Return field name → converter, for every field that a file may provide. `text` converts text fields."""
     texts = (
         "org_id user_id feature action agent_id task_id configuration_id conversation_id request_id service "
         "provider model key_source service_tier region status error_type error_message"

@@ -33,7 +33,7 @@ class Dimension:
     columns: tuple[str, ...]
     type: str = TEXT
     filter: str = ""
-    """Label of the filter on boards; empty for a dimension that is not a filter of every answer."""
+    """Label of the filter on boards; empty for a dimension that is not a filter of every board."""
 
 
 def _dimensions(*dimensions: Dimension) -> dict[str, Dimension]:
@@ -61,13 +61,15 @@ DIMENSIONS: Final = _dimensions(
 )
 COLUMNS: Final = {dimension.columns[-1]: dimension.type for dimension in DIMENSIONS.values()}
 """Column of each dimension → its SQL type."""
+LOOKUPS: Final = ("request_id", "conversation_id")
+"""Columns of raw events only, which look up the calls of one request or conversation."""
 FILTERS: Final = {
     dimension.name: dimension.columns[-1]
     # The user last: its list is the longest.
     for dimension in sorted(DIMENSIONS.values(), key=lambda dimension: dimension.name == "user")
     if dimension.filter
 }
-"""Query parameters that filter every answer, variables that filter every board, and the column each one filters."""
+"""Variables that filter every board, and the column each one filters. The API filters by every dimension."""
 USER_COLUMNS: Final = ("user_id", "class_name", "section")
 """Columns of the single user, which only `user_daily` has."""
 ATTRIBUTES: Final = ("role", "class_name", "section")

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from spendmeter_clickhouse.catalogue import DIMENSIONS
 from tests.support.usage import usage_row
 
 PICO = Decimal("1e-12")
@@ -39,10 +40,30 @@ VALUES: dict[str, tuple[str, ...]] = {
     "model": ("small", "large", "huge"),
     "key_source": ("platform", "byok"),
     "user": ("ann", "bob", "cid", "system"),
+    "class": ("7", "8"),
+    "section": ("A", "B"),
+    "action": ("user_interaction", "guardrail_check"),
+    "agent": ("", "tutor", "coach"),
+    "task": ("", "grade"),
+    "configuration": ("strict", "loose"),
+    "service": ("chat", "speech"),
+    "status": ("ok", "error", "cancelled"),
+    "error_type": ("timeout", "rate_limit"),
 }
-COLUMNS = {"org": "org_id", "user": "user_id"} | {
-    name: name for name in ("role", "feature", "provider", "model", "key_source")
-}
+COLUMNS = {name: dimension.columns[-1] for name, dimension in DIMENSIONS.items()}
+_DRAWN = (
+    "org",
+    "feature",
+    "provider",
+    "model",
+    "key_source",
+    "user",
+    "action",
+    "agent",
+    "task",
+    "configuration",
+    "service",
+)
 SUMMED = (
     "requests",
     "errors",
@@ -72,13 +93,10 @@ def _row(number: int, chance: random.Random) -> dict[str, Any]:
         _moment(chance),
         kind="adjustment" if adjustment else "usage",
         requests=0 if adjustment else 1,
-        **{column: chance.choice(VALUES[name]) for name, column in COLUMNS.items() if name != "role"},
+        **{COLUMNS[name]: chance.choice(VALUES[name]) for name in _DRAWN},
         role=role,
         class_name=chance.choice("78") if student else "",
         section=chance.choice("AB") if student else "",
-        action=chance.choice(("user_interaction", "guardrail_check")),
-        agent_id=chance.choice(("", "tutor", "coach")),
-        service=chance.choice(("chat", "speech")),
         status=status,
         error_type=chance.choice(("timeout", "rate_limit")) if status == "error" else "",
         input_tokens=chance.randrange(5000),
@@ -119,28 +137,18 @@ def frame_of(rows: list[dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(picked, schema_overrides={"at": pl.Object, "latency_ms": pl.Int64})
 
 
-_KEPT = (
-    *COLUMNS.values(),
-    "class_name",
-    "section",
-    "action",
-    "agent_id",
-    "task_id",
-    "configuration_id",
-    "service",
-    "status",
-    "error_type",
-    "latency_ms",
-)
+_KEPT = (*COLUMNS.values(), "kind", "latency_ms")
 
 
 def select(frame: pl.DataFrame, start: datetime, end: datetime, filters: dict[str, list[str]]) -> pl.DataFrame:
-    """Return the rows of [start, end) that match `filters` (query parameter → values)."""
+    """Return the rows of [start, end) that match `filters` (query parameter → values); classes are of students."""
     found = frame.filter(
         (pl.col("ms") >= round(start.timestamp() * 1000)) & (pl.col("ms") < round(end.timestamp() * 1000))
     )
     for name, values in filters.items():
         found = found.filter(pl.col(COLUMNS[name]).is_in(values))
+        if name in ("class", "section"):
+            found = found.filter(pl.col("role") == "student")
     return found
 
 

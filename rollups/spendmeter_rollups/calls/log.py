@@ -15,7 +15,7 @@ from spendmeter_events.usage_units import OTHER_UNITS, REASONING, TOKENS
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.problems import Problem, invalid_parameter
 from spendmeter_rollups.query.log_statement import events as events_query
-from spendmeter_rollups.query.params import ScopeParams, Status, Value
+from spendmeter_rollups.query.params import ScopeParams, Value
 from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
@@ -63,7 +63,7 @@ COLUMNS: Final = (
 class LogParams(ScopeParams):
     """Parameters of the call log and its export."""
 
-    status: list[Status] = Field([], max_length=3, description="any of these")
+    event_id: list[UUID] = Field([], max_length=100, description="ids of calls")
 
 
 class EventsParams(LogParams):
@@ -123,9 +123,16 @@ class EventsAnswer(Answer):
 async def events(usage: UsageReader, *, params: EventsParams) -> EventsAnswer:
     """Return a page of the call log. Raises `Problem` for an invalid cursor."""
     before = decode_cursor(params.cursor) if params.cursor else None
-    scope = with_status(usage.scope, params)
+    scope = usage.scope
     # Read one row more than the page to detect a next page.
-    query = events_query(scope.window, scope.filters, columns=COLUMNS, before=before, limit=params.page_size + 1)
+    query = events_query(
+        scope.window,
+        scope.filters,
+        columns=COLUMNS,
+        before=before,
+        limit=params.page_size + 1,
+        event_ids=params.event_id,
+    )
     rows = await usage.reader.rows(query)
     page = rows[: params.page_size]
     following = encode_cursor(page[-1]) if len(rows) > params.page_size else None
@@ -137,11 +144,6 @@ async def newest_calls(usage: UsageReader, limit: int) -> list[EventRow]:
     scope = usage.scope
     query = events_query(scope.window, scope.filters, columns=COLUMNS, before=None, limit=limit)
     return [event_row(row, scope) for row in await usage.reader.rows(query)]
-
-
-def with_status(scope: Scope, params: LogParams) -> Scope:
-    """Filter the scope by the requested statuses."""
-    return scope.narrowed(status=tuple(params.status)) if params.status else scope
 
 
 def event_row(row: Row, scope: Scope) -> EventRow:

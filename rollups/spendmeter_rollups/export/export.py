@@ -11,9 +11,10 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from spendmeter_clickhouse.catalogue import Dimension
-from spendmeter_rollups.calls.log import COLUMNS, LogParams, with_status
+from spendmeter_rollups.calls.log import COLUMNS, LogParams
 from spendmeter_rollups.export.csv_text import csv_text
 from spendmeter_rollups.query.log_statement import events
 from spendmeter_rollups.query.reader import Row
@@ -70,8 +71,7 @@ class Export:
 
 def export_events(usage: UsageReader, *, params: LogParams) -> Export:
     """Export the call log, newest first."""
-    chosen = usage.within(with_status(usage.scope, params))
-    return Export("events", usage.scope, COLUMNS, _events(chosen))
+    return Export("events", usage.scope, COLUMNS, _events(usage, params.event_id))
 
 
 def export_breakdown(usage: UsageReader, *, dimension: Dimension) -> Export:
@@ -89,13 +89,20 @@ def export_timeseries(usage: UsageReader, *, params: SeriesParams) -> Export:
     return Export("timeseries", usage.scope, header, _timeseries(usage, params, columns))
 
 
-async def _events(usage: UsageReader) -> AsyncIterator[Rows]:
+async def _events(usage: UsageReader, event_ids: Sequence[UUID]) -> AsyncIterator[Rows]:
     scope = usage.scope
     # LIMIT alone makes ClickHouse open every part of the window for each portion, which took 100 times as long.
     remaining, before, span = scope.window, None, _INITIAL_SPAN
     while True:
         start = max(remaining.start, remaining.end - span)
-        query = events(Window(start, remaining.end), scope.filters, columns=COLUMNS, before=before, limit=PORTION)
+        query = events(
+            Window(start, remaining.end),
+            scope.filters,
+            columns=COLUMNS,
+            before=before,
+            limit=PORTION,
+            event_ids=event_ids,
+        )
         rows = await usage.reader.rows(query)
         if rows:
             yield [_event(row, scope) for row in rows]

@@ -18,14 +18,20 @@ def events(
     columns: Sequence[str],
     before: tuple[int, UUID] | None,
     limit: int,
+    event_ids: Sequence[UUID] = (),
 ) -> Query:
     """Return calls, newest first. `before` is the (milliseconds, id) of the last call already returned.
+
+    `event_ids` restricts them to these calls; none: all.
 
     ORDER BY starts with the hour, like the table's sorting key, so ClickHouse reads the newest hours and stops early.
     """
     parameters: dict[str, Any] = {"row_limit": limit}
     conditions = [event_within(window, "window", parameters), "event.kind = 'usage'"]
     conditions += filter_conditions("event", filters, parameters)
+    if event_ids:
+        parameters["event_ids"] = [str(event_id) for event_id in event_ids]
+        conditions.append("event.event_id IN {event_ids:Array(UUID)}")
     if before is not None:
         parameters |= {"before_ms": before[0], "before_id": str(before[1])}
         conditions.append(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from keyword import iskeyword
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, create_model
 
+from spendmeter_clickhouse.catalogue import DIMENSIONS, LOOKUPS
+from spendmeter_rollups.catalogue.dimensions import STUDENT_DIMENSIONS, STUDENT_ROLE
 from spendmeter_rollups.query.windows import PRESET_ALIASES, PRESETS
 
 # The alphabet of event identifiers: no control characters.
@@ -32,7 +35,40 @@ KeySource = Annotated[Literal["platform", "byok"], BeforeValidator(_fold_source)
 Status = Annotated[Literal["ok", "error", "cancelled"], BeforeValidator(fold)]
 
 
-class ScopeParams(BaseModel):
+_DESCRIPTIONS: Final = {
+    "user": "`system` for calls made without a user.",
+    "key_source": "In any case; `system` means `platform`.",
+    "class": "Counts students only.",
+    "section": "Counts students only.",
+    "request_id": "Id of a request: read from raw events.",
+    "conversation_id": "Id of a conversation: read from raw events.",
+}
+_TYPES: Final[dict[str, Any]] = {
+    "key_source": Annotated[list[KeySource], Field(max_length=10)],
+    "status": Annotated[list[Status], Field(max_length=3)],
+}
+
+
+def _field(name: str) -> str:
+    """Return the model field of the parameter `name`: some names are keywords of Python."""
+    return f"{name}_" if iskeyword(name) else name
+
+
+def _filters() -> dict[str, Any]:
+    return {
+        _field(name): (_TYPES.get(name, Values), Field([], alias=name, description=_DESCRIPTIONS.get(name)))
+        for name in (*DIMENSIONS, *LOOKUPS)
+    }
+
+
+if TYPE_CHECKING:
+    _Filters = BaseModel
+else:
+    # One filter per dimension of the catalogue.
+    _Filters = create_model("_Filters", **_filters())
+
+
+class ScopeParams(_Filters):
     """Window, time zone, filters and currency. A repeated filter matches any of its values."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
@@ -66,13 +102,16 @@ class ScopeParams(BaseModel):
             examples=["Asia/Kolkata"],
         ),
     ] = "UTC"
-    org: Values = []
-    role: Values = []
-    feature: Values = []
-    provider: Values = []
-    model: Values = []
-    key_source: Annotated[
-        list[KeySource], Field(max_length=10, description="in any case; `system` means `platform`")
-    ] = []
-    user: Annotated[Values, Field(description="`system` for calls made without a user.")] = []
     currency: Annotated[Value, Field(description="ISO 4217 code with a known rate.", examples=["USD"])] = "USD"
+
+    def filters(self) -> dict[str, tuple[str, ...]]:
+        """Return the filters by column."""
+        columns = {name: dimension.columns[-1] for name, dimension in DIMENSIONS.items()}
+        columns |= {name: name for name in LOOKUPS}
+        found = {column: tuple(getattr(self, _field(name))) for name, column in columns.items()}
+        chosen = {column: values for column, values in found.items() if values}
+        if any(getattr(self, _field(name)) for name in STUDENT_DIMENSIONS):
+            # As in the breakdowns by class and section: a row and its drill-down show the same figures.
+            roles = chosen.get("role", (STUDENT_ROLE,))
+            chosen["role"] = tuple(role for role in roles if role == STUDENT_ROLE)
+        return chosen

@@ -9,7 +9,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from spendmeter_clickhouse.catalogue import FILTERS
 from spendmeter_clickhouse.zones import named_zone
 from spendmeter_rollups.catalogue.money import Rate
 from spendmeter_rollups.problems import Fault, Problem, forbidden, invalid_parameter
@@ -113,7 +112,7 @@ def resolve(
     """Resolve `params` at `now`. Raises `Problem` for an invalid parameter."""
     zone = find_zone(params.tz)
     preset, window, warnings = _window(params, zone=zone, now=now, span=span)
-    filters = {column: tuple(getattr(params, name)) for name, column in FILTERS.items() if getattr(params, name)}
+    filters = params.filters()
     if visible_orgs is not None:
         filters["org_id"] = only_visible(filters.get("org_id"), visible_orgs)
     return Scope(preset=preset, window=window, zone=zone, filters=filters, now=now, span=span, warnings=tuple(warnings))

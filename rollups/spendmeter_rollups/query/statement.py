@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from spendmeter_clickhouse.catalogue import COLUMNS
+from spendmeter_clickhouse.catalogue import COLUMNS, LOOKUPS
 from spendmeter_rollups.catalogue.dimensions import BUCKET
 from spendmeter_rollups.query.windows import Window
 
@@ -32,7 +32,7 @@ def filter_conditions(source: str, filters: Filters, parameters: dict[str, Any])
     """Return one condition per column; add the values to `parameters`."""
     conditions = []
     for column, values in filters.items():
-        if column not in COLUMNS:
+        if column not in {*COLUMNS, *LOOKUPS}:
             raise ValueError(f"{column!r} is not a column to filter by")
         parameters[f"only_{column}"] = list(values)
         conditions.append(f"{source}.{column} IN {{only_{column}:Array(String)}}")

@@ -9,7 +9,17 @@ from functools import partial
 from textwrap import dedent
 from typing import Any, Final
 
-from spendmeter_clickhouse.catalogue import COLUMNS, EVENTS, EXPRESSIONS, LATENCY_BIN, MEASURES, STORED, USERS, user_set
+from spendmeter_clickhouse.catalogue import (
+    COLUMNS,
+    EVENTS,
+    EXPRESSIONS,
+    LATENCY_BIN,
+    LOOKUPS,
+    MEASURES,
+    STORED,
+    USERS,
+    user_set,
+)
 from spendmeter_events.usage_units import TOKENS
 from spendmeter_rollups.query.planner import Piece
 from spendmeter_rollups.query.statement import (
@@ -47,7 +57,8 @@ class Sums:
 
     def __post_init__(self) -> None:
         """Reject identifiers that are not in the catalogue."""
-        unknown = {*self.columns, *self.filters} - {*COLUMNS, LATENCY_BIN} | set(self.measures) - {*MEASURES, USERS}
+        unknown = set(self.columns) - {*COLUMNS, LATENCY_BIN} | set(self.filters) - {*COLUMNS, *LOOKUPS}
+        unknown |= set(self.measures) - {*MEASURES, USERS}
         if unknown:
             raise ValueError(f"not a column or measure: {', '.join(sorted(unknown))}")
 

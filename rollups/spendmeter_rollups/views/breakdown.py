@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
@@ -28,6 +28,8 @@ Ranking = tuple[list[Row], list[Row]]
 
 COUNTS_USERS: Final = ("org", "role", "class", "section", "feature")
 """Dimensions with a meaningful number of users, available from one rollup."""
+_SHARES: Final = {"share": "cost", "request_share": "requests", "token_share": "total_tokens"}
+"""Share → the measure that it divides by the total."""
 
 
 class BreakdownParams(ScopeParams):
@@ -55,6 +57,8 @@ class BreakdownRow(Measures):
 
     key: dict[str, str] = Field(description="the columns that identify the row", examples=[{"feature": "chat"}])
     share: float | None = Field(description="share of the total cost, 0 to 1")
+    request_share: float | None = Field(description="share of all requests, 0 to 1")
+    token_share: float | None = Field(description="share of all tokens, 0 to 1")
     users: int | None = Field(
         default=None, description="distinct users; for orgs, roles, classes, sections and features"
     )
@@ -89,7 +93,7 @@ async def breakdown(usage: UsageReader, *, dimension: Dimension, params: Breakdo
     return BreakdownAnswer(
         **frame(usage.scope),
         dimension=dimension.name,
-        rows=await _rows(usage, dimension, shown, users=users, total_cost=totals["cost"]),
+        rows=await _rows(usage, dimension, shown, users=users, totals=totals),
         totals=Measures(**totals),
         has_more=len(found) > params.limit,
     )
@@ -98,12 +102,12 @@ async def breakdown(usage: UsageReader, *, dimension: Dimension, params: Breakdo
 async def all_rows(usage: UsageReader, dimension: Dimension, *, portion: int) -> AsyncIterator[list[BreakdownRow]]:
     """Yield every row of the breakdown by key, at most `portion` at a time, for exports."""
     usage = students_of(usage, dimension)
-    total, users = await asyncio.gather(usage.sums((), ("cost",)), _users(usage, dimension))
-    total_cost = usage.scope.rate.convert(add(total, ("cost",))["cost"])
+    total, users = await asyncio.gather(usage.sums((), ROW_MEASURES), _users(usage, dimension))
+    totals = aggregates(add(total, ROW_MEASURES), usage.scope.rate)
     after: tuple[str, ...] = ()
     while True:
         found = await _keyed(usage, dimension, after=after, limit=portion)
-        yield await _rows(usage, dimension, found, users=users, total_cost=total_cost)
+        yield await _rows(usage, dimension, found, users=users, totals=totals)
         if len(found) < portion:
             return
         after = key_of(found[-1], dimension.columns)
@@ -146,14 +150,14 @@ async def _rows(
     rows: Sequence[Row],
     *,
     users: dict[tuple[str, ...], int] | None,
-    total_cost: Decimal,
+    totals: Mapping[str, Any],
 ) -> list[BreakdownRow]:
-    """Build the rows of the answer. `total_cost` is in the scope's currency."""
+    """Build the rows of the answer. `totals` are in the scope's currency."""
     keys = [key_of(row, dimension.columns) for row in rows]
     details = await row_details(usage, dimension, rows)
     return [
         BreakdownRow(
-            **_row(row, dimension, usage.scope, total_cost),
+            **_row(row, dimension, usage.scope, totals),
             **details.get(key, {}),
             users=None if users is None else users.get(key, 0),
         )
@@ -161,10 +165,11 @@ async def _rows(
     ]
 
 
-def _row(row: Row, dimension: Dimension, scope: Scope, total_cost: Decimal) -> dict[str, Any]:
+def _row(row: Row, dimension: Dimension, scope: Scope, totals: Mapping[str, Any]) -> dict[str, Any]:
     found = aggregates({measure: row[measure] for measure in ROW_MEASURES}, scope.rate)
-    return {
-        **found,
-        "key": {column: row[column] for column in dimension.columns},
-        "share": round(float(found["cost"] / total_cost), 6) if total_cost else None,
-    }
+    shares = {name: _share(found[measure], totals[measure]) for name, measure in _SHARES.items()}
+    return {**found, **shares, "key": {column: row[column] for column in dimension.columns}}
+
+
+def _share(part: Any, whole: Any) -> float | None:
+    return round(float(Decimal(part) / Decimal(whole)), 6) if whole else None

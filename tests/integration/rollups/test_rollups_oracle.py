@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -154,3 +155,38 @@ def test_grouped_series_add_up_to_the_summary(
         if not series["other"]:
             key = tuple(series["key"][column] for column in columns)
             assert sum(pico(point["cost"]) for point in series["points"]) == groups[key]["cost"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dimension", sorted(DIMENSIONS))
+def test_every_view_filters_by_every_dimension(client: TestClient, dimension: str) -> None:
+    chosen = {dimension: [VALUES[dimension][-1]]}
+    case: dict[str, Any] = {"window": (BEGIN, END), "tz": "Asia/Kolkata", "filters": chosen}
+    found, failed = expected(case), expected(case).filter(pl.col("status") == "error")
+    wanted = totals(found)
+    parameters = asked(case, granularity="month")
+    ranked = answer(client, "/v1/usage/models", limit=200, **asked(case))
+    assert sums(ranked["totals"]) == wanted
+    assert sum(pico(row["cost"]) for row in ranked["rows"]) == wanted["cost"]
+    report = answer(client, "/v1/usage/errors", recent=200, **parameters)
+    assert (report["requests"], report["errors"]) == (wanted["requests"], wanted["errors"])
+    assert len(report["recent"]) == min(200, failed.filter(pl.col("kind") == "usage").height)
+    caches = answer(client, "/v1/usage/cache", **parameters)
+    assert caches["totals"]["cache_read_tokens"] == wanted["cache_read_tokens"]
+    assert sum(point["cache_read_tokens"] or 0 for point in caches["points"]) == wanted["cache_read_tokens"]
+    cells = answer(client, "/v1/usage/heatmap", **asked(case))["cells"]
+    assert sum(pico(cell["cost"]) for cell in cells) == wanted["cost"]
+    values = answer(client, f"/v1/filters/{dimension}", limit=500, **asked(case))["values"]
+    assert {value["value"] for value in values} <= {chosen[dimension][0]}
+    lines = client.get("/v1/usage/export/events", params=asked(case)).text.splitlines()
+    assert len(lines) - 1 == found.filter(pl.col("kind") == "usage").height
+
+
+def test_shares_are_of_the_total_of_each_measure(client: TestClient) -> None:
+    case: dict[str, Any] = {"window": (BEGIN, END), "tz": "UTC", "filters": {"service": ["speech"]}}
+    body = answer(client, "/v1/usage/breakdown/provider", **asked(case))
+    for share, measure in (("share", "cost"), ("request_share", "requests"), ("token_share", "total_tokens")):
+        whole = Decimal(body["totals"][measure])
+        assert [row[share] for row in body["rows"]] == [
+            round(float(Decimal(row[measure]) / whole), 6) for row in body["rows"]
+        ]

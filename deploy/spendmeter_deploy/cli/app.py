@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from spendmeter_deploy.cli.lazy import LazyGroup
+from spendmeter_deploy.cli.lazy import PLAIN, LazyGroup
 from spendmeter_deploy.cli.running import check_environment, configure_logs, log_as_json, refuse, run
 from spendmeter_deploy.ending import current_ending, leaving_in_time
 
@@ -27,6 +27,7 @@ app = typer.Typer(
     help="Spendmeter: exact LLM cost by org, user, feature and model, from Kafka events to ClickHouse rollups.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=PLAIN,
     pretty_exceptions_enable=False,
 )
 

@@ -39,7 +39,11 @@ CREATE TABLE IF NOT EXISTS usage_events
     output_tokens UInt64 CODEC(T64, ZSTD(1)),
     reasoning_tokens UInt64 CODEC(T64, ZSTD(1)),
     input_audio_tokens UInt64 CODEC(T64, ZSTD(1)),
+    cache_read_audio_tokens UInt64 CODEC(T64, ZSTD(1)),
     output_audio_tokens UInt64 CODEC(T64, ZSTD(1)),
+    input_image_tokens UInt64 CODEC(T64, ZSTD(1)),
+    cache_read_image_tokens UInt64 CODEC(T64, ZSTD(1)),
+    output_image_tokens UInt64 CODEC(T64, ZSTD(1)),
     characters UInt64 CODEC(T64, ZSTD(1)),
     audio_seconds Decimal(18, 3) CODEC(ZSTD(1)),
     images UInt64 CODEC(T64, ZSTD(1)),
@@ -51,7 +55,7 @@ CREATE TABLE IF NOT EXISTS usage_events
     cache_read_cost Decimal(38, 12) CODEC(ZSTD(1)),
     cache_write_cost Decimal(38, 12) CODEC(ZSTD(1)),
     output_cost Decimal(38, 12) CODEC(ZSTD(1)),
-    -- input and output audio tokens
+    -- uncached input and output audio tokens; cached ones are in cache_read_cost, image tokens in input and output_cost
     audio_cost Decimal(38, 12) CODEC(ZSTD(1)),
     -- units other than tokens: characters, audio seconds, images, tool calls
     unit_cost Decimal(38, 12) CODEC(ZSTD(1)),

@@ -28,12 +28,13 @@ ALTER TABLE usage_daily
     (
         SELECT bucket, org_id, key_source, sum(requests), sum(errors), sum(cost), sumIf(cost, key_source = 'platform'),
             sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens),
-            sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens), sum(characters), sum(audio_seconds),
-            sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests), sum(partial_requests),
-            sum(unpriced_requests), max(last_seen), sum(reasoning_tokens), sum(input_cost), sum(cache_read_cost),
-            sum(cache_write_cost), sum(output_cost), sum(audio_cost), sum(unit_cost), sum(cache_savings),
-            sum(provider_cost), sum(provider_cost_requests), sum(cache_unpriced_requests), sum(ttft_sum),
-            sum(ttft_requests), min(first_seen)
+            sum(output_tokens), sum(input_audio_tokens), sum(cache_read_audio_tokens), sum(output_audio_tokens),
+            sum(input_image_tokens), sum(cache_read_image_tokens), sum(output_image_tokens), sum(characters),
+            sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
+            sum(partial_requests), sum(unpriced_requests), max(last_seen), sum(reasoning_tokens), sum(input_cost),
+            sum(cache_read_cost), sum(cache_write_cost), sum(output_cost), sum(audio_cost), sum(unit_cost),
+            sum(cache_savings), sum(provider_cost), sum(provider_cost_requests), sum(cache_unpriced_requests),
+            sum(ttft_sum), sum(ttft_requests), min(first_seen)
         GROUP BY bucket, org_id, key_source
     ),
     -- models of a role: 27 ms, 70 without
@@ -42,11 +43,13 @@ ALTER TABLE usage_daily
         SELECT bucket, role, feature, action, service, provider, model, key_source, status, error_type, sum(requests),
             sum(errors), sum(cost), sumIf(cost, key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens),
             sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens),
-            sum(output_audio_tokens), sum(characters), sum(audio_seconds), sum(images), sum(tool_calls),
-            sum(latency_sum), sum(latency_requests), sum(partial_requests), sum(unpriced_requests), max(last_seen),
-            sum(reasoning_tokens), sum(input_cost), sum(cache_read_cost), sum(cache_write_cost), sum(output_cost),
-            sum(audio_cost), sum(unit_cost), sum(cache_savings), sum(provider_cost), sum(provider_cost_requests),
-            sum(cache_unpriced_requests), sum(ttft_sum), sum(ttft_requests), min(first_seen)
+            sum(cache_read_audio_tokens), sum(output_audio_tokens), sum(input_image_tokens),
+            sum(cache_read_image_tokens), sum(output_image_tokens), sum(characters), sum(audio_seconds), sum(images),
+            sum(tool_calls), sum(latency_sum), sum(latency_requests), sum(partial_requests), sum(unpriced_requests),
+            max(last_seen), sum(reasoning_tokens), sum(input_cost), sum(cache_read_cost), sum(cache_write_cost),
+            sum(output_cost), sum(audio_cost), sum(unit_cost), sum(cache_savings), sum(provider_cost),
+            sum(provider_cost_requests), sum(cache_unpriced_requests), sum(ttft_sum), sum(ttft_requests),
+            min(first_seen)
         GROUP BY bucket, role, feature, action, service, provider, model, key_source, status, error_type
     ),
     -- agents: 17 ms, 65 without
@@ -54,7 +57,8 @@ ALTER TABLE usage_daily
     (
         SELECT bucket, agent_id, task_id, configuration_id, key_source, sum(requests), sum(errors), sum(cost),
             sumIf(cost, key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
-            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens),
+            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(cache_read_audio_tokens),
+            sum(output_audio_tokens), sum(input_image_tokens), sum(cache_read_image_tokens), sum(output_image_tokens),
             sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
             sum(partial_requests), sum(unpriced_requests), max(last_seen)
         GROUP BY bucket, agent_id, task_id, configuration_id, key_source
@@ -64,7 +68,8 @@ ALTER TABLE usage_daily
     (
         SELECT bucket, provider, model, status, error_type, key_source, sum(requests), sum(errors), sum(cost),
             sumIf(cost, key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
-            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens),
+            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(cache_read_audio_tokens),
+            sum(output_audio_tokens), sum(input_image_tokens), sum(cache_read_image_tokens), sum(output_image_tokens),
             sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
             sum(partial_requests), sum(unpriced_requests), max(last_seen), sum(reasoning_tokens), sum(input_cost),
             sum(cache_read_cost), sum(cache_write_cost), sum(output_cost), sum(audio_cost), sum(unit_cost),
@@ -77,7 +82,8 @@ ALTER TABLE usage_daily
     (
         SELECT bucket, role, feature, action, service, key_source, sum(requests), sum(errors), sum(cost), sumIf(cost,
             key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
-            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens),
+            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(cache_read_audio_tokens),
+            sum(output_audio_tokens), sum(input_image_tokens), sum(cache_read_image_tokens), sum(output_image_tokens),
             sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
             sum(partial_requests), sum(unpriced_requests), max(last_seen)
         GROUP BY bucket, role, feature, action, service, key_source
@@ -107,7 +113,8 @@ ALTER TABLE usage_hourly
     (
         SELECT bucket, org_id, key_source, sum(requests), sum(errors), sum(cost), sum(input_tokens),
             sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(output_tokens),
-            sum(input_audio_tokens), sum(output_audio_tokens), sum(latency_sum), sum(latency_requests), sumIf(cost,
+            sum(input_audio_tokens), sum(cache_read_audio_tokens), sum(output_audio_tokens), sum(input_image_tokens),
+            sum(cache_read_image_tokens), sum(output_image_tokens), sum(latency_sum), sum(latency_requests), sumIf(cost,
             key_source = 'platform'), sum(cache_savings), sum(cache_unpriced_requests)
         GROUP BY bucket, org_id, key_source
     ),
@@ -116,7 +123,8 @@ ALTER TABLE usage_hourly
     (
         SELECT bucket, provider, model, key_source, sum(requests), sum(errors), sum(cost), sumIf(cost, key_source =
             'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
-            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens),
+            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(cache_read_audio_tokens),
+            sum(output_audio_tokens), sum(input_image_tokens), sum(cache_read_image_tokens), sum(output_image_tokens),
             sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
             sum(partial_requests), sum(unpriced_requests), max(last_seen), sum(reasoning_tokens), sum(input_cost),
             sum(cache_read_cost), sum(cache_write_cost), sum(output_cost), sum(audio_cost), sum(unit_cost),
@@ -129,7 +137,8 @@ ALTER TABLE usage_hourly
     (
         SELECT bucket, role, feature, action, service, key_source, sum(requests), sum(errors), sum(cost), sumIf(cost,
             key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
-            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens),
+            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(cache_read_audio_tokens),
+            sum(output_audio_tokens), sum(input_image_tokens), sum(cache_read_image_tokens), sum(output_image_tokens),
             sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
             sum(partial_requests), sum(unpriced_requests), max(last_seen)
         GROUP BY bucket, role, feature, action, service, key_source
@@ -157,7 +166,8 @@ ALTER TABLE usage_15m
     (
         SELECT bucket, org_id, key_source, sum(requests), sum(errors), sum(cost), sum(input_tokens),
             sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(output_tokens),
-            sum(input_audio_tokens), sum(output_audio_tokens), sum(latency_sum), sum(latency_requests), sumIf(cost,
+            sum(input_audio_tokens), sum(cache_read_audio_tokens), sum(output_audio_tokens), sum(input_image_tokens),
+            sum(cache_read_image_tokens), sum(output_image_tokens), sum(latency_sum), sum(latency_requests), sumIf(cost,
             key_source = 'platform'), sum(cache_savings), sum(cache_unpriced_requests)
         GROUP BY bucket, org_id, key_source
     ),
@@ -166,7 +176,8 @@ ALTER TABLE usage_15m
     (
         SELECT bucket, provider, model, key_source, sum(requests), sum(errors), sum(cost), sumIf(cost, key_source =
             'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
-            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens),
+            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(cache_read_audio_tokens),
+            sum(output_audio_tokens), sum(input_image_tokens), sum(cache_read_image_tokens), sum(output_image_tokens),
             sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
             sum(partial_requests), sum(unpriced_requests), max(last_seen), sum(reasoning_tokens), sum(input_cost),
             sum(cache_read_cost), sum(cache_write_cost), sum(output_cost), sum(audio_cost), sum(unit_cost),
@@ -179,7 +190,8 @@ ALTER TABLE usage_15m
     (
         SELECT bucket, role, feature, action, service, key_source, sum(requests), sum(errors), sum(cost), sumIf(cost,
             key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
-            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens),
+            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(cache_read_audio_tokens),
+            sum(output_audio_tokens), sum(input_image_tokens), sum(cache_read_image_tokens), sum(output_image_tokens),
             sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
             sum(partial_requests), sum(unpriced_requests), max(last_seen)
         GROUP BY bucket, role, feature, action, service, key_source
@@ -207,7 +219,8 @@ ALTER TABLE user_daily
     (
         SELECT five_days, org_id, user_id, role, class_name, section, key_source, sum(requests), sum(errors), sum(cost),
             sumIf(cost, key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
-            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens),
+            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(cache_read_audio_tokens),
+            sum(output_audio_tokens), sum(input_image_tokens), sum(cache_read_image_tokens), sum(output_image_tokens),
             sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
             sum(partial_requests), sum(unpriced_requests), max(last_seen)
         GROUP BY five_days, org_id, user_id, role, class_name, section, key_source
@@ -217,7 +230,8 @@ ALTER TABLE user_daily
     (
         SELECT bucket, org_id, user_id, role, class_name, section, key_source, sum(requests), sum(errors), sum(cost),
             sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens),
-            sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens)
+            sum(output_tokens), sum(input_audio_tokens), sum(cache_read_audio_tokens), sum(output_audio_tokens),
+            sum(input_image_tokens), sum(cache_read_image_tokens), sum(output_image_tokens)
         GROUP BY bucket, org_id, user_id, role, class_name, section, key_source
     ),
     -- classes: 50 ms, 142 from by_person; their users: 37 ms, 148 without
@@ -225,7 +239,8 @@ ALTER TABLE user_daily
     (
         SELECT five_days, org_id, role, class_name, section, key_source, sum(requests), sum(errors), sum(cost),
             sumIf(cost, key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
-            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens),
+            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(cache_read_audio_tokens),
+            sum(output_audio_tokens), sum(input_image_tokens), sum(cache_read_image_tokens), sum(output_image_tokens),
             sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
             sum(partial_requests), sum(unpriced_requests), max(last_seen), uniqExactIfState(org_id, user_id, requests >
             0 AND user_id != 'system')
@@ -236,7 +251,8 @@ ALTER TABLE user_daily
     (
         SELECT bucket, org_id, role, class_name, section, key_source, sum(requests), sum(errors), sum(cost), sumIf(cost,
             key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
-            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(output_audio_tokens),
+            sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(cache_read_audio_tokens),
+            sum(output_audio_tokens), sum(input_image_tokens), sum(cache_read_image_tokens), sum(output_image_tokens),
             sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
             sum(partial_requests), sum(unpriced_requests), max(last_seen), uniqExactIfState(org_id, user_id, requests >
             0 AND user_id != 'system')

@@ -108,14 +108,18 @@ class UsageEvent(BaseModel):
     key_source: Literal["platform", "byok"] = "platform"
     # usage, in disjoint buckets
     input_tokens: Count = 0
-    """Uncached input text tokens."""
+    """Uncached input text tokens. Images and video without a separate count are part of it."""
     cache_read_tokens: Count = 0
     cache_write_5m_tokens: Count = 0
     cache_write_1h_tokens: Count = 0
     output_tokens: Count = 0
     """Output text tokens, including reasoning."""
     input_audio_tokens: Count = 0
+    cache_read_audio_tokens: Count = 0
     output_audio_tokens: Count = 0
+    input_image_tokens: Count = 0
+    cache_read_image_tokens: Count = 0
+    output_image_tokens: Count = 0
     characters: Count = 0
     audio_seconds: Annotated[float, Field(ge=0, le=MAX_COUNT, allow_inf_nan=False)] = 0.0
     images: Count = 0

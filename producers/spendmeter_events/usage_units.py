@@ -21,17 +21,25 @@ class Unit:
     side: Literal["prompt", "completion", ""] = ""
     """For tokens: prompt tokens together are the length that context thresholds refer to."""
     cache: Literal["read", "write", ""] = ""
+    uncached: str = ""
+    """For cache tokens: the unit that they would be in without the cache."""
+    as_text: str = ""
+    """The unit whose rate applies to a model without a separate rate for this kind of token."""
     decimals: int = 0
 
 
 UNITS: Final = (
     Unit("input_tokens", "input_cost", "prompt"),
-    Unit("cache_read_tokens", "cache_read_cost", "prompt", "read"),
-    Unit("cache_write_5m_tokens", "cache_write_cost", "prompt", "write"),
-    Unit("cache_write_1h_tokens", "cache_write_cost", "prompt", "write"),
+    Unit("cache_read_tokens", "cache_read_cost", "prompt", "read", "input_tokens"),
+    Unit("cache_write_5m_tokens", "cache_write_cost", "prompt", "write", "input_tokens"),
+    Unit("cache_write_1h_tokens", "cache_write_cost", "prompt", "write", "input_tokens"),
     Unit("output_tokens", "output_cost", "completion"),
     Unit("input_audio_tokens", "audio_cost", "prompt"),
+    Unit("cache_read_audio_tokens", "cache_read_cost", "prompt", "read", "input_audio_tokens"),
     Unit("output_audio_tokens", "audio_cost", "completion"),
+    Unit("input_image_tokens", "input_cost", "prompt", as_text="input_tokens"),
+    Unit("cache_read_image_tokens", "cache_read_cost", "prompt", "read", "input_image_tokens", "cache_read_tokens"),
+    Unit("output_image_tokens", "output_cost", "completion"),
     Unit("characters", "unit_cost"),
     Unit("audio_seconds", "unit_cost", decimals=3),
     Unit("images", "unit_cost"),
@@ -42,7 +50,10 @@ TOKENS: Final = tuple(unit.name for unit in UNITS if unit.side)
 PROMPT_TOKENS: Final = tuple(unit.name for unit in UNITS if unit.side == "prompt")
 COMPLETION_TOKENS: Final = tuple(unit.name for unit in UNITS if unit.side == "completion")
 CACHE_TOKENS: Final = tuple(unit.name for unit in UNITS if unit.cache)
+CACHE_READS: Final = tuple(unit.name for unit in UNITS if unit.cache == "read")
 CACHE_WRITES: Final = tuple(unit.name for unit in UNITS if unit.cache == "write")
+UNCACHED: Final = {unit.name: unit.uncached for unit in UNITS if unit.cache}
+AS_TEXT: Final = {unit.name: unit.as_text for unit in UNITS if unit.as_text}
 OTHER_UNITS: Final = tuple(unit.name for unit in UNITS if not unit.side)
 WHOLE_UNITS: Final = tuple(unit.name for unit in UNITS if not unit.decimals)
 REASONING: Final = "reasoning_tokens"

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from spendmeter_events.extract import Usage
 from spendmeter_stream.pricing import PriceBook, price_chunk
 from spendmeter_stream.pricing.book.documents import document_of_rows
 from spendmeter_stream.pricing.book.units import COUNT_COLUMNS
@@ -102,3 +103,11 @@ def write_book(folder: Path, **files: str) -> PriceBook:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     return PriceBook.load(folder)
+
+
+def cost_of_usage(usage: Usage, at: str = Call._field_defaults["at"]) -> dict[str, Any]:
+    """Price extracted usage with the packaged book."""
+    counts = {name: getattr(usage, name) for name in COUNT_COLUMNS if hasattr(usage, name)}
+    counts["audio_milliseconds"] = round(usage.audio_seconds * 1000)
+    tier, tags = usage.service_tier or "standard", usage.as_fields().get("tags", {})
+    return price(packaged_book(), Call(usage.provider, usage.model, counts, at, tier, usage.region, tags=tags))

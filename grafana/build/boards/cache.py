@@ -10,14 +10,14 @@ from grafana.build.panels import Json, donut, over_time, override, rows, series,
 from grafana.build.usage import usage
 from grafana.build.variables import standard
 
-from spendmeter_events.usage_units import CACHE_WRITES
+from spendmeter_events.usage_units import CACHE_READS, CACHE_WRITES, PROMPT_TOKENS
 
-_MEASURES = ("cache_savings", "cache_unpriced_requests", "input_tokens", "cache_read_tokens", *CACHE_WRITES)
-_READ = sql.total("cache_read_tokens")
+_MEASURES = ("cache_savings", "cache_unpriced_requests", *PROMPT_TOKENS)
+_READ = f"({sql.total(*CACHE_READS)})"
 _WRITTEN = sql.total(*CACHE_WRITES)
 # NULL if no call used a cache, as opposed to 0 if caching saved nothing.
 _USED = f"({_READ} + {_WRITTEN} > 0)"
-_RATE = f"if({_USED}, {_READ} / ({sql.total('input_tokens')} + {_READ} + {_WRITTEN}), NULL)"
+_RATE = f"if({_USED}, {_READ} / ({sql.total(*PROMPT_TOKENS)}), NULL)"
 _HIDDEN = ("provider_value", "model_value")
 _VALUES = [sql.value_of(name) for name in ("provider", "model")]
 _NONE = "No call in this range used a prompt cache"
@@ -52,7 +52,7 @@ def _figures() -> Json:
     ]
     return stat(
         "Prompt cache",
-        "Share of input text tokens read from a cache; their number; and the savings: reads at the input price, minus "
+        "Share of prompt tokens read from a cache; their number; and the savings: reads at the input price, minus "
         "their cost, minus the surcharge for writes. Negative if writes were never read.",
         series(sql.compared(columns, (), _MEASURES)),
         size=(24, 4),

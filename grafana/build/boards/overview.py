@@ -11,7 +11,7 @@ from grafana.build.usage import usage
 from grafana.build.variables import standard
 
 from spendmeter_clickhouse.catalogue import is_user
-from spendmeter_events.usage_units import COMPLETION_TOKENS, PROMPT_TOKENS, TOKENS
+from spendmeter_events.usage_units import CACHE_READS, COMPLETION_TOKENS, PROMPT_TOKENS, TOKENS
 
 _DASHED = {"custom__drawStyle": "line", "custom__lineStyle": {"fill": "dash", "dash": [8, 8]}, "custom__fillOpacity": 0}
 
@@ -84,11 +84,11 @@ def _tokens() -> Json:
         f'{sql.tokens()} AS "All tokens"',
         f'{sql.total(*PROMPT_TOKENS)} AS "Prompt"',
         f'{sql.total(*COMPLETION_TOKENS)} AS "Completion"',
-        f'{sql.total("cache_read_tokens")} AS "Cache reads"',
+        f'{sql.total(*CACHE_READS)} AS "Cache reads"',
     ]
     return stat(
         "Tokens",
-        "Prompt tokens include cache reads, cache writes and audio; completion tokens include reasoning.",
+        "Prompt tokens include cache reads, cache writes, audio and images; completion tokens include reasoning.",
         series(sql.compared(columns, (), TOKENS)),
         size=(10, 4),
         change="same_as_value",

@@ -61,7 +61,11 @@ class Usage:
     output_tokens: int = 0
     """Output text tokens, including reasoning."""
     input_audio_tokens: int = 0
+    cache_read_audio_tokens: int = 0
     output_audio_tokens: int = 0
+    input_image_tokens: int = 0
+    cache_read_image_tokens: int = 0
+    output_image_tokens: int = 0
     characters: int = 0
     audio_seconds: float = 0.0
     images: int = 0

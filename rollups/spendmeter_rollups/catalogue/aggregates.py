@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from spendmeter_clickhouse.catalogue import MEASURES
-from spendmeter_events.usage_units import COMPLETION_TOKENS, COMPONENTS, PROMPT_TOKENS, TOKENS
+from spendmeter_events.usage_units import CACHE_READS, COMPLETION_TOKENS, COMPONENTS, PROMPT_TOKENS, TOKENS
 from spendmeter_rollups.catalogue.money import Rate
 
 _AMOUNTS: Final = ("cost", "chargeable_cost", *COMPONENTS, "cache_savings")
@@ -47,7 +47,7 @@ def aggregates(sums: Sums, rate: Rate) -> dict[str, Any]:
     found["prompt_tokens"] = sum(sums[name] for name in PROMPT_TOKENS)
     found["completion_tokens"] = sum(sums[name] for name in COMPLETION_TOKENS)
     found["total_tokens"] = sum(sums[name] for name in TOKENS)
-    found["cached_tokens"] = sums["cache_read_tokens"]
+    found["cached_tokens"] = sum(sums[name] for name in CACHE_READS)
     found["success_rate"] = _ratio(sums["requests"] - sums["errors"], sums["requests"])
     found["avg_latency_ms"] = _ratio(sums["latency_sum"], sums["latency_requests"])
     if "ttft_sum" in sums:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import BaseModel, Field
 
 from spendmeter_clickhouse.catalogue import DIMENSIONS
-from spendmeter_events.usage_units import CACHE_WRITES
+from spendmeter_events.usage_units import CACHE_READS, CACHE_WRITES, PROMPT_TOKENS
 from spendmeter_rollups.catalogue.aggregates import add
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.query.scope import Scope
@@ -23,9 +23,7 @@ from spendmeter_rollups.views.timeseries import GranularityParams
 
 _MEASURES: Final = (
     "requests",
-    "input_tokens",
-    "cache_read_tokens",
-    *CACHE_WRITES,
+    *PROMPT_TOKENS,
     "cache_savings",
     "cache_unpriced_requests",
 )
@@ -34,7 +32,7 @@ _MEASURES: Final = (
 class CacheMeasures(BaseModel):
     """Prompt cache measures; null if no call read or wrote a cache."""
 
-    hit_rate: float | None = Field(description="cache reads / all input text tokens, 0 to 1")
+    hit_rate: float | None = Field(description="cache reads / all prompt tokens, 0 to 1")
     cache_read_tokens: int | None = Field(description="tokens served from caches")
     cache_write_tokens: int | None
     savings: Money | None = Field(
@@ -95,11 +93,11 @@ async def prompt_cache(usage: UsageReader, *, params: GranularityParams) -> Cach
 
 
 def _measures(sums: dict[str, Any], scope: Scope) -> dict[str, float | int | Decimal | None]:
-    read, write = sums["cache_read_tokens"], sum(sums[name] for name in CACHE_WRITES)
+    read, write = (sum(sums[name] for name in names) for names in (CACHE_READS, CACHE_WRITES))
     if not read and not write:
         return {"hit_rate": None, "cache_read_tokens": None, "cache_write_tokens": None, "savings": None}
     return {
-        "hit_rate": round(read / (sums["input_tokens"] + read + write), 6),
+        "hit_rate": round(read / sum(sums[name] for name in PROMPT_TOKENS), 6),
         "cache_read_tokens": read,
         "cache_write_tokens": write,
         "savings": scope.rate.convert(sums["cache_savings"]),

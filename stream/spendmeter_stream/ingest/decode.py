@@ -61,7 +61,11 @@ class WireEvent(Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
     cache_write_1h_tokens: _Count = 0
     output_tokens: _Count = 0
     input_audio_tokens: _Count = 0
+    cache_read_audio_tokens: _Count = 0
     output_audio_tokens: _Count = 0
+    input_image_tokens: _Count = 0
+    cache_read_image_tokens: _Count = 0
+    output_image_tokens: _Count = 0
     characters: _Count = 0
     audio_seconds: Annotated[float, Meta(ge=0, le=MAX_COUNT)] = 0.0
     images: _Count = 0

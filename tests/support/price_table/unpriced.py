@@ -33,10 +33,8 @@ UNKNOWN = [
     Case(Call("anthropic", "claude-2", tokens(M, i=M)), {"input_cost": "8"}, CLAUDE, "partial", ("cache_read_tokens",)),
     Case(
         Call("google", "gemini-2.5-flash-image", tokens(i=M, o=M) | {"images": 1}),
-        {"input_cost": "0.3", "unit_cost": "0.039"},
+        {"input_cost": "0.3", "output_cost": "2.5", "unit_cost": "0.039"},
         GEMINI,
-        "partial",
-        ("output_tokens",),
     ),
     lower_bound("perplexity", "sonar", tokens(i=M, o=M), {"input_cost": "1", "output_cost": "1"}, SONAR),
     lower_bound("pplx", "sonar-pro", tokens(i=M, o=M), {"input_cost": "3", "output_cost": "15"}, SONAR),

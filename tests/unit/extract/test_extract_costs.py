@@ -10,8 +10,7 @@ import pytest
 
 from spendmeter_events import extract
 from spendmeter_events.extract import Usage
-from spendmeter_stream.pricing.book.units import COUNT_COLUMNS
-from tests.support.pricing import Call, packaged_book, price
+from tests.support.pricing import cost_of_usage
 
 SONNET, OPUS = "claude-sonnet-4-5", "claude-opus-4-5"
 LANGCHAIN = {
@@ -45,13 +44,6 @@ DEEPSEEK = {
     "prompt_cache_miss_tokens": 100,
 }
 BEDROCK_SCOPE = {"name": "opentelemetry.instrumentation.bedrock", "version": "0.62.3"}
-
-
-def priced(usage: Usage, at: str = "2026-11-01T12:00:00+00:00") -> dict[str, Any]:
-    counts = {name: getattr(usage, name) for name in COUNT_COLUMNS if hasattr(usage, name)}
-    tags = usage.as_fields().get("tags", {})
-    tier = usage.service_tier or "standard"
-    return price(packaged_book(), Call(usage.provider, usage.model, counts, at, tier, usage.region, tags=tags))
 
 
 def grounded(model: str, *chunks: str, queries: int = 1) -> Usage:
@@ -184,8 +176,8 @@ CASES: list[tuple[str, Callable[[], Usage], str, str]] = [
 @pytest.mark.parametrize(("read", "cost", "status"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_reported_usage_has_the_billed_cost(read: Callable[[], Usage], cost: str, status: str) -> None:
     usage = read()
-    result = priced(usage)
-    same = priced(extract.from_deepseek({"model": "deepseek-chat", "usage": DEEPSEEK}))["cost"]
+    result = cost_of_usage(usage)
+    same = cost_of_usage(extract.from_deepseek({"model": "deepseek-chat", "usage": DEEPSEEK}))["cost"]
     assert (result["cost"], result["pricing_status"]) == (Decimal(cost) if cost else same, status), usage
 
 
@@ -203,6 +195,6 @@ def test_a_count_under_an_unknown_key_makes_the_event_partial_and_is_named(key: 
         with pytest.raises(extract.InconsistentUsage, match="was not read"):
             getattr(extract, extractor)(body, strict=True)
     usage = extract.from_anthropic({"model": SONNET, "usage": {"input_tokens": 10, "output_tokens": 5, key: 7}})
-    assert priced(usage)["pricing_status"] == "partial"
-    assert priced(usage)["unpriced_units"] == ["usage"]
-    assert priced(usage)["cost"] == Decimal("0.000105")
+    assert cost_of_usage(usage)["pricing_status"] == "partial"
+    assert cost_of_usage(usage)["unpriced_units"] == ["usage"]
+    assert cost_of_usage(usage)["cost"] == Decimal("0.000105")

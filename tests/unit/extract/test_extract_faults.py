@@ -10,8 +10,8 @@ from spendmeter_events import extract
 from spendmeter_events.extract import InconsistentUsage
 
 SUM = "the total is not the sum of its parts"
-PARTS = "cached, written and audio tokens exceed the input they are part of"
-MADE = "reasoning and audio tokens exceed the output they are part of"
+PARTS = "cached, written, audio and image tokens exceed the input they are part of"
+MADE = "reasoning, audio and image tokens exceed the output they are part of"
 
 
 def openai(**usage: Any) -> dict[str, Any]:
@@ -111,7 +111,7 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
             output_tokens=5,
             input_token_details={"audio_tokens": 2, "cached_tokens_details": {"audio_tokens": 3}},
         ),
-        "cached audio tokens exceed audio tokens",
+        "cached audio and image tokens exceed audio and image tokens",
         {"input_tokens": 10, "output_tokens": 5},
     ),
     (
@@ -194,7 +194,7 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
             promptTokensDetails=audio(2),
             cacheTokensDetails=audio(3),
         ),
-        "cached audio tokens exceed audio tokens",
+        "cached audio and image tokens exceed audio and image tokens",
         {"input_tokens": 10, "output_tokens": 5},
     ),
     (

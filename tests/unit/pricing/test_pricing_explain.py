@@ -67,6 +67,7 @@ def test_a_row_of_the_topic_is_named_as_such() -> None:
     book = PriceBook(documents=document_of_rows([{**row, "per_million": {"input_tokens": "1"}}], layer=1))
     changed = book.with_rows([{**row, "provider": "Maker", "per_million": {"input_tokens": "2"}}])
 
-    (rate,) = explain(changed, CallKind("maker", "m", "standard", ""), at_ms=AT).rates
-    assert rate.layer == "topic"
-    assert rate.usd * 1_000_000 == 2
+    image, text = explain(changed, CallKind("maker", "m", "standard", ""), at_ms=AT).rates
+    assert text.layer == image.layer == "topic"
+    assert text.usd * 1_000_000 == image.usd * 1_000_000 == 2
+    assert (text.unit, image.unit, image.row.rate.unit) == ("input_tokens", "input_image_tokens", "input_tokens")

@@ -146,9 +146,9 @@ def test_a_route_is_a_region_and_other_contexts_are_ignored(snapshot: list[types
 
 def test_what_an_event_does_not_count_is_left_out_and_reported(snapshot: list[types.ModelInfo]) -> None:
     snapshot += [
-        model("image", plain(input_mtok="1", output_mtok="2", output_image_mtok="30")),
+        model("video", plain(input_mtok="1", output_mtok="2", output_video_mtok="30")),
         model("fee", plain(input_mtok="1", requests_kcount="5")),
-        model("vision", plain(input_mtok="1", input_image_mtok="1.2")),
+        model("vision", plain(input_mtok="1", input_video_mtok="1.2")),
         model("nothing", plain()),
         model("gift:free", plain()),
     ]
@@ -156,12 +156,36 @@ def test_what_an_event_does_not_count_is_left_out_and_reported(snapshot: list[ty
     seed = read_seed("openai")
 
     assert seed.prices == {
-        PriceSeries(models=("image",)): [Dated(starts=None, ends=None, rates=rates(input_tokens="1"))],
+        PriceSeries(models=("video",)): [Dated(starts=None, ends=None, rates=rates(input_tokens="1"))],
         PriceSeries(models=("vision",)): [Dated(starts=None, ends=None, rates=rates(input_tokens="1"))],
         PriceSeries(models=("gift:free",)): [Dated(starts=None, ends=None, rates=())],
     }
-    assert set(seed.skipped) == {"image", "fee", "nothing"}
-    assert "output_tokens" in seed.skipped["image"]
+    assert set(seed.skipped) == {"video", "fee", "nothing"}
+    assert "output_tokens" in seed.skipped["video"]
+
+
+def test_cached_audio_and_images_have_units(snapshot: list[types.ModelInfo]) -> None:
+    snapshot.append(
+        model(
+            "m",
+            plain(
+                cache_audio_read_mtok="1", input_image_mtok="2", cache_image_read_mtok="3", output_image_mtok="4",
+                output_mtok="5",
+            ),
+        )
+    )  # fmt: skip
+
+    seed = read_seed("openai")
+
+    (dated,) = seed.prices[PriceSeries(models=("m",))]
+    assert dated.rates == rates(
+        cache_read_audio_tokens="1",
+        cache_read_image_tokens="3",
+        input_image_tokens="2",
+        output_image_tokens="4",
+        output_tokens="5",
+    )
+    assert not seed.skipped
 
 
 def test_a_name_belongs_to_the_first_model_that_has_it(snapshot: list[types.ModelInfo]) -> None:

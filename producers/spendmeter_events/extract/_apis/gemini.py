@@ -12,7 +12,7 @@ from spendmeter_events.extract._apis.dialect import FINISHED, Dialect, Merged, R
 from spendmeter_events.extract._apis.openai import outcome
 from spendmeter_events.extract._sections.modalities import modalities
 from spendmeter_events.extract._sections.payload import items, pick, text, tier
-from spendmeter_events.extract._sections.tally import NOT_THE_SUM, Tally
+from spendmeter_events.extract._sections.tally import NOT_THE_SUM, Kinds, Tally
 from spendmeter_events.extract._sections.tokens import has_openai_layout, tokens, usage_of
 from spendmeter_events.extract._sections.tools import tool_tag
 from spendmeter_events.extract.usage import Usage
@@ -26,8 +26,9 @@ _PROMPT_DETAILS: Final = ("prompt_tokens_details", "input_tokens_by_modality")
 _CACHE_DETAILS: Final = ("cache_tokens_details", "cached_tokens_by_modality")
 _TOOL_DETAILS: Final = ("tool_use_prompt_tokens_details", "tool_use_tokens_by_modality")
 _OUTPUT_DETAILS: Final = ("candidates_tokens_details", "response_tokens_details", "output_tokens_by_modality")
+_DRAWS: Final = re.compile("image|banana")
 _SEPARATE_RATES: Final = re.compile("live|native-audio|embedding")
-"""Models with separate rates for images and videos in the input; all others bill them at the rate of text."""
+"""Models with a separate rate for video in the input; all others bill it at the rate of text."""
 
 
 def from_gemini(
@@ -86,10 +87,10 @@ def has_output(chunk: object) -> bool:
 def _counts(tally: Tally, body: object, usage: object, model: str) -> dict[str, int]:
     if usage is None:
         return _other(tally, body)
-    return tokens(tally, usage) if has_openai_layout(usage) else _content(tally, usage, model)
+    return tokens(tally, usage) if has_openai_layout(usage) else _content(tally, body, usage, model)
 
 
-def _content(tally: Tally, usage: object, model: str) -> dict[str, int]:
+def _content(tally: Tally, body: object, usage: object, model: str) -> dict[str, int]:
     total = tally.count(usage, *_TOTAL)
     prompt = tally.count(usage, *_PROMPT)
     if prompt is None and total is None:
@@ -104,23 +105,22 @@ def _content(tally: Tally, usage: object, model: str) -> dict[str, int]:
     if total not in (None, prompt + tools + output, prompt + output):
         tally.faults.append(NOT_THE_SUM)
     output_kinds = modalities(tally, usage, _OUTPUT_DETAILS)
-    output_kinds.flag_all(tally, ("IMAGE", "VIDEO"))
-    sides = _input(tally, usage, prompt + tools, model)
-    return {**sides, **tally.output_side(output, reasoning=thoughts, audio=output_kinds.audio)}
+    output_kinds.flag_video(tally)
+    kinds = output_kinds.kinds
+    if _DRAWS.search(model) and _images(body) and not output_kinds.counts:
+        # Not broken down: text beside the image is cheaper, and its share is unknown.
+        kinds, tally.ambiguous = Kinds(image=output - thoughts), True
+    return {**_input(tally, usage, prompt + tools, model), **tally.output_side(output, reasoning=thoughts, kinds=kinds)}
 
 
 def _input(tally: Tally, usage: object, total: int, model: str) -> dict[str, int]:
     lists = (_PROMPT_DETAILS, _CACHE_DETAILS, _TOOL_DETAILS)
     prompt, cached, tools = (modalities(tally, usage, names) for names in lists)
-    cached.flag_all(tally, ("AUDIO",))
     if _SEPARATE_RATES.search(model):
-        prompt.flag_all(tally, ("IMAGE", "VIDEO"))
-    audio = prompt.audio - cached.audio + tools.audio
-    if audio < 0:
-        tally.faults.append("cached audio tokens exceed audio tokens")
-        audio = 0
+        prompt.flag_video(tally)
+    kinds = Kinds(prompt.kinds.audio + tools.kinds.audio, prompt.kinds.image + tools.kinds.image)
     cached_total = tally.count(usage, "cached_content_token_count", "total_cached_tokens")
-    return tally.input_side(total, cached=cached_total, audio=audio)
+    return tally.input_side(total, cached=cached_total, kinds=kinds, cached_kinds=cached.kinds)
 
 
 def _other(tally: Tally, body: object) -> dict[str, int]:

@@ -6,18 +6,21 @@ compatible services count the same way; some exclude reasoning from the output, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from spendmeter_events.extract._apis.dialect import Dialect, Request, extract
 from spendmeter_events.extract._apis.openai_stream import fold, has_output
 from spendmeter_events.extract._sections.native import native_usage
 from spendmeter_events.extract._sections.outcome import error_type, finish_reason
-from spendmeter_events.extract._sections.payload import pick, text, tier
-from spendmeter_events.extract._sections.tally import Tally
-from spendmeter_events.extract._sections.tokens import has_anthropic_layout, tokens, usage_of
+from spendmeter_events.extract._sections.payload import items, pick, text, tier
+from spendmeter_events.extract._sections.tally import Tally, part
+from spendmeter_events.extract._sections.tokens import OUTPUT_DETAILS, has_anthropic_layout, tokens, usage_of
 from spendmeter_events.extract._sections.tools import images_and_tools
 from spendmeter_events.extract.usage import COST_SOURCE_TAG, Usage
+
+_IMAGE_MODEL: Final = re.compile(r"gpt-image|chatgpt-image")
 
 
 def from_openai(
@@ -42,11 +45,22 @@ def read(payload: object, request: Request, provider: str) -> Usage:
         fields |= counts
     else:
         fields |= tokens(tally, usage, cache_outside=has_anthropic_layout(usage)) | _audio(tally, body, usage, request)
-    if pick(body, "type") == "speech.audio.done" and "output_tokens" in fields:
-        # The output of text-to-speech is audio, although it is reported as plain output tokens.
-        fields |= {"output_audio_tokens": fields["output_tokens"], "output_tokens": 0}
+    fields |= _output_kind(body, usage, fields)
     fields |= reported_cost(tally, usage, fields)
     return build_usage(tally, usage, fields, provider)
+
+
+def _output_kind(body: object, usage: object, fields: Mapping[str, Any]) -> dict[str, int]:
+    """Return the output as audio or image tokens for APIs that report it as plain output tokens."""
+    output = fields.get("output_tokens")
+    if output is None:
+        return {}
+    if pick(body, "type") == "speech.audio.done":
+        return {"output_audio_tokens": output, "output_tokens": 0}
+    # The Images API has no breakdown of the output on OpenAI, and one on Azure.
+    if _IMAGE_MODEL.search(str(fields["model"])) and not items(body, "choices") and not part(usage, *OUTPUT_DETAILS):
+        return {"output_image_tokens": output, "output_tokens": 0}
+    return {}
 
 
 def unwrap(payload: object) -> tuple[Any, dict[str, Any]]:

@@ -8,8 +8,8 @@ from spendmeter_events.extract._apis.dialect import Dialect, Request, extract
 from spendmeter_events.extract._apis.openai import build_usage, identity, unwrap
 from spendmeter_events.extract._apis.openai_stream import fold, has_output
 from spendmeter_events.extract._sections.payload import pick
-from spendmeter_events.extract._sections.tally import Tally, part
-from spendmeter_events.extract._sections.tokens import INPUT_DETAILS, tokens, usage_of
+from spendmeter_events.extract._sections.tally import Tally
+from spendmeter_events.extract._sections.tokens import tokens, usage_of
 from spendmeter_events.extract._sections.tools import images_and_tools, tool_tag
 from spendmeter_events.extract.usage import COST_SOURCE_TAG, Usage
 
@@ -33,9 +33,7 @@ def read(payload: object, request: Request, provider: str) -> Usage:
     fields |= images_and_tools(tally, body, request)
     # Only the chat API excludes reasoning from the output; it is the one with `completion_tokens`.
     fields |= tokens(tally, usage, reasoning_outside=pick(usage, "completion_tokens") is not None)
-    # Images have the rate of text.
-    tally.skip(part(usage, *INPUT_DETAILS), "image_tokens")
-    tally.skip(usage, "prompt_text_tokens", "prompt_image_tokens")
+    tally.skip(usage, "prompt_text_tokens")
     fields |= _server_tools(tally, usage, fields)
     ticks = tally.count(usage, "cost_in_usd_ticks")
     if ticks is not None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from spendmeter_events.extract._sections.payload import items, pick, text
-from spendmeter_events.extract._sections.tally import Tally, spellings
+from spendmeter_events.extract._sections.tally import Kinds, Tally, spellings
 
-_LIKE_TEXT: Final = frozenset(("TEXT", "DOCUMENT", "IMAGE", "VIDEO", "AUDIO", ""))
+_KNOWN: Final = frozenset(("TEXT", "DOCUMENT", "IMAGE", "VIDEO", "AUDIO", ""))
 """Modalities with a known meaning; `MODALITY_UNSPECIFIED` and new ones are reported as unread."""
 
 
@@ -20,15 +20,14 @@ class Modalities:
     counts: dict[str, int]
 
     @property
-    def audio(self) -> int:
-        """Audio tokens."""
-        return self.counts.get("AUDIO", 0)
+    def kinds(self) -> Kinds:
+        """Audio and image tokens. Documents and, for most models, videos have the rate of text."""
+        return Kinds(self.counts.get("AUDIO", 0), self.counts.get("IMAGE", 0))
 
-    def flag_all(self, tally: Tally, kinds: tuple[str, ...]) -> None:
-        """Report the counts of these modalities as unread, because they have no bucket."""
-        for kind in kinds:
-            if self.counts.get(kind):
-                tally.flag(f"{self.name}.{kind}")
+    def flag_video(self, tally: Tally) -> None:
+        """Report video tokens as unread, because they have no bucket."""
+        if self.counts.get("VIDEO"):
+            tally.flag(f"{self.name}.VIDEO")
 
 
 def modalities(tally: Tally, usage: object, names: tuple[str, ...]) -> Modalities:
@@ -42,6 +41,8 @@ def modalities(tally: Tally, usage: object, names: tuple[str, ...]) -> Modalitie
         if listed:
             tally.skip(usage, name)
             found = Modalities(name, counts)
-            found.flag_all(tally, tuple(kind for kind in counts if kind not in _LIKE_TEXT))
+            for kind in counts:
+                if kind not in _KNOWN:
+                    tally.flag(f"{name}.{kind}")
             return found
     return Modalities("", {})

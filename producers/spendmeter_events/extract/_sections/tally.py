@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from spendmeter_events.event import MAX_COUNT
 from spendmeter_events.extract._sections.payload import fields_of, pick, shape_of
@@ -19,9 +19,20 @@ from spendmeter_events.extract.errors import InconsistentUsage
 from spendmeter_events.extract.usage import State, Usage
 
 NOT_THE_SUM: Final = "the total is not the sum of its parts"
-PARTS_EXCEED: Final = "cached, written and audio tokens exceed the input they are part of"
+PARTS_EXCEED: Final = "cached, written, audio and image tokens exceed the input they are part of"
+CACHED_EXCEED: Final = "cached audio and image tokens exceed audio and image tokens"
 Place = tuple[object, tuple[str, ...]]
 """A section, and names of a count in it, in snake case; camel case is read too."""
+
+
+class Kinds(NamedTuple):
+    """Tokens that are not text."""
+
+    audio: int = 0
+    image: int = 0
+
+
+NO_KINDS: Final = Kinds()
 
 
 class Tally:
@@ -50,13 +61,6 @@ class Tally:
         value = self._number(places, whole=True)
         return None if value is None else int(value)
 
-    def peek(self, section: object, *names: str) -> int:
-        """Return a count of tokens that have no bucket, or 0, and leave it unread."""
-        before = set(self._read)
-        value = self.first((section, names)) or 0
-        self._read = before
-        return value
-
     def seconds(self, section: object, *names: str) -> float | None:
         """Return seconds, rounded to milliseconds."""
         value = self._number(((section, names),))
@@ -81,34 +85,51 @@ class Tally:
         *,
         cached: int | None = None,
         writes: tuple[int, int] = (0, 0),
-        audio: int | None = None,
+        kinds: Kinds = NO_KINDS,
+        cached_kinds: Kinds = NO_KINDS,
     ) -> dict[str, int]:
-        """Return the buckets of an input count that includes cached, written and (uncached) audio tokens.
+        """Return the buckets of an input count that includes cached and written tokens, each of any kind.
 
+        `kinds` are all audio and image tokens, `cached_kinds` those of them that were cached, as far as it is reported.
         Parts that exceed the count cannot be part of it, so it is taken as the uncached count.
         """
-        cached, audio = cached or 0, audio or 0
-        uncached = total - cached - sum(writes) - audio
-        if uncached < 0:
+        if kinds.audio < cached_kinds.audio or kinds.image < cached_kinds.image:
+            self.faults.append(CACHED_EXCEED)
+            kinds = cached_kinds = NO_KINDS
+        cached = cached or sum(cached_kinds)
+        audio, image = kinds.audio - cached_kinds.audio, kinds.image - cached_kinds.image
+        uncached = total - cached - sum(writes) - audio - image
+        if uncached < 0 and not any(cached_kinds):
+            # More cached tokens than text: some of them are images or audio, and it is not reported how many.
+            cached_kinds = Kinds(image=min(image, -uncached), audio=min(audio, max(-uncached - image, 0)))
+            audio, image = audio - cached_kinds.audio, image - cached_kinds.image
+            uncached += sum(cached_kinds)
+            self.ambiguous = True
+        text = cached - sum(cached_kinds)
+        if uncached < 0 or text < 0:
             self.faults.append(PARTS_EXCEED)
-            uncached = total
+            uncached, text = total, max(text, 0)
         return {
             "input_tokens": uncached,
-            "cache_read_tokens": cached,
+            "cache_read_tokens": text,
             "cache_write_5m_tokens": writes[0],
             "cache_write_1h_tokens": writes[1],
             "input_audio_tokens": audio,
+            "cache_read_audio_tokens": cached_kinds.audio,
+            "input_image_tokens": image,
+            "cache_read_image_tokens": cached_kinds.image,
         }
 
-    def output_side(self, total: int, *, reasoning: int | None = None, audio: int | None = None) -> dict[str, int]:
-        """Return the buckets of an output count that includes reasoning and audio tokens."""
-        reasoning, audio = reasoning or 0, audio or 0
-        if reasoning + audio > total:
-            self.faults.append("reasoning and audio tokens exceed the output they are part of")
+    def output_side(self, total: int, *, reasoning: int | None = None, kinds: Kinds = NO_KINDS) -> dict[str, int]:
+        """Return the buckets of an output count that includes reasoning, audio and image tokens."""
+        reasoning = reasoning or 0
+        if reasoning + sum(kinds) > total:
+            self.faults.append("reasoning, audio and image tokens exceed the output they are part of")
             return {"output_tokens": total}
         return {
-            "output_tokens": total - audio,
-            "output_audio_tokens": audio,
+            "output_tokens": total - sum(kinds),
+            "output_audio_tokens": kinds.audio,
+            "output_image_tokens": kinds.image,
             "reasoning_tokens": reasoning,
         }
 

@@ -6,10 +6,10 @@ are compatible with OpenAI. Names are in snake case; `Tally` reads camel case to
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from spendmeter_events.extract._sections.payload import pick
-from spendmeter_events.extract._sections.tally import NOT_THE_SUM, Tally, part, spellings
+from spendmeter_events.extract._sections.tally import NOT_THE_SUM, Kinds, Tally, part, spellings
 
 PROMPT: Final = ("prompt_tokens", "input_tokens")
 COMPLETION: Final = ("completion_tokens", "output_tokens")
@@ -78,6 +78,24 @@ _PREDICTED: Final = ("accepted_prediction_tokens", "rejected_prediction_tokens")
 """Parts of the output at its ordinary rate."""
 
 
+_KindNames: TypeAlias = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+_AUDIO: Final = ("audio_tokens", "audio")
+_IMAGE: Final = ("image_tokens", "image")
+_INPUT_KINDS: Final[_KindNames] = (
+    (_AUDIO, ("input_audio_tokens", "prompt_audio_tokens", "audio_input_tokens")),
+    (_IMAGE, ("input_image_tokens", "prompt_image_tokens", "image_input_tokens")),
+)
+_CACHED_KINDS: Final[_KindNames] = (
+    (_AUDIO, ("cached_audio_tokens", "cache_read_audio_tokens")),
+    (_IMAGE, ("cached_image_tokens", "cache_read_image_tokens")),
+)
+_OUTPUT_KINDS: Final[_KindNames] = (
+    (_AUDIO, ("output_audio_tokens", "completion_audio_tokens", "audio_output_tokens")),
+    (_IMAGE, ("output_image_tokens", "completion_image_tokens", "image_output_tokens")),
+)
+"""Audio, then image: names in the details, and names beside them."""
+
+
 def tokens(
     tally: Tally,
     usage: object,
@@ -110,9 +128,8 @@ def tokens(
             tally.faults.append("cache hits and misses do not add up to prompt_tokens")
     if completion is not None:
         output = _with_reasoning(tally, (prompt, input_total), completion, reasoning, total, reasoning_outside)
-        audio = tally.first((details, ("audio_tokens", "audio")), (usage, ("output_audio_tokens",)))
         tally.skip(details, *_REMAINDERS, *_PREDICTED)
-        buckets |= tally.output_side(output, reasoning=reasoning, audio=audio)
+        buckets |= tally.output_side(output, reasoning=reasoning, kinds=_kinds(tally, details, usage, _OUTPUT_KINDS))
     return buckets
 
 
@@ -147,16 +164,20 @@ def _input_parts(tally: Tally, usage: object) -> dict[str, Any]:
         tally.first((lifetimes, SHORT), (details, SHORT), (usage, SHORT)),
         tally.first((lifetimes, LONG), (details, LONG), (usage, LONG)),
     )
-    audio = tally.first((details, ("audio_tokens", "audio")), (usage, ("input_audio_tokens",))) or 0
-    # Only Realtime reports how many cached tokens are audio. They stay in the cache bucket, at the rate of text.
     cached_details = part(details, "cached_tokens_details")
-    audio -= tally.peek(cached_details, "audio_tokens")
-    if audio < 0:
-        tally.faults.append("cached audio tokens exceed audio tokens")
-        audio = 0
     tally.skip(cached_details, "text_tokens")
     tally.skip(details, *_REMAINDERS)
-    return {"cached": tally.first((details, _CACHED_DETAILS), (usage, CACHED)), "writes": written, "audio": audio}
+    return {
+        "cached": tally.first((details, _CACHED_DETAILS), (usage, CACHED)),
+        "writes": written,
+        "kinds": _kinds(tally, details, usage, _INPUT_KINDS),
+        "cached_kinds": _kinds(tally, cached_details, details, _CACHED_KINDS),
+    }
+
+
+def _kinds(tally: Tally, details: object, usage: object, names: _KindNames) -> Kinds:
+    """Return audio and image tokens from the details, or from fields with longer names beside them."""
+    return Kinds(*(tally.first((details, inner), (usage, outer)) or 0 for inner, outer in names))
 
 
 def _input_with_cache(

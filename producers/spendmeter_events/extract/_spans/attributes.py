@@ -41,12 +41,31 @@ NAMES: Final[Mapping[str, frozenset[str]]] = {
         "reasoning_output_tokens", "reasoning_tokens", "reasoning", "output_tokens_reasoning", "thinking_tokens",
         "output_reasoning_tokens", "completion_reasoning_tokens", "output_reasoning", "thoughts_tokens",
     )),
-    "audio_in": frozenset(("input_audio_tokens", "audio_input_tokens", "prompt_audio_tokens", "input:audio",
-                           "input:audio_tokens")),
-    "audio_out": frozenset(("output_audio_tokens", "audio_output_tokens", "completion_audio_tokens", "output:audio",
-                            "output:audio_tokens")),
+    "audio_in": frozenset((
+        "input_audio_tokens", "audio_input_tokens", "prompt_audio_tokens", "audio_prompt_tokens", "input:audio",
+        "input:audio_tokens",
+    )),
+    "image_in": frozenset((
+        "input_image_tokens", "image_input_tokens", "prompt_image_tokens", "image_prompt_tokens", "input:image",
+        "input:image_tokens",
+    )),
+    "cached_audio": frozenset((
+        "cache_audio_read_tokens", "cached_audio_tokens", "cache_read_audio_tokens", "audio_cache_tokens",
+    )),
+    "cached_image": frozenset((
+        "cache_image_read_tokens", "cached_image_tokens", "cache_read_image_tokens", "image_cache_tokens",
+    )),
+    "audio_out": frozenset((
+        "output_audio_tokens", "audio_output_tokens", "completion_audio_tokens", "audio_candidates_tokens",
+        "output:audio", "output:audio_tokens",
+    )),
+    "image_out": frozenset((
+        "output_image_tokens", "image_output_tokens", "completion_image_tokens", "image_candidates_tokens",
+        "output:image", "output:image_tokens",
+    )),
     "repeated": frozenset((
-        "text_input_tokens", "text_output_tokens", "no_cache_tokens", "text_tokens", "text",
+        "text_input_tokens", "text_output_tokens", "text_prompt_tokens", "text_candidates_tokens", "text_cache_tokens",
+        "no_cache_tokens", "text_tokens", "text",
         "accepted_prediction_tokens", "rejected_prediction_tokens", "prompt_cache_miss_tokens",
     )),
 }  # fmt: skip

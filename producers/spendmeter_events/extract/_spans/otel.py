@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from spendmeter_events.extract._apis.dialect import lenient
 from spendmeter_events.extract._sections.payload import items, pick, text, tier
-from spendmeter_events.extract._sections.tally import NOT_THE_SUM, Tally
+from spendmeter_events.extract._sections.tally import NOT_THE_SUM, Kinds, Tally
 from spendmeter_events.extract._spans.attributes import names_by_kind, usage_attributes
 from spendmeter_events.extract._spans.facts import cache_outside, is_inference, scope_of
 from spendmeter_events.extract._spans.providers import provider_of
@@ -70,9 +70,14 @@ def _counts(tally: Tally, section: Mapping[str, Any], outside: bool | None, *, e
         cache = (found["cached"] or 0) + sum(written)
         rest = None if total is None else total - (output or 0)
         input_total = _input_with_cache(tally, prompt, cache, rest, outside)
-        counts |= tally.input_side(input_total, cached=found["cached"], writes=written, audio=found["audio_in"])
+        kinds = Kinds(found["audio_in"] or 0, found["image_in"] or 0)
+        cached_kinds = Kinds(found["cached_audio"] or 0, found["cached_image"] or 0)
+        counts |= tally.input_side(
+            input_total, cached=found["cached"], writes=written, kinds=kinds, cached_kinds=cached_kinds
+        )
     if output is not None:
-        counts |= tally.output_side(output, reasoning=found["reasoning"], audio=found["audio_out"])
+        kinds = Kinds(found["audio_out"] or 0, found["image_out"] or 0)
+        counts |= tally.output_side(output, reasoning=found["reasoning"], kinds=kinds)
     if total is None or prompt is None or output is None:
         return counts
     if total - output not in (prompt, input_total):

@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from spendmeter_events.usage_units import CACHE_TOKENS
+from spendmeter_events.usage_units import CACHE_TOKENS, UNCACHED
 from spendmeter_stream.pricing.book.rows import PLAIN, Charging, DailyWindow
-from spendmeter_stream.pricing.book.units import UNIT_INDEX, UNITS
+from spendmeter_stream.pricing.book.units import REPLACED, UNIT_INDEX, UNITS
 
 Int64 = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
@@ -47,13 +47,11 @@ class Card:
         return bool(self.rates)
 
     def savings(self) -> Mapping[str, Fraction]:
-        """Return the saving per token of each cache bucket against the input rate; negative for a write premium."""
+        """Return the saving per token of each cache bucket against the uncached rate; negative for a write premium."""
         rates = dict(self.rates)
-        # Without an input rate a saving is unknown, which is not the same as zero.
-        base = rates.get("input_tokens")
-        if base is None:
-            return {}
-        return {unit: base.pico - rates[unit].pico for unit in CACHE_TOKENS if unit in rates}
+        # Without an uncached rate a saving is unknown, which is not the same as zero.
+        known = [unit for unit in CACHE_TOKENS if unit in rates and UNCACHED[unit] in rates]
+        return {unit: rates[UNCACHED[unit]].pico - rates[unit].pico for unit in known}
 
 
 UNKNOWN: Final = Card()
@@ -123,7 +121,7 @@ class CardArrays:
     rates: Fractions
     """Row: unit."""
     savings: Fractions
-    """Row: cache unit. Saving of one token against the input rate."""
+    """Row: cache unit. Saving of one token against the uncached rate."""
     minimum: Int64
     step: Int64
     unless: Int64
@@ -141,13 +139,15 @@ class CardArrays:
     def of(cls, cards: list[Card]) -> CardArrays:
         shape = (len(UNITS), len(cards))
         minimum, step, unless = np.zeros(shape, np.int64), np.ones(shape, np.int64), np.zeros(shape, np.int64)
+        for unit, other in REPLACED.items():
+            unless[UNIT_INDEX[unit]] = unit_bits(frozenset((other,)))
         place_unknown, lower_bound = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
         for index, card in enumerate(cards):
             for unit, rate in card.rates:
                 at = UNIT_INDEX[unit], index
                 # A step of 0 means none; 1 bills the same and avoids a division by zero.
                 minimum[at], step[at] = rate.charging.minimum, max(rate.charging.step, 1)
-                unless[at] = unit_bits(rate.charging.unless)
+                unless[at] |= unit_bits(rate.charging.unless)
                 place_unknown[at], lower_bound[at] = rate.place_unknown, rate.lower_bound
         return cls(
             size=len(cards),

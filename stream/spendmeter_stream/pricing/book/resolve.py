@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from spendmeter_events.usage_units import AS_TEXT, UNCACHED
 from spendmeter_stream.pricing.book.cards import UNKNOWN, Card, CardRate, CardTable, Epoch, Timeline
 from spendmeter_stream.pricing.book.rows import (
     BEGINNING,
@@ -88,7 +89,7 @@ def _open_windows(windows: tuple[DailyWindow, ...], bits: int) -> set[DailyWindo
 
 
 def best_rows(now: Candidates, open_windows: set[DailyWindow | None], context: int) -> dict[str, PriceRow]:
-    """Return the row in force of each unit."""
+    """Return the row in force of each unit; the row of text for units that the model bills as text."""
     best: dict[str, PriceRow] = {}
     # Each unit keeps its own best row: a long-prompt row for input must not drop the output rate.
     for row in now.rows:
@@ -96,6 +97,11 @@ def best_rows(now: Candidates, open_windows: set[DailyWindow | None], context: i
             other = best.get(row.rate.unit)
             if other is None or _rank(row.price) > _rank(other.price):
                 best[row.rate.unit] = row
+    own = set(best)
+    for unit, text in AS_TEXT.items():
+        # Not for cached images of a model with a rate for images: their rate is unknown, and not that of text.
+        if text in own and own.isdisjoint((unit, UNCACHED.get(unit, unit))):
+            best[unit] = best[text]
     return best
 
 

@@ -43,6 +43,9 @@ QUALIFIERS: Final = ("image_quality", "image_size", "tool")
 QUALIFIED_UNITS: Final = ("images", "tool_calls")
 """Units whose rate a tag may select."""
 
+REPLACED: Final = {"images": "output_image_tokens"}
+"""Unit → the unit that replaces it: calls that count both have the same output in two measures, and pay once."""
+
 REGION_UNIT: Final = "region"
 """Unpriced unit of a call whose place has no price in the book: its rates are those of another place."""
 

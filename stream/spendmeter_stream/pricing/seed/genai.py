@@ -1,7 +1,7 @@
 """Convert the prices of the PyPI package `genai-prices` (MIT) to dated prices of this book, for seed and `diff`.
 
-Units that `UsageEvent` does not count (image, video and cached audio tokens, pages, fees per request) have no
-equivalent. Rates that would be wrong without them are left out and reported.
+Units that `UsageEvent` does not count (video tokens, pages, fees per request) have no equivalent. Rates that would be
+wrong without them are left out and reported.
 """
 
 from __future__ import annotations
@@ -49,7 +49,11 @@ _RATES: Final = {
     "cache_write_1h_mtok": ("per_million", "cache_write_1h_tokens"),
     "output_mtok": ("per_million", "output_tokens"),
     "input_audio_mtok": ("per_million", "input_audio_tokens"),
+    "cache_audio_read_mtok": ("per_million", "cache_read_audio_tokens"),
     "output_audio_mtok": ("per_million", "output_audio_tokens"),
+    "input_image_mtok": ("per_million", "input_image_tokens"),
+    "cache_image_read_mtok": ("per_million", "cache_read_image_tokens"),
+    "output_image_mtok": ("per_million", "output_image_tokens"),
     "input_mchars": ("per_million", "characters"),
     "audio_hours": ("per_hour", "audio_seconds"),
     "input_audio_hours": ("per_hour", "audio_seconds"),
@@ -57,15 +61,14 @@ _RATES: Final = {
     "storage_searches_kcount": ("tools_per_thousand", "file_search"),
 }
 _WITHHOLDS: Final = {
-    "output_image_mtok": "output_tokens",
     "output_video_mtok": "output_tokens",
     "output_reasoning_mtok": "output_tokens",
     "output_citation_mtok": "output_tokens",
     "requests_kcount": "everything",
 }
 """Prices without a unit in events, and the unit whose rate would be wrong without them."""
-_TOLERATED: Final = ("cache_audio_read_mtok", "cache_image_read_mtok", "input_image_mtok", "input_video_mtok")
-"""Prices of tokens counted in `input_tokens` or `cache_read_tokens`; the text rate is the best approximation."""
+_TOLERATED: Final = ("input_video_mtok",)
+"""Prices of tokens counted in `input_tokens`. The extractors mark calls of models with such a price as unread."""
 
 _TIERS: Final = {
     ("processing", "batch"): "batch",

@@ -8,9 +8,10 @@ from spendmeter_rollups.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from spendmeter_rollups.access.auth import Authenticator, Credential
+    from spendmeter_rollups.access.sessions import SignInLinks
     from spendmeter_rollups.app import create_app
 
-__all__ = ["Authenticator", "Credential", "ServiceSettings", "create_app"]
+__all__ = ["Authenticator", "Credential", "ServiceSettings", "SignInLinks", "create_app"]
 
 
 def __getattr__(name: str) -> Any:
@@ -19,6 +20,10 @@ def __getattr__(name: str) -> Any:
         from spendmeter_rollups.app import create_app
 
         return create_app
+    if name == "SignInLinks":
+        from spendmeter_rollups.access.sessions import SignInLinks
+
+        return SignInLinks
     if name in ("Authenticator", "Credential"):
         from spendmeter_rollups.access import auth
 

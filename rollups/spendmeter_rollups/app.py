@@ -17,6 +17,7 @@ from spendmeter_rollups.access.api_keys import ApiKeys
 from spendmeter_rollups.access.auth import AdminKey, Authenticator
 from spendmeter_rollups.access.oidc import OidcTokens
 from spendmeter_rollups.access.rate_limit import RateLimit
+from spendmeter_rollups.access.sessions import SignInLinks
 from spendmeter_rollups.http.bounds import BoundedRequests
 from spendmeter_rollups.http.cache import AnswerCache
 from spendmeter_rollups.http.compute import ComputeThread
@@ -34,10 +35,12 @@ from spendmeter_rollups.http.routes import (
     health,
     rates,
     runbooks,
+    session,
     usage,
 )
 from spendmeter_rollups.http.service import Service, utc_now
 from spendmeter_rollups.http.trailing_slash import TrailingSlash
+from spendmeter_rollups.page import routes as page
 from spendmeter_rollups.problems import describe_problems, install_problems, refuse_repeated
 from spendmeter_rollups.query.reader import Reader
 from spendmeter_rollups.settings import ServiceSettings
@@ -51,11 +54,13 @@ def create_app(
     authenticators: Sequence[Authenticator] = (),
     clock: Callable[[], datetime] = utc_now,
     failures: Callable[[], Mapping[str, str]] = dict,
+    links: SignInLinks | None = None,
 ) -> FastAPI:
     """Create an app over `store`, which must be migrated. Metrics are registered in `registry`.
 
     :param authenticators: tried after those of `settings` and the stored API keys.
     :param failures: failed parts of this process, name → reason; `/readyz` returns 503 with them.
+    :param links: secrets that sign in to the page once.
     """
     registry = registry or CollectorRegistry()
     app = FastAPI(
@@ -69,11 +74,11 @@ def create_app(
         redirect_slashes=False,
         dependencies=[Depends(refuse_repeated)],
     )
-    app.state.service = _service(store, settings, authenticators, clock)
+    app.state.service = _service(store, settings, authenticators, clock, links or SignInLinks())
     app.state.registry = registry
     app.state.failures = failures
     install_problems(app)
-    for module in (usage, export, filters, budgets, rates, audit, health, documentation, runbooks):
+    for module in (usage, export, filters, budgets, rates, audit, session, health, documentation, runbooks, page):
         app.include_router(module.router)
     describe_problems(app)
     app.add_middleware(CompressMiddleware, minimum_size=1000)
@@ -99,7 +104,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _service(
-    store: Store, settings: ServiceSettings, authenticators: Sequence[Authenticator], clock: Callable[[], datetime]
+    store: Store,
+    settings: ServiceSettings,
+    authenticators: Sequence[Authenticator],
+    clock: Callable[[], datetime],
+    links: SignInLinks,
 ) -> Service:
     reader = Reader(store.reader(), settings)
     return Service(
@@ -113,6 +122,7 @@ def _service(
         query_limits=QueryLimits(per_credential=settings.queries_at_once),
         compute=ComputeThread(),
         readiness=Readiness(Reader(store.reader(size=1), settings)),
+        links=links,
         clock=clock,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from spendmeter_clickhouse.secret_text import Secret
@@ -12,6 +12,9 @@ from spendmeter_clickhouse.urls import is_https_or_local, is_origin, url_fault
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Accepted signature algorithms: asymmetric only, so that published keys cannot be used to sign."""
+
+_FORMS: Final = 2
+_LONGEST_WORD: Final = 30
 
 
 class ServiceSettings(BaseSettings):
@@ -53,6 +56,17 @@ class ServiceSettings(BaseSettings):
     """Signature algorithms of the issuer, separated by commas."""
     oidc_org_claim: str = "org_id"
     oidc_scope_claim: str = "scope"
+    word_org: str = "Org/Orgs"
+    """Singular and plural of an org on the page, such as `School/Schools`."""
+    word_class: str = "Class/Classes"
+    word_section: str = "Section/Sections"
+    word_user: str = "User/Users"
+
+    @property
+    def words(self) -> dict[str, tuple[str, str]]:
+        """Singular and plural of each word."""
+        named = {"org": self.word_org, "class": self.word_class, "section": self.word_section, "user": self.word_user}
+        return {name: (text.split("/")[0].strip(), text.split("/")[-1].strip()) for name, text in named.items()}
 
     @property
     def pinned_algorithms(self) -> tuple[str, ...]:
@@ -77,6 +91,14 @@ class ServiceSettings(BaseSettings):
         if not self.oidc_audience:
             raise ValueError("SPENDMETER_OIDC_AUDIENCE is required: tokens issued for other services must be rejected")
         return self
+
+    @field_validator("word_org", "word_class", "word_section", "word_user")
+    @classmethod
+    def _word_is_usable(cls, text: str) -> str:
+        parts = [part.strip() for part in text.split("/")]
+        if len(parts) > _FORMS or not all(0 < len(part) <= _LONGEST_WORD for part in parts):
+            raise ValueError("must be singular/plural, such as School/Schools, of 1 to 30 characters each")
+        return text
 
     @model_validator(mode="after")
     def _origins_are_usable(self) -> Self:

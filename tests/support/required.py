@@ -1,4 +1,4 @@
-"""Parts that a machine may lack: Kafka, promtool, Node, libfaketime."""
+"""Parts that a machine may lack: Kafka, promtool, Node, Chromium, libfaketime."""
 
 from __future__ import annotations
 

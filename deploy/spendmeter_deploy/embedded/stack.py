@@ -20,7 +20,7 @@ from spendmeter_deploy.embedded.stack_end import stop_stack, watched
 from spendmeter_deploy.ending import current_ending
 from spendmeter_deploy.listening import listen, served, url_of
 from spendmeter_deploy.settings import StackSettings
-from spendmeter_rollups import ServiceSettings, create_app
+from spendmeter_rollups import ServiceSettings, SignInLinks, create_app
 from spendmeter_stream.journal.group_owner import adopt_group
 from spendmeter_stream.kafka.topic_admin import ensure_topics
 from spendmeter_stream.settings import StreamSettings
@@ -49,6 +49,8 @@ class EmbeddedStack:
         self.key = key.value
         self.key_generated = key.generated
         """Whether the key was generated for this run because SPENDMETER_ADMIN_KEY is empty."""
+        self.links = SignInLinks()
+        """Secrets that sign in to the page once."""
         self.announced = False
         """Whether the addresses were published, so that clients may have sent events."""
         self.failure = ""
@@ -110,7 +112,14 @@ async def embedded_stack(settings: StackSettings) -> AsyncIterator[EmbeddedStack
         await worker.app.start()
         serving = await stack.enter_async_context(
             served(
-                create_app(store=store, settings=service, registry=REGISTRY, failures=worker.health.failures), listener
+                create_app(
+                    store=store,
+                    settings=service,
+                    registry=REGISTRY,
+                    failures=worker.health.failures,
+                    links=running.links,
+                ),
+                listener,
             )
         )
         await stack.enter_async_context(watched(running, serving))

@@ -18,6 +18,8 @@ from spendmeter_clickhouse import Session
 from spendmeter_rollups.access.admission import Admission, QueryLimits
 from spendmeter_rollups.access.auth import Authenticator, Credential, authenticate
 from spendmeter_rollups.access.rate_limit import RateLimit
+from spendmeter_rollups.access.session_cookie import cookie_key
+from spendmeter_rollups.access.sessions import SignInLinks
 from spendmeter_rollups.budgets.rates import find_rate
 from spendmeter_rollups.http.cache import AnswerCache, Cached
 from spendmeter_rollups.http.compute import ComputeThread
@@ -67,6 +69,7 @@ class Service:
     query_limits: QueryLimits
     compute: ComputeThread
     readiness: Readiness
+    links: SignInLinks
     clock: Callable[[], datetime] = utc_now
 
     def close(self) -> None:
@@ -106,9 +109,11 @@ ServiceDep = Annotated[Service, Depends(service_of)]
 TokenDep = Annotated[Token, Depends(_bearer)]
 
 
-async def credential_of(service: ServiceDep, token: TokenDep) -> Credential:
-    """Authenticate the request. Raises `Problem`: 401, or 429 above the credential's request rate."""
-    credential = await authenticate(service.authenticators, token.credentials if token else None)
+async def credential_of(request: Request, service: ServiceDep, token: TokenDep) -> Credential:
+    """Authenticate the request by its token or else its session. Raises `Problem`: 401, 403 for a change that another
+    site caused, or 429 above the credential's request rate."""
+    key = token.credentials if token else cookie_key(request, service.clock())
+    credential = await authenticate(service.authenticators, key)
     await service.rate_limit.count(credential)
     return credential
 
@@ -175,7 +180,7 @@ class RequestContext:
         return _encode(answer, next_page(params, answer))
 
     def _respond(self, cached: Cached) -> Response:
-        headers = {"ETag": cached.etag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
+        headers = {"ETag": cached.etag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
         headers |= link_header(self.request.query_params.multi_items(), cached.next_page)
         if cached.etag in self.request.headers.get("if-none-match", "").split(", "):
             return Response(status_code=304, headers=headers)

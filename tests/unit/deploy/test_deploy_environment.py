@@ -133,6 +133,7 @@ TEXTS = {
             "http://store/a-b",
         ),
     ),
+    **{f"SPENDMETER_WORD_{word}": ("a/b/c", "a/", "w" * 31) for word in ("ORG", "CLASS", "SECTION", "USER")},
     "SPENDMETER_READER_DSN": ("clickhouse", "http://store:99999/x", "chdb://", "https:///x"),
     "SPENDMETER_BOOTSTRAP": (
         "kafka",

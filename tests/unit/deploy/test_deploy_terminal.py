@@ -19,6 +19,7 @@ FULL = Path("/dev/full")
 
 def test_the_greeting_has_a_command_that_a_shell_expands(capsys: pytest.CaptureFixture[str]) -> None:
     stack = SimpleNamespace(
+        links=SimpleNamespace(issue=lambda key: "once"),
         key="unused",
         key_generated=False,
         url="http://127.0.0.1:1",

@@ -58,4 +58,4 @@ async def _sees_tenants(request: Request, service: Service, token: Token) -> boo
         return True
     if token is None:
         return False
-    return PLATFORM_READ in (await credential_of(service, token)).scopes
+    return PLATFORM_READ in (await credential_of(request, service, token)).scopes

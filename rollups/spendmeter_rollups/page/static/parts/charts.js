@@ -1,0 +1,165 @@
+// Charts by plotly, loaded when the first one is near the viewport, and small drawings of our own that never wait for it.
+
+import { fill, h } from "./dom.js";
+import { money } from "./format.js";
+
+/** @type {Promise<any> | null} */
+let loading = null;
+
+function plotly() {
+  loading ??= new Promise((resolve, reject) => {
+    const script = h("script", { src: new URL("../plotly.min.js", import.meta.url).href });
+    script.onload = () => resolve((window).Plotly);
+    script.onerror = () => { loading = null; reject(new Error("The charts could not be loaded.")); };
+    document.head.append(script);
+  });
+  return loading;
+}
+
+const CONFIG = {
+  displayModeBar: false, displaylogo: false, responsive: false, scrollZoom: false, doubleClick: false,
+  showSendToCloud: false, plotlyServerURL: "", showTips: false,
+};
+const resized = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    const plot = (target);
+    if (plot.isConnected && plot.offsetWidth && plot._fullLayout) (window).Plotly.Plots.resize(plot);
+  }
+});
+/** @type {Map<Element, () => void>} */
+const wanted = new Map();
+const near = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (!isIntersecting) continue;
+    wanted.get(target)?.();
+    wanted.delete(target);
+    near.unobserve(target);
+  }
+}, { rootMargin: "200px" });
+
+/** @param {string} name */
+export const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+const palette = new Map();
+
+/** The colour of a value: it stays the value's when a filter changes its rank. @param {string} dimension @param {string} value */
+export function seriesColor(dimension, value) {
+  if (!palette.has(dimension)) palette.set(dimension, new Map());
+  const known = palette.get(dimension);
+  if (!known.has(value)) known.set(value, known.size % 7);
+  return `series-${known.get(value) + 1}`;
+}
+
+/** The axis of amounts up to the largest of `values`. @param {number[]} values @param {string} code */
+export function amounts(values, code) {
+  const most = Math.max(...values);
+  return { tickprefix: money(0, code).replace(/[\d.,]/g, ""), tickformat: most >= 1000 ? "~s" : most >= 0.1 ? ",.2~f" : ".2~r" };
+}
+
+/** Text of data in a chart: plotly reads it as markup. @param {string} text */
+export const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+
+/**
+ * @typedef {{ name: string, color: string, dash?: string, trace: any, values: any[], shown: (value: any) => string, noLegend?: boolean }} Series
+ * @param {HTMLElement} body
+ * @param {{ caption: string, labels: string[], series: Series[], layout?: any, height?: number, noLegend?: boolean }} chart
+ */
+export function drawChart(body, chart) {
+  let figure = (body.querySelector(":scope > figure.chart"));
+  if (!figure) {
+    figure = h("figure", { class: "chart" }, h("div", { class: "legend" }), h("div", { class: "plot", "aria-hidden": "true" }), h("figcaption"), h("details", null, h("summary", null, "Show as table"), h("div")));
+    figure.off = new Set();
+    fill(body, figure);
+  }
+  const [legend, plot, caption, details] = figure.children;
+  plot.style.setProperty("height", `${chart.height ?? 280}px`);
+  fill(caption, chart.caption);
+  figure.redraw = () => paint(figure, plot, chart);
+  fill(legend, chart.noLegend ? null : chart.series.filter((each) => !each.noLegend).map((each) => toggle(figure, each)));
+  details.ontoggle = () => details.open && fill(details.lastChild, dataTable(chart));
+  if (details.open) fill(details.lastChild, dataTable(chart));
+  if (plot._fullLayout) return figure.redraw();
+  wanted.set(plot, figure.redraw);
+  near.unobserve(plot);
+  near.observe(plot);
+}
+
+/** @param {any} figure @param {Series} series */
+function toggle(figure, series) {
+  const button = h("button", { type: "button", "aria-pressed": String(!figure.off.has(series.name)) },
+    h("i", { class: series.dash ? "dash" : "", style: { "--color": `var(--${series.color})` } }), series.name);
+  button.onclick = () => {
+    if (!figure.off.delete(series.name)) figure.off.add(series.name);
+    button.setAttribute("aria-pressed", String(!figure.off.has(series.name)));
+    figure.redraw();
+  };
+  return button;
+}
+
+/** @param {any} figure @param {any} plot @param {any} chart */
+async function paint(figure, plot, chart) {
+  let Plotly;
+  try {
+    Plotly = await plotly();
+  } catch (error) {
+    fill(plot, h("p", { class: "note" }, (error).message));
+    return;
+  }
+  if (!plot.isConnected || !plot.offsetWidth) return;
+  const shown = chart.series.filter((each) => !figure.off.has(each.name));
+  await Plotly.react(plot, shown.map((each) => each.trace(color(each.color), color)), layout(chart.layout ?? {}), CONFIG);
+  plot.removeAttribute("tabindex");
+  plot.dataset.drawn = "";
+  resized.observe(plot);
+}
+
+/** @param {any} own */
+function layout(own) {
+  const font = { family: getComputedStyle(document.body).fontFamily, size: 12, color: color("muted") };
+  const axis = { gridcolor: color("line"), linecolor: color("line"), zerolinecolor: color("line"), fixedrange: true, automargin: true, nticks: 6 };
+  const { xaxis = {}, yaxis = {}, yaxis2, yaxis3, ...rest } = own;
+  return {
+    font, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin: { l: 8, r: 8, t: 8, b: 8 }, showlegend: false,
+    dragmode: false, hovermode: "x unified", uirevision: "fixed", separators: ".,", bargap: 0.25,
+    hoverlabel: { bgcolor: color("card"), bordercolor: color("line"), font: { ...font, color: color("text") }, namelength: 40 },
+    xaxis: { ...axis, gridcolor: "rgba(0,0,0,0)", ...xaxis }, yaxis: { ...axis, rangemode: "tozero", ...yaxis },
+    ...(yaxis2 ? { yaxis2: { ...axis, rangemode: "tozero", ...yaxis2 } } : {}),
+    ...(yaxis3 ? { yaxis3: { ...axis, rangemode: "tozero", ...yaxis3 } } : {}), ...rest,
+  };
+}
+
+/** @param {any} chart */
+function dataTable(chart) {
+  return h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Figures of the chart" }, h("table", null,
+    h("thead", null, h("tr", null, h("th", { scope: "col" }, ""), chart.series.map((each) => h("th", { scope: "col", class: "figure" }, each.name)))),
+    h("tbody", null, chart.labels.map((label, row) => h("tr", null, h("th", { scope: "row" }, label),
+      chart.series.map((each) => h("td", { class: "figure" }, each.values[row] === null || each.values[row] === undefined ? "" : each.shown(each.values[row]))))))));
+}
+
+/** Free the charts below `node`, which is about to go. @param {Element} node */
+export function purge(node) {
+  for (const plot of (node.querySelectorAll(".plot"))) {
+    resized.unobserve(plot);
+    near.unobserve(plot);
+    wanted.delete(plot);
+    if (plot._fullLayout) (window).Plotly.purge(plot);
+  }
+}
+
+/** Draw all charts again, in the colours of the new theme. */
+export function recolor() {
+  for (const figure of (document.querySelectorAll("figure.chart"))) if (figure.querySelector("[data-drawn]")) figure.redraw();
+}
+
+/** A line without axes. @param {number[]} values */
+export function sparkline(values) {
+  const most = Math.max(...values, 0), width = 96, height = 24;
+  const points = values.map((value, at) => `${((at / Math.max(values.length - 1, 1)) * (width - 2) + 1).toFixed(1)},${(height - 2 - (most ? value / most : 0) * (height - 4)).toFixed(1)}`);
+  return h("svg", { class: "spark", viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true" }, h("polyline", { points: points.join(" ") }));
+}
+
+/** A bar of a share, 0 to 1; `state` is ok, warn or bad. @param {number | null} share @param {string} text @param {string} [state] */
+export function shareBar(share, text, state = "") {
+  return h("span", { class: `bar ${state}` }, h("span", { class: "track", "aria-hidden": "true" },
+    h("span", { class: "fill", style: { width: `${Math.min(100, Math.max(0, (share ?? 0) * 100))}%` } })), h("span", { class: "bar-text" }, text));
+}

@@ -1,0 +1,66 @@
+// Sign in with a pasted key, or once with a link whose secret is in the fragment.
+
+import { Failure, get, send } from "./api.js";
+import { fill, h } from "./dom.js";
+
+/** Return the session, signing in with the link of the address if there is one; null without. */
+export async function currentSession() {
+  const secret = new URLSearchParams(location.hash.slice(1)).get("link");
+  let refused = "";
+  if (secret) {
+    // First out of the address: neither history nor a screenshot keeps it.
+    history.replaceState(null, "", location.pathname + location.search);
+    try {
+      await send("POST", "v1/session", { link: secret });
+      signedIn(true);
+    } catch (error) {
+      refused = (error).message;
+    }
+  }
+  // Without a session there is nothing to ask: a refused request would be an error in the console.
+  if (!signedIn()) return { session: null, refused };
+  try {
+    return { session: await get("v1/session"), refused: "" };
+  } catch (error) {
+    if (error instanceof Failure && error.status === 401) return { session: null, refused };
+    return { session: null, refused: (error).message };
+  }
+}
+
+/** Whether this browser may have a session: scripts cannot see its cookie. @param {boolean} [now] */
+export function signedIn(now) {
+  try {
+    if (now !== undefined) localStorage.setItem("signed-in", now ? "yes" : "");
+    return localStorage.getItem("signed-in") === "yes";
+  } catch {
+    return true;
+  }
+}
+
+/** @param {Element} root @param {string} refused @param {() => void} done */
+export function drawSignIn(root, refused, done) {
+  const key = h("input", { id: "key", type: "password", autocomplete: "off", required: true, spellcheck: "false", "aria-describedby": "refused" });
+  const fault = h("p", { id: "refused", class: "bad", role: "alert" }, refused);
+  const button = h("button", { class: "primary" }, "Sign in");
+  const form = h("form", { class: "signin", onsubmit: async (event) => {
+    event.preventDefault();
+    button.disabled = true;
+    try {
+      await send("POST", "v1/session", { key: key.value.trim() });
+      key.value = "";
+      signedIn(true);
+      done();
+    } catch (error) {
+      fill(fault, `✕ ${(error).message}`);
+      button.disabled = false;
+      key.select();
+    }
+  } },
+  h("img", { src: new URL("../icon.svg", import.meta.url).href, alt: "", width: 40, height: 40 }),
+  h("h1", null, "Spendmeter"),
+  h("p", { class: "note" }, "Who spends what, on which model and feature."),
+  h("label", { for: "key" }, "API key"), key, fault, button,
+  h("p", { class: "note" }, "A key comes from ", h("code", null, "spendmeter apikey create"), "; ", h("code", null, "make demo"), " prints a link instead. This browser stays signed in for 12 hours."));
+  fill(root, h("main", { class: "center" }, form));
+  key.focus();
+}

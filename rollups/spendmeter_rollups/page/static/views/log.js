@@ -1,0 +1,66 @@
+// The log of calls, newest first, by cursor: rows that arrive meanwhile move nothing.
+
+import { get } from "../parts/api.js";
+import { announce, figure, fill, h } from "../parts/dom.js";
+import { compact, duration, exactMoney, moment, money, sentence, whole } from "../parts/format.js";
+import { noUsage, panel } from "../parts/panel.js";
+import { query } from "../parts/state.js";
+import { drawTable, name, SIZES } from "../parts/table.js";
+import { drawerLink } from "./dimension.js";
+
+const STATUSES = ["", "ok", "error", "cancelled"];
+
+export function log() {
+  /** @type {string[]} */
+  let cursors = [""];
+  let question = "";
+  const box = panel({ title: "Calls", className: "table-panel", load: (ctx) => {
+    const size = SIZES.includes(Number(ctx.state.more.size)) ? Number(ctx.state.more.size) : 25;
+    const asked = query(ctx.state, { status: ctx.state.more.status ?? "", page_size: size });
+    // Another question starts at the first page: a cursor belongs to its question.
+    if (String(asked) !== question) {
+      question = String(asked);
+      cursors = [""];
+    }
+    if (cursors.at(-1)) asked.set("cursor", (cursors.at(-1)));
+    return get("v1/usage/events", asked, ctx.signal);
+  }, draw: (body, data, ctx) => {
+    const size = Number(ctx.state.more.size) || 25, more = ctx.state.more;
+    const change = (values) => ctx.go({ more: { ...more, ...values } }, { replace: true });
+    const first = (cursors.length - 1) * size;
+    const turn = (next) => { cursors = next; box.refresh(ctx).then(() => announce(`Page ${cursors.length}`)); };
+    const status = h("label", null, "Status ", h("select", { onchange: (event) => change({ status: event.target.value }) }, STATUSES.map((each) => h("option", { value: each, selected: each === (more.status ?? "") }, each ? sentence(each) : "All"))));
+    const pager = h("nav", { class: "pager", "aria-label": "Pages of the log" },
+      h("span", null, data.rows.length ? `${first + 1}–${first + data.rows.length}, newest first` : ""), status,
+      h("label", null, "Rows ", h("select", { onchange: (event) => change({ size: event.target.value }) }, SIZES.map((each) => h("option", { value: each, selected: each === size }, each)))),
+      h("button", { type: "button", disabled: cursors.length === 1, onclick: () => turn(cursors.slice(0, -1)) }, "‹ Newer"),
+      h("button", { type: "button", disabled: !data.next_cursor, onclick: () => turn([...cursors, data.next_cursor]) }, "Older ›"));
+    if (!data.rows.length) return fill(body, noUsage(ctx, data.freshness), pager);
+    return drawTable(body, { caption: "Calls", rows: data.rows, sort: "", page: 1, size, change: () => {}, pager, columns: callColumns(ctx, data.currency.code) });
+  } });
+  return box;
+}
+
+/** @param {any} ctx @param {string} code @param {boolean} [brief] without the user, in their own drawer @returns {import("../parts/table.js").Column[]} */
+export function callColumns(ctx, code, brief = false) {
+  /** @type {any[]} */
+  const columns = [
+    { key: "at", label: "Time", text: true, value: (row) => row.occurred_at, cell: (row) => moment(row.occurred_at) },
+    brief ? null : { key: "user", label: ctx.session.words.user.one, text: true, value: (row) => row.user_id, cell: (row) => (row.user_id === "system" ? "system" : name(row.user_id, drawerLink(ctx, row.org_id, row.user_id))) },
+    { key: "feature", label: "Feature", text: true, value: (row) => row.feature, cell: (row) => name(row.feature) },
+    { key: "model", label: "Model", text: true, value: (row) => row.model, cell: (row) => h("span", { class: "name", title: `${row.provider} / ${row.model}` }, row.model) },
+    { key: "tokens", label: "Tokens", value: () => 0, cell: tokens },
+    { key: "cost", label: "Cost", strong: true, value: (row) => row.cost, cell: (row) => (row.pricing_status === "unpriced" ? "—" : figure(money(row.cost, code), exactMoney(row.cost, code))) },
+    brief ? null : { key: "latency", label: "Latency", value: (row) => row.latency_ms, cell: (row) => duration(row.latency_ms) },
+    { key: "status", label: "Status", text: true, value: (row) => row.status, cell: (row) => h("span", { class: `badge ${row.status}`, title: row.error_message || null }, row.status === "error" ? `✕ ${sentence(row.error_type || "error")}` : sentence(row.status)) },
+  ];
+  return columns.filter(Boolean).map((column) => ({ ...column, fixed: true }));
+}
+
+/** @param {any} row */
+function tokens(row) {
+  const prompt = row.input_tokens + row.cache_read_tokens + row.cache_write_5m_tokens + row.cache_write_1h_tokens + row.input_audio_tokens;
+  const completion = row.output_tokens + row.output_audio_tokens, other = [[row.characters, "characters"], [Number(row.audio_seconds), "s of audio"], [row.images, "images"]].filter(([count]) => count);
+  const text = [`prompt ${whole(prompt)} (${whole(row.cache_read_tokens)} from cache)`, `completion ${whole(completion)}`, ...other.map(([count, unit]) => `${count} ${unit}`)].join(", ");
+  return figure(prompt + completion ? compact(prompt + completion) : other.map(([count, unit]) => `${compact(Number(count))} ${unit}`).join(", ") || "0", text);
+}

@@ -1,0 +1,104 @@
+"""Chromium on the page, over a query service in a thread."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from playwright.sync_api import Browser, Page, Response, sync_playwright
+
+from tests.support.kafka.process import free_port
+from tests.support.required import do_without
+
+_VIOLATIONS = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) => window.violations.push(event.violatedDirective));
+"""
+_DRAWN = """() => {
+  const panels = [...document.querySelectorAll("#view .panel")];
+  const near = [...document.querySelectorAll(".plot")].filter((plot) => plot.offsetWidth
+    && plot.getBoundingClientRect().top < innerHeight && plot.getBoundingClientRect().bottom > 0);
+  const drawn = (node, name) => name in node.dataset;
+  return panels.length > 0 && panels.every((panel) => drawn(panel, "ready"))
+    && near.every((plot) => drawn(plot, "drawn"));
+}"""
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Run Debian's Chromium. Without it, skip the test."""
+    path = shutil.which("chromium")
+    if path is None:
+        do_without("no Chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def served_page(app: FastAPI) -> Iterator[str]:
+    """Serve `app` in a thread; yield its URL."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, ws="none"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started and thread.is_alive():
+        thread.join(0.02)
+    yield f"http://127.0.0.1:{port}/"
+    server.should_exit = True
+    thread.join()
+
+
+@dataclass
+class Visit:
+    """One signed-in tab of a browser, and everything that went wrong in it."""
+
+    page: Page
+    url: str
+    faults: list[str] = field(default_factory=list)
+
+    def open(self, query: str = "") -> Page:
+        """Open the page at `query` and wait until its panels are drawn."""
+        self.page.goto(f"{self.url}?tz=Asia/Kolkata{'&' if query else ''}{query}")
+        self.ready()
+        return self.page
+
+    def ready(self) -> None:
+        """Wait until the panels and the charts on the screen are drawn."""
+        self.page.wait_for_function(_DRAWN)
+
+    def violations(self) -> list[str]:
+        """Return the violations of the Content-Security-Policy in this document."""
+        found: list[str] = self.page.evaluate("window.violations")
+        return found
+
+
+@contextmanager
+def visiting(browser: Browser, url: str, key: str = "", **options: Any) -> Iterator[Visit]:
+    """Sign in with `key` in a fresh context."""
+    defaults = {"viewport": {"width": 1280, "height": 800}, "timezone_id": "Asia/Kolkata", "reduced_motion": "reduce"}
+    context = browser.new_context(**{**defaults, **options})
+    context.add_init_script(_VIOLATIONS)
+    visit = Visit(context.new_page(), url)
+    visit.page.on("console", lambda message: visit.faults.append(message.text) if message.type == "error" else None)
+    visit.page.on("pageerror", lambda error: visit.faults.append(str(error)))
+    visit.page.on("response", lambda response: _note(visit, response))
+    if key:
+        visit.page.goto(url)
+        visit.page.get_by_label("API key").fill(key)
+        visit.page.get_by_role("button", name="Sign in").click()
+        visit.ready()
+    yield visit
+    context.close()
+
+
+def _note(visit: Visit, response: Response) -> None:
+    if not response.url.startswith(visit.url):
+        visit.faults.append(f"another host: {response.url}")

@@ -22,8 +22,8 @@ from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
 from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.query.windows import Window, local_date
-from spendmeter_rollups.views.breakdown import BreakdownRow, all_rows
-from spendmeter_rollups.views.timeseries import Point, SeriesParams, find_group_dimension, timeseries
+from spendmeter_rollups.views.breakdown import BreakdownRow, all_rows, find_group
+from spendmeter_rollups.views.timeseries import Point, SeriesParams, timeseries
 
 PORTION: Final = 5_000
 """Calls per query."""
@@ -78,12 +78,12 @@ def export_breakdown(usage: UsageReader, *, dimension: Dimension) -> Export:
     """Export all values of a dimension, by key."""
     names = [name for name in BreakdownRow.model_fields if name not in _NESTED]
     header = (*dimension.columns, *(_USER if dimension.name == "user" else ()), *names)
-    return Export(dimension.name, usage.scope, header, _breakdown(usage, dimension, names))
+    return Export(dimension.name.replace(",", "-"), usage.scope, header, _breakdown(usage, dimension, names))
 
 
 def export_timeseries(usage: UsageReader, *, params: SeriesParams) -> Export:
     """Export one row per group and bucket; groups beyond the limit are one group with `other` true and an empty key."""
-    dimension = find_group_dimension(params.group_by)
+    dimension = find_group(params.group_by) if params.group_by else None
     columns = dimension.columns if dimension else ()
     header = (*columns, *(("other",) if columns else ()), *Point.model_fields)
     return Export("timeseries", usage.scope, header, _timeseries(usage, params, columns))

@@ -1,4 +1,4 @@
-"""Usage by one dimension, ranked."""
+"""Usage by one dimension or by two, ranked."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from spendmeter_clickhouse.catalogue import DIMENSIONS, ROW_MEASURES, USERS, Dimension
 from spendmeter_rollups.catalogue.aggregates import add, aggregates
-from spendmeter_rollups.catalogue.dimensions import STUDENT_DIMENSIONS, STUDENT_ROLE
+from spendmeter_rollups.catalogue.dimensions import STUDENT_ROLE, counts_students, crossed
 from spendmeter_rollups.catalogue.money import Money
-from spendmeter_rollups.problems import not_found
+from spendmeter_rollups.problems import invalid_parameter, not_found
 from spendmeter_rollups.query import sums as queries
-from spendmeter_rollups.query.params import ScopeParams, fold
+from spendmeter_rollups.query.params import ScopeParams, Value, fold
 from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.usage import UsageReader
@@ -42,6 +42,18 @@ class BreakdownParams(ScopeParams):
     offset: Annotated[int, Field(ge=0, le=10_000, description="for more rows, use the export")] = 0
 
 
+class GroupParams(ScopeParams):
+    """Parameters that name one or two dimensions."""
+
+    group_by: list[Value] = Field(
+        ["org"], min_length=1, max_length=2, description="a dimension; repeat it to cross two", examples=[["role"]]
+    )
+
+
+class CrossParams(GroupParams, BreakdownParams):
+    """Parameters of a breakdown by one or two dimensions."""
+
+
 class UserColumns(BaseModel):
     """Additional columns of a user; null if unknown, as for `system`."""
 
@@ -53,7 +65,7 @@ class UserColumns(BaseModel):
 
 
 class BreakdownRow(Measures):
-    """One value of the dimension."""
+    """One value of the dimension, or one combination of two."""
 
     key: dict[str, str] = Field(description="the columns that identify the row", examples=[{"feature": "chat"}])
     share: float | None = Field(description="share of the total cost, 0 to 1")
@@ -70,8 +82,11 @@ class BreakdownRow(Measures):
 class BreakdownAnswer(Answer):
     """Rows, and the totals of all rows, including those beyond `limit`."""
 
-    dimension: str
+    dimension: str = Field(description="two dimensions are separated by a comma", examples=["feature", "role,model"])
     rows: list[BreakdownRow]
+    other: Measures | None = Field(
+        description="the sum of all rows that are not on this page; null if there are none. `last_seen` is null"
+    )
     totals: Measures
     has_more: bool = Field(description="there are rows beyond offset + limit")
 
@@ -84,19 +99,37 @@ def find_dimension(name: str) -> Dimension:
     return dimension
 
 
+def find_group(names: Sequence[str]) -> Dimension:
+    """Return the dimension of `group_by`, two of them crossed. Raises `Problem` (422)."""
+    for name in names:
+        if name not in DIMENSIONS:
+            raise invalid_parameter("group_by", f"unknown dimension {name!r}", allowed=list(DIMENSIONS))
+    if len(set(names)) < len(names):
+        raise invalid_parameter("group_by", "the same dimension twice", allowed=["two different dimensions"])
+    return crossed([DIMENSIONS[name] for name in names])
+
+
 async def breakdown(usage: UsageReader, *, dimension: Dimension, params: BreakdownParams) -> BreakdownAnswer:
     """Return one page of a breakdown. Classes and sections, and their totals, count students only."""
     usage = students_of(usage, dimension)
     ranked = _ranked_users if dimension.name == "user" else _ranked
     (total, found), users = await asyncio.gather(ranked(usage, dimension, params), _users(usage, dimension))
-    totals, shown = aggregates(add(total, ROW_MEASURES), usage.scope.rate), found[: params.limit]
+    whole, shown = add(total, ROW_MEASURES), found[: params.limit]
+    totals, partial = aggregates(whole, usage.scope.rate), bool(params.offset) or len(found) > params.limit
     return BreakdownAnswer(
         **frame(usage.scope),
         dimension=dimension.name,
         rows=await _rows(usage, dimension, shown, users=users, totals=totals),
+        other=_other(whole, shown, usage.scope) if partial else None,
         totals=Measures(**totals),
         has_more=len(found) > params.limit,
     )
+
+
+def _other(whole: Mapping[str, Any], shown: Sequence[Row], scope: Scope) -> Measures:
+    added = add(shown, ROW_MEASURES)
+    rest = {name: None if name == "last_seen" else whole[name] - added[name] for name in added}
+    return Measures(**aggregates(rest, scope.rate))
 
 
 async def all_rows(usage: UsageReader, dimension: Dimension, *, portion: int) -> AsyncIterator[list[BreakdownRow]]:
@@ -115,11 +148,16 @@ async def all_rows(usage: UsageReader, dimension: Dimension, *, portion: int) ->
 
 def students_of(usage: UsageReader, dimension: Dimension) -> UsageReader:
     """Restrict the usage to students for the dimensions class and section."""
-    return usage.narrowed(role=(STUDENT_ROLE,)) if dimension.name in STUDENT_DIMENSIONS else usage
+    return usage.narrowed(role=(STUDENT_ROLE,)) if counts_students(dimension) else usage
 
 
 async def _ranked(usage: UsageReader, dimension: Dimension, params: BreakdownParams) -> Ranking:
     limit, order = params.offset + params.limit + 1, params.order_by
+    if "user_id" in dimension.columns:
+        # Users times another dimension: too many keys for totals in the same query.
+        ranked = usage.read(queries.ranked_keys, dimension.columns, ROW_MEASURES, order_by=order, limit=limit)
+        total, found = await asyncio.gather(usage.sums((), ROW_MEASURES), ranked)
+        return total, found[params.offset :]
     rows = await usage.read(queries.ranked_sums, dimension.columns, ROW_MEASURES, order_by=order, limit=limit)
     return [row for row in rows if row["is_total"]], [row for row in rows if not row["is_total"]][params.offset :]
 

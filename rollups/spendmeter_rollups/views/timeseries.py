@@ -9,10 +9,9 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from spendmeter_clickhouse.catalogue import DIMENSIONS, POINT_MEASURES, Dimension
+from spendmeter_clickhouse.catalogue import POINT_MEASURES, Dimension
 from spendmeter_rollups.catalogue.aggregates import aggregates, zero
 from spendmeter_rollups.catalogue.money import Money
-from spendmeter_rollups.problems import invalid_parameter
 from spendmeter_rollups.query import sums as queries
 from spendmeter_rollups.query.params import ScopeParams, Value, fold
 from spendmeter_rollups.query.reader import Row
@@ -21,7 +20,7 @@ from spendmeter_rollups.query.statement import milliseconds
 from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.query.windows import Granularity
 from spendmeter_rollups.views.answers import Answer, frame
-from spendmeter_rollups.views.breakdown import students_of
+from spendmeter_rollups.views.breakdown import find_group, students_of
 from spendmeter_rollups.views.row_details import key_of
 from spendmeter_rollups.views.series import check_values, resolve_granularity, series_edges
 
@@ -39,9 +38,12 @@ class GranularityParams(ScopeParams):
 class SeriesParams(GranularityParams):
     """Parameters of a time series."""
 
-    group_by: Annotated[
-        Value | None, Field(description="a dimension; groups by cost, descending", examples=["model"])
-    ] = None
+    group_by: list[Value] = Field(
+        [],
+        max_length=2,
+        description="a dimension; groups by cost, descending. Repeat it to cross two",
+        examples=[["model"]],
+    )
     limit: Annotated[int, Field(ge=1, le=50, description="number of groups; the rest is added up in one series")] = 10
 
 
@@ -77,13 +79,15 @@ class SeriesAnswer(Answer):
     """Series with all buckets of the window; empty buckets are zero."""
 
     granularity: Granularity
-    group_by: str | None
+    group_by: str | None = Field(
+        description="two dimensions are separated by a comma", examples=["model", "role,model"]
+    )
     series: list[Series]
 
 
 async def timeseries(usage: UsageReader, *, params: SeriesParams) -> SeriesAnswer:
     """Return one series for the total, or one for each group with the highest cost and one for the rest."""
-    dimension = find_group_dimension(params.group_by)
+    dimension = find_group(params.group_by) if params.group_by else None
     if dimension is not None:
         usage = students_of(usage, dimension)
     scope = usage.scope
@@ -93,16 +97,9 @@ async def timeseries(usage: UsageReader, *, params: SeriesParams) -> SeriesAnswe
         series = [Series(key=None, points=await whole_series(usage, edges))]
     else:
         series = await _grouped(usage, edges, dimension, params.limit)
-    return SeriesAnswer(**frame(scope), granularity=granularity, group_by=params.group_by, series=series)
-
-
-def find_group_dimension(name: str | None) -> Dimension | None:
-    """Return the dimension of `group_by`. Raises `Problem` (422) for an unknown name."""
-    if name is None:
-        return None
-    if name not in DIMENSIONS:
-        raise invalid_parameter("group_by", f"unknown dimension {name!r}", allowed=list(DIMENSIONS))
-    return DIMENSIONS[name]
+    return SeriesAnswer(
+        **frame(scope), granularity=granularity, group_by=dimension.name if dimension else None, series=series
+    )
 
 
 async def whole_series(usage: UsageReader, edges: Sequence[datetime]) -> list[Point]:

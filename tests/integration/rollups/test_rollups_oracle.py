@@ -5,6 +5,7 @@ Features rows 2, 3, 4, 5, 6, 7, 8 of the feature table.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -190,3 +191,49 @@ def test_shares_are_of_the_total_of_each_measure(client: TestClient) -> None:
         assert [row[share] for row in body["rows"]] == [
             round(float(Decimal(row[measure]) / whole), 6) for row in body["rows"]
         ]
+
+
+@pytest.mark.slow
+@settings(oracle, max_examples=25)
+@given(case=cases, pair=st.permutations(sorted(DIMENSIONS)).map(lambda names: names[:2]), limit=st.integers(1, 9))
+def test_two_dimensions_equal_raw_events(client: TestClient, case: dict[str, Any], pair: list[str], limit: int) -> None:
+    found = expected(case)
+    if set(pair) & set(STUDENTS):
+        found = found.filter(pl.col("role") == "student")
+    columns = list(dict.fromkeys(column for name in pair for column in DIMENSIONS[name].columns))
+    groups = grouped(found, columns)
+    body = answer(client, "/v1/usage/breakdown", group_by=pair, limit=limit, **asked(case))
+    rows = {tuple(row["key"][column] for column in columns): sums(row) for row in body["rows"]}
+    assert rows.items() <= groups.items()
+    assert [pico(row["cost"]) for row in body["rows"]] == sorted((g["cost"] for g in groups.values()), reverse=True)[
+        :limit
+    ]
+    parts = [*rows.values(), *([sums(body["other"])] if body["other"] else [])]
+    assert (body["other"] is not None) == (len(groups) > limit)
+    assert {name: sum(part[name] for part in parts) for name in SUMMED} == totals(found) == sums(body["totals"])
+    stacked = answer(client, "/v1/usage/timeseries", group_by=pair, limit=limit, granularity="month", **asked(case))
+    for series in stacked["series"]:
+        if not series["other"]:
+            key = tuple(series["key"][column] for column in columns)
+            assert sum(pico(point["cost"]) for point in series["points"]) == groups[key]["cost"]
+    points = [point for series in stacked["series"] for point in series["points"]]
+    assert sum(pico(point["cost"]) for point in points) == totals(found)["cost"]
+
+
+def test_two_dimensions_are_exported_in_full(client: TestClient) -> None:
+    case: dict[str, Any] = {"window": (BEGIN, END), "tz": "UTC", "filters": {}}
+    response = client.get("/v1/usage/export/breakdown", params=asked(case, group_by=["role", "model"]))
+    rows = {
+        (row["role"], row["provider"], row["model"]): pico(row["cost"])
+        for row in csv.DictReader(response.text.splitlines())
+    }
+    groups = grouped(expected(case), ["role", "provider", "model"])
+    assert rows == {key: group["cost"] for key, group in groups.items()}
+    assert "spendmeter-role-model-" in response.headers["content-disposition"]
+
+
+@pytest.mark.parametrize("names", [["role", "role"], ["role", "shoe_size"], ["role", "model", "org"]])
+@pytest.mark.parametrize("path", ["/v1/usage/breakdown", "/v1/usage/export/breakdown"])
+def test_what_cannot_be_crossed_is_refused(client: TestClient, path: str, names: list[str]) -> None:
+    response = client.get(path, params={"group_by": names})
+    assert (response.status_code, response.json()["errors"][0]["parameter"]) == (422, "group_by")

@@ -16,7 +16,7 @@ from spendmeter_rollups.http.routes.usage import PROBLEMS, UNKNOWN
 from spendmeter_rollups.http.service import RequestContext, RequestContextDep
 from spendmeter_rollups.query.params import ScopeParams
 from spendmeter_rollups.query.usage import UsageReader
-from spendmeter_rollups.views.breakdown import find_dimension
+from spendmeter_rollups.views.breakdown import GroupParams, find_dimension, find_group
 from spendmeter_rollups.views.timeseries import SeriesParams
 
 _CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
@@ -36,6 +36,13 @@ async def get_events_csv(params: Annotated[LogParams, Query()], context: Request
 async def get_timeseries_csv(params: Annotated[SeriesParams, Query()], context: RequestContextDep) -> StreamingResponse:
     """Usage over time, in total or by a dimension."""
     return await _streamed(context, params, partial(export_timeseries, params=params))
+
+
+@router.get("/breakdown")
+async def get_cross_csv(params: Annotated[GroupParams, Query()], context: RequestContextDep) -> StreamingResponse:
+    """Every row of a breakdown by one or two dimensions, by key."""
+    found = find_group(params.group_by)
+    return await _streamed(context, params, partial(export_breakdown, dimension=found))
 
 
 @router.get("/{dimension}", responses=UNKNOWN)

@@ -16,7 +16,14 @@ from spendmeter_rollups.http.service import RequestContextDep
 from spendmeter_rollups.problems import ProblemAnswer
 from spendmeter_rollups.query.params import ScopeParams, Value
 from spendmeter_rollups.query.usage import UsageReader
-from spendmeter_rollups.views.breakdown import BreakdownAnswer, BreakdownParams, breakdown, find_dimension
+from spendmeter_rollups.views.breakdown import (
+    BreakdownAnswer,
+    BreakdownParams,
+    CrossParams,
+    breakdown,
+    find_dimension,
+    find_group,
+)
 from spendmeter_rollups.views.heatmap import HeatmapAnswer, heatmap
 from spendmeter_rollups.views.models import ModelsAnswer, ModelsParams, models
 from spendmeter_rollups.views.prompt_cache import CacheAnswer, prompt_cache
@@ -52,6 +59,13 @@ async def get_summary(params: Annotated[SummaryParams, Query()], context: Reques
 async def get_timeseries(params: Annotated[SeriesParams, Query()], context: RequestContextDep) -> Response:
     """Cost, requests and tokens over time, in total or by a dimension; empty buckets are zero."""
     return await context.answer(params, partial(timeseries, params=params))
+
+
+@router.get("/breakdown", response_model=BreakdownAnswer)
+async def get_cross(params: Annotated[CrossParams, Query()], context: RequestContextDep) -> Response:
+    """Usage by one dimension, or by the combinations of two, largest first."""
+    found = find_group(params.group_by)
+    return await context.answer(params, partial(breakdown, dimension=found, params=params))
 
 
 @router.get("/breakdown/{dimension}", response_model=BreakdownAnswer, responses=UNKNOWN)

@@ -15,6 +15,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
 from spendmeter_clickhouse import Session
+from spendmeter_clickhouse.watermark import EVERYTHING
 from spendmeter_rollups.access.admission import Admission, QueryLimits
 from spendmeter_rollups.access.auth import Authenticator, Credential, authenticate
 from spendmeter_rollups.access.rate_limit import RateLimit
@@ -26,7 +27,7 @@ from spendmeter_rollups.http.compute import ComputeThread
 from spendmeter_rollups.http.pages import link_header, next_page
 from spendmeter_rollups.http.readiness import Readiness
 from spendmeter_rollups.problems import too_much
-from spendmeter_rollups.query.lookups import event_span
+from spendmeter_rollups.query.lookups import event_span, first_day
 from spendmeter_rollups.query.params import ScopeParams
 from spendmeter_rollups.query.reader import Reader
 from spendmeter_rollups.query.scope import Scope, Span, resolve
@@ -94,8 +95,10 @@ class Service:
         (row,) = await self.reader.rows(event_span(visible))
         if not row["events"]:
             return Span()
-        raw_from = datetime.combine(row["raw_from"], time.min, UTC)
-        return Span(first=row["first"], newest=row["newest"], raw_from=raw_from)
+        raw_from, first = datetime.combine(row["raw_from"], time.min, UTC), row["first"]
+        if visible is None and row["raw_from"] > EVERYTHING:
+            first = (await self.reader.rows(first_day()))[0]["first"]
+        return Span(first=first, newest=row["newest"], raw_from=raw_from)
 
 
 async def service_of(request: Request) -> Service:

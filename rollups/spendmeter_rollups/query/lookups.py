@@ -24,13 +24,12 @@ _RAW_FROM: Final = "(SELECT argMax(raw_kept_from, at) FROM ingest_raw_watermarks
 def event_span(orgs: Sequence[str] | None) -> Query:
     """Return the first and newest event of `orgs` (None: all), the event count and the watermark of raw events.
 
-    For all orgs, ClickHouse answers from metadata; if raw events were deleted, `first` is the start of its UTC day.
+    For all orgs, ClickHouse answers from metadata. If raw events were deleted, `first` is too late: see `first_day`.
     """
     if orgs is None:
         sql = (
-            "SELECT if(raw_from > toDate(0), toDateTime64((SELECT min(bucket) FROM usage_daily), 3, 'UTC'),\n"  # noqa: S608 - no value in it
-            f"    min(event.occurred_at)) AS first, max(event.occurred_at) AS newest, count() AS events, {_RAW_FROM}\n"
-            f"FROM {EVENTS} AS event"
+            "SELECT min(event.occurred_at) AS first, max(event.occurred_at) AS newest, count() AS events,\n"
+            f"    {_RAW_FROM}\nFROM {EVENTS} AS event"
         )
         return Query(sql)
     sql = (
@@ -38,6 +37,11 @@ def event_span(orgs: Sequence[str] | None) -> Query:
         "FROM usage_daily AS rollup\nWHERE rollup.org_id IN {orgs:Array(String)}"
     )
     return Query(sql, {"orgs": list(orgs)})
+
+
+def first_day() -> Query:
+    """Return the start of the UTC day of the first event of all orgs, also if its raw event was deleted."""
+    return Query("SELECT toDateTime64(min(bucket), 3, 'UTC') AS first FROM usage_daily")
 
 
 def org_names(org_ids: Sequence[str]) -> Query:

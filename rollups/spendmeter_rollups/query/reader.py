@@ -44,13 +44,17 @@ class Reader:
         """Return this reader with one credential's limits, and `turn` acquired around each of its queries."""
         return Reader(self.session, self._settings, limits, turn)
 
-    async def rows(self, query: Query) -> list[Row]:
-        """Return all rows of `query` by column name. Raises `StoreError`."""
+    async def rows(self, query: Query, *, threads: int = 0) -> list[Row]:
+        """Return all rows of `query` by column name. Raises `StoreError`.
+
+        :param threads: threads of ClickHouse for the query; 0 is the server's default.
+        """
         parameters = dict(query.parameters)
+        settings = {**self._limits, "max_threads": threads} if threads else self._limits
 
         def read(client: Client) -> list[Row]:
             # By default the driver returns UTC columns as naive datetimes.
-            answer = client.query(query.sql, parameters, settings=self._limits, tz_mode="aware")
+            answer = client.query(query.sql, parameters, settings=settings, tz_mode="aware")
             # Only the first block has arrived: read the others in this thread, not on the event loop.
             return [dict(zip(answer.column_names, row, strict=True)) for row in answer.result_rows]
 

@@ -98,13 +98,23 @@ def ranked_sums(spec: Sums, pieces: Sequence[Piece], *, order_by: str, limit: in
     """
     union, parameters = _union(spec, pieces)
     ties = ", ".join(spec.group)
-    sql = (
-        f"SELECT grouping({spec.group[0]}) AS is_total, {_columns(spec)}\nFROM (\n{union}\n) AS piece\n"
-        f"GROUP BY GROUPING SETS (({ties}), ())\n"
-        f"ORDER BY is_total DESC, {_order(order_by)} DESC, {ties}\n"
-        "LIMIT {row_limit:UInt64}"
-    )
+    ranked = f"ORDER BY is_total DESC, {_order(order_by)} DESC, {ties}\nLIMIT {{row_limit:UInt64}}"
+    is_total = f"grouping({spec.group[0]}) AS is_total"
+    if len(pieces) == 1 and USERS not in spec.measures:
+        sql = f"{dedent(union).replace('SELECT ', f'SELECT {is_total}, ', 1)} WITH ROLLUP{_whole(spec.group)}\n{ranked}"
+    else:
+        sql = (
+            f"SELECT {is_total}, {_columns(spec)}\nFROM (\n{union}\n) AS piece\n"
+            f"GROUP BY GROUPING SETS (({ties}), ())\n{ranked}"
+        )
     return Query(sql, {**parameters, "row_limit": limit + 1})
+
+
+def _whole(group: Sequence[str]) -> str:
+    """Return the condition that drops the subtotals of a rollup: rows have all of `group`, or none of it."""
+    # Not GROUPING SETS: these would make ClickHouse read the table instead of a projection.
+    conditions = [f"grouping({column}) = grouping({group[0]})" for column in group[1:]]
+    return f"\nHAVING {' AND '.join(conditions)}" if conditions else ""
 
 
 def ranked_keys(spec: Sums, pieces: Sequence[Piece], *, order_by: str, limit: int) -> Query:

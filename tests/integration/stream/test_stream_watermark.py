@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -19,6 +19,7 @@ from spendmeter_stream.maintenance.rebuild import rebuild
 from spendmeter_stream.recovery.reconcile import reconcile
 from spendmeter_stream.verify import Days, Report, Surroundings, verify
 from tests.support.blocks import empty
+from tests.support.service import answer, service
 from tests.support.usage import insert_usage, usage_row
 
 SEPTEMBER: Final = date(2026, 9, 1)
@@ -42,6 +43,16 @@ async def session(store: Store) -> AsyncIterator[Session]:
         await asyncio.to_thread(insert_usage, store, rows)
         await session.command(DELETE)
         yield session
+
+
+async def test_a_query_of_all_time_starts_at_the_first_day_of_the_rollups(store: Store, session: Session) -> None:
+    await set_raw_kept_from(session, MIDDLE)
+
+    def window() -> Any:
+        with service(store) as client:
+            return answer(client, "/v1/usage/summary", preset="all")["window"]
+
+    assert (await asyncio.to_thread(window))["from"].startswith("2026-09-01T00:00:00")
 
 
 async def test_a_rebuild_that_would_shrink_a_month_is_refused_without_a_watermark(session: Session) -> None:

@@ -65,17 +65,26 @@ def test_a_ranking_brings_its_totals() -> None:
     spec = Sums(("provider", "model"), ("cost", "input_tokens"), {})
     pieces = plan(DAYS, columns=spec.touched, measures=spec.measures)
     assert ranked_sums(spec, pieces, order_by="cost", limit=10).sql == snapshot("""\
-SELECT grouping(provider) AS is_total, provider, model, sum(piece.cost) AS cost, sum(piece.input_tokens) AS input_tokens
-FROM (
-    SELECT rollup.provider AS provider, rollup.model AS model, sum(rollup.cost) AS cost, sum(rollup.input_tokens) AS input_tokens
-    FROM usage_daily AS rollup
-    WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC'))
-    GROUP BY provider, model
-) AS piece
-GROUP BY GROUPING SETS ((provider, model), ())
+SELECT grouping(provider) AS is_total, rollup.provider AS provider, rollup.model AS model, sum(rollup.cost) AS cost, sum(rollup.input_tokens) AS input_tokens
+FROM usage_daily AS rollup
+WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC'))
+GROUP BY provider, model WITH ROLLUP
+HAVING grouping(model) = grouping(provider)
 ORDER BY is_total DESC, cost DESC, provider, model
 LIMIT {row_limit:UInt64}\
 """)
+
+
+def test_a_ranking_of_several_pieces_adds_them_up_first() -> None:
+    spec = Sums(("provider",), ("cost",), {})
+    pieces = plan(WINDOW, columns=spec.touched, measures=spec.measures)
+    assert len(pieces) > 1
+    sql = ranked_sums(spec, pieces, order_by="cost", limit=10).sql
+    assert sql.endswith("""\
+) AS piece
+GROUP BY GROUPING SETS ((provider), ())
+ORDER BY is_total DESC, cost DESC, provider
+LIMIT {row_limit:UInt64}""")
 
 
 def test_a_portion_by_key_begins_after_the_one_before() -> None:
@@ -248,9 +257,8 @@ LIMIT {row_limit:UInt64}\
 
 def test_the_span_of_all_events_needs_no_rows() -> None:
     assert lookups.event_span(None).sql == snapshot("""\
-SELECT if(raw_from > toDate(0), toDateTime64((SELECT min(bucket) FROM usage_daily), 3, 'UTC'),
-    min(event.occurred_at)) AS first, max(event.occurred_at) AS newest, count() AS events, \
-(SELECT argMax(raw_kept_from, at) FROM ingest_raw_watermarks) AS raw_from
+SELECT min(event.occurred_at) AS first, max(event.occurred_at) AS newest, count() AS events,
+    (SELECT argMax(raw_kept_from, at) FROM ingest_raw_watermarks) AS raw_from
 FROM usage_events AS event\
 """)
     assert lookups.event_span(["acme"]).sql == snapshot("""\

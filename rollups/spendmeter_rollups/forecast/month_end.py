@@ -28,6 +28,8 @@ class ProjectedDay(BaseModel):
 
     date: date
     cost: Money = Field(description="for today, of the remaining part of the day")
+    lower: Money = Field(description="of the 80 % interval of this day alone")
+    upper: Money
 
 
 class ProjectionAnswer(Answer):
@@ -77,7 +79,7 @@ def _answer(
         # Six decimals suffice for a forecast.
         return scope.rate.convert(Decimal(repr(round(value, 6))))
 
-    days = zip(left, found.days, strict=True) if found else ()
+    days = zip(left, found.days, found.margins, strict=True) if found else ()
     return ProjectionAnswer(
         **frame(scope),
         status="ok" if found else "insufficient_data",
@@ -87,5 +89,13 @@ def _answer(
         projected=amount(found.projected) if found else None,
         lower=amount(found.lower) if found else None,
         upper=amount(found.upper) if found else None,
-        days=[ProjectedDay(date=day, cost=amount(cost)) for (day, _), cost in days],
+        days=[
+            ProjectedDay(
+                date=day,
+                cost=amount(cost),
+                lower=amount(max(0.0, cost - margin)),
+                upper=amount(max(0.0, cost + margin)),
+            )
+            for (day, _), cost, margin in days
+        ],
     )

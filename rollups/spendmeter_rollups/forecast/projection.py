@@ -27,12 +27,14 @@ CONFIDENCE: Final = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """A projection in the unit of the points. `days` are the weighted fitted values of the remaining days."""
+    """A projection in the unit of the points. `days` are the weighted fitted values of the remaining days, and
+    `margins` the half-widths of their own intervals: those of single days, which do not add up to that of the month."""
 
     projected: float
     lower: float
     upper: float
     days: tuple[float, ...]
+    margins: tuple[float, ...]
 
 
 def forecast(points: Sequence[float], *, spent: float, ahead: Sequence[float], weights: Sequence[float]) -> Forecast:
@@ -58,11 +60,14 @@ def forecast(points: Sequence[float], *, spent: float, ahead: Sequence[float], w
     # Imported here: scipy takes longer to load than the rest of the service, and only projections need it.
     from scipy.special import stdtrit
 
-    margin = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * spread**0.5
+    quantile = float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
+    margin = quantile * spread**0.5
+    own = variance * (weight**2 * np.einsum("ij,jk,ik->i", future, inverse, future) + weight)
     projected = spent + float(combined @ coefficients)
     return Forecast(
         projected=max(spent, projected),
         lower=max(spent, projected - margin),
         upper=max(spent, projected + margin),
         days=tuple(float(day) for day in weight * (future @ coefficients)),
+        margins=tuple(float(each) for each in quantile * np.sqrt(own)),
     )

@@ -24,6 +24,7 @@ def test_one_day_ahead_is_what_statsmodels_predicts(points: list[float]) -> None
     assert found.projected == pytest.approx(max(0.0, predicted.predicted_mean[0]), abs=1e-6)
     assert found.lower == pytest.approx(max(0.0, lower), abs=1e-6)
     assert found.upper == pytest.approx(max(0.0, upper), abs=1e-6)
+    assert found.margins[0] == pytest.approx(upper - predicted.predicted_mean[0], abs=1e-6)
 
 
 @given(points=amounts, days=st.integers(1, 30), share=st.floats(0.01, 1), spent=st.floats(0, 10_000))

@@ -8,7 +8,7 @@ DEV := .venv/.dev
 JOBS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage check format boards schema gate bench torture lock clean
+.PHONY: help demo test coverage check format boards schema screens gate bench torture lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -67,6 +67,9 @@ boards: $(DEV) ## generate grafana/dashboards from grafana/build
 
 schema: $(DEV) ## generate the SQL of rollups and projections from the catalogue
 	$(BIN)/python -m spendmeter_clickhouse.ddl.schema
+
+screens: $(DEV) ## photograph the page on demo data in Chromium (docs/page)
+	$(BIN)/python -m tests.screens
 
 gate: $(DEV) ## run every query of the boards on demo data, and print the queries
 	$(BIN)/python -m tests.gate

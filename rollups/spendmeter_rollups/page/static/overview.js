@@ -27,30 +27,29 @@ export function overview(first) {
 /** @param {any} ctx */
 async function loadCards(ctx) {
   const { state, signal } = ctx;
-  const [summary, projection, budgets, active] = await Promise.all([
+  const [summary, projection, budgets, active, cache] = await Promise.all([
     get("v1/usage/summary", query(state), signal),
     get("v1/usage/projection", query(state), signal),
     get("v1/budgets", new URLSearchParams([["scope", "org"], ["limit", "1000"], ...(state.filters.org ?? []).map((org) => ["org", org])]), signal),
     get("v1/usage/breakdown/user", query(state, { order_by: "requests", limit: 2 }), signal),
+    get("v1/usage/cache", query(state, { granularity: "month" }), signal),
   ]);
-  return { summary, projection, budgets: budgets.budgets, active: active.rows.find((row) => row.key.user_id !== "system") };
+  return { summary, projection, cache: cache.totals, budgets: budgets.budgets, active: active.rows.find((row) => row.key.user_id !== "system") };
 }
 
 /** @param {HTMLElement} body @param {any} data @param {any} ctx */
-function drawCards(body, { summary, projection, budgets, active }, ctx) {
+function drawCards(body, { summary, projection, cache, budgets, active }, ctx) {
   showFreshness(summary, ctx);
   const { totals, change } = summary, code = summary.currency.code;
   if (!totals.requests) return fill(body, noUsage(ctx, summary.freshness));
   const unpriced = totals.unpriced_requests + totals.partial_requests;
   const cash = (amount) => figure((unpriced ? "≥ " : "") + money(amount, code), exactMoney(amount, code));
-  const read = totals.cache_read_tokens, input = totals.input_tokens + read + totals.cache_write_5m_tokens + totals.cache_write_1h_tokens;
-  const write = totals.cache_write_5m_tokens + totals.cache_write_1h_tokens;
   const before = summary.previous ? `on ${money(summary.previous.cost, code)}` : "";
   const small = [
     card("Prompt tokens", figure(compact(totals.prompt_tokens), whole(totals.prompt_tokens)), `${compact(totals.completion_tokens)} completion`),
     card(word(ctx, "user", "many"), figure(compact(totals.users), whole(totals.users)), changed(change?.users, "more")),
     card("Latency, average", duration(totals.avg_latency_ms), `p95 ${duration(totals.p95_latency_ms)}`),
-    card("Cache hit rate", read || write ? percent(read / input) : "—", read || write ? [money(totals.cache_savings, code), " saved"] : "no cached prompts"),
+    card("Cache hit rate", percent(cache.hit_rate), cache.hit_rate === null ? "no cached prompts" : `${money(cache.savings, code)} saved`),
     card("Most active", active ? name(active.name ?? active.key.user_id, ctx.href({ more: { ...ctx.state.more, drawer: `${active.key.org_id}/${active.key.user_id}` } })) : "-", active ? `${compact(active.requests)} requests` : ""),
   ];
   const large = [

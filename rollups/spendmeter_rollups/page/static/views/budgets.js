@@ -18,7 +18,7 @@ export function budgets() {
       return drawTable(list, { caption: "Budgets", rows: data.budgets, sort: /^-?(subject|amount|used)$/.test(more.sort ?? "") ? more.sort : "-used", page: Number(more.page) || 1, size: 25,
         change: (change) => ctx.go({ more: { ...more, ...Object.fromEntries(Object.entries(change).map(([key, value]) => [key, String(value)])) } }, { replace: true }),
         columns: [
-          { key: "subject", label: "For", text: true, value: (row) => [row.org_id, row.user_id, row.feature].filter(Boolean).join(" / "), cell: (row) => [name([row.org_id || "all", row.user_id, row.feature].filter(Boolean).join(" / ")), " ", h("small", null, sentence(row.scope))] },
+          { key: "subject", label: "For", text: true, value: (row) => [row.org_id, row.user_id, row.feature].filter(Boolean).join(" / "), cell: (row) => [name([row.org_id || "all", row.user_id, row.feature].filter(Boolean).join(" / ")), " ", h("small", null, ctx.session.words[row.scope]?.one ?? sentence(row.scope))] },
           { key: "amount", label: "Amount", value: (row) => Number(row.amount), cell: (row) => h("span", { title: exactMoney(row.amount, code(row)) }, money(row.amount, code(row))) },
           { key: "spent", label: "Spent", fixed: true, strong: true, value: (row) => Number(row.spent), cell: (row) => money(row.spent, code(row)) },
           { key: "used", label: "Used", value: (row) => row.used_share, cell: budgetBar },

@@ -59,8 +59,9 @@ export function callColumns(ctx, code, brief = false) {
 
 /** @param {any} row */
 function tokens(row) {
-  const prompt = row.input_tokens + row.cache_read_tokens + row.cache_write_5m_tokens + row.cache_write_1h_tokens + row.input_audio_tokens;
-  const completion = row.output_tokens + row.output_audio_tokens, other = [[row.characters, "characters"], [Number(row.audio_seconds), "s of audio"], [row.images, "images"]].filter(([count]) => count);
-  const text = [`prompt ${whole(prompt)} (${whole(row.cache_read_tokens)} from cache)`, `completion ${whole(completion)}`, ...other.map(([count, unit]) => `${count} ${unit}`)].join(", ");
+  // By name: a bucket that is added to the catalogue counts here too. Reasoning is part of the output.
+  const sum = (kind) => Object.entries(row).reduce((total, [field, count]) => (kind.test(field) ? total + count : total), 0);
+  const prompt = sum(/^(input|cache)_.*tokens$/), completion = sum(/^output_.*tokens$/), other = [[row.characters, "characters"], [Number(row.audio_seconds), "s of audio"], [row.images, "images"]].filter(([count]) => count);
+  const text = [`prompt ${whole(prompt)} (${whole(sum(/^cache_read_.*tokens$/))} from cache)`, `completion ${whole(completion)}`, ...other.map(([count, unit]) => `${count} ${unit}`)].join(", ");
   return figure(prompt + completion ? compact(prompt + completion) : other.map(([count, unit]) => `${compact(Number(count))} ${unit}`).join(", ") || "0", text);
 }

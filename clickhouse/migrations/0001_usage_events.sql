@@ -73,6 +73,8 @@ CREATE TABLE IF NOT EXISTS usage_events
     unpriced_requests Int8,
     cache_unpriced_requests Int8,
     price_version LowCardinality(String),
+    -- id of the rates in price_cards; empty for a call without any rate
+    price_card LowCardinality(String),
     -- cost reported by the provider
     provider_cost Nullable(Decimal(38, 12)) CODEC(ZSTD(1)),
     -- outcome

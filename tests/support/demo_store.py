@@ -16,6 +16,7 @@ from spendmeter_stream.ingest.block import build_block
 from spendmeter_stream.ingest.decode import Events
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.pricing import PriceBook
+from spendmeter_stream.stored_cards import store_cards
 from tests.support.records import FakeRecord
 
 
@@ -47,5 +48,6 @@ async def store_calls(session: Session, calls: Iterator[TrafficRecord], *, known
             users=known.users,
             ingested_at=events[-1].occurred_at,
         )
+        await store_cards(session, book)
         await session.insert_arrow("usage_events", block, settings={"optimize_on_insert": 0})
         offset += len(events)

@@ -20,6 +20,10 @@ COMMANDS: Final = {
     "verify": ("verify:verify_command", "Compare every rollup with the raw events."),
     "dlq": ("dlq:app", "Inspect and redrive dead letters."),
     "apikey": ("apikey:app", "Create, list and revoke API keys of the query service."),
+    "explain": (
+        "pricing.explain_command:explain_command",
+        "Explain the cost of one call: units times rates, row, source and date, and each adjustment since.",
+    ),
     "fx": ("fx:app", "Import and list exchange rates."),
     "prices": ("prices:app", "Check, compare, seed and change prices."),
     "rollups": ("rollups:app", "Rebuild rollups from raw events."),

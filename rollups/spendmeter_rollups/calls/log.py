@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import UUID
@@ -14,12 +15,14 @@ from pydantic import BaseModel, Field, create_model
 from spendmeter_events.usage_units import OTHER_UNITS, REASONING, TOKENS
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.problems import Problem, invalid_parameter
+from spendmeter_rollups.query.call_statement import adjustment_sums
 from spendmeter_rollups.query.log_statement import events as events_query
 from spendmeter_rollups.query.params import ScopeParams, Value
 from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
 from spendmeter_rollups.query.usage import UsageReader
+from spendmeter_rollups.query.windows import Window
 from spendmeter_rollups.views.answers import Answer, frame, unit_fields
 
 Cursor = tuple[int, UUID]
@@ -100,17 +103,23 @@ else:
     _Units = create_model("_Units", __base__=_Call, **unit_fields(*_UNITS))
 
 
-class EventRow(_Units):
-    """One call. `cost` is the estimate at ingestion, without later repricing."""
+class CallRow(_Units):
+    """One call without its cost."""
 
-    cost: Money
-    pricing_status: str
     status: str
     error_type: str
     error_message: str
     latency_ms: int | None
     ttft_ms: int | None
     streamed: bool
+
+
+class EventRow(CallRow):
+    """One call and its cost."""
+
+    cost: Money = Field(description="the estimate at ingestion")
+    adjustment: Money = Field(description="sum of later repricing; cost + adjustment is the current cost")
+    pricing_status: str = Field(description="at ingestion")
 
 
 class EventsAnswer(Answer):
@@ -134,7 +143,7 @@ async def events(usage: UsageReader, *, params: EventsParams) -> EventsAnswer:
         event_ids=params.event_id,
     )
     rows = await usage.reader.rows(query)
-    page = rows[: params.page_size]
+    page = await with_adjustments(usage.within(scope), rows[: params.page_size])
     following = encode_cursor(page[-1]) if len(rows) > params.page_size else None
     return EventsAnswer(**frame(scope), rows=[event_row(row, scope) for row in page], next_cursor=following)
 
@@ -143,7 +152,19 @@ async def newest_calls(usage: UsageReader, limit: int) -> list[EventRow]:
     """Return the newest calls of `usage`, newest first."""
     scope = usage.scope
     query = events_query(scope.window, scope.filters, columns=COLUMNS, before=None, limit=limit)
-    return [event_row(row, scope) for row in await usage.reader.rows(query)]
+    rows = await with_adjustments(usage, await usage.reader.rows(query))
+    return [event_row(row, scope) for row in rows]
+
+
+async def with_adjustments(usage: UsageReader, rows: Sequence[Row]) -> list[Row]:
+    """Add to each call, newest first, the sum of its adjustments. Raises `StoreError`."""
+    if not rows:
+        return []
+    # Adjustments have the time and dimensions of their call.
+    window = Window(rows[-1]["occurred_at"], rows[0]["occurred_at"] + timedelta(milliseconds=1))
+    sums = await usage.reader.rows(adjustment_sums(window, usage.scope.filters, [row["event_id"] for row in rows]))
+    found = {row["event_id"]: row["adjustment"] for row in sums}
+    return [{**row, "adjustment": found.get(row["event_id"], Decimal(0))} for row in rows]
 
 
 def event_row(row: Row, scope: Scope) -> EventRow:
@@ -152,6 +173,7 @@ def event_row(row: Row, scope: Scope) -> EventRow:
         **row,
         "occurred_at": row["occurred_at"].astimezone(scope.zone),
         "cost": scope.rate.convert(Decimal(row["cost"])),
+        "adjustment": scope.rate.convert(row["adjustment"]),
     }
     return EventRow(**values)
 

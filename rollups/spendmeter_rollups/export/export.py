@@ -13,8 +13,8 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from spendmeter_clickhouse.catalogue import Dimension
-from spendmeter_rollups.calls.log import COLUMNS, LogParams
+from spendmeter_clickhouse.catalogue import COST_COLUMNS, Dimension
+from spendmeter_rollups.calls.log import COLUMNS, LogParams, with_adjustments
 from spendmeter_rollups.export.csv_text import csv_text
 from spendmeter_rollups.query.log_statement import events
 from spendmeter_rollups.query.reader import Row
@@ -35,6 +35,11 @@ _KEYS: Final = 1_000
 _RATE: Final = ("currency", "per_usd", "rate_date")
 _USER: Final = ("org_name", "role", "class_name", "section", "top_feature")
 _NESTED: Final = ("key", "user", "sparkline")
+_PRICING: Final = (
+    *COST_COLUMNS, "provider_cost", "service_tier", "region", "price_version",
+)  # fmt: skip
+"""Columns of the call log that only the export has."""
+_CALL: Final = (*COLUMNS, *(name for name in _PRICING if name not in COLUMNS))
 
 Rows = list[Sequence[Any]]
 
@@ -71,7 +76,7 @@ class Export:
 
 def export_events(usage: UsageReader, *, params: LogParams) -> Export:
     """Export the call log, newest first."""
-    return Export("events", usage.scope, COLUMNS, _events(usage, params.event_id))
+    return Export("events", usage.scope, (*_CALL, "adjustment"), _events(usage, params.event_id))
 
 
 def export_breakdown(usage: UsageReader, *, dimension: Dimension) -> Export:
@@ -98,14 +103,14 @@ async def _events(usage: UsageReader, event_ids: Sequence[UUID]) -> AsyncIterato
         query = events(
             Window(start, remaining.end),
             scope.filters,
-            columns=COLUMNS,
+            columns=_CALL,
             before=before,
             limit=PORTION,
             event_ids=event_ids,
         )
         rows = await usage.reader.rows(query)
         if rows:
-            yield [_event(row, scope) for row in rows]
+            yield [_event(row, scope) for row in await with_adjustments(usage, rows)]
         if len(rows) == PORTION:
             last = rows[-1]
             before = (milliseconds(last["occurred_at"]), last["event_id"])
@@ -117,9 +122,10 @@ async def _events(usage: UsageReader, event_ids: Sequence[UUID]) -> AsyncIterato
 
 
 def _event(row: Row, scope: Scope) -> Sequence[Any]:
+    amounts = {name: row[name] for name in (*COST_COLUMNS, "provider_cost", "adjustment") if row[name] is not None}
     shown = {
         **row,
-        "cost": scope.rate.convert(row["cost"]),
+        **{name: scope.rate.convert(amount) for name, amount in amounts.items()},
         "occurred_at": row["occurred_at"].astimezone(scope.zone),
     }
     return tuple(shown.values())

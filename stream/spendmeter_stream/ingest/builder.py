@@ -24,12 +24,12 @@ class BlockBuilder:
     """Returns the price book in force."""
     directory: Directory
 
-    def build(self, events: Events, coordinates: Coordinates) -> pa.Table:
+    def build(self, events: Events, coordinates: Coordinates, book: PriceBook) -> pa.Table:
         """Return one row of `usage_events` per event, and count unknown orgs, unknown users and unpriced units."""
         block = build_block(
             events,
             coordinates=coordinates,
-            book=self.book(),
+            book=book,
             users=self.directory.users,
             ingested_at=datetime.now(UTC),
         )

@@ -33,6 +33,7 @@ from spendmeter_stream.poison import Rejected, UnprocessableError, isolating
 from spendmeter_stream.recovery.completion import SEND, Completion, completion
 from spendmeter_stream.recovery.confirm import confirm
 from spendmeter_stream.retry import retry_forever
+from spendmeter_stream.stored_cards import store_cards
 
 T = TypeVar("T")
 
@@ -208,10 +209,14 @@ class ChunkProtocol:
     async def build(self, chunk: Chunk, events: Events) -> _Built:
         """Price and enrich the events; keep landed rows of a recovered chunk unchanged."""
 
+        book = self.builder.book()
+
         def build(rows: Sequence[int]) -> pa.Table:
-            return self.builder.build(events.take(list(rows)), self.coordinates)
+            return self.builder.build(events.take(list(rows)), self.coordinates, book)
 
         block = await self._off_loop(lambda: isolating(events.offsets, build))
+        # Before the rows: a stored call always refers to a stored card.
+        await store_cards(self.store, book)
         if chunk.recovers is None:
             return _Built(block)
         days = chunk.recovers.days

@@ -10,12 +10,11 @@ import numpy as np
 
 from spendmeter_stream.pricing.book.cards import is_open
 from spendmeter_stream.pricing.book.index import CallKind
+from spendmeter_stream.pricing.book.origins import LAYERS
 from spendmeter_stream.pricing.book.price_book import PriceBook
 from spendmeter_stream.pricing.book.resolve import Candidates, best_rows, factor_of, is_placed, rows_of
 from spendmeter_stream.pricing.book.rows import Alias, DailyWindow, PriceRow
 from spendmeter_stream.pricing.book.units import PICO
-
-LAYERS = ("seed", "reviewed", "topic")
 
 
 class RateInForce(NamedTuple):

@@ -71,7 +71,7 @@ def adjustments(repriced: Repriced, *, at: datetime, origin: str, block: int) ->
         "requests": pa.array(np.zeros(size, np.uint64)),
         **{name: _difference(now[name], _flat(counted, name)) for name in COST_COLUMNS},
         **{name: _step(now[name], counted[name]) for name in PRICING_COUNTERS},
-        **{name: now[name] for name in ("pricing_status", "unpriced_units", "price_version")},
+        **{name: now[name] for name in ("pricing_status", "unpriced_units", "price_version", "price_card")},
         "topic_id": _repeat(origin, size),
         "topic_partition": pa.array(np.full(size, block, np.uint32)),
         "topic_offset": pa.array(np.arange(size, dtype=np.uint64)),

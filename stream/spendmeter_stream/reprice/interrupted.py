@@ -13,7 +13,8 @@ from spendmeter_stream.reprice.stored_calls import DIMENSIONS, values
 
 _COLUMNS: Final = (
     "event_id", "kind", "adjusts", "adjustment", *DIMENSIONS, "requests", *COST_COLUMNS, *PRICING_COUNTERS,
-    "pricing_status", "unpriced_units", "price_version", "topic_id", "topic_partition", "topic_offset", "ingested_at",
+    "pricing_status", "unpriced_units", "price_version", "price_card", "topic_id", "topic_partition", "topic_offset",
+    "ingested_at",
 )  # fmt: skip
 
 _LANDED: Final = f"""

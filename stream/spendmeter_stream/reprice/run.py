@@ -23,6 +23,7 @@ from spendmeter_stream.reprice.interrupted import landed_rows
 from spendmeter_stream.reprice.lease import Lease
 from spendmeter_stream.reprice.selection import CallSelection, pieces_of
 from spendmeter_stream.reprice.stored_calls import read_hours, read_piece
+from spendmeter_stream.stored_cards import store_cards
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the number of processed calls and the total."""
@@ -65,6 +66,8 @@ async def append_adjustments(
     await complete_interrupted(lease.session)
     appended = 0
     async for block_number, repriced in _pieces(lease.session, lease.selection, book, progress=progress, size=size):
+        # Before the rows: a stored adjustment always refers to a stored card.
+        await store_cards(lease.session, book)
         appended += await _append(lease, block_number, repriced, reached or (lambda _: None))
     return appended
 

@@ -18,6 +18,7 @@ VERBS = [
     "bench",
     "demo",
     "dlq",
+    "explain",
     "fx",
     "import",
     "migrate",

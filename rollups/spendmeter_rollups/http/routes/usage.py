@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
 
 from spendmeter_rollups.calls.error_report import ErrorsAnswer, ErrorsParams, errors
+from spendmeter_rollups.calls.explained_call import ExplainedCall, explain_call
 from spendmeter_rollups.calls.log import EventsAnswer, EventsParams, events
 from spendmeter_rollups.calls.user_page import UserAnswer, UserParams, user_page
 from spendmeter_rollups.forecast.month_end import ProjectionAnswer, projection
@@ -111,6 +113,13 @@ async def get_errors(params: Annotated[ErrorsParams, Query()], context: RequestC
 async def get_events(params: Annotated[EventsParams, Query()], context: RequestContextDep) -> Response:
     """The call log, newest first."""
     return await context.answer(params, partial(events, params=params))
+
+
+@router.get("/events/{event_id}", response_model=ExplainedCall, responses=UNKNOWN)
+async def get_event(event_id: UUID, context: RequestContextDep) -> Response:
+    """One call: the arithmetic of its cost (units times rates, with row and source), and each adjustment since."""
+    visible = context.credential.visible_orgs()
+    return await context.encoded(explain_call(context.reader, event_id, visible))
 
 
 # An id may contain slashes.

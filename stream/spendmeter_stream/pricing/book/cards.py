@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from spendmeter_clickhouse.prices.price_cards import RateOrigin, StoredRate, encode
 from spendmeter_events.usage_units import CACHE_TOKENS, UNCACHED
 from spendmeter_stream.pricing.book.rows import PLAIN, Charging, DailyWindow
 from spendmeter_stream.pricing.book.units import REPLACED, UNIT_INDEX, UNITS
@@ -33,6 +34,21 @@ class CardRate:
     """The rate is that of another place: a call that used the unit is partial."""
     lower_bound: bool = False
     """The provider also charges a fee without a unit in events: a call that used the unit is partial."""
+    origin: RateOrigin
+    """The row behind the rate. It makes cards of different rows different, so that each cost can be explained."""
+
+    def stored(self, unit: str) -> StoredRate:
+        replaced_by = self.charging.unless | {REPLACED[each] for each in (unit,) if each in REPLACED}
+        return StoredRate(
+            unit=unit,
+            pico=self.pico,
+            minimum=self.charging.minimum,
+            step=self.charging.step,
+            unless=tuple(sorted(replaced_by)),
+            place_unknown=self.place_unknown,
+            lower_bound=self.lower_bound,
+            origin=self.origin,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +82,8 @@ class CardTable:
         # UNKNOWN first: UNKNOWN_INDEX and NO_CARD rely on number 0.
         self.add(UNKNOWN)
         self._arrays = CardArrays.of([UNKNOWN])
+        self._encoded: list[tuple[str, str]] = [("", "")]
+        self._written = 1
 
     def add(self, card: Card) -> int:
         # Cached timelines keep these numbers, so a card must never get another one.
@@ -76,6 +94,29 @@ class CardTable:
         if self._arrays.size < len(self._numbers):
             self._arrays = CardArrays.of(list(self._numbers))
         return self._arrays
+
+    def ids(self) -> list[str]:
+        """Return the stored id of each card by number; empty for the unknown card."""
+        return [card_id for card_id, _ in self._encode()]
+
+    def unwritten(self) -> tuple[dict[str, str], int]:
+        """Return the id and JSON text of the cards to store, and the number to pass to `mark_written` then."""
+        encoded = self._encode()
+        return dict(encoded[self._written :]), len(encoded)
+
+    def mark_written(self, number: int) -> None:
+        """Omit the first `number` cards of the table from `unwritten`."""
+        self._written = max(self._written, number)
+
+    def _encode(self) -> list[tuple[str, str]]:
+        if len(self._encoded) < len(self._numbers):
+            added = list(self._numbers)[len(self._encoded) :]
+            # Assigned as a whole: another thread may encode the same cards.
+            self._encoded = [
+                *self._encoded,
+                *(encode(rate.stored(unit) for unit, rate in each.rates) for each in added),
+            ]
+        return self._encoded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

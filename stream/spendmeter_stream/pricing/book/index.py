@@ -9,7 +9,7 @@ from typing import NamedTuple, Self, TypeVar
 from spendmeter_stream.pricing.book.names import Patterns, Spelling, provider_key, spell
 from spendmeter_stream.pricing.book.parsing import Parsed
 from spendmeter_stream.pricing.book.resolve import Candidates
-from spendmeter_stream.pricing.book.rows import BEGINNING, FOREVER, Alias, Multiplier, Price, PriceRow, Provider, Terms
+from spendmeter_stream.pricing.book.rows import BEGINNING, FOREVER, Alias, Multiplier, Price, PriceRow, Provider
 
 _Block = TypeVar("_Block", Price, Multiplier)
 
@@ -103,8 +103,8 @@ class Index:
         multipliers, placed = list(own.multipliers), own.placed
         for alias in aliases:
             served = self._found(header, self._spell(header, alias.serves), tier, region, org)
-            prices += _within(served.prices, alias.terms)
-            multipliers += _within([each for each in served.multipliers if each not in own.multipliers], alias.terms)
+            prices += _within(served.prices, alias)
+            multipliers += _within([each for each in served.multipliers if each not in own.multipliers], alias)
             placed = placed or served.placed
         return _Found(prices, multipliers, placed)
 
@@ -160,9 +160,10 @@ class _Found(NamedTuple):
     placed: bool
 
 
-def _within(blocks: list[_Block], terms: Terms) -> list[_Block]:
-    limited = [(each, each.terms.during(terms.starts, terms.ends)) for each in blocks]
-    return [replace(each, terms=period) for each, period in limited if period is not None]
+def _within(blocks: list[_Block], alias: Alias) -> list[_Block]:
+    """Return the blocks of the served model, limited to the alias's period."""
+    limited = [(each, each.terms.during(alias.terms.starts, alias.terms.ends)) for each in blocks]
+    return [replace(each, terms=replace(period, serves=alias.serves)) for each, period in limited if period is not None]
 
 
 def _outside(price: Price, starts: int, ends: int) -> list[Price]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from spendmeter_events.usage_units import AS_TEXT, UNCACHED
 from spendmeter_stream.pricing.book.cards import UNKNOWN, Card, CardRate, CardTable, Epoch, Timeline
+from spendmeter_stream.pricing.book.origins import origin_of
 from spendmeter_stream.pricing.book.rows import (
     BEGINNING,
     FOREVER,
@@ -109,22 +110,19 @@ def _card(now: Candidates, open_windows: set[DailyWindow | None], context: int) 
     best = best_rows(now, open_windows, context)
     if not best:
         return UNKNOWN
-    rates = tuple(
-        (
-            unit,
-            CardRate(
-                pico=row.rate.pico * factor_of(row, now.multipliers),
-                charging=_charging_as_counted(row),
-                place_unknown=now.unplaced and not is_placed(row, now.multipliers),
-                lower_bound=row.price.lower_bound,
-            ),
-        )
-        for unit, row in sorted(best.items())
-    )
+    rates = tuple((unit, _card_rate(row, now)) for unit, row in sorted(best.items()))
     # Free only if every rate is: a paid row over a free model must not be reported as free.
-    return Card(
-        rates=rates,
-        free=all(row.price.free for row in best.values()),
+    return Card(rates=rates, free=all(row.price.free for row in best.values()))
+
+
+def _card_rate(row: PriceRow, now: Candidates) -> CardRate:
+    factor = factor_of(row, now.multipliers)
+    return CardRate(
+        pico=row.rate.pico * factor,
+        charging=_charging_as_counted(row),
+        place_unknown=now.unplaced and not is_placed(row, now.multipliers),
+        lower_bound=row.price.lower_bound,
+        origin=origin_of(row, factors_on(row, now.multipliers), factor),
     )
 
 
@@ -149,10 +147,10 @@ def _rank(price: Price) -> tuple[bool, int, bool, bool, int]:
     return bool(terms.org), terms.layer, bool(terms.regions), price.window is not None, price.min_context
 
 
-def factor_of(row: PriceRow, multipliers: list[Multiplier]) -> Fraction:
-    """Return the product of the multipliers on a rate. A negotiated rate has none."""
+def factors_on(row: PriceRow, multipliers: list[Multiplier]) -> list[Multiplier]:
+    """Return the multipliers on a rate. A negotiated rate has none."""
     if row.price.terms.org:
-        return Fraction(1)
+        return []
     # Sorted by layer, so a multiplier of a higher layer replaces the one below instead of compounding.
     highest: dict[tuple[str, bool], Multiplier] = {}
     for each in sorted(multipliers, key=lambda multiplier: multiplier.terms.layer):
@@ -160,4 +158,9 @@ def factor_of(row: PriceRow, multipliers: list[Multiplier]) -> Fraction:
         regional_twice = bool(each.terms.regions) and bool(row.price.terms.regions)
         if row.rate.unit in each.units and not regional_twice:
             highest[each.terms.org, bool(each.terms.regions)] = each
-    return math.prod((each.factor for each in highest.values()), start=Fraction(1))
+    return list(highest.values())
+
+
+def factor_of(row: PriceRow, multipliers: list[Multiplier]) -> Fraction:
+    """Return the product of the multipliers on a rate."""
+    return math.prod((each.factor for each in factors_on(row, multipliers)), start=Fraction(1))

@@ -79,6 +79,8 @@ class Terms:
     layer: int
     """A row of a higher layer replaces lower rows of its unit while it is in force."""
     place: Place
+    serves: str = ""
+    """The model that a moving alias served, in the terms of a row that applies through the alias."""
 
     def applies_at(self, time_ms: int) -> bool:
         return self.starts <= time_ms < self.ends

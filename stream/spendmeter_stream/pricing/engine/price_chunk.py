@@ -37,7 +37,7 @@ def price_chunk(book: PriceBook, columns: Mapping[str, Any]) -> dict[str, Column
 
     The result has one Arrow array of N rows for each column of `usage_events` that pricing fills: six component
     costs, `cost` (their sum) and `cache_savings` as decimal128(38, 12) USD, `pricing_status`,
-    `unpriced_units`, `price_version`, and the three 0/1 counters.
+    `unpriced_units`, `price_version`, `price_card`, and the three 0/1 counters.
     """
     counts = np.stack([np.asarray(columns[name], np.int64) for name in COUNT_COLUMNS])
     cards = _cards(book, columns, counts)
@@ -49,6 +49,7 @@ def price_chunk(book: PriceBook, columns: Mapping[str, Any]) -> dict[str, Column
     incomplete = np.fromiter((USAGE_TAG in tags for tags in columns["tags"]), np.bool_, len(cards))
     result.update(_statuses(charged, cards, arrays, incomplete))
     result["price_version"] = chosen_texts([book.version], np.zeros(len(cards), np.int64))
+    result["price_card"] = chosen_texts(book.cards.ids(), cards)
     return result
 
 

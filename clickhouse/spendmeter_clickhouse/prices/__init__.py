@@ -1,0 +1,1 @@
+"""Prices as stored: the cards behind costs."""

@@ -57,7 +57,7 @@ CREATE TABLE IF NOT EXISTS usage_events
     output_cost Decimal(38, 12) CODEC(ZSTD(1)),
     -- uncached input and output audio tokens; cached ones are in cache_read_cost, image tokens in input and output_cost
     audio_cost Decimal(38, 12) CODEC(ZSTD(1)),
-    -- units other than tokens: characters, audio seconds, images, tool calls
+    -- units other than tokens: characters, audio seconds, images, tool calls; and costs that only the provider knows
     unit_cost Decimal(38, 12) CODEC(ZSTD(1)),
     -- the sum of the six above
     cost Decimal(38, 12) CODEC(ZSTD(1)),

@@ -100,7 +100,8 @@ def new_prices() -> Json:
         "SELECT min(event.occurred_at) AS time, 'New price book' AS title,\n"
         "  concat('version ', event.price_version) AS text, 'prices' AS tags\n"
         "FROM usage_events AS event\n"
-        "WHERE event.occurred_at >= w0 AND event.occurred_at < w1 AND event.price_version NOT IN (\n"
+        "WHERE event.occurred_at >= w0 AND event.occurred_at < w1 AND event.price_version NOT LIKE 'reported:%'\n"
+        "  AND event.price_version NOT IN (\n"
         "    SELECT price_version FROM usage_events WHERE occurred_at >= w0 - 604800 AND occurred_at < w0)\n"
         "GROUP BY event.price_version\nORDER BY time"
     )

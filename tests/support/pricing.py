@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from spendmeter_events.extract import Usage
 from spendmeter_stream.pricing import PriceBook, price_chunk
@@ -40,6 +41,8 @@ class Call(NamedTuple):
     region: str = ""
     org: str = "acme"
     tags: Mapping[str, str] = {}
+    reported: Decimal | None = None
+    """Cost that the provider reports, USD."""
 
 
 @cache
@@ -77,6 +80,7 @@ def columns(calls: Sequence[Call]) -> dict[str, Any]:
         "region": [call.region for call in calls],
         "occurred_at_ms": np.array([milliseconds(call.at) for call in calls], np.int64),
         "tags": [dict(call.tags) for call in calls],
+        "provider_cost": pa.array([call.reported for call in calls], pa.decimal128(38, 12)),
         **counts,
     }
 
@@ -110,4 +114,7 @@ def cost_of_usage(usage: Usage, at: str = Call._field_defaults["at"]) -> dict[st
     counts = {name: getattr(usage, name) for name in COUNT_COLUMNS if hasattr(usage, name)}
     counts["audio_milliseconds"] = round(usage.audio_seconds * 1000)
     tier, tags = usage.service_tier or "standard", usage.as_fields().get("tags", {})
-    return price(packaged_book(), Call(usage.provider, usage.model, counts, at, tier, usage.region, tags=tags))
+    told = usage.provider_cost_usd
+    reported = None if told is None else Decimal(repr(told)).quantize(Decimal("1e-12"))
+    call = Call(usage.provider, usage.model, counts, at, tier, usage.region, tags=tags, reported=reported)
+    return price(packaged_book(), call)

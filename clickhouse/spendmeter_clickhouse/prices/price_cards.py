@@ -14,6 +14,9 @@ from typing import Any, Final
 
 from spendmeter_clickhouse.store import Session
 
+REPORTED: Final = "reported:"
+"""Start of the price version of a call with the cost that its provider reports; the field it was read from follows."""
+
 _FRACTIONS: Final = ("pico", "listed", "factor")
 _LISTS: Final = ("models", "tiers", "regions", "factors", "unless")
 

@@ -68,6 +68,11 @@ def charge_lines(counts: Mapping[str, Decimal], rates: Mapping[str, StoredRate])
     return list(_lines(used, rates))
 
 
+def reported_line(price_version: str, cost: Decimal) -> ChargeLine:
+    """Return the only line of a call with a reported cost, which has no rates."""
+    return _line(price_version, Decimal(1), billed=Decimal(1), rate_usd=plain(cost), cost=cost)
+
+
 def total(lines: list[ChargeLine]) -> Decimal:
     """Return the exact sum of the lines, in USD."""
     return _sum(line.cost for line in lines if line.cost is not None)

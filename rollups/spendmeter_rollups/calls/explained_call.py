@@ -11,9 +11,9 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from spendmeter_clickhouse.catalogue import COST_COLUMNS
-from spendmeter_clickhouse.prices.price_cards import StoredRate, decode
+from spendmeter_clickhouse.prices.price_cards import REPORTED, StoredRate, decode
 from spendmeter_events.usage_units import UNITS
-from spendmeter_rollups.calls.charge_lines import ChargeLine, charge_lines, total
+from spendmeter_rollups.calls.charge_lines import ChargeLine, charge_lines, reported_line, total
 from spendmeter_rollups.calls.log import CallRow
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.problems import Problem, not_found
@@ -132,6 +132,8 @@ def _priced(
     # A call without any rate has no card: its lines have no rates.
     rates = cards.get(card) if card or not row["price_version"] else {}
     lines = None if rates is None else charge_lines(counts, rates)
+    if row["price_version"].startswith(REPORTED):
+        lines = [reported_line(row["price_version"], cost)]
     return {
         **{name: row[name] for name in ("price_version", "pricing_status", "unpriced_units")},
         "cost": cost,

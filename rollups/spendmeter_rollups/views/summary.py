@@ -55,7 +55,7 @@ class SummaryMeasures(Measures):
     cache_write_cost: Money
     output_cost: Money
     audio_cost: Money
-    unit_cost: Money = Field(description="characters, audio seconds, images, tool calls")
+    unit_cost: Money = Field(description="characters, audio seconds, images, tool calls, reported costs")
     provider_cost: Money | None = Field(description="cost reported by providers; null if none was reported")
     cache_savings: Money
     cache_unpriced_requests: int

@@ -48,6 +48,7 @@ def build_block(
     audio_ms = np.rint(np.array(columns["audio_seconds"], dtype=np.float64) * 1000).astype(np.int64)
     user_ids = [user_id or SYSTEM_USER for user_id in columns["user_id"]]
     size = len(events)
+    provider_cost = _provider_cost(columns["provider_cost_usd"])
     block: dict[str, pa.Array[Any]] = {
         "event_id": pa.Array.from_buffers(pa.binary(16), size, [None, pa.py_buffer(b"".join(events.keys))]),
         "occurred_at": occurred_at,
@@ -56,8 +57,8 @@ def build_block(
         **_attributes(columns["org_id"], user_ids, users),
         **{name: pa.array(values.view(np.uint64)) for name, values in counts.items()},
         "audio_seconds": thousandths(audio_ms),
-        **_price(book, columns, counts, events.occurred_at_ms, audio_ms),
-        "provider_cost": _provider_cost(columns["provider_cost_usd"]),
+        **_price(book, columns, counts, events.occurred_at_ms, audio_ms, provider_cost),
+        "provider_cost": provider_cost,
         "latency_ms": pa.array(columns["latency_ms"], pa.uint32()),
         "ttft_ms": pa.array(columns["ttft_ms"], pa.uint32()),
         "streamed": pa.array(columns["streamed"], pa.bool_()),
@@ -97,12 +98,14 @@ def _price(
     counts: Mapping[str, Any],
     occurred_at_ms: np.ndarray[Any, np.dtype[np.int64]],
     audio_ms: np.ndarray[Any, np.dtype[np.int64]],
+    provider_cost: pa.Array[Any],
 ) -> dict[str, pa.Array[Any]]:
     usage = {
         **{name: columns[name] for name in ("provider", "model", "org_id", "service_tier", "region", "tags")},
         **counts,
         "audio_milliseconds": audio_ms,
         "occurred_at_ms": occurred_at_ms,
+        "provider_cost": provider_cost,
     }
     return price_chunk(book, usage)
 

@@ -38,6 +38,7 @@ def reprice(counted: pa.Table, book: PriceBook) -> Repriced:
     for name in (*WHOLE_UNITS, "audio_milliseconds", "occurred_at_ms"):
         columns[name] = counted[name].to_numpy().astype(np.int64)
     columns["tags"] = [dict(pairs) for pairs in values(counted, "tags")]
+    columns["provider_cost"] = _flat(counted, "provider_cost").cast(USD)
     now = price_chunk(book, columns)
     # A new version alone is no difference: any price change in the book creates one.
     differs = np.zeros(counted.num_rows, np.bool_)

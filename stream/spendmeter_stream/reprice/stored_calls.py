@@ -53,6 +53,7 @@ _PIECE: Final = f"""
         {", ".join(f"toInt64(event.{name}) AS {name}" for name in WHOLE_UNITS)},
         toInt64(event.audio_seconds * 1000) AS audio_milliseconds,
         toUnixTimestamp64Milli(event.occurred_at) AS occurred_at_ms,
+        event.provider_cost AS provider_cost,
         earlier.adjustments AS adjustments,
         if(adjustments = 0, event.pricing_status, earlier.pricing_status) AS pricing_status,
         if(adjustments = 0, event.unpriced_units, earlier.unpriced_units) AS unpriced_units,

@@ -114,6 +114,19 @@ async def test_the_difference_is_shown_by_model_with_what_becomes_known(
     assert lines["anthropic", "claude-x"].changed == 0 == lines["anthropic", "claude-x"].delta
 
 
+async def test_a_reported_cost_stays_until_the_book_has_a_rate(
+    session: Session, first: PriceBook, second: PriceBook
+) -> None:
+    """Given a model without a rate and a reported cost, then only a new rate replaces it."""
+    told = event(model="new-model", provider_cost_usd=0.0125, tags={"cost_source": "usage.cost"})
+    await insert(session, [told], first)
+
+    assert (await sums(session))["cost"] == Decimal("0.0125")
+    assert await apply(session, first) == 0
+    assert await apply(session, second) == 1
+    assert (await sums(session))["cost"] == Decimal("0.0012")
+
+
 async def test_a_second_run_adds_nothing(session: Session, first: PriceBook, second: PriceBook) -> None:
     await insert(session, calls(), first)
     await apply(session, second)

@@ -68,7 +68,7 @@ def _read_openrouter(payload: object, request: Request, provider: str) -> Usage:
     tally.skip(tools, "tool_calls_requested", "tool_calls_executed")  # the caller's own functions
     if upstream := text(pick(body, "provider")):
         fields["tags"]["upstream"] = upstream
-    fields |= reported_cost(tally, usage, fields)
+    fields |= reported_cost(tally, body, usage, fields)
     return build_usage(tally, usage, fields, provider)
 
 
@@ -81,7 +81,7 @@ def _read_perplexity(body: object, request: Request, provider: str) -> Usage:
     searches = tally.count(usage, "num_search_queries") or (1 if size else 0)
     if searches:
         fields |= {"tool_calls": searches, "tags": tool_tag({f"search_{size}" if size else "search_query": searches})}
-    fields |= reported_cost(tally, usage, fields)
+    fields |= reported_cost(tally, body, usage, fields)
     return build_usage(tally, usage, fields, provider)
 
 

@@ -7,7 +7,7 @@ compatible services count the same way; some exclude reasoning from the output, 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from spendmeter_events.extract._apis.dialect import Dialect, Request, extract
@@ -46,7 +46,7 @@ def read(payload: object, request: Request, provider: str) -> Usage:
     else:
         fields |= tokens(tally, usage, cache_outside=has_anthropic_layout(usage)) | _audio(tally, body, usage, request)
     fields |= _output_kind(body, usage, fields)
-    fields |= reported_cost(tally, usage, fields)
+    fields |= reported_cost(tally, body, usage, fields)
     return build_usage(tally, usage, fields, provider)
 
 
@@ -101,21 +101,35 @@ def outcome(body: object) -> dict[str, str]:
     return {}
 
 
-def reported_cost(tally: Tally, usage: object, fields: Mapping[str, Any]) -> dict[str, Any]:
+def reported_cost(tally: Tally, body: object, usage: object, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the cost that a gateway or provider reports, the tag with its field, and the key source."""
     own_key = pick(usage, "is_byok") is True
     reported: dict[str, Any] = {"key_source": "byok"} if own_key else {}
-    for section, name, source in (
-        (pick(usage, "cost"), "total_cost", "usage.cost.total_cost"),  # Perplexity
-        (usage, "cost", "usage.cost"),  # OpenRouter, also through LiteLLM
-    ):
+    for section, name, source in _cost_places(body, usage):
         amount = tally.usd(section, name)
-        if amount is not None:
-            # With the caller's own key, `cost` is only OpenRouter's fee; the upstream bills the caller directly.
-            upstream = tally.usd(pick(usage, "cost_details"), "upstream_inference_cost") if own_key else None
-            tags = {**fields["tags"], COST_SOURCE_TAG: source}
-            return reported | {"provider_cost_usd": amount + (upstream or 0.0), "tags": tags}
+        if amount is None:
+            continue
+        if own_key:
+            # `cost` is only OpenRouter's fee; the upstream bills the caller directly.
+            upstream = tally.usd(pick(usage, "cost_details"), "upstream_inference_cost")
+            if upstream is None:
+                return reported
+            amount += upstream
+        return reported | {"provider_cost_usd": amount, "tags": {**fields["tags"], COST_SOURCE_TAG: source}}
     return reported
+
+
+def _cost_places(body: object, usage: object) -> Iterator[tuple[object, str, str]]:
+    """Yield the sections that may have a cost, the name in it, and the path for the tag."""
+    yield pick(usage, "cost"), "total_cost", "usage.cost.total_cost"  # Perplexity
+    yield usage, "cost", "usage.cost"  # OpenRouter, also through LiteLLM
+    yield usage, "estimated_cost", "usage.estimated_cost"  # DeepInfra
+    yield usage, "total_cost", "usage.total_cost"
+    yield body, "response_cost", "response_cost"  # LiteLLM's logs and callbacks
+    yield pick(body, "_hidden_params"), "response_cost", "_hidden_params.response_cost"  # LiteLLM's SDK
+    metadata = pick(body, "provider_metadata", "providerMetadata")
+    yield pick(metadata, "gateway"), "cost", "providerMetadata.gateway.cost"  # Vercel's AI Gateway
+    yield pick(pick(metadata, "openrouter"), "usage"), "cost", "providerMetadata.openrouter.usage.cost"
 
 
 def build_usage(tally: Tally, usage: object, fields: dict[str, Any], provider: str) -> Usage:

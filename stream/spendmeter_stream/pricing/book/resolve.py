@@ -21,6 +21,7 @@ from spendmeter_stream.pricing.book.rows import (
     Price,
     PriceRow,
 )
+from spendmeter_stream.pricing.book.units import REPLACED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,8 +135,10 @@ def is_placed(row: PriceRow, multipliers: list[Multiplier]) -> bool:
 
 
 def _charging_as_counted(row: PriceRow) -> Charging:
-    """Return minimum and step in the unit that events count: milliseconds for audio."""
+    """Return minimum and step in the unit that events count, milliseconds for audio, and all replaced units."""
     charging = row.price.charging
+    if row.rate.unit in REPLACED:
+        charging = replace(charging, unless=charging.unless | {REPLACED[row.rate.unit]})
     if row.rate.unit != "audio_seconds":
         return charging
     return replace(charging, minimum=charging.minimum * 1_000, step=charging.step * 1_000)

@@ -52,5 +52,8 @@ REGION_UNIT: Final = "region"
 FEE_UNIT: Final = "fee"
 """Unpriced unit of a call for which the provider charges a fee that events do not count."""
 
+COST_SOURCE_TAG: Final = "cost_source"
+"""Tag of an event with the name of the field that `provider_cost_usd` was read from."""
+
 USAGE_TAG: Final = "usage"
 """Tag of an event with incomplete counts: its status is `partial` at best."""

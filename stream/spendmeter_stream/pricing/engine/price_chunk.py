@@ -23,6 +23,7 @@ from spendmeter_stream.pricing.book.units import (
 )
 from spendmeter_stream.pricing.engine.arithmetic import Charged, charge, costs_of
 from spendmeter_stream.pricing.engine.arrow import Column, chosen_lists, chosen_texts, counter, money
+from spendmeter_stream.pricing.engine.reported import with_reported_costs
 
 STATUSES: Final = ("priced", "partial", "unpriced", "free")
 _PRICED, _PARTIAL, _UNPRICED, _FREE = range(4)
@@ -33,7 +34,8 @@ def price_chunk(book: PriceBook, columns: Mapping[str, Any]) -> dict[str, Column
 
     `columns` has N rows: lists of texts `provider`, `model`, `org_id`, `service_tier`, `region`; numpy
     int64 `occurred_at_ms` (Unix ms, UTC), the token counts, `characters`, `audio_milliseconds`, `images` and
-    `tool_calls`; and `tags`, a list of dicts. Counts are not negative.
+    `tool_calls`; and `tags`, a list of dicts. Counts are not negative. `provider_cost`, an Arrow array of USD or nulls,
+    is optional: it is the cost of calls without any rate.
 
     The result has one Arrow array of N rows for each column of `usage_events` that pricing fills: six component
     costs, `cost` (their sum) and `cache_savings` as decimal128(38, 12) USD, `pricing_status`,
@@ -50,7 +52,7 @@ def price_chunk(book: PriceBook, columns: Mapping[str, Any]) -> dict[str, Column
     result.update(_statuses(charged, cards, arrays, incomplete))
     result["price_version"] = chosen_texts([book.version], np.zeros(len(cards), np.int64))
     result["price_card"] = chosen_texts(book.cards.ids(), cards)
-    return result
+    return with_reported_costs(result, columns)
 
 
 def _cards(book: PriceBook, columns: Mapping[str, Any], counts: Int64) -> Int64:

@@ -177,7 +177,7 @@ def test_large_answers_are_compressed_as_the_asker_can_read(
     assert response.headers.get("content-encoding") == used
     if used:
         assert len(body) < len(plain.content) / 4
-        assert set(response.headers["vary"].split(", ")) == {"Authorization", "Accept-Encoding"}
+        assert set(response.headers["vary"].split(", ")) == {"Authorization", "Cookie", "Accept-Encoding"}
     unpacked: dict[str | None, Callable[[bytes], bytes]] = {
         "gzip": gzip.decompress,
         "zstd": zstandard.ZstdDecompressor().decompressobj().decompress,

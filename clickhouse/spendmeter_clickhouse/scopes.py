@@ -10,4 +10,6 @@ PLATFORM_WRITE: Final = "platform:write"
 """Write budgets and exchange rates."""
 ORG_READ: Final = "org:read"
 """Read only the credential's own org."""
-SCOPES: Final = (PLATFORM_READ, PLATFORM_WRITE, ORG_READ)
+EVENTS_WRITE: Final = "events:write"
+"""Send usage events: of the credential's own org, or of all orgs if it has none."""
+SCOPES: Final = (PLATFORM_READ, PLATFORM_WRITE, ORG_READ, EVENTS_WRITE)

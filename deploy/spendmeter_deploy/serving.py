@@ -13,8 +13,10 @@ from spendmeter_deploy.ending import current_ending
 from spendmeter_deploy.errors import StartError
 from spendmeter_deploy.listening import listen, served, url_of
 from spendmeter_rollups import ServiceSettings, create_app
+from spendmeter_rollups.app import create_collector
+from spendmeter_rollups.collect.event_publisher import EventPublisher
 from spendmeter_stream.runtime.start import installed_version, place_of, wait_for_store
-from spendmeter_stream.settings import StreamSettings
+from spendmeter_stream.settings import KafkaSettings, StreamSettings
 from spendmeter_stream.stopping import stop_worker
 from spendmeter_stream.worker import Worker, create_worker
 
@@ -75,6 +77,31 @@ async def serve_forever(host: str, port: int) -> None:
                 raise StartError("the query service stopped unexpectedly. Check the log, then restart it")
             finally:
                 starting.cancel()
+
+
+async def collect_forever(host: str, port: int) -> None:
+    """Run the collector until a signal.
+
+    :raises StartError: the address is unavailable, or the server stopped.
+    """
+    settings, connection = ServiceSettings(), KafkaSettings().connection()
+    listener = listen(host, port, host_setting="--host")
+    with contextlib.closing(listener), Store(StoreSettings()) as store:
+        log.info(
+            "spendmeter %s, collector on %s, Kafka at %s",
+            installed_version(),
+            url_of(listener),
+            connection.bootstrap_servers,
+        )
+        publisher = EventPublisher(connection)
+        await publisher.start()
+        try:
+            app = create_collector(store=store, settings=settings, publisher=publisher)
+            async with served(app, listener) as serving:
+                await asyncio.wait([serving])
+                raise StartError("the collector stopped unexpectedly. Check the log, then restart it")
+        finally:
+            await publisher.stop()
 
 
 async def _wait_until_ready(settings: ServiceSettings, store: Store) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from fastapi import Depends, FastAPI
 from prometheus_client import CollectorRegistry
@@ -18,6 +20,9 @@ from spendmeter_rollups.access.auth import AdminKey, Authenticator
 from spendmeter_rollups.access.oidc import OidcTokens
 from spendmeter_rollups.access.rate_limit import RateLimit
 from spendmeter_rollups.access.sessions import SignInLinks
+from spendmeter_rollups.collect import event_routes
+from spendmeter_rollups.collect.event_bodies import MOST_EVENT_BODY_BYTES
+from spendmeter_rollups.collect.event_publisher import EventPublisher, PublisherReadiness
 from spendmeter_rollups.http.bounds import BoundedRequests
 from spendmeter_rollups.http.cache import AnswerCache
 from spendmeter_rollups.http.compute import ComputeThread
@@ -55,14 +60,40 @@ def create_app(
     clock: Callable[[], datetime] = utc_now,
     failures: Callable[[], Mapping[str, str]] = dict,
     links: SignInLinks | None = None,
+    publisher: EventPublisher | None = None,
 ) -> FastAPI:
     """Create an app over `store`, which must be migrated. Metrics are registered in `registry`.
 
     :param authenticators: tried after those of `settings` and the stored API keys.
     :param failures: failed parts of this process, name → reason; `/readyz` returns 503 with them.
     :param links: secrets that sign in to the page once.
+    :param publisher: started; adds the collector's routes.
     """
-    registry = registry or CollectorRegistry()
+    service = _service(store, settings, authenticators, clock, links or SignInLinks())
+    routes = (usage, export, filters, budgets, rates, audit, session, health, documentation, runbooks, page)
+    app = _app(service, registry or CollectorRegistry(), (*routes, event_routes) if publisher else routes)
+    app.state.failures = failures
+    app.state.publisher = publisher
+    return app
+
+
+def create_collector(
+    *,
+    store: Store,
+    settings: ServiceSettings,
+    publisher: EventPublisher,
+    registry: CollectorRegistry | None = None,
+) -> FastAPI:
+    """Create the app of a separate collector: events, health and metrics. `store` has the API keys."""
+    service = replace(_service(store, settings, (), utc_now, SignInLinks()), readiness=PublisherReadiness(publisher))
+    app = _app(service, registry or CollectorRegistry(), (event_routes, health))
+    app.state.failures = dict
+    app.state.publisher = publisher
+    return app
+
+
+def _app(service: Service, registry: CollectorRegistry, routes: Sequence[Any]) -> FastAPI:
+    settings = service.settings
     app = FastAPI(
         title="Spendmeter",
         description="LLM usage and spend by org, user, feature and model.",
@@ -74,11 +105,10 @@ def create_app(
         redirect_slashes=False,
         dependencies=[Depends(refuse_repeated)],
     )
-    app.state.service = _service(store, settings, authenticators, clock, links or SignInLinks())
+    app.state.service = service
     app.state.registry = registry
-    app.state.failures = failures
     install_problems(app)
-    for module in (usage, export, filters, budgets, rates, audit, session, health, documentation, runbooks, page):
+    for module in routes:
         app.include_router(module.router)
     describe_problems(app)
     app.add_middleware(CompressMiddleware, minimum_size=1000)
@@ -91,7 +121,7 @@ def create_app(
         )
     app.add_middleware(HeadRequests)
     app.add_middleware(TrailingSlash)
-    app.add_middleware(BoundedRequests)
+    app.add_middleware(BoundedRequests, larger={"/v1/events": MOST_EVENT_BODY_BYTES})
     app.add_middleware(RequestLogMiddleware, metrics=ServiceMetrics(registry))
     app.add_middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds)
     return app

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from spendmeter_clickhouse.api_keys import ApiKey, digest_of, generate_key, list_keys, revoke_key, store_key
-from spendmeter_clickhouse.scopes import ORG_READ, PLATFORM_READ, PLATFORM_WRITE
+from spendmeter_clickhouse.scopes import EVENTS_WRITE, ORG_READ, PLATFORM_READ, PLATFORM_WRITE
 from spendmeter_deploy.cli.offline_store import offline_store
 from spendmeter_deploy.cli.running import refuse, run
 from spendmeter_deploy.cli.terminal.console import add_plain_row, output
@@ -28,6 +28,7 @@ class KeyScope(StrEnum):
     PLATFORM_READ = PLATFORM_READ
     PLATFORM_WRITE = PLATFORM_WRITE
     ORG_READ = ORG_READ
+    EVENTS_WRITE = EVENTS_WRITE
 
 
 def _limit(help_text: str, largest: int) -> Any:
@@ -38,7 +39,7 @@ def _limit(help_text: str, largest: int) -> Any:
 def create(
     name: Annotated[str, typer.Argument(help="Purpose of the key, for example 'finance dashboard'.")],
     scope: Annotated[list[KeyScope], typer.Option(help="Scope to grant; repeatable.")],
-    org: Annotated[str, typer.Option(help="Org of a key with the scope org:read.")] = "",
+    org: Annotated[str, typer.Option(help="Org of a key with the scope org:read or events:write.")] = "",
     days: Annotated[int, typer.Option(help="Validity in days; 0 never expires.", min=0, max=3650)] = 0,
     requests_per_minute: Annotated[int, _limit("Rate limit; 0 uses the service's default.", MAX_UINT32)] = 0,
     query_seconds: Annotated[int, _limit("Time limit of a query; 0 uses the default.", MAX_UINT32)] = 0,
@@ -47,8 +48,10 @@ def create(
     data_dir: DataDir = None,
 ) -> None:
     """Create a key and print it to stdout, once: only its hash is stored."""
-    if (KeyScope.ORG_READ in scope) != bool(org):
-        raise refuse(f"--org and --scope {ORG_READ} require each other")
+    if KeyScope.ORG_READ in scope and not org:
+        raise refuse(f"--scope {ORG_READ} requires --org")
+    if org and not {KeyScope.ORG_READ, KeyScope.EVENTS_WRITE} & set(scope):
+        raise refuse(f"--org requires --scope {ORG_READ} or --scope {EVENTS_WRITE}")
     token, prefix = generate_key()
     now = datetime.now(UTC)
     key = ApiKey(

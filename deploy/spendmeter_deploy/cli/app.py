@@ -108,6 +108,18 @@ def serve(
     run(serve_forever(host, port), serves=True)
 
 
+@app.command()
+def collect(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.", min=0, max=65535)] = 8081,
+) -> None:
+    """Run the collector: usage events over HTTP, published to SPENDMETER_BOOTSTRAP."""
+    from spendmeter_deploy.serving import collect_forever
+
+    log_as_json()
+    run(collect_forever(host, port), serves=True)
+
+
 @app.command(context_settings={"ignore_unknown_options": True})
 def bench(what: Annotated[list[str] | None, typer.Argument(help="Benchmarks to run. Default: all.")] = None) -> None:
     """Run the benchmarks and write docs/benchmarks.md. Needs a checkout with the development dependencies."""

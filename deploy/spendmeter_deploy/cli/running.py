@@ -20,7 +20,7 @@ from spendmeter_deploy.errors import StartError
 
 T = TypeVar("T")
 
-SERVICES = frozenset({"demo", "serve", "up", "worker"})
+SERVICES = frozenset({"collect", "demo", "serve", "up", "worker"})
 """Commands that run until they are stopped."""
 WORKERS = frozenset({"demo", "up", "worker"})
 """Commands that run a worker, which loads the price book and the guard's thresholds."""

@@ -21,6 +21,7 @@ from spendmeter_deploy.ending import current_ending
 from spendmeter_deploy.listening import listen, served, url_of
 from spendmeter_deploy.settings import StackSettings
 from spendmeter_rollups import ServiceSettings, SignInLinks, create_app
+from spendmeter_rollups.collect.event_publisher import EventPublisher
 from spendmeter_stream.journal.group_owner import adopt_group
 from spendmeter_stream.kafka.topic_admin import ensure_topics
 from spendmeter_stream.settings import StreamSettings
@@ -110,6 +111,9 @@ async def embedded_stack(settings: StackSettings) -> AsyncIterator[EmbeddedStack
             partial(stop_stack, running, drain_seconds=settings.drain_seconds, seconds=stream.stop_timeout_seconds)
         )
         await worker.app.start()
+        publisher = EventPublisher(stream.connection())
+        await publisher.start()
+        stack.push_async_callback(publisher.stop)
         serving = await stack.enter_async_context(
             served(
                 create_app(
@@ -118,6 +122,7 @@ async def embedded_stack(settings: StackSettings) -> AsyncIterator[EmbeddedStack
                     registry=REGISTRY,
                     failures=worker.health.failures,
                     links=running.links,
+                    publisher=publisher,
                 ),
                 listener,
             )

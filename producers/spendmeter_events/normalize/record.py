@@ -11,7 +11,7 @@ import base64
 import binascii
 import difflib
 from collections.abc import Mapping
-from datetime import tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -22,6 +22,10 @@ from spendmeter_events.event import UsageEvent
 from spendmeter_events.normalize.cells import CellError, Convert, converters, time_in
 from spendmeter_events.normalize.ids import MAX_ID, event_id_of
 
+EARLIEST: Final = datetime(2020, 1, 1, tzinfo=UTC)
+"""Older than any priced model: an earlier time means a broken clock or a wrong unit."""
+MAX_FUTURE: Final = timedelta(hours=1)
+"""How far an event may be ahead of our clock, by default."""
 _HINTS: Final = {
     "prompt_tokens": "send input_tokens (without cached tokens) and cache_read_tokens",
     "completion_tokens": "send output_tokens",
@@ -60,17 +64,28 @@ def read_record(value: bytes, *, zone: tzinfo | None = None) -> UsageEvent:
     return event_of(_parsed(value), zone=zone)
 
 
-def event_of(content: Any, *, zone: tzinfo | None = None) -> UsageEvent:
-    """Return the event of a parsed JSON value. Parameters and errors as in `read_record`."""
+def event_of(content: Any, *, zone: tzinfo | None = None, org_id: str = "") -> UsageEvent:
+    """Return the event of a parsed JSON value. Parameters and errors as in `read_record`.
+
+    :param org_id: org of an event that names none; empty refuses it.
+    """
     if isinstance(content, list):
         raise InvalidRecord("batch", _BATCH)
     if not isinstance(content, dict):
         raise InvalidRecord("invalid_field", "the event is not a JSON object")
     fields, source = unwrap(content) if "specversion" in content else (content, "")
     try:
-        return UsageEvent.model_validate(_normalized(fields, source, zone))
+        return UsageEvent.model_validate(_normalized({"org_id": org_id, **fields} if org_id else fields, source, zone))
     except ValidationError as error:
         raise _invalid(error) from None
+
+
+def check_time(event: UsageEvent, *, now: datetime) -> None:
+    """Raise `InvalidRecord` for a time before 2020 or more than an hour ahead, which the worker would dead-letter."""
+    latest = now + MAX_FUTURE
+    if not EARLIEST <= event.occurred_at <= latest:
+        message = f"occurred_at must lie between {EARLIEST:%Y-%m-%d} and {latest:%Y-%m-%dT%H:%M:%SZ}"
+        raise InvalidRecord("occurred_at_out_of_range", message, field="occurred_at")
 
 
 def unwrap(envelope: Mapping[str, Any]) -> tuple[dict[str, Any], str]:

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from spendmeter_clickhouse import Session
+from spendmeter_clickhouse import Session, StoreError
 from spendmeter_clickhouse.api_keys import ApiKey, digest_of, list_keys, prefix_of
 from spendmeter_rollups.access.auth import Credential, Limits
 
 REFRESH_SECONDS: Final = 5.0
 """A revoked key may be accepted for this long."""
+STALE_SECONDS: Final = 900.0
+"""While ClickHouse does not answer, known keys are accepted for this long."""
 _NEW_KEY_SECONDS: Final = 1.0
 """Minimum interval between refreshes for unknown prefixes: a flood of wrong keys must not cause a flood of queries."""
 
@@ -47,8 +49,16 @@ class ApiKeys:
 
     async def _refresh(self, oldest: float) -> None:
         async with self._reading:
-            if time.monotonic() - self._read_at > oldest:
+            age = time.monotonic() - self._read_at
+            if age <= oldest:
+                return
+            try:
                 self._keys = {key.prefix: key for key in await list_keys(self._session, valid_at=self._clock())}
+            except StoreError:
+                # The collector accepts events while ClickHouse is down.
+                if oldest < REFRESH_SECONDS or age > STALE_SECONDS:
+                    raise
+            else:
                 self._read_at = time.monotonic()
 
 

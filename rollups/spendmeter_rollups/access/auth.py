@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from spendmeter_clickhouse.scopes import ORG_READ, PLATFORM_READ, PLATFORM_WRITE
+from spendmeter_clickhouse.scopes import EVENTS_WRITE, ORG_READ, PLATFORM_READ, PLATFORM_WRITE
 from spendmeter_rollups.problems import forbidden, unauthorized
 
 
@@ -72,7 +72,7 @@ class AdminKey:
         """Compare digests in constant time to prevent timing attacks."""
         if not hmac.compare_digest(_digest(token), self._digest):
             return None
-        return Credential("admin", frozenset((PLATFORM_READ, PLATFORM_WRITE)))
+        return Credential("admin", frozenset((PLATFORM_READ, PLATFORM_WRITE, EVENTS_WRITE)))
 
 
 async def authenticate(authenticators: Sequence[Authenticator], token: str | None) -> Credential:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from fastapi import Request
@@ -18,26 +20,28 @@ BODY_SECONDS: Final = 20.0
 """Maximum time to receive a body."""
 _LONGEST_PATH: Final = 2048
 _DIGITS: Final = 10
-_BODY_TOO_LARGE: Final = f"the body has more than {MOST_BODY_BYTES} bytes"
 
 
 class BoundedRequests:
     """Reject oversized requests with a 413 or 414 problem, and a body that arrives too slowly with a 408."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, larger: Mapping[str, int] = MappingProxyType({})) -> None:
         self._app = app
+        self._larger = larger
+        """Path → maximum size of its body in bytes, where it differs from `MOST_BODY_BYTES`."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI request."""
-        fault = _fault(scope) if scope["type"] == "http" else None
+        most = self._larger.get(scope.get("path", ""), MOST_BODY_BYTES)
+        fault = _fault(scope, most) if scope["type"] == "http" else None
         if fault is not None:
             request = Request({**scope, "path": scope["path"][:_LONGEST_PATH]})
             await render(request, fault)(scope, receive, send)
             return
-        await self._app(scope, _bounded(receive) if scope["type"] == "http" else receive, send)
+        await self._app(scope, _bounded(receive, most) if scope["type"] == "http" else receive, send)
 
 
-def _bounded(receive: Receive) -> Receive:
+def _bounded(receive: Receive, most: int) -> Receive:
     """Wrap `receive` with limits for a body of unknown length."""
     deadline = asyncio.get_running_loop().time() + BODY_SECONDS
     read, complete = 0, False
@@ -54,14 +58,14 @@ def _bounded(receive: Receive) -> Receive:
             raise ProblemWhileReading(_too_slow()) from None
         read += len(message.get("body", b""))
         complete = not message.get("more_body", False)
-        if read > MOST_BODY_BYTES:
-            raise ProblemWhileReading(_too_large())
+        if read > most:
+            raise ProblemWhileReading(_too_large(most))
         return message
 
     return bounded
 
 
-def _fault(scope: Scope) -> Problem | None:
+def _fault(scope: Scope, most: int) -> Problem | None:
     query = scope["query_string"]
     if len(scope["path"]) > _LONGEST_PATH:
         return _too_long(f"the path has more than {_LONGEST_PATH} characters")
@@ -70,13 +74,14 @@ def _fault(scope: Scope) -> Problem | None:
     if query.count(b"&") >= MOST_PARAMETERS:
         return _too_long(f"the query string has more than {MOST_PARAMETERS} parameters: use fewer filter values")
     length = dict(scope["headers"]).get(b"content-length", b"0")
-    if length.isdigit() and len(length) < _DIGITS and int(length) <= MOST_BODY_BYTES:
+    if length.isdigit() and len(length) < _DIGITS and int(length) <= most:
         return None
-    return _too_large()
+    return _too_large(most)
 
 
-def _too_large() -> Problem:
-    return Problem(status=413, kind="body-too-large", title="Body too large", detail=_BODY_TOO_LARGE)
+def _too_large(most: int) -> Problem:
+    detail = f"the body has more than {most} bytes"
+    return Problem(status=413, kind="body-too-large", title="Body too large", detail=detail)
 
 
 def _too_slow() -> Problem:

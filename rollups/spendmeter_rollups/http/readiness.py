@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
 from spendmeter_rollups.query.lookups import event_span
 from spendmeter_rollups.query.reader import Reader
+
+
+class ReadinessCheck(Protocol):
+    """Checks what the process needs to answer requests."""
+
+    async def check(self) -> None:
+        """Raise `StoreError` or `Problem` if something is missing."""
+        ...
+
+    def close(self) -> None:
+        """Release resources."""
+        ...
 
 
 class Readiness:

@@ -25,7 +25,7 @@ from spendmeter_rollups.budgets.rates import find_rate
 from spendmeter_rollups.http.cache import AnswerCache, Cached
 from spendmeter_rollups.http.compute import ComputeThread
 from spendmeter_rollups.http.pages import link_header, next_page
-from spendmeter_rollups.http.readiness import Readiness
+from spendmeter_rollups.http.readiness import ReadinessCheck
 from spendmeter_rollups.problems import too_much
 from spendmeter_rollups.query.lookups import event_span, first_day
 from spendmeter_rollups.query.params import ScopeParams
@@ -69,7 +69,7 @@ class Service:
     admission: Admission
     query_limits: QueryLimits
     compute: ComputeThread
-    readiness: Readiness
+    readiness: ReadinessCheck
     links: SignInLinks
     clock: Callable[[], datetime] = utc_now
 

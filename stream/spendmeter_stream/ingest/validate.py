@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import datetime, timedelta
 
 import numpy as np
 
 from spendmeter_events.event import MAX_EVENT_BYTES, UsageEvent
-from spendmeter_events.normalize.record import InvalidRecord, read_record
+from spendmeter_events.normalize.record import EARLIEST, InvalidRecord, read_record
 from spendmeter_stream.ingest.decode import Events, Int64, WireEvent, keys_match_ids, parse_timestamps, read
 from spendmeter_stream.poison import Rejected, SourceRecord
-
-EARLIEST: Final = datetime(2020, 1, 1, tzinfo=UTC)
-"""Older than any priced model: an earlier timestamp means a broken clock or a wrong unit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from spendmeter_deploy.cli.lazy import COMMANDS
 VERBS = [
     "apikey",
     "bench",
+    "collect",
     "demo",
     "dlq",
     "explain",

@@ -1,0 +1,1 @@
+"""The collector: usage events over HTTP, published to Kafka before the answer."""

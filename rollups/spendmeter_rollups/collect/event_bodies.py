@@ -1,0 +1,104 @@
+"""Split the body of `POST /v1/events` into events: one, an array, NDJSON, or CloudEvents 1.0 in any of its modes."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import unquote
+
+import cramjam
+from pydantic_core import from_json
+
+from spendmeter_events.normalize.record import InvalidRecord
+from spendmeter_rollups.problems import Problem
+
+MOST_EVENT_BODY_BYTES: Final = 4 * 2**20
+"""Limit of a body as sent, and again after decompression."""
+MOST_EVENTS: Final = 10_000
+_GZIP: Final = 31
+_BATCH: Final = "application/cloudevents-batch"
+_STRUCTURED: Final = "application/cloudevents"
+
+
+def decompressed(body: bytes, encoding: str) -> bytes:
+    """Return the body without its Content-Encoding. Raises `Problem`: 413 above the limit, 415 or 400."""
+    match encoding.strip().lower():
+        case "" | "identity":
+            return body
+        case "gzip" | "x-gzip":
+            return _inflated(body)
+        case "zstd":
+            return _unpacked(body)
+        case other:
+            detail = f"Content-Encoding {other[:40]!r} is not supported: use gzip, zstd or none"
+            raise Problem(status=415, kind="unsupported-encoding", title="Unsupported encoding", detail=detail)
+
+
+def contents(body: bytes, headers: Mapping[str, str]) -> list[Any]:
+    """Return the JSON value of each event, or an `InvalidRecord` for a line that is not JSON. Raises `Problem` (413).
+
+    Content types are a hint at most: some senders declare NDJSON as `application/json`.
+    """
+    found = _values(body)
+    if "ce-specversion" in headers and not headers.get("content-type", "").startswith((_BATCH, _STRUCTURED)):
+        attributes = _attributes(headers)
+        found = [value if isinstance(value, InvalidRecord) else {**attributes, "data": value} for value in found]
+    if len(found) > MOST_EVENTS:
+        raise _too_large(f"the body has more than {MOST_EVENTS} events")
+    return found
+
+
+def _values(body: bytes) -> list[Any]:
+    text = body.strip()
+    if not text:
+        return []
+    try:
+        value = from_json(text, allow_inf_nan=False)
+    except ValueError:
+        return [_line(line) for line in text.splitlines() if line.strip()]
+    return value if isinstance(value, list) else [value]
+
+
+def _line(line: bytes) -> Any:
+    try:
+        return from_json(line, allow_inf_nan=False)
+    except ValueError:
+        return InvalidRecord("not_json", "not JSON")
+
+
+def _attributes(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the attributes of a CloudEvent in binary mode: headers with percent-encoded UTF-8."""
+    names = (name for name in headers if name.startswith("ce-"))
+    return {name.removeprefix("ce-"): unquote(headers[name].strip().strip('"')) for name in names}
+
+
+def _inflated(body: bytes) -> bytes:
+    stream = zlib.decompressobj(_GZIP)
+    try:
+        found = stream.decompress(body, MOST_EVENT_BODY_BYTES + 1)
+    except zlib.error:
+        raise _damaged("gzip") from None
+    if len(found) > MOST_EVENT_BODY_BYTES:
+        raise _too_large(f"the body has more than {MOST_EVENT_BODY_BYTES} bytes without compression")
+    if not stream.eof:
+        raise _damaged("gzip")
+    return found
+
+
+def _unpacked(body: bytes) -> bytes:
+    buffer = bytearray(MOST_EVENT_BODY_BYTES)
+    try:
+        return bytes(memoryview(buffer)[: cramjam.zstd.decompress_into(body, buffer)])
+    except cramjam.DecompressionError as error:
+        if "whole buffer" in str(error):
+            raise _too_large(f"the body has more than {MOST_EVENT_BODY_BYTES} bytes without compression") from None
+        raise _damaged("zstd") from None
+
+
+def _damaged(encoding: str) -> Problem:
+    return Problem(status=400, kind="invalid-body", title="Invalid body", detail=f"the body is not valid {encoding}")
+
+
+def _too_large(detail: str) -> Problem:
+    return Problem(status=413, kind="body-too-large", title="Body too large", detail=f"{detail}: send several requests")

@@ -1,0 +1,186 @@
+"""The collector on a real broker: what is answered as accepted is in Kafka, and nothing else is."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from aiokafka.errors import KafkaTimeoutError
+
+from spendmeter_clickhouse import Store
+from spendmeter_clickhouse.scopes import EVENTS_WRITE, ORG_READ, PLATFORM_READ, PLATFORM_WRITE
+from spendmeter_events import KafkaConnection
+from spendmeter_events.topics import USAGE
+from spendmeter_rollups import Credential, ServiceSettings, create_app
+from spendmeter_rollups.app import create_collector
+from spendmeter_rollups.collect.event_publisher import EventPublisher
+from tests.support.kafka.process import free_port
+from tests.support.kafka.tansu import Tansu
+from tests.support.kafka.topic import create_topic, read_topic
+from tests.support.records import event_fields
+from tests.support.service import ADMIN_KEY
+from tests.support.until import until
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+PATH = "/v1/events"
+ADMIN = {"Authorization": f"Bearer {ADMIN_KEY}"}
+
+
+class Writers:
+    """Keys `SCOPE,SCOPE/org`."""
+
+    async def authenticate(self, token: str) -> Credential | None:
+        scopes, _, org = token.partition("/")
+        return Credential(token, frozenset(scopes.split(",")), org or None) if ":" in token else None
+
+
+def key(*scopes: str, org: str = "") -> dict[str, str]:
+    return {"Authorization": f"Bearer {','.join(scopes)}/{org}"}
+
+
+@asynccontextmanager
+async def collector(
+    store: Store, connection: KafkaConnection, *, ready: bool = True, most_in_flight: int = 1000
+) -> AsyncIterator[httpx.AsyncClient]:
+    publisher = EventPublisher(connection, most_in_flight=most_in_flight)
+    await publisher.start()
+    settings = ServiceSettings(admin_key=ADMIN_KEY)
+    app = create_app(
+        store=store, settings=settings, authenticators=(Writers(),), clock=lambda: NOW, publisher=publisher
+    )
+    try:
+        if ready:
+            await until(lambda: publisher.connected)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test", headers=ADMIN) as http:
+            yield http
+    finally:
+        await publisher.stop()
+        app.state.service.close()
+
+
+async def stored(connection: KafkaConnection, count: int) -> list[dict[str, Any]]:
+    records = await read_topic(connection, USAGE, count=count)
+    return [json.loads(record.value or b"") for record in records]
+
+
+async def test_every_form_of_a_body_is_in_kafka_when_it_is_answered(fresh_tansu: Tansu, store: Store) -> None:
+    await create_topic(fresh_tansu.connection, name=USAGE, partitions=3)
+    one, two, three, four, five, six = (json.dumps(event_fields(number)) for number in range(1, 7))
+    cloud = {"specversion": "1.0", "source": "/tutor", "type": "call"}
+    binary = {f"ce-{name}": value for name, value in cloud.items()}
+    bare = {name: value for name, value in event_fields(7).items() if name != "event_id"}
+    async with collector(store, fresh_tansu.connection) as http:
+        answers = [
+            await http.post(PATH, content=one),
+            await http.post(PATH, content=f"[{two},{three}]"),
+            await http.post(
+                PATH, content=gzip.compress(f"{four}\n{five}\n".encode()), headers={"Content-Encoding": "gzip"}
+            ),
+            await http.post(PATH, content=six, headers={**binary, "ce-id": "6"}),
+            await http.post(
+                PATH,
+                content=json.dumps([{**cloud, "id": "7", "data": bare}]),
+                headers={"Content-Type": "application/cloudevents-batch+json"},
+            ),
+        ]
+        assert [answer.status_code for answer in answers] == [200] * 5, [answer.text for answer in answers]
+        assert [answer.json()["accepted"] for answer in answers] == [1, 2, 2, 1, 1]
+    found = await stored(fresh_tansu.connection, 7)
+    accepted = [result["event_id"] for answer in answers for result in answer.json()["results"]]
+    assert sorted(event["event_id"] for event in found) == sorted(accepted)
+    assert len(set(accepted)) == 7
+
+
+async def test_each_event_has_a_result_and_only_accepted_ones_are_published(fresh_tansu: Tansu, store: Store) -> None:
+    await create_topic(fresh_tansu.connection, name=USAGE, partitions=1)
+    mixed = [
+        event_fields(1),
+        event_fields(2, input_tokens="secret"),
+        event_fields(1),
+        event_fields(3, occurred_at="2026-11-23T00:00:00Z"),
+        event_fields(4, occurred_at="2026-11-02T15:30:00"),
+    ]
+    async with collector(store, fresh_tansu.connection) as http:
+        answer = await http.post(PATH, json=mixed, params={"timezone": "Asia/Kolkata"})
+        assert answer.status_code == 207
+        body = answer.json()
+        assert [result["status"] for result in body["results"]] == [
+            "accepted", "refused", "duplicate", "refused", "accepted",
+        ]  # fmt: skip
+        assert (body["accepted"], body["duplicates"], body["refused"]) == (2, 1, 2)
+        refused = body["results"][1]
+        assert (refused["code"], refused["field"]) == ("invalid_field", "input_tokens")
+        assert "secret" not in answer.text
+        assert body["results"][3]["code"] == "occurred_at_out_of_range"
+        assert (await http.post(PATH, json=mixed[1])).status_code == 422
+        assert (await http.post(PATH, json=mixed[0], params={"timezone": "Mars"})).status_code == 422
+        assert (await http.post(PATH, content=b"[]")).status_code == 200
+    times = sorted(event["occurred_at"] for event in await stored(fresh_tansu.connection, 2))
+    assert [text[:19] for text in times] == ["2026-11-02T10:00:00", "2026-11-02T10:01:00"]
+
+
+async def test_a_key_writes_only_its_own_org_and_only_with_the_scope(fresh_tansu: Tansu, store: Store) -> None:
+    await create_topic(fresh_tansu.connection, name=USAGE, partitions=1)
+    bare = {name: value for name, value in event_fields(2).items() if name != "org_id"}
+    own = key(EVENTS_WRITE, ORG_READ, org="acme")
+    async with collector(store, fresh_tansu.connection) as http:
+        foreign = await http.post(PATH, json=[event_fields(1), {**bare, "org_id": "acme"}], headers=own)
+        assert [result.get("code") for result in foreign.json()["results"]] == ["forbidden_org", None]
+        filled = await http.post(PATH, json={**bare, "event_id": "call-3"}, headers=own)
+        assert filled.status_code == 200, filled.text
+        for scopes in ((ORG_READ,), (PLATFORM_READ,), (PLATFORM_WRITE,)):
+            assert (await http.post(PATH, json=bare, headers=key(*scopes, org="acme"))).status_code == 403
+        assert (await http.post(PATH, json=bare, headers={"Authorization": ""})).status_code == 401
+        assert (await http.get("/v1/usage/summary", headers=key(EVENTS_WRITE, org="acme"))).status_code == 403
+    assert {event["org_id"] for event in await stored(fresh_tansu.connection, 2)} == {"acme"}
+
+
+async def test_a_body_has_a_limit_in_bytes(fresh_tansu: Tansu, store: Store) -> None:
+    async with collector(store, fresh_tansu.connection) as http:
+        assert (await http.post(PATH, content=bytes(4 * 2**20 + 1))).status_code == 413
+        bomb = gzip.compress(bytes(2**26))
+        assert (await http.post(PATH, content=bomb, headers={"Content-Encoding": "gzip"})).status_code == 413
+        assert (await http.post("/v1/budgets", content=bytes(2**17))).status_code == 413
+
+
+async def test_what_kafka_does_not_take_is_refused_with_a_time_to_retry(store: Store) -> None:
+    nowhere = KafkaConnection(bootstrap_servers=f"127.0.0.1:{free_port()}")
+    async with collector(store, nowhere, ready=False) as http:
+        answer = await http.post(PATH, json=event_fields(1))
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+
+
+async def test_a_full_buffer_and_a_missing_acknowledgement_are_not_accepted(
+    fresh_tansu: Tansu, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await create_topic(fresh_tansu.connection, name=USAGE, partitions=1)
+    async with collector(store, fresh_tansu.connection, most_in_flight=2) as http:
+        full = await http.post(PATH, json=[event_fields(number) for number in (1, 2, 3)])
+        assert (full.status_code, full.headers["Retry-After"]) == (503, "2")
+        failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        failed.set_exception(KafkaTimeoutError())
+
+        async def send(*_: object, **__: object) -> asyncio.Future[None]:
+            return failed
+
+        with monkeypatch.context() as patched:
+            patched.setattr("aiokafka.AIOKafkaProducer.send", send)
+            assert (await http.post(PATH, json=event_fields(1))).status_code == 503
+        assert (await http.post(PATH, json=event_fields(1))).status_code == 200
+
+
+async def test_a_separate_collector_serves_events_and_health_only(store: Store) -> None:
+    publisher = EventPublisher(KafkaConnection(bootstrap_servers=f"127.0.0.1:{free_port()}"))
+    app = create_collector(store=store, settings=ServiceSettings(admin_key=ADMIN_KEY), publisher=publisher)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test", headers=ADMIN) as http:
+        statuses = {path: (await http.get(path)).status_code for path in ("/healthz", "/readyz", "/v1/usage/summary")}
+        assert statuses == {"/healthz": 200, "/readyz": 503, "/v1/usage/summary": 404}
+        assert "spendmeter_http_requests_total" in (await http.get("/metrics")).text
+    app.state.service.close()

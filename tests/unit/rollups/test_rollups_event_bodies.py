@@ -1,0 +1,87 @@
+"""Bodies of `POST /v1/events`: every form is the same list of events, and no body raises anything but a problem."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import Any
+
+import cramjam
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spendmeter_events.normalize.record import InvalidRecord, event_of
+from spendmeter_rollups.collect.event_bodies import MOST_EVENT_BODY_BYTES, contents, decompressed
+from spendmeter_rollups.problems import Problem
+
+ONE, TWO = {"event_id": "a"}, {"event_id": "b"}
+_LINES = json.dumps(ONE).encode() + b"\r\n\n" + json.dumps(TWO).encode() + b"\n"
+
+
+@pytest.mark.parametrize("kind", ["application/x-ndjson", "application/json", ""])
+def test_an_array_and_lines_are_the_same_events_whatever_the_content_type(kind: str) -> None:
+    headers = {"content-type": kind}
+    assert contents(json.dumps([ONE, TWO], indent=2).encode(), headers) == [ONE, TWO]
+    assert contents(_LINES, headers) == [ONE, TWO]
+    assert contents(json.dumps(ONE).encode(), headers) == [ONE]
+    assert contents(b" \n", headers) == []
+
+
+def test_a_line_that_is_not_json_does_not_affect_the_others() -> None:
+    first, bad, last = contents(b'{"event_id": "a"}\n{oops\n{"event_id": "b"}', {})
+    assert (first, last) == (ONE, TWO)
+    assert isinstance(bad, InvalidRecord)
+
+
+def test_headers_are_the_attributes_of_a_binary_cloud_event() -> None:
+    headers = {"ce-specversion": "1.0", "ce-id": "7", "ce-source": "/caf%C3%A9", "ce-type": '"call"', "x": "y"}
+    (found,) = contents(json.dumps(ONE).encode(), headers)
+    assert found == {"specversion": "1.0", "id": "7", "source": "/café", "type": "call", "data": ONE}
+    structured = {**headers, "content-type": "application/cloudevents+json; charset=utf-8"}
+    assert contents(json.dumps(ONE).encode(), structured) == [ONE]
+
+
+def test_compressed_bodies_are_read_up_to_the_limit() -> None:
+    packers: dict[str, Any] = {"gzip": gzip.compress, "zstd": lambda data: bytes(cramjam.zstd.compress(data))}
+    for encoding, pack in packers.items():
+        assert decompressed(pack(_LINES), f" {encoding.upper()} ") == _LINES
+        with pytest.raises(Problem) as refusal:
+            decompressed(pack(bytes(MOST_EVENT_BODY_BYTES + 1)), encoding)
+        assert refusal.value.status == 413
+        with pytest.raises(Problem) as refusal:
+            decompressed(pack(_LINES)[:-9], encoding)
+        assert refusal.value.status == 400
+    with pytest.raises(Problem) as refusal:
+        decompressed(_LINES, "br")
+    assert refusal.value.status == 415
+
+
+def test_too_many_events_are_refused() -> None:
+    with pytest.raises(Problem) as refusal:
+        contents(b"1\n" * 10_001, {})
+    assert refusal.value.status == 413
+
+
+_VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["specversion", "id", "data"]), inner),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    body=st.binary(max_size=60) | _VALUE.map(lambda value: json.dumps(value).encode()),
+    encoding=st.sampled_from(["", "gzip", "zstd"]),
+    headers=st.dictionaries(st.sampled_from(["ce-specversion", "ce-id", "content-type"]), st.text(max_size=5)),
+)
+def test_no_body_fails_unexpectedly(body: bytes, encoding: str, headers: dict[str, str]) -> None:
+    try:
+        found = contents(decompressed(body, encoding), headers)
+    except Problem:
+        return
+    for content in found:
+        if not isinstance(content, InvalidRecord):
+            with pytest.raises(InvalidRecord):
+                event_of(content)

@@ -270,7 +270,8 @@ def test_every_response_has_its_freshness(client: TestClient) -> None:
     asked = [path for path, item in paths.items() if "get" in item and path.startswith(("/v1/usage", "/v1/filters"))]
     named = {"{dimension}": "model", "{user_id}": "ann"}
     for path in (*asked, "/v1/budgets"):
-        if "/export/" in path:
+        # One stored call is as it was priced, whenever it is asked for.
+        if "/export/" in path or "{event_id}" in path:
             continue
         for name, value in named.items():
             path = path.replace(name, value)

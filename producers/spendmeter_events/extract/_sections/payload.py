@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from typing import Any, Final, TypeGuard
@@ -32,11 +32,30 @@ _SENTINELS: Final = frozenset((
 
 def pick(payload: object, *names: str) -> Any:
     """Return the first of these keys or attributes that is set, else None. SDK sentinels count as not set."""
+    if payload is None:
+        return None
+    get = payload.get if isinstance(payload, Mapping) else _getter(payload)
     for name in names:
-        value = payload.get(name) if isinstance(payload, Mapping) else getattr(payload, name, None)
+        value = get(name)
         if value is not None and not _is_sentinel(value):
             return value
     return None
+
+
+def _getter(payload: object) -> Callable[[str], Any]:
+    """Return a function that reads an attribute, or None. A missing one costs a pydantic model microseconds."""
+    kind: type = type(payload)
+    names = _names_of_model(kind)
+    if names is None:
+        return lambda name: getattr(payload, name, None)
+    own, extra = payload.__dict__, getattr(payload, "__pydantic_extra__", None) or {}
+    return lambda name: getattr(payload, name) if name in own or name in extra or name in names else None
+
+
+@cache
+def _names_of_model(kind: type) -> frozenset[str] | None:
+    """Return the attributes of a pydantic model's class; None for other classes."""
+    return frozenset(dir(kind)) if hasattr(kind, "model_fields") else None
 
 
 def fields_of(value: object) -> Mapping[str, Any]:

@@ -62,6 +62,7 @@ def usage_row(number: int, occurred_at: datetime, **columns: Any) -> dict[str, A
         "latency_ms": None,
         "ttft_ms": None,
         "streamed": False,
+        "tags": {},
         "topic_id": "test",
         "topic_offset": number,
         "ingested_at": datetime(2026, 11, 22, tzinfo=UTC),

@@ -51,6 +51,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "error_type": ("timeout", "rate_limit"),
 }
 COLUMNS = {name: dimension.columns[-1] for name, dimension in DIMENSIONS.items()}
+TAGS = {"env": ("prod", "test"), "a'); DROP TABLE x --": ("1", "é:,=")}
 _DRAWN = (
     "org",
     "feature",
@@ -107,6 +108,7 @@ def _row(number: int, chance: random.Random) -> dict[str, Any]:
         input_cost=chance.randrange(-(10**9) if adjustment else 0, 10**10) * PICO,
         output_cost=chance.randrange(10**10) * PICO,
         unit_cost=chance.randrange(3) * PICO,
+        tags={key: chance.choice(values) for key, values in TAGS.items() if chance.random() < 0.7},
         latency_ms=None if adjustment or chance.random() < 0.1 else int(chance.lognormvariate(6, 1)),
     )
 
@@ -129,6 +131,7 @@ def frame_of(rows: list[dict[str, Any]]) -> pl.DataFrame:
             "ms": round(row["occurred_at"].timestamp() * 1000),
             "cost": int(row["cost"] / PICO),
             "chargeable_cost": int(row["cost"] / PICO) if row["key_source"] == "platform" else 0,
+            **{f"tag:{key}": row["tags"].get(key, "") for key in TAGS},
             "errors": row["requests"] if row["status"] == "error" else 0,
             **{name: row[name] for name in (*SUMMED, *_KEPT) if name not in ("cost", "chargeable_cost", "errors")},
         }

@@ -60,6 +60,7 @@ COLUMNS: Final = (
     *_UNITS,
     "cost",
     *_OUTCOME,
+    "tags",
 )
 
 
@@ -112,6 +113,7 @@ class CallRow(_Units):
     latency_ms: int | None
     ttft_ms: int | None
     streamed: bool
+    tags: dict[str, str]
 
 
 class EventRow(CallRow):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from spendmeter_clickhouse.catalogue import DAY, MEASURES, ROLLUPS, ROW_MEASURES, USERS, Dimension
+from spendmeter_clickhouse.catalogue import DAY, DIMENSIONS, MEASURES, ROLLUPS, ROW_MEASURES, USERS, Dimension
 
 BUCKET: Final = "rollup.bucket"
 
@@ -14,20 +14,18 @@ STUDENT_DIMENSIONS: Final = ("class", "section")
 """Dimensions that count students only: a teacher's calls belong to no class."""
 STUDENT_ROLE: Final = "student"
 
-_SEPARATOR: Final = ","
-
 
 def crossed(dimensions: Sequence[Dimension]) -> Dimension:
     """Return the dimension whose values are the combinations of the values of `dimensions`."""
     if len(dimensions) == 1:
         return dimensions[0]
     columns = dict.fromkeys(column for dimension in dimensions for column in dimension.columns)
-    return Dimension(_SEPARATOR.join(dimension.name for dimension in dimensions), tuple(columns))
+    return Dimension(",".join(dimension.name for dimension in dimensions), tuple(columns))
 
 
 def counts_students(dimension: Dimension) -> bool:
     """Return whether `dimension`, or one that it crosses, counts students only."""
-    return any(name in STUDENT_DIMENSIONS for name in dimension.name.split(_SEPARATOR))
+    return any(DIMENSIONS[name].columns[-1] in dimension.columns for name in STUDENT_DIMENSIONS)
 
 
 _ADDED: Final = frozenset(MEASURES)

@@ -7,6 +7,8 @@ no thread and no query, and rows stored during the export neither repeat nor hid
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +17,7 @@ from uuid import UUID
 
 from spendmeter_clickhouse.catalogue import COST_COLUMNS, Dimension
 from spendmeter_rollups.calls.log import COLUMNS, LogParams, with_adjustments
+from spendmeter_rollups.catalogue.tags import public_name
 from spendmeter_rollups.export.csv_text import csv_text
 from spendmeter_rollups.query.log_statement import events
 from spendmeter_rollups.query.reader import Row
@@ -34,6 +37,8 @@ _KEYS: Final = 1_000
 """Rows of a breakdown per query: their keys become parameters of further queries."""
 _RATE: Final = ("currency", "per_usd", "rate_date")
 _USER: Final = ("org_name", "role", "class_name", "section", "top_feature")
+_UNSAFE: Final = re.compile(r"[^\w.-]+", re.ASCII)
+"""Characters of a dimension that a file name does not need."""
 _NESTED: Final = ("key", "user", "sparkline")
 _PRICING: Final = (
     *COST_COLUMNS, "provider_cost", "service_tier", "region", "price_version",
@@ -82,14 +87,14 @@ def export_events(usage: UsageReader, *, params: LogParams) -> Export:
 def export_breakdown(usage: UsageReader, *, dimension: Dimension) -> Export:
     """Export all values of a dimension, by key."""
     names = [name for name in BreakdownRow.model_fields if name not in _NESTED]
-    header = (*dimension.columns, *(_USER if dimension.name == "user" else ()), *names)
-    return Export(dimension.name.replace(",", "-"), usage.scope, header, _breakdown(usage, dimension, names))
+    header = (*map(public_name, dimension.columns), *(_USER if dimension.name == "user" else ()), *names)
+    return Export(_UNSAFE.sub("-", dimension.name), usage.scope, header, _breakdown(usage, dimension, names))
 
 
 def export_timeseries(usage: UsageReader, *, params: SeriesParams) -> Export:
     """Export one row per group and bucket; groups beyond the limit are one group with `other` true and an empty key."""
     dimension = find_group(params.group_by) if params.group_by else None
-    columns = dimension.columns if dimension else ()
+    columns = tuple(map(public_name, dimension.columns)) if dimension else ()
     header = (*columns, *(("other",) if columns else ()), *Point.model_fields)
     return Export("timeseries", usage.scope, header, _timeseries(usage, params, columns))
 
@@ -127,6 +132,7 @@ def _event(row: Row, scope: Scope) -> Sequence[Any]:
         **row,
         **{name: scope.rate.convert(amount) for name, amount in amounts.items()},
         "occurred_at": row["occurred_at"].astimezone(scope.zone),
+        "tags": json.dumps(row["tags"], ensure_ascii=False, sort_keys=True) if row["tags"] else "",
     }
     return tuple(shown.values())
 
@@ -135,7 +141,7 @@ async def _breakdown(usage: UsageReader, dimension: Dimension, names: Sequence[s
     async for portion in all_rows(usage, dimension, portion=_KEYS):
         yield [
             (
-                *(row.key[column] for column in dimension.columns),
+                *(row.key[public_name(column)] for column in dimension.columns),
                 *((getattr(row.user, name) for name in _USER) if row.user else ()),
                 *(getattr(row, name) for name in names),
             )

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, create_model
 
 from spendmeter_clickhouse.catalogue import DIMENSIONS, LOOKUPS
 from spendmeter_rollups.catalogue.dimensions import STUDENT_DIMENSIONS, STUDENT_ROLE
+from spendmeter_rollups.catalogue.tags import tag_column
 from spendmeter_rollups.query.windows import PRESET_ALIASES, PRESETS
 
 # The alphabet of event identifiers: no control characters.
@@ -68,6 +69,16 @@ else:
     _Filters = create_model("_Filters", **_filters())
 
 
+def _check_tag(text: str) -> str:
+    key, colon, _ = text.partition(":")
+    if not key or not colon:
+        raise ValueError("expected KEY:VALUE")
+    return text
+
+
+TagFilter = Annotated[str, StringConstraints(max_length=321, pattern=_PRINTABLE), AfterValidator(_check_tag)]
+
+
 class ScopeParams(_Filters):
     """Window, time zone, filters and currency. A repeated filter matches any of its values."""
 
@@ -102,6 +113,12 @@ class ScopeParams(_Filters):
             examples=["Asia/Kolkata"],
         ),
     ] = "UTC"
+    tag: list[TagFilter] = Field(
+        [],
+        max_length=100,
+        description="KEY:VALUE, read from raw events. Values of one key are alternatives; every key must match.",
+        examples=[["env:production"]],
+    )
     currency: Annotated[Value, Field(description="ISO 4217 code with a known rate.", examples=["USD"])] = "USD"
 
     def filters(self) -> dict[str, tuple[str, ...]]:
@@ -109,6 +126,8 @@ class ScopeParams(_Filters):
         columns = {name: dimension.columns[-1] for name, dimension in DIMENSIONS.items()}
         columns |= {name: name for name in LOOKUPS}
         found = {column: tuple(getattr(self, _field(name))) for name, column in columns.items()}
+        for key, _, value in (text.partition(":") for text in self.tag):
+            found[tag_column(key)] = (*found.get(tag_column(key), ()), value)
         chosen = {column: values for column, values in found.items() if values}
         if any(getattr(self, _field(name)) for name in STUDENT_DIMENSIONS):
             # As in the breakdowns by class and section: a row and its drill-down show the same figures.

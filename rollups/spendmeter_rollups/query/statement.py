@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from spendmeter_clickhouse.catalogue import COLUMNS, LOOKUPS
 from spendmeter_rollups.catalogue.dimensions import BUCKET
+from spendmeter_rollups.catalogue.tags import tag_of
 from spendmeter_rollups.query.windows import Window
 
 Filters = Mapping[str, tuple[str, ...]]
@@ -32,11 +33,20 @@ def filter_conditions(source: str, filters: Filters, parameters: dict[str, Any])
     """Return one condition per column; add the values to `parameters`."""
     conditions = []
     for column, values in filters.items():
-        if column not in {*COLUMNS, *LOOKUPS}:
+        if column not in {*COLUMNS, *LOOKUPS} and tag_of(column) is None:
             raise ValueError(f"{column!r} is not a column to filter by")
         parameters[f"only_{column}"] = list(values)
-        conditions.append(f"{source}.{column} IN {{only_{column}:Array(String)}}")
+        conditions.append(f"{column_of(source, column, parameters)} IN {{only_{column}:Array(String)}}")
     return conditions
+
+
+def column_of(source: str, column: str, parameters: dict[str, Any]) -> str:
+    """Return the expression of `column` in `source`; add the key of a tag to `parameters`."""
+    key = tag_of(column)
+    if key is None:
+        return f"{source}.{column}"
+    parameters[f"key_of_{column}"] = key
+    return f"{source}.tags[{{key_of_{column}:String}}]"
 
 
 def bucket_within(window: Window, name: str, parameters: dict[str, Any], *, time: str = BUCKET) -> str:

@@ -21,11 +21,13 @@ from spendmeter_clickhouse.catalogue import (
     user_set,
 )
 from spendmeter_events.usage_units import TOKENS
+from spendmeter_rollups.catalogue.tags import KEY_EXPRESSION, TAG_KEYS, tag_of
 from spendmeter_rollups.query.planner import Piece
 from spendmeter_rollups.query.statement import (
     Filters,
     Query,
     bucket_within,
+    column_of,
     event_within,
     filter_conditions,
     milliseconds,
@@ -38,6 +40,8 @@ ORDERS: Final = {
     "total_tokens": TOKENS,
 }
 """Sort orders of ranked rows (descending), and the measures added up for each."""
+
+_EXPRESSIONS: Final = {**EXPRESSIONS, **dict.fromkeys(TAG_KEYS.columns, KEY_EXPRESSION)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,9 @@ class Sums:
 
     def __post_init__(self) -> None:
         """Reject identifiers that are not in the catalogue."""
-        unknown = set(self.columns) - {*COLUMNS, LATENCY_BIN} | set(self.filters) - {*COLUMNS, *LOOKUPS}
-        unknown |= set(self.measures) - {*MEASURES, USERS}
+        unknown = set(self.columns) - {*COLUMNS, LATENCY_BIN, *TAG_KEYS.columns}
+        unknown |= set(self.filters) - {*COLUMNS, *LOOKUPS}
+        unknown = {column for column in unknown if tag_of(column) is None} | set(self.measures) - {*MEASURES, USERS}
         if unknown:
             raise ValueError(f"not a column or measure: {', '.join(sorted(unknown))}")
 
@@ -154,7 +159,7 @@ def _piece(spec: Sums, piece: Piece, name: str, parameters: dict[str, Any]) -> s
     within = partial(bucket_within, time=time) if piece.rollup else event_within
     ranges = [within(window, f"{name}_{number}", parameters) for number, window in enumerate(piece.ranges)]
     chosen = _bucket(spec, piece, parameters)
-    chosen += [_column(column, source) for column in spec.columns]
+    chosen += [_column(column, source, parameters) for column in spec.columns]
     chosen += [_measure(measure, source) for measure in spec.measures]
     conditions = [f"({' OR '.join(ranges)})", *filter_conditions(source, spec.filters, parameters)]
     conditions += [*_after(spec, source, parameters), *_among(spec, source, parameters)]
@@ -188,7 +193,7 @@ def _after(spec: Sums, source: str, parameters: dict[str, Any]) -> list[str]:
     if not spec.after:
         return []
     parameters |= {f"after_{number}": value for number, value in enumerate(spec.after)}
-    columns = [f"{source}.{column}" for column in spec.columns]
+    columns = [column_of(source, column, parameters) for column in spec.columns]
     values = [f"{{after_{number}:String}}" for number in range(len(columns))]
     # A condition on the first column alone lets ClickHouse skip granules by the primary key.
     first = f"{columns[0]} >= {values[0]}"
@@ -200,7 +205,7 @@ def _among(spec: Sums, source: str, parameters: dict[str, Any]) -> list[str]:
         return []
     values = list(zip(*spec.among, strict=True))
     parameters |= {f"among_{number}": list(each) for number, each in enumerate(values)}
-    columns = [f"{source}.{column}" for column in spec.columns[: len(values)]]
+    columns = [column_of(source, column, parameters) for column in spec.columns[: len(values)]]
     names = [f"{{among_{number}:Array(String)}}" for number in range(len(values))]
     # Comparing the last column alone is much faster than the tuple, and filters out most rows.
     return [f"{columns[-1]} IN {names[-1]}", f"({', '.join(columns)}) IN arrayZip({', '.join(names)})"]
@@ -214,9 +219,9 @@ def _columns(spec: Sums) -> str:
     return ", ".join((*spec.group, *(merged(measure) for measure in spec.measures)))
 
 
-def _column(column: str, source: str) -> str:
-    expression = EXPRESSIONS.get(column) if source == "event" else None
-    return f"{expression or f'{source}.{column}'} AS {column}"
+def _column(column: str, source: str, parameters: dict[str, Any]) -> str:
+    expression = _EXPRESSIONS.get(column) if source == "event" else None
+    return f"{expression or column_of(source, column, parameters)} AS {column}"
 
 
 def _measure(measure: str, source: str) -> str:

@@ -13,6 +13,7 @@ from spendmeter_clickhouse.catalogue import DIMENSIONS, ROW_MEASURES, USERS, Dim
 from spendmeter_rollups.catalogue.aggregates import add, aggregates
 from spendmeter_rollups.catalogue.dimensions import STUDENT_ROLE, counts_students, crossed
 from spendmeter_rollups.catalogue.money import Money
+from spendmeter_rollups.catalogue.tags import PREFIX, public_name, tag_dimension
 from spendmeter_rollups.problems import invalid_parameter, not_found
 from spendmeter_rollups.query import sums as queries
 from spendmeter_rollups.query.params import ScopeParams, Value, fold
@@ -28,6 +29,7 @@ Ranking = tuple[list[Row], list[Row]]
 
 COUNTS_USERS: Final = ("org", "role", "class", "section", "feature")
 """Dimensions with a meaningful number of users, available from one rollup."""
+_NAMES: Final = [*DIMENSIONS, f"{PREFIX}KEY"]
 _SHARES: Final = {"share": "cost", "request_share": "requests", "token_share": "total_tokens"}
 """Share → the measure that it divides by the total."""
 
@@ -93,20 +95,21 @@ class BreakdownAnswer(Answer):
 
 def find_dimension(name: str) -> Dimension:
     """Return a dimension by name. Raises `Problem` (404) for an unknown name."""
-    dimension = DIMENSIONS.get(name)
+    dimension = DIMENSIONS.get(name) or tag_dimension(name)
     if dimension is None:
-        raise not_found("dimension", f"unknown dimension {name!r}", allowed=list(DIMENSIONS))
+        raise not_found("dimension", f"unknown dimension {name!r}", allowed=_NAMES)
     return dimension
 
 
 def find_group(names: Sequence[str]) -> Dimension:
     """Return the dimension of `group_by`, two of them crossed. Raises `Problem` (422)."""
-    for name in names:
-        if name not in DIMENSIONS:
-            raise invalid_parameter("group_by", f"unknown dimension {name!r}", allowed=list(DIMENSIONS))
+    found = [DIMENSIONS.get(name) or tag_dimension(name) for name in names]
+    known = [dimension for dimension in found if dimension]
+    if len(known) < len(found):
+        raise invalid_parameter("group_by", f"unknown dimension {names[found.index(None)]!r}", allowed=_NAMES)
     if len(set(names)) < len(names):
         raise invalid_parameter("group_by", "the same dimension twice", allowed=["two different dimensions"])
-    return crossed([DIMENSIONS[name] for name in names])
+    return crossed(known)
 
 
 async def breakdown(usage: UsageReader, *, dimension: Dimension, params: BreakdownParams) -> BreakdownAnswer:
@@ -206,7 +209,7 @@ async def _rows(
 def _row(row: Row, dimension: Dimension, scope: Scope, totals: Mapping[str, Any]) -> dict[str, Any]:
     found = aggregates({measure: row[measure] for measure in ROW_MEASURES}, scope.rate)
     shares = {name: _share(found[measure], totals[measure]) for name, measure in _SHARES.items()}
-    return {**found, **shares, "key": {column: row[column] for column in dimension.columns}}
+    return {**found, **shares, "key": {public_name(column): row[column] for column in dimension.columns}}
 
 
 def _share(part: Any, whole: Any) -> float | None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 from spendmeter_clickhouse.catalogue import POINT_MEASURES, Dimension
 from spendmeter_rollups.catalogue.aggregates import aggregates, zero
 from spendmeter_rollups.catalogue.money import Money
+from spendmeter_rollups.catalogue.tags import public_name
 from spendmeter_rollups.query import sums as queries
 from spendmeter_rollups.query.params import ScopeParams, Value, fold
 from spendmeter_rollups.query.reader import Row
@@ -122,7 +123,7 @@ async def _grouped(usage: UsageReader, edges: Sequence[datetime], dimension: Dim
         by_position[row["position"]].append(row)
     series = [
         Series.model_construct(
-            key=dict(zip(columns, key, strict=True)),
+            key=dict(zip(map(public_name, columns), key, strict=True)),
             other=False,
             points=series_points(by_position[position], buckets, scope),
         )

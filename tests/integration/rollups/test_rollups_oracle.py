@@ -6,10 +6,12 @@ Features rows 2, 3, 4, 5, 6, 7, 8 of the feature table.
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 import polars as pl
 import pytest
@@ -25,6 +27,7 @@ from tests.support.usage_oracle import (
     BEGIN,
     END,
     SUMMED,
+    TAGS,
     VALUES,
     ZONES,
     by_bucket,
@@ -237,3 +240,42 @@ def test_two_dimensions_are_exported_in_full(client: TestClient) -> None:
 def test_what_cannot_be_crossed_is_refused(client: TestClient, path: str, names: list[str]) -> None:
     response = client.get(path, params={"group_by": names})
     assert (response.status_code, response.json()["errors"][0]["parameter"]) == (422, "group_by")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", TAGS)
+def test_tags_are_dimensions_and_filters(client: TestClient, key: str) -> None:
+    name, value = f"tag:{key}", TAGS[key][1]
+    case: dict[str, Any] = {"window": (BEGIN, END), "tz": "UTC", "filters": {}}
+    groups = grouped(FRAME, [name])
+    body = answer(client, f"/v1/usage/breakdown/{quote(name)}", **asked(case))
+    assert {(row["key"][name],): sums(row) for row in body["rows"]} == groups
+    crossed = answer(client, "/v1/usage/breakdown", group_by=["provider", name], **asked(case))
+    pairs = {(row["key"]["provider"], row["key"][name]): sums(row) for row in crossed["rows"]}
+    assert pairs == grouped(FRAME, ["provider", name])
+    stacked = answer(client, "/v1/usage/timeseries", group_by=name, **asked(case))
+    costs = {
+        (series["key"][name],): sum(pico(point["cost"]) for point in series["points"]) for series in stacked["series"]
+    }
+    assert costs == {each: group["cost"] for each, group in groups.items()}
+    wanted = totals(FRAME.filter(pl.col(name) == value))
+    for path in ("summary", "breakdown/user", "models"):
+        assert sums(answer(client, f"/v1/usage/{path}", tag=f"{key}:{value}", **asked(case))["totals"]) == wanted
+    both = answer(client, "/v1/usage/summary", tag=[f"{key}:{each}" for each in ("", *TAGS[key])], **asked(case))
+    assert sums(both["totals"]) == totals(FRAME)
+    found = answer(client, f"/v1/filters/{quote(name)}", **asked(case))["values"]
+    assert {each["value"] for each in found} == set(TAGS[key])
+    assert key in {each["value"] for each in answer(client, "/v1/filters/tag", q=key, **asked(case))["values"]}
+    rows = answer(client, "/v1/usage/events", page_size=20, tag=f"{key}:{value}", **asked(case))["rows"]
+    assert {row["tags"][key] for row in rows} == {value}
+    text = client.get("/v1/usage/export/events", params=asked(case, tag=f"{key}:{value}")).text
+    assert {json.loads(row["tags"])[key] for row in csv.DictReader(text.splitlines())} == {value}
+    lines = client.get(f"/v1/usage/export/{quote(name)}", params=asked(case)).text.splitlines()
+    assert {(row[name],): pico(row["cost"]) for row in csv.DictReader(lines)} == costs
+
+
+@pytest.mark.parametrize("text", ["env", ":prod", "a\x00b:c", "k" * 400])
+def test_a_tag_that_is_no_pair_is_refused(client: TestClient, text: str) -> None:
+    response = client.get("/v1/usage/summary", params={"tag": text})
+    assert (response.status_code, response.json()["errors"][0]["parameter"]) == (422, "tag")
+    assert client.get(f"/v1/usage/breakdown/tag:{'k' * 65}").status_code == 404

@@ -53,7 +53,17 @@ def sees_own(mix: Mix) -> bool:
 def client(store: Store) -> Iterator[TestClient]:
     rows = [
         usage_row(1, WHEN, input_cost=Decimal(1)),
-        usage_row(2, WHEN, org_id=SECRET, user_id="eve", input_cost=Decimal(SPENT)),
+        usage_row(
+            2,
+            WHEN,
+            org_id=SECRET,
+            user_id="eve",
+            request_id=f"{SECRET}-request",
+            conversation_id=f"{SECRET}-talk",
+            agent_id=f"{SECRET}-agent",
+            tags={f"{SECRET}-key": f"{SECRET}-value"},
+            input_cost=Decimal(SPENT),
+        ),
     ]
     insert_usage(store, rows)
     with service(store, authenticators=(Mixes(),)) as client:
@@ -156,3 +166,37 @@ def test_a_budget_of_the_own_org_shows_its_use_and_another_one_does_not(client: 
         if spent is None:
             assert [changed[name] for name in hidden] == [None] * 4
         assert client.delete(path, headers=key(mix)).status_code == 204
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"user": "eve"},
+        {"agent": f"{SECRET}-agent"},
+        {"request_id": f"{SECRET}-request"},
+        {"conversation_id": f"{SECRET}-talk"},
+        {"event_id": "00000000-0000-0000-0000-000000000002"},
+        {"tag": f"{SECRET}-key:{SECRET}-value"},
+        {"group_by": ["user", f"tag:{SECRET}-key"]},
+        {"group_by": ["org", "agent"]},
+    ],
+)
+def test_no_filter_or_group_reaches_another_org(client: TestClient, parameters: dict[str, Any]) -> None:
+    mix: Mix = (frozenset((ORG_READ,)), "acme")
+    paths = client.get("/openapi.json").json()["paths"]
+    asked = 0
+    for path, item in paths.items():
+        taken = {each["name"] for each in item.get("get", {}).get("parameters", ())}
+        if not parameters.keys() <= taken or not path.startswith(("/v1/usage", "/v1/filters")):
+            continue
+        response = client.get(path.format(**VALUES), params=parameters, headers=key(mix))
+        assert response.status_code == 200, (path, response.text)
+        names = (f"{SECRET}-value", f"{SECRET}-talk", SPENT) if "group_by" in parameters else (SECRET, SPENT)
+        assert not [name for name in names if name in response.text], path
+        asked += 1
+    assert asked >= 2
+    for dimension in ("tag", f"tag:{SECRET}-key", "agent"):
+        found = client.get(f"/v1/filters/{dimension}", headers=key(mix)).json()
+        assert found["values"] == []
+        found = client.get(f"/v1/filters/{dimension}").json()
+        assert found["values"]

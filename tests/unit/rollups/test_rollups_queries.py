@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from inline_snapshot import snapshot
 
+from spendmeter_rollups.catalogue.tags import tag_column
 from spendmeter_rollups.query import lookups
 from spendmeter_rollups.query.log_statement import events
 from spendmeter_rollups.query.people import busiest_user, user_sums
@@ -295,3 +296,17 @@ LIMIT {row_limit:UInt64}\
     )
     with pytest.raises(ValueError, match="request_id"):
         lookups.audited({"request_id": ("x",)}, before=None, limit=1)
+
+
+def test_the_key_of_a_tag_is_a_bound_parameter() -> None:
+    column = tag_column("a'] --")
+    spec = Sums((column,), ("cost",), {column: ("x",)})
+    pieces = plan(DAYS, columns=spec.touched, measures=spec.measures)
+    query = sums(spec, pieces)
+    assert query.sql == snapshot("""\
+SELECT event.tags[{key_of_tag_61275d202d2d_:String}] AS tag_61275d202d2d_, sum(event.cost) AS cost
+FROM usage_events AS event
+WHERE (event.occurred_at >= fromUnixTimestamp64Milli({p0_0_start:Int64}, 'UTC') AND event.occurred_at < fromUnixTimestamp64Milli({p0_0_end:Int64}, 'UTC')) AND event.tags[{key_of_tag_61275d202d2d_:String}] IN {only_tag_61275d202d2d_:Array(String)}
+GROUP BY tag_61275d202d2d_\
+""")
+    assert query.parameters[f"key_of_{column}"] == "a'] --"

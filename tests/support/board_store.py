@@ -56,6 +56,9 @@ def fill(store: Store) -> None:
     fill_with_demo(store, days=DAYS, end=NOW - timedelta(minutes=3), scale=0.06)
     with store.session("odd") as session:
         asyncio.run(_odd(session))
+        # Boards read the dictionaries, which servers reload every few seconds and chDB only when asked.
+        for name in ("org_directory", "user_directory"):
+            asyncio.run(session.command(f"SYSTEM RELOAD DICTIONARY {name}"))
 
 
 async def _odd(session: Session) -> None:

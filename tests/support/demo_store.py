@@ -30,8 +30,6 @@ async def _fill(session: Session, *, days: float, end: datetime, seed: int, scal
     known = Directory(session=session)
     entries = [entry.model_dump_json().encode() for entry in directory(seed)]
     await known.apply([FakeRecord(number, None, entry, topic=DIRECTORY) for number, entry in enumerate(entries)])
-    for name in ("org_directory", "user_directory"):
-        await session.command(f"SYSTEM RELOAD DICTIONARY {name}")
     await store_calls(session, generate(seed=seed, days=days, end=end, scale=scale), known=known, name="demo")
 
 

@@ -24,6 +24,7 @@ from spendmeter_rollups.query.statement import milliseconds
 from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.query.windows import Window
 from spendmeter_rollups.views.answers import Answer, frame, unit_fields
+from spendmeter_rollups.views.directory_names import find_names
 
 Cursor = tuple[int, UUID]
 """Time (Unix milliseconds) and id of the last call of a page."""
@@ -81,7 +82,9 @@ class _Call(BaseModel):
     event_id: UUID
     occurred_at: datetime = Field(description="with the offset of `tz`")
     org_id: str
+    org_name: str | None = Field(None, description="from the directory; null if unknown")
     user_id: str = Field(description="`system` for calls made without a user")
+    user_name: str | None = Field(None, description="from the directory; null if unknown")
     role: str
     class_name: str
     section: str
@@ -147,15 +150,14 @@ async def events(usage: UsageReader, *, params: EventsParams) -> EventsAnswer:
     rows = await usage.reader.rows(query)
     page = await with_adjustments(usage.within(scope), rows[: params.page_size])
     following = encode_cursor(page[-1]) if len(rows) > params.page_size else None
-    return EventsAnswer(**frame(scope), rows=[event_row(row, scope) for row in page], next_cursor=following)
+    return EventsAnswer(**frame(scope), rows=await named_calls(usage, page), next_cursor=following)
 
 
 async def newest_calls(usage: UsageReader, limit: int) -> list[EventRow]:
     """Return the newest calls of `usage`, newest first."""
     scope = usage.scope
     query = events_query(scope.window, scope.filters, columns=COLUMNS, before=None, limit=limit)
-    rows = await with_adjustments(usage, await usage.reader.rows(query))
-    return [event_row(row, scope) for row in rows]
+    return await named_calls(usage, await with_adjustments(usage, await usage.reader.rows(query)))
 
 
 async def with_adjustments(usage: UsageReader, rows: Sequence[Row]) -> list[Row]:
@@ -167,6 +169,17 @@ async def with_adjustments(usage: UsageReader, rows: Sequence[Row]) -> list[Row]
     sums = await usage.reader.rows(adjustment_sums(window, usage.scope.filters, [row["event_id"] for row in rows]))
     found = {row["event_id"]: row["adjustment"] for row in sums}
     return [{**row, "adjustment": found.get(row["event_id"], Decimal(0))} for row in rows]
+
+
+async def named_calls(usage: UsageReader, rows: Sequence[Row]) -> list[EventRow]:
+    """Convert rows of `COLUMNS` to the answer, with the names of their orgs and users."""
+    names = await find_names(usage.reader, users=[(row["org_id"], row["user_id"]) for row in rows])
+    found = []
+    for row in rows:
+        org_id, user_id = row["org_id"], row["user_id"]
+        own = {"org_name": names.org(org_id), "user_name": names.user(org_id, user_id)}
+        found.append(event_row({**row, **own}, usage.scope))
+    return found
 
 
 def event_row(row: Row, scope: Scope) -> EventRow:

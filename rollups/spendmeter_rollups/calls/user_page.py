@@ -11,12 +11,13 @@ from spendmeter_clickhouse.catalogue import ROW_MEASURES
 from spendmeter_rollups.calls.log import EventRow, newest_calls
 from spendmeter_rollups.catalogue.aggregates import add, aggregates
 from spendmeter_rollups.problems import invalid_parameter, not_found
-from spendmeter_rollups.query import lookups
+from spendmeter_rollups.query.directory import orgs_of_user
 from spendmeter_rollups.query.params import ScopeParams
 from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.views.answers import Answer, Measures, frame
+from spendmeter_rollups.views.directory_names import find_names
 from spendmeter_rollups.views.series import series_edges
 from spendmeter_rollups.views.timeseries import Point, whole_series
 
@@ -60,15 +61,15 @@ async def user_page(usage: UsageReader, *, user_id: str, params: UserParams) -> 
     """Return a user's page. Raises `Problem`: 404 for an unknown user, 422 for a user id that several orgs have."""
     scope, org_id = usage.scope, await _find_org(usage, user_id)
     own = usage.narrowed(org_id=(org_id,), user_id=(user_id,))
-    (identity,), features, daily, recent = await asyncio.gather(
-        usage.reader.rows(lookups.identities([(org_id, user_id)])),
+    names, features, daily, recent = await asyncio.gather(
+        find_names(usage.reader, users=[(org_id, user_id)]),
         own.sums(("feature",), ROW_MEASURES),
         whole_series(own, series_edges(scope, "day")),
         newest_calls(own, params.recent),
     )
     return UserAnswer(
         **frame(scope),
-        user=_identity(identity),
+        user=Identity(org_id=org_id, user_id=user_id, **names.identity(org_id, user_id)),
         totals=Measures(**aggregates(add(features, ROW_MEASURES), scope.rate)),
         features=[_feature(row, scope) for row in sorted(features, key=lambda row: (-row["cost"], row["feature"]))],
         daily=daily,
@@ -77,7 +78,7 @@ async def user_page(usage: UsageReader, *, user_id: str, params: UserParams) -> 
 
 
 async def _find_org(usage: UsageReader, user_id: str) -> str:
-    rows = await usage.reader.rows(lookups.orgs_of_user(user_id, usage.scope.filters.get("org_id")))
+    rows = await usage.reader.rows(orgs_of_user(user_id, usage.scope.filters.get("org_id")))
     orgs = [row["org_id"] for row in rows]
     if not orgs:
         raise not_found("user_id", "unknown user")
@@ -89,8 +90,3 @@ async def _find_org(usage: UsageReader, user_id: str) -> str:
 def _feature(row: Row, scope: Scope) -> UserFeature:
     found = aggregates({measure: row[measure] for measure in ROW_MEASURES}, scope.rate)
     return UserFeature(**found, feature=row["feature"])
-
-
-def _identity(row: Row) -> Identity:
-    names = ("org_name", "name", "email", "role", "class_name", "section")
-    return Identity(org_id=row["org_id"], user_id=row["user_id"], **{name: row[name] or None for name in names})

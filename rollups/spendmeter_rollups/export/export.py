@@ -26,6 +26,7 @@ from spendmeter_rollups.query.statement import milliseconds
 from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.query.windows import Window, local_date
 from spendmeter_rollups.views.breakdown import BreakdownRow, all_rows, find_group
+from spendmeter_rollups.views.directory_names import Names, find_names
 from spendmeter_rollups.views.timeseries import Point, SeriesParams, timeseries
 
 PORTION: Final = 5_000
@@ -36,7 +37,8 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 _KEYS: Final = 1_000
 """Rows of a breakdown per query: their keys become parameters of further queries."""
 _RATE: Final = ("currency", "per_usd", "rate_date")
-_USER: Final = ("org_name", "role", "class_name", "section", "top_feature")
+_USER: Final = ("role", "class_name", "section", "top_feature")
+_NAMES: Final = ("org_name", "user_name")
 _UNSAFE: Final = re.compile(r"[^\w.-]+", re.ASCII)
 """Characters of a dimension that a file name does not need."""
 _NESTED: Final = ("key", "user", "sparkline")
@@ -81,7 +83,7 @@ class Export:
 
 def export_events(usage: UsageReader, *, params: LogParams) -> Export:
     """Export the call log, newest first."""
-    return Export("events", usage.scope, (*_CALL, "adjustment"), _events(usage, params.event_id))
+    return Export("events", usage.scope, (*_NAMES, *_CALL, "adjustment"), _events(usage, params.event_id))
 
 
 def export_breakdown(usage: UsageReader, *, dimension: Dimension) -> Export:
@@ -115,7 +117,9 @@ async def _events(usage: UsageReader, event_ids: Sequence[UUID]) -> AsyncIterato
         )
         rows = await usage.reader.rows(query)
         if rows:
-            yield [_event(row, scope) for row in await with_adjustments(usage, rows)]
+            names = await find_names(usage.reader, users=[(row["org_id"], row["user_id"]) for row in rows])
+            current = await with_adjustments(usage, rows)
+            yield [(*_names(row, names), *_event(row, scope)) for row in current]
         if len(rows) == PORTION:
             last = rows[-1]
             before = (milliseconds(last["occurred_at"]), last["event_id"])
@@ -124,6 +128,10 @@ async def _events(usage: UsageReader, event_ids: Sequence[UUID]) -> AsyncIterato
             remaining, before, span = Window(remaining.start, start), None, span * 2
         else:
             return
+
+
+def _names(row: Row, names: Names) -> tuple[str | None, str | None]:
+    return names.org(row["org_id"]), names.user(row["org_id"], row["user_id"])
 
 
 def _event(row: Row, scope: Scope) -> Sequence[Any]:

@@ -1,4 +1,4 @@
-"""Lookups beside the sums: the span of events, names, filter values, audit log, currency rates."""
+"""Lookups beside the sums: the span of events, audit log, currency rates."""
 
 from __future__ import annotations
 
@@ -7,15 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 from spendmeter_clickhouse.catalogue import EVENTS
-from spendmeter_rollups.query.planner import Piece
 from spendmeter_rollups.query.statement import Query, milliseconds
-from spendmeter_rollups.query.sums import Sums, sums
-
-_LABELS: Final = {
-    ("org_id",): "dictGetOrDefault('org_directory', 'name', org_id, '')",
-    ("org_id", "user_id"): "dictGetOrDefault('user_directory', 'name', (org_id, user_id), '')",
-}
-
 
 _RAW_FROM: Final = "(SELECT argMax(raw_kept_from, at) FROM ingest_raw_watermarks) AS raw_from"
 """1970-01-01 if no raw events were deleted."""
@@ -42,57 +34,6 @@ def event_span(orgs: Sequence[str] | None) -> Query:
 def first_day() -> Query:
     """Return the start of the UTC day of the first event of all orgs, also if its raw event was deleted."""
     return Query("SELECT toDateTime64(min(bucket), 3, 'UTC') AS first FROM usage_daily")
-
-
-def org_names(org_ids: Sequence[str]) -> Query:
-    """Return (org_id, name) of the orgs in the directory."""
-    return Query(
-        "SELECT org_id, name FROM org_directory WHERE org_id IN {orgs:Array(String)}",
-        {"orgs": list(org_ids)},
-    )
-
-
-def identities(people: Sequence[tuple[str, str]]) -> Query:
-    """Return the directory's attributes, one row per (org_id, user_id); empty strings for unknown users."""
-    attributes = ", ".join(
-        f"dictGetOrDefault('user_directory', '{name}', (person.1, person.2), '') AS {name}"
-        for name in ("name", "email", "role", "class_name", "section")
-    )
-    sql = (
-        "SELECT person.1 AS org_id, person.2 AS user_id, "
-        "dictGetOrDefault('org_directory', 'name', person.1, '') AS org_name,\n"
-        f"    dictHas('user_directory', (person.1, person.2)) AS known, {attributes}\n"
-        "FROM (SELECT arrayJoin(arrayZip({orgs:Array(String)}, {users:Array(String)})) AS person)"
-    )
-    return Query(sql, {"orgs": [org for org, _ in people], "users": [user for _, user in people]})
-
-
-def orgs_of_user(user_id: str, orgs: Sequence[str] | None) -> Query:
-    """Return the orgs (among `orgs`) with this user in their directory or in their usage, at any time."""
-    used = "SELECT org_id FROM user_daily WHERE user_id = {user:String}"
-    known = "SELECT org_id FROM users WHERE user_id = {user:String}"
-    parameters: dict[str, object] = {"user": user_id}
-    visible = ""
-    if orgs is not None:
-        visible = "WHERE org_id IN {orgs:Array(String)}\n"
-        parameters["orgs"] = list(orgs)
-    union = f"{used}\nUNION DISTINCT\n{known}"
-    return Query(f"SELECT org_id FROM (\n{union}\n)\n{visible}ORDER BY org_id LIMIT 20", parameters)  # noqa: S608 - constants, values bound
-
-
-def values(spec: Sums, pieces: Sequence[Piece], *, search: str, limit: int) -> Query:
-    """Return values of `spec.columns` whose text or name contains `search`, most requests first."""
-    inner = sums(spec, pieces)
-    label = _LABELS.get(spec.columns, "''")
-    value = spec.columns[-1]
-    sql = (
-        f"SELECT {', '.join(spec.columns)}, requests, {label} AS label\n"
-        f"FROM (\n{inner.sql}\n)\n"
-        f"WHERE {value} != '' AND (positionCaseInsensitiveUTF8({value}, {{search:String}}) > 0\n"
-        "    OR positionCaseInsensitiveUTF8(label, {search:String}) > 0)\n"
-        f"ORDER BY requests DESC, {', '.join(spec.columns)}\nLIMIT {{row_limit:UInt64}}"
-    )
-    return Query(sql, {**inner.parameters, "search": search, "row_limit": limit})
 
 
 def audited(filters: Mapping[str, Sequence[str]], *, before: datetime | None, limit: int) -> Query:

@@ -77,6 +77,7 @@ class BreakdownRow(Measures):
         default=None, description="distinct users; for orgs, roles, classes, sections and features"
     )
     name: str | None = Field(default=None, description="of an org or a user, from the directory")
+    org_name: str | None = Field(default=None, description="for users, classes and sections")
     user: UserColumns | None = Field(default=None, description="for users")
     sparkline: list[Money] | None = Field(default=None, description="for agents: cost per bucket of the window")
 

@@ -7,10 +7,12 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from spendmeter_clickhouse.catalogue import Dimension
-from spendmeter_rollups.query.lookups import values as values_query
+from spendmeter_rollups.query.directory import values as values_query
 from spendmeter_rollups.query.params import ScopeParams, Value
 from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.views.answers import Answer, frame
+from spendmeter_rollups.views.directory_names import names_of_keys
+from spendmeter_rollups.views.row_details import key_of
 
 
 class ValuesParams(ScopeParams):
@@ -41,16 +43,18 @@ class ValuesAnswer(Answer):
 async def values(usage: UsageReader, *, dimension: Dimension, params: ValuesParams) -> ValuesAnswer:
     """Search values of a dimension. Other filters apply, so that every value listed has usage."""
     rows = await usage.read(values_query, dimension.columns, ("requests",), search=params.q, limit=params.limit)
+    keys = [key_of(row, dimension.columns) for row in rows]
+    names = await names_of_keys(usage.reader, dimension.columns, keys)
     return ValuesAnswer(
         **frame(usage.scope),
         dimension=dimension.name,
         values=[
             FilterValue(
                 value=row[dimension.columns[-1]],
-                name=row["label"] or None,
+                name=names.of(dimension.columns, key).get("name"),
                 org_id=row["org_id"] if dimension.columns[:-1][:1] == ("org_id",) else None,
                 requests=row["requests"],
             )
-            for row in rows
+            for key, row in zip(keys, rows, strict=True)
         ],
     )

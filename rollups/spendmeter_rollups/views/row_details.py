@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from spendmeter_clickhouse.catalogue import Dimension
-from spendmeter_rollups.query import lookups
 from spendmeter_rollups.query import sums as queries
-from spendmeter_rollups.query.reader import Reader, Row
+from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.statement import milliseconds
 from spendmeter_rollups.query.usage import UsageReader
+from spendmeter_rollups.views.directory_names import names_of_keys
 from spendmeter_rollups.views.series import MAX_SPARKS, check_values, resolve_granularity, series_edges
 
 Key = tuple[str, ...]
@@ -25,27 +25,15 @@ async def row_details(usage: UsageReader, dimension: Dimension, rows: Sequence[R
     """Return the additional fields of `rows`, by key."""
     if not rows:
         return {}
-    keys, reader = [key_of(row, dimension.columns) for row in rows], usage.reader
-    if dimension.name == "org":
-        names = {row["org_id"]: row["name"] for row in await reader.rows(lookups.org_names([k[0] for k in keys]))}
-        return {key: {"name": names.get(key[0]) or None} for key in keys}
-    if dimension.name == "user":
-        return await _users(reader, rows)
+    columns = dimension.columns
+    keys = [key_of(row, columns) for row in rows]
     if dimension.name == "agent":
         return await _sparklines(usage, dimension, keys)
-    return {}
-
-
-async def _users(reader: Reader, rows: Sequence[Row]) -> dict[Key, dict[str, Any]]:
-    features = {(row["org_id"], row["user_id"]): row["top_feature"] or None for row in rows}
-    found: dict[Key, dict[str, Any]] = {}
-    for row in await reader.rows(lookups.identities(list(features))):
-        key = (row["org_id"], row["user_id"])
-        columns = {name: row[name] or None for name in ("org_name", "role", "class_name", "section")}
-        found[key] = {
-            "name": row["name"] or None,
-            "user": {**columns, "top_feature": features[key]},
-        }
+    names = await names_of_keys(usage.reader, columns, keys)
+    found: dict[Key, dict[str, Any]] = {key: names.of(columns, key) for key in keys}
+    if dimension.name == "user":
+        for key, row in zip(keys, rows, strict=True):
+            found[key]["user"] = {**names.identity(*key), "top_feature": row["top_feature"] or None}
     return found
 
 

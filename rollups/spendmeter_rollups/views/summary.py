@@ -22,6 +22,7 @@ from spendmeter_rollups.query.statement import milliseconds
 from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.query.windows import LATEST, Comparison, Window, default_comparison
 from spendmeter_rollups.views.answers import Answer, Measures, WindowAnswer, frame
+from spendmeter_rollups.views.directory_names import Names, find_names
 
 _SHARES: Final = (0.5, 0.95, 0.99)
 
@@ -44,6 +45,8 @@ class ActiveUser(BaseModel):
 
     org_id: str
     user_id: str
+    org_name: str | None = Field(description="from the directory; null if unknown")
+    name: str | None
     requests: int
 
 
@@ -119,8 +122,10 @@ async def _totals(usage: UsageReader, scopes: Sequence[Scope]) -> list[SummaryMe
         # One query per window: computing the bucket of every user row would take longer.
         *(usage.within(scope).read(busiest_user, DIMENSIONS["user"].columns, ("requests",)) for scope in scopes),
     )
+    busiest = [active["busiest"][1:] if active["users"] else None for (active,) in users]
+    names = await find_names(usage.reader, users=[person for person in busiest if person])
     return [
-        _measures(scope, _rows_of(scope, models), _rows_of(scope, bins), active)
+        _measures(scope, _rows_of(scope, models), _rows_of(scope, bins), active, names)
         for scope, (active,) in zip(scopes, users, strict=True)
     ]
 
@@ -129,10 +134,9 @@ def _rows_of(scope: Scope, rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row["bucket"] == milliseconds(scope.window.start)]
 
 
-def _measures(scope: Scope, models: Sequence[Row], bins: Sequence[Row], active: Row) -> SummaryMeasures:
+def _measures(scope: Scope, models: Sequence[Row], bins: Sequence[Row], active: Row, names: Names) -> SummaryMeasures:
     used = [row for row in models if row["requests"] > 0]
     p50, p95, p99 = percentiles([(row[LATENCY_BIN], row["latency_requests"]) for row in bins], _SHARES)
-    requests, org_id, user_id = active["busiest"]
     return SummaryMeasures(
         **aggregates(add(models, TOTAL_MEASURES), scope.rate),
         p50_latency_ms=p50,
@@ -141,7 +145,20 @@ def _measures(scope: Scope, models: Sequence[Row], bins: Sequence[Row], active: 
         users=active["users"],
         providers=len({row["provider"] for row in used}),
         models=len({(row["provider"], row["model"]) for row in used}),
-        most_active_user=ActiveUser(org_id=org_id, user_id=user_id, requests=requests) if active["users"] else None,
+        most_active_user=_busiest(active, names),
+    )
+
+
+def _busiest(active: Row, names: Names) -> ActiveUser | None:
+    if not active["users"]:
+        return None
+    requests, org_id, user_id = active["busiest"]
+    return ActiveUser(
+        org_id=org_id,
+        user_id=user_id,
+        org_name=names.org(org_id),
+        name=names.user(org_id, user_id),
+        requests=requests,
     )
 
 

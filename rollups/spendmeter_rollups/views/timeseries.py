@@ -22,6 +22,7 @@ from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.query.windows import Granularity
 from spendmeter_rollups.views.answers import Answer, frame
 from spendmeter_rollups.views.breakdown import find_group, students_of
+from spendmeter_rollups.views.directory_names import names_of_keys
 from spendmeter_rollups.views.row_details import key_of
 from spendmeter_rollups.views.series import check_values, resolve_granularity, series_edges
 
@@ -72,6 +73,8 @@ class Series(BaseModel):
     """One group over time."""
 
     key: dict[str, str] | None = Field(description="null for the total, or for all groups beyond `limit`")
+    name: str | None = Field(default=None, description="of an org or a user, from the directory")
+    org_name: str | None = Field(default=None, description="for users, classes and sections")
     other: bool = Field(default=False, description="true for the sum of all groups beyond `limit`")
     points: list[Point]
 
@@ -121,11 +124,13 @@ async def _grouped(usage: UsageReader, edges: Sequence[datetime], dimension: Dim
     by_position: dict[int, list[Row]] = defaultdict(list)
     for row in rows:
         by_position[row["position"]].append(row)
+    names = await names_of_keys(usage.reader, columns, keys)
     series = [
         Series.model_construct(
             key=dict(zip(map(public_name, columns), key, strict=True)),
             other=False,
             points=series_points(by_position[position], buckets, scope),
+            **names.of(columns, key),
         )
         for position, key in enumerate(keys, start=1)
     ]

@@ -64,8 +64,6 @@ def client(store: Store) -> Iterator[TestClient]:
     with store.session("directory") as session:
         for table, (columns, rows) in DIRECTORY.items():
             asyncio.run(session.insert(table, rows, columns))
-        for name in ("org_directory", "user_directory"):
-            asyncio.run(session.command(f"SYSTEM RELOAD DICTIONARY {name}"))
     insert_usage(store, calls())
     with service(store) as client:
         yield client
@@ -83,7 +81,13 @@ def test_summary_and_change_against_the_window_before(client: TestClient) -> Non
     assert (totals["requests"], totals["errors"]) == (7, 1)
     assert totals["success_rate"] == pytest.approx(6 / 7, abs=1e-6)
     assert (totals["users"], totals["providers"], totals["models"]) == (3, 2, 2)
-    assert totals["most_active_user"] == {"org_id": "acme", "user_id": "ann", "requests": 3}
+    assert totals["most_active_user"] == {
+        "org_id": "acme",
+        "user_id": "ann",
+        "org_name": "Acme School",
+        "name": "Ann Lee",
+        "requests": 3,
+    }
     assert totals["avg_latency_ms"] == pytest.approx(800 / 3, abs=1e-6)
     assert totals["p50_latency_ms"] == pytest.approx(200, rel=0.05)
     assert totals["p99_latency_ms"] == pytest.approx(400, rel=0.05)
@@ -292,6 +296,51 @@ def test_an_unknown_preset_means_thirty_days_and_warns(client: TestClient) -> No
     for known, resolved in (("month", "mtd"), ("This_Month", "mtd"), ("24h", "24h"), ("yesterday", "yesterday")):
         body = answer(client, "/v1/usage/summary", preset=known)
         assert (body["window"]["preset"], body["warnings"]) == (resolved, [])
+
+
+def test_every_answer_names_orgs_and_users(client: TestClient) -> None:
+    """Rows 8 and 9."""
+    ann = {"org_name": "Acme School", "name": "Ann Lee"}
+    series = answer(client, "/v1/usage/timeseries", preset="7d", group_by="user")["series"]
+    named = {each["key"]["user_id"]: {name: each[name] for name in ann} for each in series}
+    assert named["ann"] == ann
+    assert named["eve"] == {"org_name": None, "name": None}
+    for dimension in ("class", "section"):
+        rows = by_key(answer(client, f"/v1/usage/breakdown/{dimension}", preset="7d"), "org_id")
+        assert rows["acme"]["org_name"] == "Acme School"
+    (crossed,) = answer(client, "/v1/usage/timeseries", group_by=["feature", "user"], user="ann", feature="chat")[
+        "series"
+    ]
+    assert {name: crossed[name] for name in ann} == ann
+    calls = answer(client, "/v1/usage/events", preset="7d")["rows"]
+    assert {(row["user_id"], row["org_name"], row["user_name"]) for row in calls} >= {
+        ("ann", "Acme School", "Ann Lee"),
+        ("tom", "Acme School", None),
+        ("eve", None, None),
+    }
+    (failed,) = answer(client, "/v1/usage/errors", preset="7d")["recent"]
+    assert failed["org_name"] == "Acme School"
+
+
+def test_a_new_name_counts_at_once(client: TestClient, store: Store) -> None:
+    """No dictionary is between the directory and the answers: the embedded store would not reload it."""
+    columns, ((_, name, *attributes, _),) = DIRECTORY["orgs"]
+
+    def renamed(to: str, minutes: int) -> None:
+        with store.session("renaming") as session:
+            row = ("acme", to, *attributes, BASE + timedelta(minutes=minutes))
+            asyncio.run(session.insert("orgs", [row], columns))
+
+    try:
+        renamed("Renamed School", 1)
+        assert by_key(answer(client, "/v1/usage/breakdown/org", preset="7d"), "org_id")["acme"]["name"] == (
+            "Renamed School"
+        )
+        (found,) = answer(client, "/v1/filters/org", q="renamed", preset="7d")["values"]
+        assert (found["value"], found["name"]) == ("acme", "Renamed School")
+        assert answer(client, "/v1/usage/users/ann", preset="7d")["user"]["org_name"] == "Renamed School"
+    finally:
+        renamed(name, 2)
 
 
 def test_the_same_hours_of_the_day_before_are_compared(client: TestClient) -> None:

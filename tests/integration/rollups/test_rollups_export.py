@@ -73,7 +73,7 @@ def cell(value: Any) -> str:
     """Return the cell of a JSON value."""
     if isinstance(value, bool):
         return str(value).lower()
-    text = "" if value is None else str(value)
+    text = "" if value is None or value == {} else str(value)
     return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+") else text
 
 

@@ -30,7 +30,8 @@ def client(store: Store) -> Iterator[TestClient]:
         yield client
 
 
-IDS = {"dimension": "model", "user_id": "system", "budget_id": "00000000-0000-0000-0000-000000000000"}
+NONE = "00000000-0000-0000-0000-000000000000"
+IDS = {"dimension": "model", "user_id": "system", "budget_id": NONE, "event_id": NONE}
 OTHERS = ("/docs", "/docs/start.js", "/runbooks", "/openapi.json", "/v1/nothing")
 """Paths that the document does not describe."""
 

@@ -104,8 +104,7 @@ async def test_the_directory_stamps_events_and_names_orgs(fresh_tansu: Any, stor
     with store.session("test") as session:
         rows = await session.query("SELECT DISTINCT role, class_name, section FROM usage_events WHERE org_id = 'known'")
         assert rows.result_rows == [("student", "8", "B")]
-        await session.command("SYSTEM RELOAD DICTIONARY org_directory")
-        name = await session.query("SELECT dictGet('org_directory', 'name', 'known')")
+        name = await session.query("SELECT name FROM orgs FINAL WHERE org_id = 'known'")
         assert name.result_rows == [("Known School",)]
 
 

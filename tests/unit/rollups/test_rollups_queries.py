@@ -10,7 +10,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from spendmeter_rollups.catalogue.tags import tag_column
-from spendmeter_rollups.query import lookups
+from spendmeter_rollups.query import directory, lookups
 from spendmeter_rollups.query.log_statement import events
 from spendmeter_rollups.query.people import busiest_user, user_sums
 from spendmeter_rollups.query.planner import plan
@@ -239,9 +239,9 @@ SETTINGS read_in_order_use_buffering = 0\
 def test_values_are_searched_by_text_and_name() -> None:
     spec = Sums(("org_id",), ("requests",), {})
     pieces = plan(DAYS, columns=spec.touched, measures=spec.measures)
-    query = lookups.values(spec, pieces, search="50% off'", limit=5)
+    query = directory.values(spec, pieces, search="50% off'", limit=5)
     assert query.sql == snapshot("""\
-SELECT org_id, requests, dictGetOrDefault('org_directory', 'name', org_id, '') AS label
+SELECT org_id, requests
 FROM (
 SELECT rollup.org_id AS org_id, sum(rollup.requests) AS requests
 FROM usage_daily AS rollup
@@ -249,7 +249,8 @@ WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket
 GROUP BY org_id
 )
 WHERE org_id != '' AND (positionCaseInsensitiveUTF8(org_id, {search:String}) > 0
-    OR positionCaseInsensitiveUTF8(label, {search:String}) > 0)
+    OR (org_id) IN (SELECT org_id FROM orgs FINAL
+        WHERE positionCaseInsensitiveUTF8(name, {search:String}) > 0))
 ORDER BY requests DESC, org_id
 LIMIT {row_limit:UInt64}\
 """)

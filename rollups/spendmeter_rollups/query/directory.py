@@ -1,0 +1,72 @@
+"""SQL of the directory: names and attributes of orgs and users, and values found by name.
+
+Reads the tables, not the dictionaries that the boards use: an entry counts as soon as it is stored. The embedded store
+never reloads a dictionary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from spendmeter_rollups.query.planner import Piece
+from spendmeter_rollups.query.statement import Query
+from spendmeter_rollups.query.sums import Sums, sums
+
+Person = tuple[str, str]
+"""(org_id, user_id): user ids are unique within an org only."""
+
+ATTRIBUTES: Final = ("name", "email", "role", "class_name", "section")
+_TABLES: Final[Mapping[tuple[str, ...], str]] = {("org_id",): "orgs", ("org_id", "user_id"): "users"}
+
+
+def orgs_among(org_ids: Sequence[str]) -> Query:
+    """Return the entries of the orgs in the directory."""
+    return Query(
+        "SELECT org_id, name, timezone, currency\nFROM orgs FINAL\nWHERE org_id IN {orgs:Array(String)}",
+        {"orgs": list(dict.fromkeys(org_ids))},
+    )
+
+
+def users_among(people: Sequence[Person]) -> Query:
+    """Return the entries of the users in the directory."""
+    return Query(
+        f"SELECT org_id, user_id, {', '.join(ATTRIBUTES)}\nFROM users FINAL\n"
+        # Conditions on single columns let ClickHouse skip granules by the primary key.
+        "WHERE org_id IN {orgs:Array(String)} AND user_id IN {users:Array(String)}\n"
+        "    AND (org_id, user_id) IN arrayZip({orgs:Array(String)}, {users:Array(String)})",
+        {"orgs": [org for org, _ in people], "users": [user for _, user in people]},
+    )
+
+
+def orgs_of_user(user_id: str, orgs: Sequence[str] | None) -> Query:
+    """Return the orgs (among `orgs`) with this user in their directory or in their usage, at any time."""
+    used = "SELECT org_id FROM user_daily WHERE user_id = {user:String}"
+    known = "SELECT org_id FROM users WHERE user_id = {user:String}"
+    parameters: dict[str, object] = {"user": user_id}
+    visible = ""
+    if orgs is not None:
+        visible = "WHERE org_id IN {orgs:Array(String)}\n"
+        parameters["orgs"] = list(orgs)
+    union = f"{used}\nUNION DISTINCT\n{known}"
+    return Query(f"SELECT org_id FROM (\n{union}\n)\n{visible}ORDER BY org_id LIMIT 20", parameters)  # noqa: S608 - constants, values bound
+
+
+def values(spec: Sums, pieces: Sequence[Piece], *, search: str, limit: int) -> Query:
+    """Return values of `spec.columns` whose text or name contains `search`, most requests first."""
+    inner = sums(spec, pieces)
+    value = spec.columns[-1]
+    found = f"positionCaseInsensitiveUTF8({value}, {{search:String}}) > 0"
+    if search and (table := _TABLES.get(spec.columns)):
+        key = f"({', '.join(spec.columns)})"
+        found = (
+            f"({found}\n    OR {key} IN (SELECT {', '.join(spec.columns)} FROM {table} FINAL\n"  # noqa: S608 - constants, values bound
+            "        WHERE positionCaseInsensitiveUTF8(name, {search:String}) > 0))"
+        )
+    sql = (
+        f"SELECT {', '.join(spec.columns)}, requests\n"
+        f"FROM (\n{inner.sql}\n)\n"
+        f"WHERE {value} != '' AND {found}\n"
+        f"ORDER BY requests DESC, {', '.join(spec.columns)}\nLIMIT {{row_limit:UInt64}}"
+    )
+    return Query(sql, {**inner.parameters, "search": search, "row_limit": limit})

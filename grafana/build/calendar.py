@@ -70,6 +70,14 @@ _NAMES: Final = {
     **_whole("h", _HOUR, "m"),
     # The clock, or the end of a window that lies in the past.
     "asof": "least(($__toTime), now())",
+    # The window of the trend, [t0, t1): a range of seven days up to today has six complete ones, so one is added.
+    "t0": (
+        "if(w0 = toDateTime(toDate(w0, zone), zone) AND toDate(asof, zone) - toDate(w0, zone) = 6, "
+        "toDateTime(toDate(w0, zone) - 1, zone), w0)"
+    ),
+    "t1": "w1",
+    **_whole("d", _DAY, "t"),
+    **_whole("h", _HOUR, "t"),
     # The rate in force on the window's last day, so that a past report never changes.
     "fx": (
         "if(${currency:singlequote} = 'USD', 1., (SELECT toFloat64(argMaxOrNull(per_usd, rate_date)) "

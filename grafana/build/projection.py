@@ -1,8 +1,8 @@
 """The month-end sum in SQL: the query service's least squares and 80 % interval (`forecast/projection.py`).
 
-Points are the complete days of the window before today, from the first with a request on; x counts them from 0. What
-is left of the month is today's rest, with the share of the day that is left for a weight, and whole days after it.
-With W = Σw and C = Σwx over some of those days, their sum is aW + bC, give or take
+Points are the complete days of the trend's window before today, from the first with a request on; x counts them from
+0. What is left of the month is today's rest, with the share of the day that is left for a weight, and whole days after
+it. With W = Σw and C = Σwx over some of those days, their sum is aW + bC, give or take
 t · s · √(W²/n + (C - Wx̄)²/Sxx + W). The calendar month is that of the window's end.
 """
 
@@ -35,7 +35,7 @@ def _t_quantile(freedom: str) -> str:
 
 def _fit() -> str:
     """One row: the fitted line, its error, and what is left of today and of the month."""
-    days = usage((), ("cost", "requests"), stepped=True)
+    days = usage((), ("cost", "requests"), stepped=True, window="t")
     by_day = (
         "SELECT sumMap([day], [toFloat64(usage.cost)]) AS spent, minIf(day, usage.requests > 0) AS first,\n"
         "  groupUniqArrayIf(day, usage.requests > 0) AS used\n"
@@ -43,7 +43,7 @@ def _fit() -> str:
     )
     points = (
         "SELECT toUInt16(toDate(asof, zone)) AS today, toUInt16(toDate(m1, zone)) AS next_month,\n"
-        "  first + (toDateTime(toDate(first), zone) < w0) AS lo, least(today, toUInt16(toDate(w1, zone))) AS hi,\n"
+        "  first + (toDateTime(toDate(first), zone) < t0) AS lo, least(today, toUInt16(toDate(t1, zone))) AS hi,\n"
         "  arrayMap(d -> spent.2[indexOf(spent.1, d)], range(toUInt16(lo), hi)) AS y,\n"
         f"  arrayCount(d -> d >= lo AND d < hi, used) AS points\nFROM (\n{by_day}\n)"
     )
@@ -76,6 +76,12 @@ _AHEAD: Final = {
 }
 
 
+# A falling trend never lowers what is already spent.
+_PROJECTED: Final = "greatest(month_spent, month_spent + expected)"
+_AT_LEAST: Final = "greatest(month_spent, month_spent + expected - margin)"
+_AT_MOST: Final = "greatest(month_spent, month_spent + expected + margin)"
+
+
 def _ahead() -> str:
     return ", ".join(f"{expression} AS {name}" for name, expression in _AHEAD.items())
 
@@ -88,9 +94,8 @@ def month_end() -> str:
     """One row: spent so far, the projected month, and its interval; no row with fewer than seven days of usage."""
     return _by_day(
         f'SELECT month_spent * fx AS "Spent so far {CODE}",\n'
-        f'  greatest(month_spent, month_spent + expected) * fx AS "Projected {CODE}",\n'
-        f'  greatest(month_spent, month_spent + expected - margin) * fx AS "At least {CODE}",\n'
-        f'  greatest(month_spent, month_spent + expected + margin) * fx AS "At most {CODE}"\n'
+        f'  {_PROJECTED} * fx AS "Projected {CODE}", {_AT_LEAST} * fx AS "At least {CODE}",\n'
+        f'  {_AT_MOST} * fx AS "At most {CODE}"\n'
         f"FROM (SELECT *, next_month - today - 1 AS k, {_ahead()} FROM (\n{_fit()}\n)) AS fit\n"
         f"CROSS JOIN (\n{_month()}\n) AS month"
     )
@@ -100,22 +105,21 @@ def month_curve() -> str:
     """A row for each day of the month: the sum so far, then the projected sum and its interval."""
     actual = (
         "SELECT toInt64(number + 1) AS day, arraySum(d -> month_days.2[indexOf(month_days.1, d)],\n"
-        "    range(first_day, toUInt16(first_day + number + 1))) AS so_far, NULL AS expected, NULL AS margin\n"
+        "    range(first_day, toUInt16(first_day + number + 1))) AS so_far,\n"
+        "  NULL AS middle, NULL AS least, NULL AS most\n"
         f"FROM (SELECT *, toUInt16(toDate(m0, zone)) AS first_day FROM (\n{_month()}\n)) AS month\n"
         "CROSS JOIN numbers(31) AS days\nWHERE first_day + number <= toUInt16(toDate(asof, zone))"
     )
     ahead = (
         "SELECT toInt64(today + k - toUInt16(toDate(m0, zone)) + 1) AS day, NULL AS so_far,\n"
-        "  month_spent + expected AS expected, margin\n"
+        f"  {_PROJECTED} AS middle, {_AT_LEAST} AS least, {_AT_MOST} AS most\n"
         f"FROM (SELECT *, {_ahead()} FROM (\n{_fit()}\n) AS line\n"
         "  CROSS JOIN (SELECT number AS k FROM numbers(31)) AS days WHERE today + k < next_month) AS fit\n"
         f"CROSS JOIN (\n{_month()}\n) AS month"
     )
     return _by_day(
-        f'SELECT toUInt32(day) AS "Day", max(so_far) * fx AS "Spent {CODE}",\n'
-        f'  max(expected) * fx AS "Projected {CODE}",\n'
-        f'  max(greatest(expected - margin, 0)) * fx AS "At least {CODE}",\n'
-        f'  max(expected + margin) * fx AS "At most {CODE}"\n'
+        f'SELECT toUInt32(day) AS "Day", max(so_far) * fx AS "Spent {CODE}", max(middle) * fx AS "Projected {CODE}",\n'
+        f'  max(least) * fx AS "At least {CODE}", max(most) * fx AS "At most {CODE}"\n'
         f"FROM (\n{actual}\nUNION ALL\n{ahead}\n)\nGROUP BY day\nORDER BY day"
     )
 

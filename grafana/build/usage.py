@@ -38,7 +38,7 @@ def usage(
     """A UNION of rows with `bucket` (the start of each row's time), `columns` and `measures`, to be added up.
 
     :param stepped: no row may straddle two buckets of `calendar.bucket_start`.
-    :param window: `w` the one shown, `v` the one before it, `m` the current month.
+    :param window: `w` the one shown, `v` the one before it, `m` the current month, `t` that of the trend.
     """
     narrowed = narrowed or {}
     charged = {"key_source"} if "chargeable_cost" in measures else set()

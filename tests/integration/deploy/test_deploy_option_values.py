@@ -35,8 +35,8 @@ VALID = {
     "rollups rebuild": ["--month", "2026-10", "--no-ingest"],
 }
 """Required arguments of each command; the value under test comes last, so that it wins."""
-NOT_RUN = frozenset({"bench", "serve"})
-"""`bench` runs another program, and another test covers the address of `serve`."""
+NOT_RUN = frozenset({"bench", "collect", "serve"})
+"""`bench` runs another program, and another test covers the address of `serve` and `collect`."""
 PATHS = frozenset({"data_dir", "directory", "file"})
 """Options for which any text except the empty one is a valid path."""
 TIME_OPTIONS = frozenset({"since", "start", "end"})
@@ -140,11 +140,12 @@ def test_a_check_that_compares_nothing_is_refused(
     )
 
 
+@pytest.mark.parametrize("service", ["serve", "collect"])
 @pytest.mark.parametrize("host", ["", "x" * 300, "é" * 100, "no.such.host.invalid"])
-def test_the_address_of_the_query_service_is_refused_in_one_line(
-    command: ForkedCommand, host: str, tmp_path: Path
+def test_the_address_of_a_service_is_refused_in_one_line(
+    command: ForkedCommand, service: str, host: str, tmp_path: Path
 ) -> None:
     dsn = "http://127.0.0.1:1/spendmeter"
-    ended = command.run("serve", "--host", host, "--port", "0", folder=tmp_path, SPENDMETER_STORE_DSN=dsn)
-    judge(["serve", host], ended)
+    ended = command.run(service, "--host", host, "--port", "0", folder=tmp_path, SPENDMETER_STORE_DSN=dsn)
+    judge([service, host], ended)
     assert ended.code == 2

@@ -116,13 +116,9 @@ def test_embeddings_images_speech_and_transcription(fake: FakeProvider, client: 
     client.audio.transcriptions.create(model="whisper-1", file=("a.mp3", io.BytesIO(b"x")))
     embedding, picture, spoken, heard = recorder.events
     assert (embedding.service, counts(embedding)) == ("embedding", (8, 0, 0))
-    assert (picture.service, picture.images, counts(picture)) == ("image", 1, (50, 0, 50))
-    assert picture.tags == {
-        "image_size": "1024x1024",
-        "image_quality": "low",
-        "usage": "unread",
-        "usage_unread": "input_tokens_details.image_tokens",
-    }
+    assert (picture.service, picture.images, counts(picture)) == ("image", 1, (10, 0, 0))
+    assert (picture.input_image_tokens, picture.output_image_tokens) == (40, 50)
+    assert picture.tags == {"image_size": "1024x1024", "image_quality": "low"}
     assert (picture.model, heard.model) == ("gpt-image-1", "whisper-1")
     assert (spoken.service, spoken.characters, spoken.model) == ("speech", 11, "tts-1")
     assert (heard.service, heard.audio_seconds) == ("transcription", 9.0)

@@ -36,8 +36,9 @@ class Manager:
     def pages(self, path: str = ON_CALL) -> list[dict[str, Any]]:
         return [body for at, body in self.pager.pages if at == path]
 
-    def settle(self) -> None:
-        """Wait until Alertmanager has sent all due alerts, by waiting for the page of another org's new alert."""
+    def settle(self, *orgs: str) -> None:
+        """Wait for a page of each org, then for all due alerts, by waiting for the page of another org's new alert."""
+        wait_until(lambda: all(of_org(self.pages(), org) for org in orgs))
         marker = spike("org", f"marker-{len(self.pager.pages)}")
         self.fire(marker)
         wait_until(lambda: bool(self.pager.got(ON_CALL, **marker)))
@@ -73,33 +74,33 @@ def of_org(pages: list[dict[str, Any]], org: str) -> list[dict[str, Any]]:
 
 def test_one_runaway_is_one_page_that_names_the_culprit(manager: Manager) -> None:
     manager.fire(*runaway("lotus-chennai"))
-    manager.settle()
+    manager.settle("lotus-chennai")
     (page,) = of_org(manager.pages(), "lotus-chennai")
     assert {alert["labels"]["scope"] for alert in page["alerts"]} == {"user"}
     assert not [page for page in manager.pages() if any(not it["labels"]["org"] for it in page["alerts"])]
     # The next evaluations, of this leader or another one, repeat the same alerts.
     manager.fire(*runaway("lotus-chennai"))
-    manager.settle()
+    manager.settle("lotus-chennai")
     assert len(of_org(manager.pages(), "lotus-chennai")) == 1
     assert not manager.pages("/platform")
 
 
 def test_runaways_of_two_orgs_are_two_pages(manager: Manager) -> None:
     manager.fire(*runaway("lotus-chennai"), *runaway("niketan"))
-    manager.settle()
+    manager.settle("lotus-chennai", "niketan")
     assert [len(of_org(manager.pages(), org)) for org in ("lotus-chennai", "niketan")] == [1, 1]
 
 
 def test_a_wide_spike_without_a_single_culprit_is_paged(manager: Manager) -> None:
     manager.fire(spike("org", "lotus-chennai"))
-    manager.settle()
+    manager.settle("lotus-chennai")
     (page,) = of_org(manager.pages(), "lotus-chennai")
     assert page["alerts"][0]["labels"]["scope"] == "org"
 
 
 def test_the_orgs_own_receiver_hears_of_its_runaway_too(manager: Manager) -> None:
     manager.fire(*runaway("sunrise-delhi"))
-    manager.settle()
+    manager.settle("sunrise-delhi")
     assert len(of_org(manager.pages(), "sunrise-delhi")) == 1
     wait_until(lambda: bool(manager.pages("/sunrise-delhi")))
     assert len(manager.pages("/sunrise-delhi")) == 1
@@ -122,6 +123,7 @@ def test_a_store_that_is_away_is_one_page(manager: Manager) -> None:
     store = [{"alertname": "StoreUnreachable", "severity": "critical", "instance": f"w{n}:6066"} for n in range(2)]
     stuck = [{"alertname": "WorkerStuck", "severity": "critical", "instance": f"w{n}:6066"} for n in range(2)]
     manager.fire(*store, *stuck, *behind, {"alertname": "SpendGuardSilent", "severity": "critical"})
+    wait_until(lambda: bool(manager.pages()))
     manager.settle()
     pages = [page for page in manager.pages() if page["alerts"][0]["labels"]["alertname"] != "SpendSpike"]
     assert [page["groupLabels"] for page in pages] == [{"alertname": "StoreUnreachable"}]

@@ -215,7 +215,6 @@ async def test_a_missing_dead_letter_topic_blocks_the_commit(kafka: ApacheKafka,
         await ensure_topics(settings.client_options(), usage_partitions=4)
         await until(ingest.caught_up, attempts=18000)
         assert sum((await closed(ingest, stream)).values()) == sum(before.values()) + 6
-        # A key that differs from the event's id makes the others dead letters, too.
-        letters = await read_topic(kafka.connection, USAGE_DLQ, count=6)
+        letters = await read_topic(kafka.connection, USAGE_DLQ, count=1)
     assert {(it.value, it.key) for it in letters} >= {(bad.value, bad.key)}
-    assert metric("spendmeter_events_total", outcome="dead_letter") == known + 6
+    assert metric("spendmeter_events_total", outcome="dead_letter") == known + 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from spendmeter_clickhouse import Session
 from spendmeter_clickhouse.catalogue import COST_COLUMNS, PRICING_COUNTERS
@@ -14,9 +15,12 @@ from spendmeter_stream.ingest.block import build_block
 from spendmeter_stream.ingest.decode import Events
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.pricing import PriceBook
+from spendmeter_stream.reprice import CallSelection, append_adjustments, lease
+from tests.support.pricing import write_book
 from tests.support.records import event
 
 HERE = Coordinates("life", 0)
+ALL: Final = CallSelection(start=datetime(2026, 9, 1, tzinfo=UTC), end=datetime(2026, 12, 1, tzinfo=UTC))
 ROLLUPS = ("usage_15m", "usage_hourly", "usage_daily", "user_daily")
 
 HEAD = 'provider = "{0}"\n[defaults]\nfrom = "beginning"\nsource = "test"\nverified_at = 2026-11-01\n'
@@ -26,6 +30,41 @@ RATE = "[[price]]\nmodels = [{models}]\nper_million = {{ input_tokens = {input},
 def rate(models: str, input_: str, output: str, cached: str = "") -> str:
     cache = f"cache_read_tokens = {cached}, " if cached else ""
     return RATE.format(models=models, input=input_, output=output, cached=cache)
+
+
+def first_book(folder: Path) -> PriceBook:
+    """Write and return a book without `new-model` and without a price of gpt-4o's cache."""
+    return write_book(
+        folder,
+        openai=HEAD.format("openai") + rate('"gpt-4o"', "2.5", "10") + rate('"gpt-4o-mini"', "0.15", "0.6", "0.075"),
+        anthropic=HEAD.format("anthropic") + rate('"claude-*"', "3", "15", "0.3"),
+    )
+
+
+def second_book(folder: Path) -> PriceBook:
+    """Write and return a book with cheaper gpt-4o, a price of its cache, `new-model`, and unchanged Claude."""
+    return write_book(
+        folder,
+        openai=HEAD.format("openai")
+        + rate('"gpt-4o"', "2.123457", "9.000001", "1.25")
+        + rate('"gpt-4o-mini"', "0.15", "0.6", "0.075")
+        + rate('"new-model"', "1", "2", "0.1"),
+        anthropic=HEAD.format("anthropic") + rate('"claude-*"', "3", "15", "0.3"),
+    )
+
+
+async def blank(session: Session) -> None:
+    """Empty every table that a repricing reads or writes."""
+    for table in ("usage_events", *ROLLUPS, "latency_daily", "reprice_blocks", "reprice_open_blocks", "reprice_runs"):
+        await session.command(f"TRUNCATE TABLE {table}")
+
+
+async def apply(
+    session: Session, book: PriceBook, selection: CallSelection = ALL, *, seconds: int = 60, **options: Any
+) -> int:
+    """Run once. A run that dies in a block blocks others for `seconds`."""
+    async with lease(session, selection, book.version, seconds=seconds) as leased:
+        return await append_adjustments(leased, book, **options)
 
 
 def calls(count: int = 240, *, seed: int = 1) -> list[UsageEvent]:

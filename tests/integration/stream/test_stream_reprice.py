@@ -1,84 +1,49 @@
-"""Repricing against a real store: exact, idempotent, resumable, and the rollups follow."""
+"""Repricing against a real store: exact and idempotent, and the rollups follow."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 import pytest
 
-from spendmeter_clickhouse import Session, Store, StoreError
+from spendmeter_clickhouse import Session, Store
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.maintenance.surplus import remove_surplus
 from spendmeter_stream.pricing import PriceBook
-from spendmeter_stream.reprice import (
-    CallSelection,
-    RepriceError,
-    append_adjustments,
-    compare,
-    complete_interrupted,
-    lease,
-)
-from tests.support.pricing import write_book
+from spendmeter_stream.reprice import CallSelection, append_adjustments, compare, lease
 from tests.support.records import event
-from tests.support.repricing import HEAD, calls, ensure_rollups_equal_raw, expected, insert, rate, sums
-
-ALL = CallSelection(start=datetime(2026, 9, 1, tzinfo=UTC), end=datetime(2026, 12, 1, tzinfo=UTC))
-BLANK = (
-    "usage_events",
-    "usage_15m",
-    "usage_hourly",
-    "usage_daily",
-    "user_daily",
-    "latency_daily",
-    "reprice_blocks",
-    "reprice_open_blocks",
-    "reprice_runs",
+from tests.support.repricing import (
+    ALL,
+    apply,
+    blank,
+    calls,
+    ensure_rollups_equal_raw,
+    expected,
+    first_book,
+    insert,
+    second_book,
+    sums,
 )
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> PriceBook:
-    """Return a book without `new-model` and without a price of gpt-4o's cache."""
-    folder = tmp_path_factory.mktemp("first")
-    return write_book(
-        folder,
-        openai=HEAD.format("openai") + rate('"gpt-4o"', "2.5", "10") + rate('"gpt-4o-mini"', "0.15", "0.6", "0.075"),
-        anthropic=HEAD.format("anthropic") + rate('"claude-*"', "3", "15", "0.3"),
-    )
+    return first_book(tmp_path_factory.mktemp("first"))
 
 
 @pytest.fixture(scope="module")
 def second(tmp_path_factory: pytest.TempPathFactory) -> PriceBook:
-    """Return a book in which gpt-4o is cheaper and has a cache price, `new-model` exists, and Claude is unchanged."""
-    folder = tmp_path_factory.mktemp("second")
-    return write_book(
-        folder,
-        openai=HEAD.format("openai")
-        + rate('"gpt-4o"', "2.123457", "9.000001", "1.25")
-        + rate('"gpt-4o-mini"', "0.15", "0.6", "0.075")
-        + rate('"new-model"', "1", "2", "0.1"),
-        anthropic=HEAD.format("anthropic") + rate('"claude-*"', "3", "15", "0.3"),
-    )
+    return second_book(tmp_path_factory.mktemp("second"))
 
 
 @pytest.fixture
 async def session(store: Store) -> AsyncIterator[Session]:
     with store.session("reprice-test") as opened:
-        for table in BLANK:
-            await opened.command(f"TRUNCATE TABLE {table}")
+        await blank(opened)
         yield opened
-
-
-async def apply(
-    session: Session, book: PriceBook, selection: CallSelection = ALL, *, seconds: int = 60, **options: Any
-) -> int:
-    """Run once. A run that dies in a block blocks others for `seconds`."""
-    async with lease(session, selection, book.version, seconds=seconds) as leased:
-        return await append_adjustments(leased, book, **options)
 
 
 async def test_totals_and_adjustments_are_the_new_books_totals(
@@ -205,84 +170,6 @@ async def test_calls_stored_meanwhile_wait_for_the_next_run(
     await apply(session, second)
     assert await sums(session) == expected([*events, *late], second)
     await ensure_rollups_equal_raw(session)
-
-
-class Killed(BaseException):
-    """Simulates the end of the process: no code of ours runs after it."""
-
-
-@pytest.mark.parametrize("point", ["begun:2", "inserted:2", "ended:2"])
-async def test_a_run_that_dies_is_finished_by_the_next(
-    session: Session, first: PriceBook, second: PriceBook, point: str
-) -> None:
-    events = calls()
-    await insert(session, events, first)
-
-    def reached(where: str) -> None:
-        if where == point:
-            raise Killed
-
-    with pytest.raises(Killed):
-        await apply(session, second, size=40, reached=reached, seconds=0)
-    assert await sums(session) != expected(events, second)
-    await apply(session, second, size=90)
-    assert await sums(session) == expected(events, second)
-    await ensure_rollups_equal_raw(session)
-    assert await complete_interrupted(session) == 0
-
-
-async def test_a_block_that_reached_raw_but_not_every_rollup_is_completed(
-    session: Session, first: PriceBook, second: PriceBook
-) -> None:
-    """Given a view that fails after the others, when the run is repeated without it, then rollups equal raw events."""
-    events = calls()
-    await insert(session, events, first)
-    await _break_rollups(session)
-    with pytest.raises(StoreError):
-        await apply(session, second, seconds=0)
-    landed = await session.query("SELECT count() FROM usage_events WHERE kind = 'adjustment'")
-    assert landed.result_rows[0][0] > 0
-    await session.command("DROP VIEW failing_view")
-    await apply(session, second)
-    assert await sums(session) == expected(events, second)
-    await ensure_rollups_equal_raw(session)
-
-
-async def _break_rollups(session: Session) -> None:
-    await session.command("CREATE TABLE IF NOT EXISTS failing_target (x UInt8) ENGINE = Null")
-    await session.command(
-        "CREATE MATERIALIZED VIEW failing_view TO failing_target AS"
-        " SELECT throwIf(kind = 'adjustment') AS x FROM usage_events"
-    )
-
-
-async def test_two_repricings_do_not_meet(session: Session, first: PriceBook, second: PriceBook) -> None:
-    await insert(session, calls(), first)
-    async with lease(session, ALL, second.version, seconds=60):
-        with pytest.raises(RepriceError, match="another repricing"):
-            await apply(session, second)
-    assert await apply(session, second) > 0
-
-
-async def test_a_block_that_may_be_on_its_way_keeps_the_next_run_out(
-    session: Session, first: PriceBook, second: PriceBook
-) -> None:
-    """Its rows are not in raw events yet, so the next run would reprice their calls twice."""
-    await insert(session, calls(), first)
-    await _break_rollups(session)
-    with pytest.raises(StoreError):
-        await apply(session, second)
-    await session.command("DROP VIEW failing_view")
-    with pytest.raises(RepriceError, match="another repricing"):
-        await apply(session, second)
-
-
-async def test_a_lease_that_was_taken_over_is_lost(session: Session, first: PriceBook, second: PriceBook) -> None:
-    await insert(session, calls(), first)
-    async with lease(session, ALL, second.version, seconds=0) as frozen:
-        await apply(session, second)
-        with pytest.raises(RepriceError, match="took over"):
-            await append_adjustments(frozen, first)
 
 
 async def test_costs_may_be_negative_and_sums_stay_exact(session: Session, first: PriceBook, second: PriceBook) -> None:

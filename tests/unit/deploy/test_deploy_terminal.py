@@ -10,8 +10,10 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import typer
 from rich.console import Console
 
+from spendmeter_deploy.cli.terminal.usage_errors import OneLineErrors
 from spendmeter_deploy.embedded.greeting import greet
 
 FULL = Path("/dev/full")
@@ -53,3 +55,21 @@ def test_a_full_output_ends_a_command_with_one_line() -> None:
         )
 
     assert (ended.returncode, ended.stderr) == (2, "spendmeter: [Errno 28] No space left on device\n")
+
+
+def test_an_argument_that_is_not_utf_8_ends_a_command_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    app = typer.Typer(cls=OneLineErrors, pretty_exceptions_enable=False)
+
+    @app.callback()
+    def options() -> None:
+        """Have subcommands."""
+
+    @app.command()
+    def send(name: str) -> None:
+        name.encode()
+
+    with pytest.raises(SystemExit) as ended:
+        app(["send", "secret\udcff"])
+
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "spendmeter: an argument, setting or file has text that is not valid UTF-8\n"

@@ -148,6 +148,35 @@ def test_a_row_that_would_displace_another_row_fails(rows: dict[str, Any], tmp_p
     assert "row later: overlap" in result.stderr
 
 
+def test_a_row_that_replaces_another_says_so(rows: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "row.json").write_text(json.dumps(ROW))
+    check = ("set", str(tmp_path / "row.json"), "--key", "mine", "--dry-run")
+    assert len(command(*check).stdout.splitlines()) == 1
+
+    rows["mine"] = {**ROW, "source": "an older contract"}
+    replacing = command(*check).stdout.splitlines()
+    rows["mine"] = dict(ROW)
+    equal = command(*check).stdout.splitlines()
+
+    assert replacing[0].startswith("row mine is valid; book ")
+    assert replacing[1:] == [
+        f"would replace the earlier row of its key: {json.dumps({**ROW, 'source': 'an older contract'})}"
+    ]
+    assert equal[1:] == ["the topic already had this row"]
+
+
+@pytest.mark.parametrize("arguments", [("set", "ROW", "--key", "k\udcff"), ("unset", "k\udcff")])
+def test_a_key_that_is_not_utf_8_is_refused_in_one_line(
+    rows: dict[str, Any], tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "row.json").write_text(json.dumps(ROW))
+
+    result = command(*(str(tmp_path / "row.json") if each == "ROW" else each for each in arguments))
+
+    assert result.exit_code == 2
+    assert result.stderr == "spendmeter: the key 'k\\udcff' is not valid UTF-8; choose another with --key\n"
+
+
 def test_a_removed_row_cannot_be_removed_again(rows: dict[str, Any]) -> None:
     rows["gone"] = None
 

@@ -134,6 +134,7 @@ def _say(line: str) -> None:
 
 async def _send(key: str, row: Mapping[str, Any] | None, *, dry_run: bool, settings: StreamSettings) -> None:
     value = None if row is None else json.dumps(row).encode()
+    record_key = _encoded(key)
     async with broker_errors(settings):
         rows = await read_price_rows(settings.client_options())
         if row is None and rows.get(key) is None:
@@ -149,11 +150,26 @@ async def _send(key: str, row: Mapping[str, Any] | None, *, dry_run: bool, setti
             producer = AIOKafkaProducer(**settings.client_options(), acks="all")
             await producer.start()
             try:
-                await producer.send_and_wait(PRICES, value, key=key.encode())
+                await producer.send_and_wait(PRICES, value, key=record_key)
             finally:
                 await producer.stop()
     done = "is valid" if dry_run else "removed" if row is None else "sent"
-    typer.echo(f"row {key} {done}; book {watcher.book.version}")
+    _say(f"row {key} {done}; book {watcher.book.version}")
+    if row is not None and (earlier := rows.get(key)) is not None:
+        _say(_replacement(earlier, parse_row(value), dry_run=dry_run))
+
+
+def _encoded(key: str) -> bytes:
+    try:
+        return key.encode()
+    except UnicodeEncodeError:
+        raise refuse(f"the key {key!r} is not valid UTF-8; choose another with --key") from None
+
+
+def _replacement(earlier: Row, row: Row | None, *, dry_run: bool) -> str:
+    if earlier == row:
+        return "the topic already had this row"
+    return f"{'would replace' if dry_run else 'replaced'} the earlier row of its key: {json.dumps(earlier)}"
 
 
 def _watched(rows: Mapping[str, Row | None], settings: StreamSettings | None) -> PriceBookWatcher:

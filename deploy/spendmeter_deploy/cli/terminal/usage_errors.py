@@ -38,6 +38,12 @@ class OneLineErrors(TyperGroup):
         except typer.Abort:
             typer.echo("spendmeter: aborted", err=True)
             sys.exit(1)
+        except UnicodeEncodeError as error:
+            if error.encoding != "utf-8":
+                raise
+            # A byte of an argument or a variable that is not UTF-8. The text is not shown: it may be a secret.
+            typer.echo("spendmeter: an argument, setting or file has text that is not valid UTF-8", err=True)
+            sys.exit(2)
         except OSError as error:
             # Such as a full disk behind a redirected output.
             typer.echo(f"spendmeter: {error}", err=True)

@@ -7,7 +7,7 @@ from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from spendmeter_clickhouse.prices.price_cards import RateOrigin, StoredRate
 from spendmeter_events.usage_units import UNITS
@@ -26,6 +26,8 @@ Quantity = Annotated[
 
 class Origin(BaseModel):
     """The row of the price book behind a rate."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
 
     row: str = Field(description="file and line, or the key of a row of the price topic", examples=["openai.toml:12"])
     layer: str = Field(description="seed, reviewed or topic")

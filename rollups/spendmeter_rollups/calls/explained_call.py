@@ -19,6 +19,7 @@ from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.problems import Problem, not_found
 from spendmeter_rollups.query.call_statement import adjustment_rows, call_row, place_of_call, price_cards, time_in
 from spendmeter_rollups.query.reader import Reader, Row
+from spendmeter_rollups.views.directory_names import find_names
 
 _PRICING: Final = ("pricing_status", "unpriced_units", "price_version", "price_card", "ingested_at")
 _EXACT: Final = Context(prec=80)
@@ -27,8 +28,6 @@ _EXACT: Final = Context(prec=80)
 class CallDetails(CallRow):
     """The call as stored, with names from the directory."""
 
-    org_name: str = Field(description="empty if the directory has no such org")
-    user_name: str = Field(description="empty if the directory has no such user")
     service_tier: str
     region: str
     provider_cost: Money | None = Field(description="USD, as reported by the provider")
@@ -89,7 +88,8 @@ async def explain_call(reader: Reader, event_id: UUID, orgs: Sequence[str] | Non
         raise _unknown()
     changes = await reader.rows(adjustment_rows(place["call_id"], place["at"], ("adjustment", "cost", *_PRICING)))
     cards = await reader.rows(price_cards(row["price_card"] for row in (*rows, *changes)))
-    return _explained(rows[0], changes, {row["card"]: decode(row["rates"]) for row in cards})
+    call = await _named(reader, rows[0])
+    return _explained(call, changes, {row["card"]: decode(row["rates"]) for row in cards})
 
 
 async def _place(reader: Reader, event_id: UUID, orgs: Sequence[str] | None) -> Row:
@@ -98,6 +98,12 @@ async def _place(reader: Reader, event_id: UUID, orgs: Sequence[str] | None) -> 
         if found := await reader.rows(place_of_call(event_id, orgs, near=near)):
             return found[0]
     raise _unknown()
+
+
+async def _named(reader: Reader, row: Row) -> Row:
+    org_id, user_id = row["org_id"], row["user_id"]
+    names = await find_names(reader, users=[(org_id, user_id)])
+    return {**row, "org_name": names.org(org_id), "user_name": names.user(org_id, user_id)}
 
 
 def _unknown() -> Problem:

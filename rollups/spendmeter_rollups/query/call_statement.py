@@ -17,10 +17,6 @@ _MOST_IDS: Final = 1000
 _FIRST_MS, _LAST_MS = milliseconds(EARLIEST), milliseconds(LATEST)
 _AROUND: Final = timedelta(hours=1)
 _AT: Final = "event.occurred_at = fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')"
-_NAMES: Final = (
-    "dictGetOrDefault('org_directory', 'name', event.org_id, '') AS org_name",
-    "dictGetOrDefault('user_directory', 'name', (event.org_id, event.user_id), '') AS user_name",
-)
 
 
 def place_of_call(event_id: UUID, orgs: Sequence[str] | None, *, near: datetime | None = None) -> Query:
@@ -57,10 +53,9 @@ def time_in(event_id: UUID) -> datetime | None:
 
 
 def call_row(call_id: UUID, at: datetime, columns: Iterable[str]) -> Query:
-    """Return the call, with the names in the directory. Of two stored copies, the one that is kept."""
-    selected = ", ".join((*(f"event.{column}" for column in columns), *_NAMES))
+    """Return the call. Of two stored copies, the one that is kept."""
     sql = (
-        f"SELECT {selected}\nFROM {EVENTS} AS event\n"
+        f"SELECT {', '.join(f'event.{column}' for column in columns)}\nFROM {EVENTS} AS event\n"
         f"WHERE {_AT} AND event.event_id = {{id:UUID}} AND event.kind = 'usage'\n"
         "ORDER BY event.ingested_at, event.topic_id, event.topic_partition, event.topic_offset\nLIMIT 1"
     )

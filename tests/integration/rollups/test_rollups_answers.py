@@ -339,6 +339,8 @@ def test_a_new_name_counts_at_once(client: TestClient, store: Store) -> None:
         (found,) = answer(client, "/v1/filters/org", q="renamed", preset="7d")["values"]
         assert (found["value"], found["name"]) == ("acme", "Renamed School")
         assert answer(client, "/v1/usage/users/ann", preset="7d")["user"]["org_name"] == "Renamed School"
+        call = answer(client, "/v1/usage/events", preset="7d", org="acme")["rows"][0]["event_id"]
+        assert answer(client, f"/v1/usage/events/{call}")["call"]["org_name"] == "Renamed School"
     finally:
         renamed(name, 2)
 

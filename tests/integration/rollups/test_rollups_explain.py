@@ -101,6 +101,7 @@ def test_the_origin_names_row_source_and_factor(client: TestClient, calls: list[
     assert "openai.toml:" in line["origin"]["row"]
     assert line["origin"]["layer"] in ("seed", "reviewed")
     assert line["origin"]["source"]
+    assert {"from", "to"} < line["origin"].keys()
     assert line["origin"]["verified_at"] >= "2026"
     assert Decimal(line["billed"]) * Decimal(line["rate_usd"]) == Decimal(line["cost"])
     (repriced,) = explained["adjustments"]

@@ -42,6 +42,7 @@ from spendmeter_rollups.http.routes import (
     runbooks,
     session,
     usage,
+    used_prices,
 )
 from spendmeter_rollups.http.service import Service, utc_now
 from spendmeter_rollups.http.trailing_slash import TrailingSlash
@@ -70,7 +71,20 @@ def create_app(
     :param publisher: started; adds the collector's routes.
     """
     service = _service(store, settings, authenticators, clock, links or SignInLinks())
-    routes = (usage, export, filters, budgets, rates, audit, session, health, documentation, runbooks, page)
+    routes = (
+        usage,
+        used_prices,
+        export,
+        filters,
+        budgets,
+        rates,
+        audit,
+        session,
+        health,
+        documentation,
+        runbooks,
+        page,
+    )
     app = _app(service, registry or CollectorRegistry(), (*routes, event_routes) if publisher else routes)
     app.state.failures = failures
     app.state.publisher = publisher

@@ -1,4 +1,4 @@
-"""Repeat the arithmetic of a cost: counts times the rates of a stored price card. Pure."""
+"""Repeat the arithmetic of a cost: counts times the rates of a stored price card, or list its rates. Pure."""
 
 from __future__ import annotations
 
@@ -59,6 +59,24 @@ class ChargeLine(BaseModel):
     place_certain: bool = Field(description="false for the rate of another place")
     excludes_fee: bool = Field(description="true if the provider also charges a fee that events do not count")
     origin: Origin | None
+
+
+class RateInUse(BaseModel):
+    """The rate of one unit of a price card."""
+
+    unit: str
+    rate_usd: str = Field(description="USD per unit: decimal, or a fraction", examples=["0.00000015"])
+    minimum: Quantity = Field(description="fewer units are billed as this many")
+    step: Quantity = Field(description="counts are rounded up to a multiple of this; 0: not rounded")
+    replaced_by: list[str] = Field(description="units that replace this one in calls that count both")
+    place_certain: bool = Field(description="false for the rate of another place")
+    excludes_fee: bool = Field(description="true if the provider also charges a fee that events do not count")
+    origin: Origin
+
+
+def card_rates(rates: Mapping[str, StoredRate]) -> list[RateInUse]:
+    """Return the rates of a card, in the order of the catalogue."""
+    return [_card_rate(rates[unit.name], 10**unit.decimals) for unit in UNITS if unit.name in rates]
 
 
 def charge_lines(counts: Mapping[str, Decimal], rates: Mapping[str, StoredRate]) -> list[ChargeLine]:
@@ -125,6 +143,19 @@ def _origin(origin: RateOrigin, scale: int) -> Origin:
         to=origin.ends,
         listed_usd=decimal_text(origin.listed * scale / _PICO),
         factor=decimal_text(origin.factor),
+    )
+
+
+def _card_rate(rate: StoredRate, scale: int) -> RateInUse:
+    return RateInUse(
+        unit=rate.unit,
+        rate_usd=decimal_text(rate.pico * scale / _PICO),
+        minimum=Decimal(rate.minimum) / scale,
+        step=Decimal(rate.step) / scale,
+        replaced_by=list(rate.unless),
+        place_certain=not rate.place_unknown,
+        excludes_fee=rate.lower_bound,
+        origin=_origin(rate.origin, scale),
     )
 
 

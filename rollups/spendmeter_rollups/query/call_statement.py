@@ -1,4 +1,4 @@
-"""SQL of one call: where it is, its row, its adjustments and its price cards."""
+"""SQL of one call (where it is, its row, its adjustments) and of price cards."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from spendmeter_clickhouse.catalogue import EVENTS
+from spendmeter_clickhouse.prices.price_cards import REPORTED
 from spendmeter_rollups.query.statement import Filters, Query, event_within, filter_conditions, milliseconds
 from spendmeter_rollups.query.windows import EARLIEST, LATEST, Window
 
@@ -17,6 +18,7 @@ _MOST_IDS: Final = 1000
 _FIRST_MS, _LAST_MS = milliseconds(EARLIEST), milliseconds(LATEST)
 _AROUND: Final = timedelta(hours=1)
 _AT: Final = "event.occurred_at = fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')"
+_CARD_KEY: Final = ("provider", "model", "service_tier", "region", "repriced", "reported", "card")
 
 
 def place_of_call(event_id: UUID, orgs: Sequence[str] | None, *, near: datetime | None = None) -> Query:
@@ -96,3 +98,25 @@ def price_cards(cards: Iterable[str]) -> Query:
         "SELECT card, any(rates) AS rates FROM price_cards WHERE card IN {cards:Array(String)} GROUP BY card",
         {"cards": sorted(set(cards))},
     )
+
+
+def cards_in_use(window: Window, filters: Filters, *, limit: int, offset: int) -> Query:
+    """Return the price cards of calls and of adjustments, by model, tier and region.
+
+    `reported` is the price version of calls with a reported cost; else empty, because every change of the book has
+    another version.
+    """
+    parameters: dict[str, Any] = {"reported": REPORTED, "row_limit": limit, "row_offset": offset}
+    conditions = [event_within(window, "window", parameters), *filter_conditions("event", filters, parameters)]
+    sql = (
+        "SELECT event.provider AS provider, event.model AS model, event.service_tier AS service_tier,\n"
+        "    event.region AS region, event.kind = 'adjustment' AS repriced, event.price_card AS card,\n"
+        "    if(startsWith(event.price_version, {reported:String}), event.price_version, '') AS reported,\n"
+        "    arraySort(groupUniqArray(event.pricing_status)) AS statuses, count() AS calls,\n"
+        "    min(event.occurred_at) AS first_use, max(event.occurred_at) AS last_use\n"
+        f"FROM {EVENTS} AS event\nWHERE {' AND '.join(conditions)}\n"
+        f"GROUP BY {', '.join(_CARD_KEY)}\n"
+        "ORDER BY provider, model, service_tier, region, repriced, first_use, card, reported\n"
+        "LIMIT {row_limit:UInt64} OFFSET {row_offset:UInt64}"
+    )
+    return Query(sql, parameters)

@@ -75,7 +75,9 @@ class Answer(BaseModel):
     window: WindowAnswer
     currency: CurrencyAnswer
     freshness: FreshnessAnswer
-    warnings: list[Fault] = Field([], description="parameters that were not understood, and what was answered instead")
+    warnings: list[Fault] = Field(
+        [], description="parameters not understood, and what was answered instead; calls left out"
+    )
 
 
 def frame(scope: Scope) -> dict[str, Any]:

@@ -273,7 +273,7 @@ def test_every_response_has_its_freshness(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     asked = [path for path, item in paths.items() if "get" in item and path.startswith(("/v1/usage", "/v1/filters"))]
     named = {"{dimension}": "model", "{user_id}": "ann"}
-    for path in (*asked, "/v1/budgets"):
+    for path in (*asked, "/v1/budgets", "/v1/prices"):
         # One stored call is as it was priced, whenever it is asked for.
         if "/export/" in path or "{event_id}" in path:
             continue

@@ -26,7 +26,7 @@ from tests.support.service import answer, service
 
 END = datetime(2026, 11, 3, tzinfo=UTC)
 NOW = END + timedelta(hours=1)
-SCHOOL = "sunrise-delhi"
+SCHOOL, OTHER = "sunrise-delhi", "niketan-bengaluru"
 RISE = {
     "provider": "openai", "models": ["*"], "factor": Decimal("1.1"), "units": ["tokens"], "org": SCHOOL,
     "from": "beginning",
@@ -35,11 +35,12 @@ RISE = {
 SAMPLE = 200
 
 
-class SchoolKey:
-    """The key of one school."""
+class SchoolKeys:
+    """The keys of two schools."""
 
     async def authenticate(self, token: str) -> Credential | None:
-        return Credential("school", frozenset((ORG_READ,)), org_id=SCHOOL) if token == "school" else None
+        org_id = {"school": SCHOOL, "other": OTHER}.get(token)
+        return Credential(token, frozenset((ORG_READ,)), org_id=org_id) if org_id else None
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ async def _reprice(session: Session) -> None:
 
 @pytest.fixture(scope="module")
 def client(store: Store, session: Session) -> Iterator[TestClient]:
-    with service(store, now=NOW, authenticators=(SchoolKey(),)) as client:
+    with service(store, now=NOW, authenticators=(SchoolKeys(),)) as client:
         yield client
 
 
@@ -134,3 +135,62 @@ def test_an_org_sees_its_own_calls_only(client: TestClient, calls: list[dict[str
     assert hidden.status_code == unknown.status_code == 404
     assert hidden.json()["detail"] == unknown.json()["detail"] == "event_id: unknown call"
     assert client.get("/v1/usage/events/7", headers=key).status_code == 422
+
+
+WINDOW = {"from": "2026-10-31", "to": "2026-11-02"}
+
+
+def test_the_rates_in_use_are_those_of_the_stored_calls(client: TestClient, calls: list[dict[str, Any]]) -> None:
+    body = answer(client, "/v1/prices", **WINDOW, limit=500)
+    assert (body["has_more"], body["warnings"]) == (False, [])
+    for repriced, kind in ((False, "usage"), (True, "adjustment")):
+        rows = [row for row in body["rows"] if row["repriced"] is repriced]
+        assert sum(row["calls"] for row in rows) == sum(call["kind"] == kind for call in calls)
+        assert {row["provider"] for row in rows} == {call["provider"] for call in calls if call["kind"] == kind}
+    for row in body["rows"]:
+        assert WINDOW["from"] <= row["first_use"] <= row["last_use"]
+        assert row["rates"] or not row["price_card"]
+        for rate in row["rates"]:
+            assert rate["origin"]["row"]
+            rises = row["repriced"] and rate["unit"].endswith("_tokens")
+            assert rate["origin"]["factors"] == ["11/10 row rise (the invoice of October)"] * rises
+    # The rate in the list is the one of the arithmetic.
+    call = next(call for call in calls if call["kind"] == "adjustment")
+    (adjustment,) = answer(client, f"/v1/usage/events/{call['id']}")["adjustments"]
+    known = {(rate["unit"], rate["rate_usd"]) for row in body["rows"] if row["repriced"] for rate in row["rates"]}
+    assert {(line["unit"], line["rate_usd"]) for line in adjustment["lines"]} <= known
+
+
+def test_negotiated_rates_are_visible_to_their_org_only(client: TestClient) -> None:
+    def seen(token: str) -> list[dict[str, Any]]:
+        response = client.get("/v1/prices", params=WINDOW, headers={"Authorization": f"Bearer {token}"})
+        assert response.status_code == 200, response.text
+        rows: list[dict[str, Any]] = response.json()["rows"]
+        return rows
+
+    assert any(row["repriced"] for row in seen("school"))
+    assert seen("other")
+    assert not any(row["repriced"] or "rise" in str(row) for row in seen("other"))
+
+
+def test_pages_of_rates_have_every_row_once(client: TestClient) -> None:
+    whole = answer(client, "/v1/prices", **WINDOW, limit=500)["rows"]
+    pages = [answer(client, "/v1/prices", **WINDOW, limit=7, offset=start) for start in range(0, len(whole), 7)]
+    assert [row for page in pages for row in page["rows"]] == whole
+    assert [page["has_more"] for page in pages] == [True] * (len(pages) - 1) + [False]
+
+
+def test_a_model_without_calls_and_deleted_calls_are_named(client: TestClient, session: Session) -> None:
+    unknown = answer(client, "/v1/prices", **WINDOW, model="gpt-99")
+    (warning,) = unknown["warnings"]
+    assert (unknown["rows"], warning["parameter"]) == ([], "model")
+    assert "`spendmeter prices show`" in warning["detail"]
+    asyncio.run(session.command("INSERT INTO ingest_raw_watermarks (raw_kept_from) VALUES ('2026-11-01')"))
+    try:
+        (deleted,) = answer(client, "/v1/prices", **WINDOW)["warnings"]
+        assert (deleted["parameter"], deleted["detail"].split(":")[0]) == (
+            "from",
+            "calls before 2026-11-01 were deleted",
+        )
+    finally:
+        asyncio.run(session.command("TRUNCATE TABLE ingest_raw_watermarks"))

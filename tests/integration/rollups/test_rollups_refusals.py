@@ -28,6 +28,7 @@ PATHS = (
     "/v1/usage/events",
     "/v1/usage/users/ann",
     "/v1/filters/feature",
+    "/v1/prices",
 )
 
 

@@ -3,9 +3,8 @@
 import { h } from "./parts/dom.js";
 import { query } from "./parts/state.js";
 
-/** @param {any} ctx @param {any} tab */
-export function exportButton(ctx, tab) {
-  if (!tab.csv) return null;
-  const extra = tab.csv.extra?.(ctx) ?? {};
-  return h("a", { class: "button", href: `v1/usage/export/${tab.csv.view}?${query(ctx.state, extra)}`, download: "", title: "All rows of this view as CSV, beyond those on the screen" }, "Export CSV");
-}
+/** @param {string} view */
+export const csvLink = (view, ctx, extra = {}) =>
+  h("a", { class: "button", href: `v1/usage/export/${view}?${query(ctx.state, extra)}`, download: "", title: "All rows of this view as CSV, beyond those on the screen" }, "Export CSV");
+
+export const exportButton = (ctx, tab) => (tab.csv ? csvLink(tab.csv, ctx, tab.csv === "timeseries" ? { granularity: ctx.state.granularity } : {}) : null);

@@ -7,15 +7,20 @@ import { href, read } from "./parts/state.js";
 import { purge, recolor } from "./parts/charts.js";
 import { drawFilters, drawHeader } from "./topbar.js";
 import { drawTabs, findTab } from "./tabs.js";
-import { closeDrawer, showDrawer } from "./drawer.js";
+import { userDrawer } from "./drawer.js";
+import { callDialog } from "./views/call.js";
 
 const REFRESH_MS = 60_000;
-const root = (document.getElementById("app"));
-/** @type {any} */
+const DIALOGS = [userDrawer, callDialog];
+/** What a URL without dialogs has. */
+const CLOSED = { drawer: "", call: "" };
+const root = document.getElementById("app");
 let session = null;
 /** @type {{ id: string, node: HTMLElement, view: any } | null} */
 let current = null;
 let controller = new AbortController();
+/** The address of the view on the screen, without dialogs. */
+let shown = "";
 
 async function start() {
   const found = await currentSession();
@@ -24,6 +29,7 @@ async function start() {
     return;
   }
   session = found.session;
+  current = null;
   fill(root,
     h("a", { class: "skip", href: "#view" }, "Skip to the figures"),
     h("header", { id: "header" }),
@@ -38,46 +44,56 @@ function signedOut(refused = "") {
   forget();
   signedIn(false);
   session = current = null;
-  closeDrawer();
+  for (const dialog of DIALOGS) dialog.close();
   drawSignIn(root, refused, start);
 }
 
-/** Change the state: a new entry of the history, or the same one for paging and sorting. @param {any} change @param {any} [options] */
+/** Change the state: a new entry of the history, or the same one for paging and sorting. */
 function go(change, { replace = false } = {}) {
-  const state = { ...read(), ...change };
+  const before = read(), state = { ...before, ...change };
   // Another filter starts at the first page; another tab does not inherit sorting or paging.
-  if (!change.more) state.more = change.tab ? {} : { ...state.more, page: "" };
+  state.more = change.tab ? {} : { ...before.more, ...(change.more ?? { page: "" }) };
   const address = href(state);
-  if (address === location.pathname + location.search) return;
+  if (address === location.search) return;
   history[replace ? "replaceState" : "pushState"](null, "", address);
   render();
 }
 
-/** @param {any} change */
-const linkTo = (change) => href({ ...read(), ...(change.tab ? { more: {} } : {}), ...change });
-
-function render() {
-  if (!session) return;
-  controller.abort();
-  controller = new AbortController();
+/** The address of a change, with dialogs closed unless it names one. */
+function linkTo(change) {
   const state = read();
-  const ctx = { state, session, signal: controller.signal, go, href: linkTo, reload: () => { forget(); render(); } };
+  return href({ ...state, ...change, more: change.tab ? {} : { ...state.more, ...CLOSED, ...(change.more ?? { page: "" }) } });
+}
+
+/** @param {boolean} [again] ask even though nothing changed */
+function render(again = false) {
+  if (!session) return false;
+  const state = read(), address = href({ ...state, more: { ...state.more, ...CLOSED } });
+  // A dialog that opens or closes leaves the view, and the focus in it, as they are.
+  const changed = again || !current || address !== shown;
+  if (changed) {
+    controller.abort();
+    controller = new AbortController();
+  }
+  shown = address;
+  const ctx = { state, session, signal: controller.signal, go, href: linkTo };
   const tab = findTab(state.tab, session);
-  drawHeader((document.getElementById("header")), ctx, signedOut);
-  drawTabs((document.getElementById("tabs")), ctx, tab);
-  drawFilters((document.getElementById("filters")), ctx, tab);
-  const view = (document.getElementById("view"));
+  drawHeader(document.getElementById("header"), ctx, signedOut);
+  drawTabs(document.getElementById("tabs"), ctx, tab);
+  drawFilters(document.getElementById("filters"), ctx, tab);
+  const view = document.getElementById("view");
   if (current?.id !== tab.id) {
     purge(view);
     current = { id: tab.id, node: view, view: tab.view(ctx) };
     fill(view, h("h1", { class: "hidden" }, tab.label(session)), current.view.nodes);
     document.title = `${tab.label(session)} · Spendmeter`;
   }
-  current.view.refresh(ctx);
-  showDrawer(ctx);
+  if (changed) current.view.refresh(ctx);
+  for (const dialog of DIALOGS) dialog.show(ctx);
+  return changed;
 }
 
-window.addEventListener("popstate", render);
+window.addEventListener("popstate", () => render());
 window.addEventListener("pageshow", (event) => { if (event.persisted) start(); });
 window.addEventListener("theme", recolor);
 // Links of the page change the state without a new document.
@@ -85,13 +101,14 @@ document.addEventListener("click", (event) => {
   const link = (event.target)?.closest?.("a[href^='?'], a[data-in]");
   if (!link || event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
   event.preventDefault();
-  history.pushState(null, "", link.getAttribute("href"));
-  render();
-  if (link.closest("#view")) window.scrollTo(0, 0);
+  // A link to what is shown asks again.
+  const address = link.getAttribute("href"), again = address === location.search;
+  if (!again) history.pushState(null, "", address);
+  if (render(again) && link.closest("#view")) window.scrollTo(0, 0);
 });
 setInterval(() => {
   const live = !["last_month", "custom"].includes(read().preset);
-  if (session && live && document.visibilityState === "visible" && !document.querySelector("dialog[open]")) render();
+  if (session && live && document.visibilityState === "visible" && !document.querySelector("dialog[open]")) render(true);
 }, REFRESH_MS);
 whenSignedOut(() => { if (session) signedOut("Your session is over. Sign in again."); });
 start();

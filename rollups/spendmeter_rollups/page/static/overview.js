@@ -1,18 +1,18 @@
 // What was spent, whether that is normal, and where it will end.
 
 import { get } from "./parts/api.js";
-import { amounts, drawChart, plain, seriesColor, shareBar } from "./parts/charts.js";
-import { figure, fill, h } from "./parts/dom.js";
-import { bucketLabel, changeText, compact, duration, exactMoney, money, percent, whole } from "./parts/format.js";
-import { noUsage, panel } from "./parts/panel.js";
+import { amounts, bar, drawChart, plain, seriesColor, shareBar } from "./parts/charts.js";
+import { fill, h, spend, tally } from "./parts/dom.js";
+import { bucketLabel, changeText, compact, duration, money, percent, whole } from "./parts/format.js";
+import { noUsage, panel, tile as card } from "./parts/panel.js";
 import { query } from "./parts/state.js";
 import { name } from "./parts/table.js";
 import { showFreshness, word } from "./topbar.js";
+import { drawerLink, filterLink } from "./views/dimension.js";
 
 const TOP = 5;
 const SERIES = 7;
 
-/** @param {any} first */
 export function overview(first) {
   const cards = panel({ className: "cards", load: loadCards, draw: drawCards });
   const trend = panel({ title: "Trend", className: "wide-panel", load: loadTrend, draw: drawTrend });
@@ -24,7 +24,6 @@ export function overview(first) {
   return { nodes: [cards.box, grid], refresh: (ctx) => panels.forEach((each) => each.refresh(ctx)) };
 }
 
-/** @param {any} ctx */
 async function loadCards(ctx) {
   const { state, signal } = ctx;
   const [summary, projection, budgets, active, cache] = await Promise.all([
@@ -37,36 +36,31 @@ async function loadCards(ctx) {
   return { summary, projection, cache: cache.totals, budgets: budgets.budgets, active: active.rows.find((row) => row.key.user_id !== "system") };
 }
 
-/** @param {HTMLElement} body @param {any} data @param {any} ctx */
+/** @param {HTMLElement} body */
 function drawCards(body, { summary, projection, cache, budgets, active }, ctx) {
   showFreshness(summary, ctx);
   const { totals, change } = summary, code = summary.currency.code;
   if (!totals.requests) return fill(body, noUsage(ctx, summary.freshness));
   const unpriced = totals.unpriced_requests + totals.partial_requests;
-  const cash = (amount) => figure((unpriced ? "≥ " : "") + money(amount, code), exactMoney(amount, code));
+  const cash = (amount) => spend(amount, code, unpriced ? "≥ " : "");
   const before = summary.previous ? `on ${money(summary.previous.cost, code)}` : "";
   const small = [
-    card("Prompt tokens", figure(compact(totals.prompt_tokens), whole(totals.prompt_tokens)), `${compact(totals.completion_tokens)} completion`),
-    card(word(ctx, "user", "many"), figure(compact(totals.users), whole(totals.users)), changed(change?.users, "more")),
+    card("Prompt tokens", tally(totals.prompt_tokens), `${compact(totals.completion_tokens)} completion`),
+    card(word(ctx, "user", "many"), tally(totals.users), changed(change?.users, "more")),
     card("Latency, average", duration(totals.avg_latency_ms), `p95 ${duration(totals.p95_latency_ms)}`),
     card("Cache hit rate", percent(cache.hit_rate), cache.hit_rate === null ? "no cached prompts" : `${money(cache.savings, code)} saved`),
-    card("Most active", active ? name(active.name ?? active.key.user_id, ctx.href({ more: { ...ctx.state.more, drawer: `${active.key.org_id}/${active.key.user_id}` } })) : "-", active ? `${compact(active.requests)} requests` : ""),
+    card("Most active", active ? name(active.name ?? active.key.user_id, drawerLink(ctx, active.key.org_id, active.key.user_id)) : "-", active ? `${compact(active.requests)} requests` : ""),
   ];
   const large = [
     card("Cost", cash(totals.cost), [changed(change?.cost, "cost"), h("span", { class: "before" }, before)]),
     projectionCard(projection),
     budgetCard(budgets, code),
-    card("Requests", figure(compact(totals.requests), whole(totals.requests)), changed(change?.requests, "more")),
-    card("Tokens", figure(compact(totals.total_tokens), whole(totals.total_tokens)), changed(change?.total_tokens, "more")),
+    card("Requests", tally(totals.requests), changed(change?.requests, "more")),
+    card("Tokens", tally(totals.total_tokens), changed(change?.total_tokens, "more")),
     card("Success rate", percent(totals.success_rate, 2), [totals.errors ? `${compact(totals.errors)} errors ` : "no errors ", changed(change?.success_rate, "good")]),
   ];
   const warning = unpriced ? h("p", { class: "notice" }, `⚠ ${whole(unpriced)} calls without a complete price: the cost is a lower bound. `, h("a", { href: ctx.href({ tab: "models" }) }, "Show the models")) : null;
   fill(body, warning, h("dl", { class: "large" }, large), h("dl", { class: "small" }, small));
-}
-
-/** @param {string} title @param {any} value @param {any} below @param {string} [kind] */
-function card(title, value, below, kind = "") {
-  return h("div", { class: `card ${kind}` }, h("dt", null, title), h("dd", { class: "value" }, value), h("dd", { class: "below" }, below));
 }
 
 /** A change since the window before: glyph and sign, never colour alone. @param {number | null | undefined} change @param {"cost" | "more" | "good"} kind */
@@ -77,11 +71,10 @@ function changed(change, kind) {
   return h("span", { class: `change ${tone}`, title: "compared with the equal period before" }, text);
 }
 
-/** @param {any} projection */
 function projectionCard(projection) {
   const code = projection.currency.code, at = new Date(`${projection.month}-01T00:00:00Z`).toLocaleString("en", { month: "short", timeZone: "UTC" });
   if (projection.status !== "ok") return card(`Projection, ${at}`, "Not enough data", `${projection.points} of 7 days in this period`, "words");
-  return card(`Projection, ${at}`, figure(money(projection.projected, code), exactMoney(projection.projected, code)), `80 %: ${rough(projection.lower, code)} – ${rough(projection.upper, code)}`);
+  return card(`Projection, ${at}`, spend(projection.projected, code), `80 %: ${rough(projection.lower, code)} – ${rough(projection.upper, code)}`);
 }
 
 /** An interval needs no cents. @param {string} amount @param {string} code */
@@ -97,7 +90,6 @@ function budgetCard(budgets, code) {
   return card("Budget, this month", percent(share, 0), [shareBar(share, "", share > 1 ? "bad" : share > 0.8 ? "warn" : ""), one ? `${money(spent, unit)} of ${money(amount, unit)}` : `the most used of ${usable.length}`]);
 }
 
-/** @param {any} ctx */
 async function loadTrend(ctx) {
   const { state, signal } = ctx;
   const [series, projection, summary] = await Promise.all([
@@ -110,7 +102,7 @@ async function loadTrend(ctx) {
   return { series, projection, summary, previous };
 }
 
-/** @param {HTMLElement} body @param {any} data @param {any} ctx @param {any} box */
+/** @param {HTMLElement} body */
 function drawTrend(body, { series, projection, summary, previous }, ctx, box) {
   const points = series.series[0].points, step = series.granularity, code = series.currency.code;
   if (!points.some((point) => point.requests)) return fill(body, noUsage(ctx, series.freshness));
@@ -128,30 +120,30 @@ function drawTrend(body, { series, projection, summary, previous }, ctx, box) {
   /** @type {any[]} */
   const list = [
     { name: "Tokens", color: "other", values: pad(points.map((point) => point.total_tokens)), shown: compact,
-      trace: (ink) => ({ type: "scatter", mode: "none", fill: "tozeroy", fillcolor: `${ink}33`, x: labels, y: points.map((point) => point.total_tokens), yaxis: "y2", name: "Tokens", customdata: points.map((point) => compact(point.total_tokens)), hovertemplate: "%{customdata}" }) },
+      trace: (ink) => ({ type: "scatter", mode: "none", fill: "tozeroy", fillcolor: `${ink}33`, x: labels, y: points.map((point) => point.total_tokens), yaxis: "y2" }) },
     old.length ? { name: "Previous period", color: "muted", dash: "dot", values: pad(old.map((point) => Number(point.cost))), shown: cash,
-      trace: (ink) => line(ink, { x: labels.slice(0, old.length), y: old.map((point) => Number(point.cost)), name: "Previous period", line: { color: ink, width: 1.5, dash: "dot" }, customdata: old.map((point) => `${cash(point.cost)} (${bucketLabel(point.start, step)})`), hovertemplate: "%{customdata}" }) } : null,
+      trace: (ink) => line(ink, { x: labels.slice(0, old.length), y: old.map((point) => Number(point.cost)), line: { color: ink, width: 1.5, dash: "dot" }, customdata: old.map((point) => `${cash(point.cost)} (${bucketLabel(point.start, step)})`) }) } : null,
     { name: "Cost", color: "accent", values: pad(costs), shown: cash,
-      trace: (ink) => line(ink, { x: labels.slice(0, last + 1), y: costs.slice(0, last + 1), name: "Cost", line: { color: ink, width: 2.5 }, customdata: costs.map(cash), hovertemplate: "%{customdata}" }) },
+      trace: (ink) => line(ink, { x: labels.slice(0, last + 1), y: costs.slice(0, last + 1), line: { color: ink, width: 2.5 } }) },
     running ? { name: "So far", noLegend: true, color: "accent", values: [], shown: cash,
-      trace: (ink) => line(ink, { mode: "lines+markers", x: labels.slice(last), y: costs.slice(last), name: "So far", line: { color: ink, width: 2, dash: "dot" }, marker: { size: [0, 7], color: ink, symbol: "circle-open" }, customdata: ["", cash(costs[last + 1])], hovertemplate: "%{customdata}" }) } : null,
+      trace: (ink) => line(ink, { mode: "lines+markers", x: labels.slice(last), y: costs.slice(last), line: { color: ink, width: 2, dash: "dot" }, marker: { size: [0, 7], color: ink, symbol: "circle-open" }, customdata: ["", cash(costs[last + 1])] }) } : null,
     ...(ahead.length ? projected(ahead, days, labels[last], costs[last], points.length, line, cash) : []),
     { name: "Calls", color: "series-4", values: pad(points.map((point) => point.requests)), shown: compact,
-      trace: (ink) => ({ type: "bar", x: labels, y: points.map((point) => point.requests), yaxis: "y3", name: "Calls", marker: { color: ink, opacity: 0.75 }, customdata: points.map((point) => compact(point.requests)), hovertemplate: "%{customdata}" }) },
+      trace: (ink) => ({ type: "bar", yaxis: "y3", marker: { color: ink, opacity: 0.75 } }) },
   ].filter(Boolean);
   const peak = costs.indexOf(Math.max(...costs)), change = changeText(summary.change?.cost);
   box.note(`per ${step}${running ? " · the last point is not complete" : ""}`);
   drawChart(body, { labels: all, series: list, height: 320,
     caption: `${money(summary.totals.cost, code)} in this period${change ? `, ${change} on the period before` : ""}; peak ${cash(costs[peak])} on ${labels[peak]}.`,
     layout: {
-      xaxis: { type: "category", categoryorder: "array", categoryarray: all, nticks: innerWidth < 600 ? 4 : 9, tickangle: 0, anchor: "y3" },
+      xaxis: { categoryorder: "array", categoryarray: all, anchor: "y3" },
       yaxis: { domain: [0.24, 1], ...amounts(costs, code) },
       yaxis2: { overlaying: "y", side: "right", showgrid: false, tickmode: "auto", tickformat: ".2~s", nticks: 4, title: { text: innerWidth < 600 ? "" : "tokens", standoff: 4 }, showticklabels: innerWidth >= 600 },
       yaxis3: { domain: [0, 0.16], nticks: 2, tickformat: "~s", showgrid: false },
     } });
 }
 
-/** Dashed fit to the month's end, with its 80 % band. @param {any[]} ahead @param {string[]} days @param {string} from @param {number} start @param {number} offset @param {any} line @param {any} cash */
+/** Dashed fit to the month's end, with its 80 % band. @param {any[]} ahead @param {string[]} days @param {string} from @param {number} start @param {number} offset */
 function projected(ahead, days, from, start, offset, line, cash) {
   const x = [from, ...days], costs = [start, ...ahead.map((day) => Number(day.cost))];
   const edge = (field) => [start, ...ahead.map((day) => Math.max(0, Number(day[field])))];
@@ -161,7 +153,7 @@ function projected(ahead, days, from, start, offset, line, cash) {
     { name: "Upper", noLegend: true, color: "accent", values: [...blank, ...edge("upper").slice(1)], shown: cash, trace: (ink) => line("rgba(0,0,0,0)", { x, y: edge("upper"), fill: "tonexty", fillcolor: `${ink}29`, hoverinfo: "skip", line: { width: 0 } }) },
   ] : [];
   return [...band, { name: "Projection", color: "accent", dash: "dash", values: [...blank, ...costs.slice(1)], shown: cash,
-    trace: (ink) => line(ink, { x, y: costs, name: "Projection", line: { color: ink, width: 2, dash: "dash" }, customdata: costs.map((cost, at) => at && band.length ? `${cash(cost)} (80 %: ${cash(ahead[at - 1].lower)} – ${cash(ahead[at - 1].upper)})` : cash(cost)), hovertemplate: "%{customdata}" }) }];
+    trace: (ink) => line(ink, { x, y: costs, line: { color: ink, width: 2, dash: "dash" }, customdata: costs.map((cost, at) => at && band.length ? `${cash(cost)} (80 %: ${cash(ahead[at - 1].lower)} – ${cash(ahead[at - 1].upper)})` : cash(cost)) }) }];
 }
 
 /** Cost of a dimension over time, stacked, beside its shares. @param {string} dimension @param {string} title */
@@ -176,9 +168,8 @@ export function stacked(dimension, title) {
     box.note(`per ${data.granularity}${series.some((each) => each.other) ? `, the ${SERIES} costliest and the rest` : ""}`);
     return drawChart(body, { labels, caption: `${label(series[0])} costs most.`, series: series.map((each) => {
       const values = each.points.map((point) => Number(point.cost));
-      return { name: label(each), color: ink(each), values, shown: (value) => money(value, data.currency.code),
-        trace: (paint) => ({ type: "bar", x: labels, y: values, name: plain(label(each)), marker: { color: paint, line: { width: 0 } }, customdata: values.map((value) => money(value, data.currency.code)), hovertemplate: "%{customdata}" }) };
-    }), layout: { barmode: "stack", xaxis: { type: "category", nticks: innerWidth < 600 ? 4 : 8, tickangle: 0 }, yaxis: amounts(labels.map((_, at) => series.reduce((sum, each) => sum + Number(each.points[at].cost), 0)), data.currency.code) } });
+      return { name: label(each), color: ink(each), values, shown: (value) => money(value, data.currency.code), trace: bar };
+    }), layout: { barmode: "stack", yaxis: amounts(labels.map((_, at) => series.reduce((sum, each) => sum + Number(each.points[at].cost), 0)), data.currency.code) } });
   } });
   const shares = panel({ title: "Share", className: "third", load, draw: (body, data, ctx) => {
     const sums = data.series.map((each) => ({ each, cost: each.points.reduce((sum, point) => sum + Number(point.cost), 0) })).filter((one) => one.cost > 0);
@@ -192,18 +183,18 @@ export function stacked(dimension, title) {
   return [over, shares];
 }
 
-/** @param {string} dimension @param {any} first */
+/** @param {string} dimension */
 function topList(dimension, first) {
   const title = `Top ${word(first, dimension, "many").toLowerCase()}`, tab = `${dimension}s`;
   return panel({ title, tools: h("a", { href: `?tab=${tab}` }, "All →"), load: (ctx) => get(`v1/usage/breakdown/${dimension}`, query(ctx.state, { limit: TOP }), ctx.signal), draw: (body, data, ctx) => {
-    /** @type {any} */ (body.closest("section")).querySelector(".tools a").setAttribute("href", ctx.href({ tab }));
+    (body.closest("section")).querySelector(".tools a").setAttribute("href", ctx.href({ tab }));
     if (!data.rows.length) return fill(body, noUsage(ctx, data.freshness));
     const most = Number(data.rows[0].cost) || 1, code = data.currency.code;
     return fill(body, h("ol", { class: "top" }, data.rows.map((row) => {
       const value = row.key[`${dimension}_id`] ?? row.key[dimension], text = row.name ?? value;
-      const href = dimension === "user" ? ctx.href({ more: { ...ctx.state.more, drawer: `${row.key.org_id}/${value}` } }) : ctx.href({ filters: { ...ctx.state.filters, [dimension]: [value] } });
+      const href = dimension === "user" ? drawerLink(ctx, row.key.org_id, value) : filterLink(ctx, row.key);
       return h("li", null, h("span", { class: "back", "aria-hidden": "true", style: { width: `${(Number(row.cost) / most) * 100}%` } }), name(text, href),
-        h("span", { class: "figure strong" }, figure(money(row.cost, code), exactMoney(row.cost, code))), h("span", { class: "figure share" }, percent(row.share)));
+        h("span", { class: "figure strong" }, spend(row.cost, code)), h("span", { class: "figure share" }, percent(row.share)));
     })));
   } });
 }

@@ -3,14 +3,14 @@
 import { send } from "./parts/api.js";
 import { fill, h } from "./parts/dom.js";
 import { ago, instant, sentence } from "./parts/format.js";
-import { FILTERS, GRANULARITIES, PRESETS, zoneName } from "./parts/state.js";
+import { filtersSet, GRANULARITIES, PRESETS, zoneName } from "./parts/state.js";
 import { openFilters } from "./filters.js";
 import { exportButton } from "./export.js";
 
 const STALE_SECONDS = 900;
 const THEMES = ["auto", "light", "dark"];
 
-/** @param {HTMLElement} node @param {any} ctx @param {() => void} signedOut */
+/** @param {HTMLElement} node @param {() => void} signedOut */
 export function drawHeader(node, ctx, signedOut) {
   if (!node.firstChild) {
     const theme = h("select", { "aria-label": "Theme", onchange: (event) => setTheme(event.target.value) },
@@ -21,7 +21,7 @@ export function drawHeader(node, ctx, signedOut) {
       h("span", { id: "freshness" }), h("span", { class: "grow" }), theme,
       h("span", { class: "caller wide", title: ctx.session.scopes.join(", ") }, ctx.session.name),
       h("a", { class: "wide", href: "docs" }, "API"),
-      h("button", { type: "button", onclick: async () => { await send("DELETE", "v1/session"); signedOut(); } }, "Sign out"));
+      h("button", { onclick: async () => { await send("DELETE", "v1/session"); signedOut(); } }, "Sign out"));
   }
 }
 
@@ -32,7 +32,7 @@ function setTheme(choice) {
   window.dispatchEvent(new Event("choose"));
 }
 
-/** How recent the figures are, from an answer, never from the clock of the request. @param {any} answer @param {any} ctx */
+/** How recent the figures are, from an answer, never from the clock of the request. */
 export function showFreshness(answer, ctx) {
   const node = document.getElementById("freshness");
   const { newest_event_at: newest, lag_seconds: lag } = answer.freshness;
@@ -56,7 +56,7 @@ function choice(options, value, label, change) {
       options.map(([name, text]) => h("option", { value: name, selected: name === value }, text))));
 }
 
-/** @param {HTMLElement} node @param {any} ctx @param {any} tab */
+/** @param {HTMLElement} node */
 export function drawFilters(node, ctx, tab) {
   const { state, go, session } = ctx;
   const held = document.activeElement?.getAttribute("data-field");
@@ -82,9 +82,9 @@ export function drawFilters(node, ctx, tab) {
       h("label", { class: "field zone" }, zone, h("datalist", { id: "zones" }, zones().map((each) => h("option", { value: each })))),
       choice(GRANULARITIES.map((each) => [each, each === "auto" ? "Auto interval" : `By ${each}`]), state.granularity, "Interval", (granularity) => go({ granularity })),
       h("div", { class: "segments", role: "group", "aria-label": "Source of keys" }, [["", "All"], ["platform", "Platform"], ["byok", "BYOK"]].map(([name, text]) =>
-        h("button", { type: "button", "data-field": `source ${name}`, "aria-pressed": String(state.source === name), onclick: () => go({ source: name }) }, text))),
+        h("button", { "data-field": `source ${name}`, "aria-pressed": String(state.source === name), onclick: () => go({ source: name }) }, text))),
       session.currencies.length > 1 || state.currency !== "USD" ? choice([...new Set([...session.currencies, state.currency])].map((each) => [each, each]), state.currency, "Currency", (currency) => go({ currency })) : null,
-      h("button", { type: "button", class: "primary-quiet", "data-field": "filters", onclick: () => openFilters(ctx) }, "+ Filter"),
+      h("button", { class: "primary-quiet", "data-field": "filters", onclick: () => openFilters(ctx) }, "+ Filter"),
       h("span", { class: "grow" }), exportButton(ctx, tab)),
     chips(ctx),
     state.ignored.length ? h("p", { class: "notice", role: "status" }, `Ignored in the address: ${[...new Set(state.ignored)].join(", ")}.`) : null);
@@ -99,23 +99,23 @@ function zones() {
   return known;
 }
 
-/** @param {any} ctx */
 function chips(ctx) {
   const { state, go } = ctx;
-  const set = FILTERS.filter((name) => state.filters[name]);
+  const set = filtersSet(state.filters);
   if (!set.length) return null;
   return h("div", { class: "chips" }, set.map((name) => {
-    const values = state.filters[name], rest = values.length - 2;
+    const values = state.filters[name].map((value) => value || "(none)"), rest = values.length - 2;
     const without = () => go({ filters: Object.fromEntries(Object.entries(state.filters).filter(([each]) => each !== name)) });
     const label = word(ctx, name);
     return h("span", { class: "chip" },
-      h("button", { type: "button", title: values.join(", "), onclick: () => openFilters(ctx, name), onkeydown: (event) => event.key === "Backspace" && without() },
+      h("button", { title: values.join(", "), onclick: () => openFilters(ctx, name), onkeydown: (event) => event.key === "Backspace" && without() },
         `${label}: ${values.slice(0, 2).join(", ")}${rest > 0 ? ` +${rest}` : ""}`),
-      h("button", { type: "button", "aria-label": `Remove the filter ${label}`, onclick: without }, "✕"));
-  }), h("button", { type: "button", class: "link", onclick: () => go({ filters: {} }) }, "Clear all"));
+      h("button", { "aria-label": `Remove the filter ${label}`, onclick: without }, "✕"));
+  }), h("button", { class: "link", onclick: () => go({ filters: {} }) }, "Clear all"));
 }
 
-/** The word for a dimension: a setting for orgs, classes, sections and users. @param {any} ctx @param {string} dimension @param {"one" | "many"} [form] */
+/** The word for a dimension: a setting for orgs, classes, sections and users, the key for a tag. @param {string} dimension @param {"one" | "many"} [form] */
 export function word(ctx, dimension, form = "one") {
-  return ctx.session.words[dimension]?.[form] ?? sentence(form === "one" ? dimension : `${dimension}s`);
+  if (dimension.startsWith("tag:")) return dimension.slice(4);
+  return ctx.session.words[dimension]?.[form] ?? sentence(form === "one" ? dimension : dimension === "status" ? "statuses" : `${dimension}s`);
 }

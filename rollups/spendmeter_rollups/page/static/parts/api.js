@@ -40,7 +40,7 @@ export async function get(path, params, signal) {
   return body;
 }
 
-/** Change something. @param {string} method @param {string} path @param {any} [body] */
+/** Change something. @param {string} method @param {string} path */
 export async function send(method, path, body) {
   const response = await request(path, {
     method,
@@ -57,7 +57,7 @@ async function request(url, options) {
   try {
     response = await fetch(url, { ...options, credentials: "same-origin" });
   } catch (error) {
-    if ((error).name === "AbortError") throw error;
+    if (error.name === "AbortError") throw error;
     throw new Failure("The service cannot be reached. Check the connection.", 0);
   }
   if (response.ok) return response;

@@ -9,7 +9,7 @@ let loading = null;
 function plotly() {
   loading ??= new Promise((resolve, reject) => {
     const script = h("script", { src: new URL("../plotly.min.js", import.meta.url).href });
-    script.onload = () => resolve((window).Plotly);
+    script.onload = () => resolve(window.Plotly);
     script.onerror = () => { loading = null; reject(new Error("The charts could not be loaded.")); };
     document.head.append(script);
   });
@@ -23,7 +23,7 @@ const CONFIG = {
 const resized = new ResizeObserver((entries) => {
   for (const { target } of entries) {
     const plot = (target);
-    if (plot.isConnected && plot.offsetWidth && plot._fullLayout) (window).Plotly.Plots.resize(plot);
+    if (plot.isConnected && plot.offsetWidth && plot._fullLayout) window.Plotly.Plots.resize(plot);
   }
 });
 /** @type {Map<Element, () => void>} */
@@ -60,6 +60,7 @@ export function amounts(values, code) {
 export const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 
 /**
+ * What each series shares, unless its trace says otherwise: x are the labels, y the values, and the hover text is `shown`.
  * @typedef {{ name: string, color: string, dash?: string, trace: any, values: any[], shown: (value: any) => string, noLegend?: boolean }} Series
  * @param {HTMLElement} body
  * @param {{ caption: string, labels: string[], series: Series[], layout?: any, height?: number, noLegend?: boolean }} chart
@@ -84,9 +85,9 @@ export function drawChart(body, chart) {
   near.observe(plot);
 }
 
-/** @param {any} figure @param {Series} series */
+/** @param {Series} series */
 function toggle(figure, series) {
-  const button = h("button", { type: "button", "aria-pressed": String(!figure.off.has(series.name)) },
+  const button = h("button", { "aria-pressed": String(!figure.off.has(series.name)) },
     h("i", { class: series.dash ? "dash" : "", style: { "--color": `var(--${series.color})` } }), series.name);
   button.onclick = () => {
     if (!figure.off.delete(series.name)) figure.off.add(series.name);
@@ -96,24 +97,30 @@ function toggle(figure, series) {
   return button;
 }
 
-/** @param {any} figure @param {any} plot @param {any} chart */
 async function paint(figure, plot, chart) {
   let Plotly;
   try {
     Plotly = await plotly();
   } catch (error) {
-    fill(plot, h("p", { class: "note" }, (error).message));
+    fill(plot, h("p", { class: "note" }, error.message));
     return;
   }
   if (!plot.isConnected || !plot.offsetWidth) return;
   const shown = chart.series.filter((each) => !figure.off.has(each.name));
-  await Plotly.react(plot, shown.map((each) => each.trace(color(each.color), color)), layout(chart.layout ?? {}), CONFIG);
+  await Plotly.react(plot, shown.map((each) => ({ ...common(each, chart.labels), ...each.trace(color(each.color), color) })), layout(chart.layout ?? {}), CONFIG);
   plot.removeAttribute("tabindex");
   plot.dataset.drawn = "";
   resized.observe(plot);
 }
 
-/** @param {any} own */
+/** @param {Series} series @param {string[]} labels */
+function common({ name, values, shown }, labels) {
+  return { name: plain(name), x: labels, y: values, customdata: values.map((value) => (value === null ? "" : shown(value))), hovertemplate: "%{customdata}" };
+}
+
+/** The trace of bars. @param {string} ink */
+export const bar = (ink) => ({ type: "bar", marker: { color: ink, line: { width: 0 } } });
+
 function layout(own) {
   const font = { family: getComputedStyle(document.body).fontFamily, size: 12, color: color("muted") };
   const axis = { gridcolor: color("line"), linecolor: color("line"), zerolinecolor: color("line"), fixedrange: true, automargin: true, nticks: 6 };
@@ -122,13 +129,11 @@ function layout(own) {
     font, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin: { l: 8, r: 8, t: 8, b: 8 }, showlegend: false,
     dragmode: false, hovermode: "x unified", uirevision: "fixed", separators: ".,", bargap: 0.25,
     hoverlabel: { bgcolor: color("card"), bordercolor: color("line"), font: { ...font, color: color("text") }, namelength: 40 },
-    xaxis: { ...axis, gridcolor: "rgba(0,0,0,0)", ...xaxis }, yaxis: { ...axis, rangemode: "tozero", ...yaxis },
-    ...(yaxis2 ? { yaxis2: { ...axis, rangemode: "tozero", ...yaxis2 } } : {}),
-    ...(yaxis3 ? { yaxis3: { ...axis, rangemode: "tozero", ...yaxis3 } } : {}), ...rest,
+    xaxis: { ...axis, gridcolor: "rgba(0,0,0,0)", type: "category", nticks: innerWidth < 600 ? 4 : 8, tickangle: 0, ...xaxis }, yaxis: { ...axis, rangemode: "tozero", ...yaxis },
+    ...Object.fromEntries(Object.entries({ yaxis2, yaxis3 }).filter(([, one]) => one).map(([key, one]) => [key, { ...axis, rangemode: "tozero", ...one }])), ...rest,
   };
 }
 
-/** @param {any} chart */
 function dataTable(chart) {
   return h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Figures of the chart" }, h("table", null,
     h("thead", null, h("tr", null, h("th", { scope: "col" }, ""), chart.series.map((each) => h("th", { scope: "col", class: "figure" }, each.name)))),
@@ -142,7 +147,7 @@ export function purge(node) {
     resized.unobserve(plot);
     near.unobserve(plot);
     wanted.delete(plot);
-    if (plot._fullLayout) (window).Plotly.purge(plot);
+    if (plot._fullLayout) window.Plotly.purge(plot);
   }
 }
 

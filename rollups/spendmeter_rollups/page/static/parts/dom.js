@@ -1,9 +1,11 @@
 // Elements without markup: text is always a text node, and styles go through the CSSOM, which the CSP admits.
 
+import { compact, exactMoney, money, whole } from "./format.js";
+
 const SVG = new Set(["svg", "path", "polyline", "circle", "line", "rect", "g"]);
 
 /**
- * Create an element. `on…` properties are listeners, `style` is an object of CSS properties, others are attributes.
+ * Create an element. A button does not submit unless its type says so. `on…` properties are listeners, `style` is an object of CSS properties, others are attributes.
  * @param {string} tag
  * @param {Record<string, any> | null} [props]
  * @param {...any} children
@@ -11,7 +13,7 @@ const SVG = new Set(["svg", "path", "polyline", "circle", "line", "rect", "g"]);
  */
 export function h(tag, props, ...children) {
   const node = SVG.has(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
-  for (const [name, value] of Object.entries(props ?? {})) {
+  for (const [name, value] of Object.entries({ ...(tag === "button" ? { type: "button" } : {}), ...props })) {
     if (value === null || value === undefined || value === false) continue;
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else if (name === "style") for (const [key, text] of Object.entries(value)) (node).style.setProperty(key, text);
@@ -42,6 +44,12 @@ export function announce(text) {
   const live = document.getElementById("live");
   if (live && live.textContent !== text) live.textContent = text;
 }
+
+/** A count. @param {number} value */
+export const tally = (value) => figure(compact(value), whole(value));
+
+/** An amount of money. @param {string | number | null} amount @param {string} code @param {string} [prefix] */
+export const spend = (amount, code, prefix = "") => figure(prefix + money(amount, code), exactMoney(amount, code));
 
 /** A number as shown, with its exact value on hover and for screen readers. @param {string} shown @param {string} exact */
 export function figure(shown, exact) {

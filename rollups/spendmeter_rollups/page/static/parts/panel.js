@@ -2,9 +2,10 @@
 
 import { fill, h } from "./dom.js";
 
-const SPINNER_MS = 200;
+export const SPINNER_MS = 200;
+export const NO_DATA = "No data for this period.";
 
-/** @typedef {{ state: import("./state.js").State, signal: AbortSignal, session: any, go: (change: object, options?: object) => void, href: (change: object) => string, reload: () => void }} Context */
+/** @typedef {{ state: import("./state.js").State, signal: AbortSignal, session: any, go: (change: object, options?: object) => void, href: (change: object) => string }} Context */
 
 /**
  * @param {{
@@ -15,61 +16,68 @@ const SPINNER_MS = 200;
 export function panel(options) {
   const body = h("div", { class: "body" });
   const note = h("p", { class: "note" }, options.note ?? "");
-  const spinner = h("div", { class: "spinner", role: "status", hidden: true }, h("span", { class: "hidden" }, "Loading"));
+  const wait = spinner();
+  wait.hidden = true;
   const heading = options.title ? h("h2", null, options.title) : null;
   const head = h("header", null, heading ? h("div", null, heading, note) : note, h("div", { class: "tools" }, options.tools));
-  const box = h("section", { class: `panel ${options.className ?? ""}`, "aria-label": options.title }, options.title || options.tools ? head : null, body, spinner);
-  let drawn = false;
+  const box = h("section", { class: `panel ${options.className ?? ""}`, "aria-label": options.title }, options.title || options.tools ? head : null, body, wait);
 
   /** @param {Context} ctx */
   async function refresh(ctx) {
     box.setAttribute("aria-busy", "true");
     box.removeAttribute("data-ready");
-    const waiting = setTimeout(() => { spinner.hidden = false; }, SPINNER_MS);
+    const waiting = setTimeout(() => { wait.hidden = false; }, SPINNER_MS);
     try {
       const data = await options.load(ctx);
       if (ctx.signal.aborted) return;
       await options.draw(body, data, ctx, { note: (...text) => fill(note, ...text) });
-      drawn = true;
     } catch (error) {
       if (ctx.signal.aborted) return;
-      if (!((error).status >= 0)) console.error(error);
-      failed((error), ctx);
+      if (!(error.status >= 0)) console.error(error);
+      fill(body, failure(error, () => refresh(ctx)));
     } finally {
       clearTimeout(waiting);
       if (!ctx.signal.aborted) {
-        spinner.hidden = true;
+        wait.hidden = true;
         box.removeAttribute("aria-busy");
         box.setAttribute("data-ready", "");
       }
     }
   }
 
-  /** @param {any} error @param {Context} ctx */
-  function failed(error, ctx) {
-    const id = error.requestId ? ` Request ${error.requestId}.` : "";
-    const wait = error.retryAfter ? ` Retry in ${error.retryAfter} s.` : "";
-    fill(body, h("div", { class: "failure", role: "alert" },
-      h("p", null, h("strong", null, "✕ Not shown. "), error.message, wait, h("small", null, id)),
-      h("button", { type: "button", onclick: () => refresh(ctx) }, "Retry")));
-  }
-
-  return { box, refresh, get drawn() { return drawn; } };
+  return { box, refresh };
 }
+
+export const spinner = () => h("div", { class: "spinner", role: "status" }, h("span", { class: "hidden" }, "Loading"));
+
+/** What went wrong, in words. @param {() => void} retry */
+export const failure = (error, retry) => h("div", { class: "failure", role: "alert" },
+  h("p", null, h("strong", null, "✕ Not shown. "), error.message, error.retryAfter ? ` Retry in ${error.retryAfter} s.` : "", h("small", null, error.requestId ? ` Request ${error.requestId}.` : "")),
+  h("button", { onclick: retry }, "Retry"));
+
+/** A figure with its title. @param {string} title @param {string} [kind] */
+export const tile = (title, value, below, kind = "") =>
+  h("div", { class: `card ${kind}` }, h("dt", null, title), h("dd", { class: "value" }, value), below === undefined ? null : h("dd", { class: "below" }, below));
+
+/** A titled box of a dialog. @param {string} title @param {...any} content */
+export const section = (title, ...content) => h("section", { class: "panel", "aria-label": title }, h("header", null, h("h2", null, title)), content);
+
+/** @param {Record<string, string>} rows */
+export const facts = (rows) => h("dl", { class: "identity" }, Object.entries(rows).map(([title, value]) => [h("dt", null, title), h("dd", { dir: "auto" }, value || "-")]));
 
 /** What a panel shows without data: what happened, and what to do. @param {string} title @param {...any} rest */
 export function empty(title, ...rest) {
   return h("div", { class: "empty" }, h("p", null, h("strong", null, title)), rest.length ? h("p", null, ...rest) : null);
 }
 
-/** The empty state of usage, by reason. @param {Context} ctx @param {any} freshness */
+/** The empty state of usage, by reason. @param {Context} ctx */
 export function noUsage(ctx, freshness) {
   if (!freshness?.newest_event_at) {
     return empty("No calls yet.", "Send the first usage event; ", h("a", { href: "docs" }, "the documentation"), " shows how.");
   }
   if (Object.keys(ctx.state.filters).length || ctx.state.source) {
-    return empty("No data for these filters.", h("button", { type: "button", class: "link", onclick: () => ctx.go({ filters: {}, source: "" }) }, "Clear all filters"));
+    return empty("No data for these filters.", h("button", { class: "link", onclick: () => ctx.go({ filters: {}, source: "" }) }, "Clear all filters"));
   }
-  return empty("No data for this period.", `The newest call is of ${freshness.newest_event_at.slice(0, 10)}. `,
-    h("button", { type: "button", class: "link", onclick: () => ctx.go({ preset: "all" }) }, "Show all time"));
+  return empty(NO_DATA, `The newest call is of ${freshness.newest_event_at.slice(0, 10)}. `,
+    h("button", { class: "link", onclick: () => ctx.go({ preset: "all" }) }, "Show all time"));
 }

@@ -14,7 +14,7 @@ export async function currentSession() {
       await send("POST", "v1/session", { link: secret });
       signedIn(true);
     } catch (error) {
-      refused = (error).message;
+      refused = error.message;
     }
   }
   // Without a session there is nothing to ask: a refused request would be an error in the console.
@@ -23,7 +23,7 @@ export async function currentSession() {
     return { session: await get("v1/session"), refused: "" };
   } catch (error) {
     if (error instanceof Failure && error.status === 401) return { session: null, refused };
-    return { session: null, refused: (error).message };
+    return { session: null, refused: error.message };
   }
 }
 
@@ -41,7 +41,7 @@ export function signedIn(now) {
 export function drawSignIn(root, refused, done) {
   const key = h("input", { id: "key", type: "password", autocomplete: "off", required: true, spellcheck: "false", "aria-describedby": "refused" });
   const fault = h("p", { id: "refused", class: "bad", role: "alert" }, refused);
-  const button = h("button", { class: "primary" }, "Sign in");
+  const button = h("button", { type: "submit", class: "primary" }, "Sign in");
   const form = h("form", { class: "signin", onsubmit: async (event) => {
     event.preventDefault();
     button.disabled = true;
@@ -51,7 +51,7 @@ export function drawSignIn(root, refused, done) {
       signedIn(true);
       done();
     } catch (error) {
-      fill(fault, `✕ ${(error).message}`);
+      fill(fault, `✕ ${error.message}`);
       button.disabled = false;
       key.select();
     }

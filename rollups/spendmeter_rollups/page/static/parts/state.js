@@ -5,7 +5,11 @@ export const PRESETS = [
   ["mtd", "Month to date"], ["last_month", "Last month"], ["ytd", "Year to date"], ["all", "All time"], ["custom", "Custom range…"],
 ];
 export const GRANULARITIES = ["auto", "hour", "day", "week", "month"];
-export const FILTERS = ["org", "role", "feature", "provider", "model", "user"];
+/** As the API filters, except for the source of keys, which has a switch of its own. A tag is the filter `tag:KEY`. */
+export const FILTERS = [
+  "org", "role", "class", "section", "user", "feature", "action", "service", "provider", "model",
+  "agent", "task", "configuration", "status", "error_type",
+];
 const ALIASES = { "Asia/Calcutta": "Asia/Kolkata", "Asia/Katmandu": "Asia/Kathmandu", "Etc/UTC": "UTC" };
 
 /**
@@ -60,7 +64,9 @@ export function read(search = location.search) {
     params.delete(name);
   }
   for (const [name, value] of params) {
-    if (/^(sort|page|size|status|drawer|show|section)$/.test(name)) state.more[name] = value;
+    const [key, ...rest] = value.split(":");
+    if (name === "tag" && key && rest.length) (state.filters[`tag:${key}`] ??= []).push(rest.join(":"));
+    else if (/^(sort|page|size|drawer|call|key)$/.test(name)) state.more[name] = value;
     else ignored.push(name);
   }
   return state;
@@ -78,6 +84,17 @@ function zone(name, ignored) {
   }
 }
 
+/** The names of the filters that are set, in the order of the catalogue. @param {Record<string, string[]>} filters */
+export const filtersSet = (filters) => [...FILTERS, ...Object.keys(filters).filter((name) => name.startsWith("tag:")).sort()].filter((name) => filters[name]?.length);
+
+/** @param {URLSearchParams} params @param {Record<string, string[]>} filters */
+function addFilters(params, filters) {
+  for (const name of filtersSet(filters)) for (const value of filters[name]) {
+    if (name.startsWith("tag:")) params.append("tag", `${name.slice(4)}:${value}`);
+    else params.append(name, value);
+  }
+}
+
 /** The URL of a state, without defaults. @param {State} state */
 export function href(state) {
   const params = new URLSearchParams();
@@ -92,9 +109,9 @@ export function href(state) {
   if (state.granularity !== "auto") params.set("granularity", state.granularity);
   if (state.source) params.set("source", state.source);
   if (state.currency !== "USD") params.set("currency", state.currency);
-  for (const name of FILTERS) for (const value of state.filters[name] ?? []) params.append(name, value);
+  addFilters(params, state.filters);
   for (const [name, value] of Object.entries(state.more)) if (value) params.set(name, value);
-  return `${location.pathname}?${params}`;
+  return `?${params}`;
 }
 
 /** Parameters of the API for a state. @param {State} state @param {Record<string, any>} [extra] */
@@ -107,7 +124,7 @@ export function query(state, extra = {}) {
   params.set("tz", state.tz);
   if (state.currency !== "USD") params.set("currency", state.currency);
   if (state.source) params.set("key_source", state.source);
-  for (const name of FILTERS) for (const value of state.filters[name] ?? []) params.append(name, value);
+  addFilters(params, state.filters);
   for (const [name, value] of Object.entries(extra)) {
     params.delete(name);
     for (const each of [value].flat()) if (each !== undefined && each !== "") params.append(name, String(each));

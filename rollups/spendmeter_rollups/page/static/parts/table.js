@@ -5,8 +5,8 @@ import { announce, fill, h } from "./dom.js";
 export const SIZES = [25, 50, 100];
 
 /**
- * @typedef {{ key: string, label: string, value: (row: any) => any, cell?: (row: any) => any, total?: (totals: any) => any, text?: boolean, strong?: boolean, fixed?: boolean, title?: string, wide?: boolean }} Column
- * `fixed`: not sortable. `text`: left, sorted as text. `wide`: hidden on phones.
+ * @typedef {{ key: string, label: string, value: (row: any) => any, cell?: (row: any) => any, total?: (totals: any) => any, text?: boolean, strong?: boolean, fixed?: boolean }} Column
+ * `fixed`: not sortable. `text`: left, sorted as text.
  */
 
 /**
@@ -14,7 +14,7 @@ export const SIZES = [25, 50, 100];
  * @param {{
  *   caption: string, columns: Column[], rows: any[], totals?: any, sort: string, page: number, size: number,
  *   change: (change: { sort?: string, page?: number, size?: number }) => void, note?: string,
- *   onRow?: (row: any) => any, pager?: any,
+ *   onRow?: (row: any) => void, pager?: any,
  * }} options
  */
 export function drawTable(body, options) {
@@ -29,14 +29,28 @@ export function drawTable(body, options) {
     h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": options.caption },
       h("table", null, h("caption", { class: "hidden" }, options.caption),
         h("thead", null, h("tr", null, columns.map((each) => head(each, key, descending, options)))),
-        h("tbody", null, shown.map((row) => h("tr", null, columns.map((each, at) => cell(each, row, at))))),
+        h("tbody", null, shown.map((row) => h("tr", rowProps(row, options.onRow), columns.map((each, at) => cell(each, row, at))))),
         options.totals && rows.length > 1 ? h("tfoot", null, h("tr", null, columns.map((each, at) =>
           h(at ? "td" : "th", { scope: at ? null : "row", class: classOf(each) }, at ? each.total?.(options.totals) : "Total")))) : null)),
     options.pager !== undefined ? options.pager : (ordered.length > SIZES[0] || options.note ? pager(ordered.length, page, size, options) : null));
   if (hold) (body.querySelector(`[data-key="${CSS.escape(hold)}"] button`))?.focus();
 }
 
-/** Empty values come last in both directions. @param {Column} column @param {any} a @param {any} b @param {boolean} descending */
+/** A table without sorting; all rows, unless `more` has a pager. @param {HTMLElement} body @param {string} caption @param {any[]} rows @param {Column[]} columns */
+export const drawRows = (body, caption, rows, columns, more) =>
+  drawTable(body, { caption, rows, sort: "", page: 1, size: rows.length, change: () => {}, pager: false, columns: columns.map((each) => ({ ...each, fixed: true })), ...more });
+
+/** A table whose sorting and paging are in the URL. @param {HTMLElement} body */
+export function drawPaged(body, ctx, options) {
+  const { sort = "", page, size } = ctx.state.more, known = options.columns.some((each) => !each.fixed && each.key === sort.replace(/^-/, ""));
+  drawTable(body, { ...options, sort: known ? sort : options.sort ?? "-cost", page: Number(page) || 1, size: SIZES.includes(Number(size)) ? Number(size) : SIZES[0],
+    change: (change) => ctx.go({ more: change }, { replace: true }) });
+}
+
+/** A click beside the links of a row opens it; the row's own link does so for the keyboard. @param {((row: any) => void) | undefined} open */
+const rowProps = (row, open) => open && { class: "opens", onclick: (event) => { if (!event.target.closest("a, button") && getSelection()?.isCollapsed !== false) open(row); } };
+
+/** Empty values come last in both directions. @param {Column} column @param {boolean} descending */
 function compare(column, a, b, descending) {
   const [left, right] = [column.value(a), column.value(b)], none = (value) => value === null || value === undefined || value === "";
   if (none(left) || none(right)) return Number(none(left)) - Number(none(right));
@@ -45,37 +59,37 @@ function compare(column, a, b, descending) {
 }
 
 /** @param {Column} column */
-const classOf = (column) => `${column.text ? "" : "figure"} ${column.strong ? "strong" : ""} ${column.wide ? "wide" : ""}`.trim() || null;
+const classOf = (column) => `${column.text ? "" : "figure"} ${column.strong ? "strong" : ""}`.trim() || null;
 
-/** @param {Column} column @param {string} key @param {boolean} descending @param {any} options */
+/** @param {Column} column @param {string} key @param {boolean} descending */
 function head(column, key, descending, options) {
   const sorted = column.key === key;
-  const attributes = { scope: "col", class: classOf(column), "data-key": column.key, "aria-sort": sorted ? (descending ? "descending" : "ascending") : null, title: column.title };
+  const attributes = { scope: "col", class: classOf(column), "data-key": column.key, "aria-sort": sorted ? (descending ? "descending" : "ascending") : null };
   if (column.fixed) return h("th", attributes, column.label);
   const next = sorted ? (descending ? column.key : `-${column.key}`) : (column.text ? column.key : `-${column.key}`);
-  return h("th", attributes, h("button", { type: "button", onclick: () => {
+  return h("th", attributes, h("button", { onclick: () => {
     options.change({ sort: next, page: 1 });
     announce(`Sorted by ${column.label}, ${next.startsWith("-") ? "descending" : "ascending"}`);
   } }, column.label, h("span", { class: "arrow", "aria-hidden": "true" }, sorted ? (descending ? "↓" : "↑") : "")));
 }
 
-/** @param {Column} column @param {any} row @param {number} at */
+/** @param {Column} column @param {number} at */
 function cell(column, row, at) {
   return h(at ? "td" : "th", { scope: at ? null : "row", class: classOf(column) }, column.cell ? column.cell(row) : column.value(row) ?? "-");
 }
 
-/** @param {number} count @param {number} page @param {number} size @param {any} options */
+/** @param {number} count @param {number} page @param {number} size */
 function pager(count, page, size, options) {
   const first = (page - 1) * size + 1, last = Math.min(page * size, count);
   return h("nav", { class: "pager", "aria-label": `Pages of ${options.caption}` },
     h("span", null, `${first}–${last} of ${count.toLocaleString("en")}`, options.note ? ` · ${options.note}` : ""),
     h("label", null, "Rows ", h("select", { onchange: (event) => options.change({ size: Number(event.target.value), page: 1 }) },
       SIZES.map((each) => h("option", { value: each, selected: each === size }, each)))),
-    h("button", { type: "button", disabled: page <= 1, onclick: () => options.change({ page: page - 1 }) }, "‹ Previous"),
-    h("button", { type: "button", disabled: last >= count, onclick: () => options.change({ page: page + 1 }) }, "Next ›"));
+    h("button", { disabled: page <= 1, onclick: () => options.change({ page: page - 1 }) }, "‹ Previous"),
+    h("button", { disabled: last >= count, onclick: () => options.change({ page: page + 1 }) }, "Next ›"));
 }
 
-/** A long name, cut by the style sheet, with the whole one on hover. @param {string} text @param {string} [href] @param {(event: Event) => void} [onclick] */
-export function name(text, href, onclick) {
-  return href ? h("a", { class: "name", href, title: text, onclick, dir: "auto" }, text) : h("span", { class: "name", title: text, dir: "auto" }, text);
+/** A long name, cut by the style sheet, with the whole one on hover. @param {string} text @param {string} [href] */
+export function name(text, href) {
+  return href ? h("a", { class: "name", href, title: text, dir: "auto" }, text) : h("span", { class: "name", title: text, dir: "auto" }, text);
 }

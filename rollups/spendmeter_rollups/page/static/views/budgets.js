@@ -3,9 +3,12 @@
 import { get, send } from "../parts/api.js";
 import { fill, h } from "../parts/dom.js";
 import { exactMoney, money, sentence } from "../parts/format.js";
+import { openModal } from "../parts/dialog.js";
 import { empty, panel } from "../parts/panel.js";
-import { drawTable, name } from "../parts/table.js";
+import { drawPaged, name } from "../parts/table.js";
 import { budgetBar } from "./dimension.js";
+
+const subject = (row) => [row.org_id || "all", row.user_id, row.feature].filter(Boolean).join(" / ");
 
 export function budgets() {
   const box = panel({ title: "Budgets", note: "the current month of each org, without calls on its own keys; the period above does not apply", className: "table-panel",
@@ -14,25 +17,24 @@ export function budgets() {
       const write = ctx.session.scopes.includes("platform:write"), list = h("div");
       fill(body, write ? form(ctx, () => box.refresh(ctx)) : null, list);
       if (!data.budgets.length) return fill(list, empty("No budgets yet.", write ? "Set the first one above." : "A platform administrator sets them."));
-      const more = ctx.state.more, code = (row) => row.currency?.code ?? "USD";
-      return drawTable(list, { caption: "Budgets", rows: data.budgets, sort: /^-?(subject|amount|used)$/.test(more.sort ?? "") ? more.sort : "-used", page: Number(more.page) || 1, size: 25,
-        change: (change) => ctx.go({ more: { ...more, ...Object.fromEntries(Object.entries(change).map(([key, value]) => [key, String(value)])) } }, { replace: true }),
+      const code = (row) => row.currency?.code ?? "USD";
+      return drawPaged(list, ctx, { caption: "Budgets", rows: data.budgets, sort: "-used",
         columns: [
-          { key: "subject", label: "For", text: true, value: (row) => [row.org_id, row.user_id, row.feature].filter(Boolean).join(" / "), cell: (row) => [name([row.org_id || "all", row.user_id, row.feature].filter(Boolean).join(" / ")), " ", h("small", null, ctx.session.words[row.scope]?.one ?? sentence(row.scope))] },
+          { key: "subject", label: "For", text: true, value: subject, cell: (row) => [name(subject(row)), " ", h("small", null, ctx.session.words[row.scope]?.one ?? sentence(row.scope))] },
           { key: "amount", label: "Amount", value: (row) => Number(row.amount), cell: (row) => h("span", { title: exactMoney(row.amount, code(row)) }, money(row.amount, code(row))) },
           { key: "spent", label: "Spent", fixed: true, strong: true, value: (row) => Number(row.spent), cell: (row) => money(row.spent, code(row)) },
           { key: "used", label: "Used", value: (row) => row.used_share, cell: budgetBar },
           { key: "projected", label: "Projected", fixed: true, value: (row) => row.projected, cell: (row) => money(row.projected, code(row)) },
           { key: "exhausted", label: "Exhausted on", fixed: true, text: true, value: (row) => row.exhausted_on },
           ...(write ? [{ key: "edit", label: "", fixed: true, value: () => "", cell: (row) => [
-            h("button", { type: "button", class: "link", onclick: () => edit(row, () => box.refresh(ctx)) }, "Change"),
-            h("button", { type: "button", class: "link", onclick: () => remove(row, () => box.refresh(ctx)) }, "Delete")] }] : []),
+            h("button", { class: "link", onclick: () => edit(row, () => box.refresh(ctx)) }, "Change"),
+            h("button", { class: "link", onclick: () => remove(row, () => box.refresh(ctx)) }, "Delete")] }] : []),
         ] });
     } });
   return box;
 }
 
-/** @param {any} ctx @param {() => void} done */
+/** @param {() => void} done */
 function form(ctx, done) {
   const field = (label, input) => h("label", null, label, input);
   const scope = h("select", { onchange: () => show() }, ["org", "user", "feature"].map((each) => h("option", { value: each }, ctx.session.words[each]?.one ?? sentence(each))));
@@ -52,47 +54,33 @@ function form(ctx, done) {
       await send("POST", "v1/budgets", body);
       done();
     } catch (error) {
-      fill(fault, `✕ ${(error).message}`);
+      fill(fault, `✕ ${error.message}`);
     }
-  } }, field("For", scope), field(ctx.session.words.org.one, org), userField, featureField, field("Amount per month", amount), field("Currency", currency), h("button", { class: "primary" }, "Create")), fault);
+  } }, field("For", scope), field(ctx.session.words.org.one, org), userField, featureField, field("Amount per month", amount), field("Currency", currency), h("button", { type: "submit", class: "primary" }, "Create")), fault);
 }
 
-/** @param {any} row @param {() => void} done */
+/** @param {() => void} done */
 function edit(row, done) {
-  const amount = h("input", { value: row.amount, required: true, inputmode: "decimal", pattern: "\\d+(\\.\\d+)?", id: "amount" }), fault = h("p", { class: "bad", role: "alert" });
-  ask("Change the budget", [h("label", { for: "amount" }, `Amount per month, ${row.currency?.code ?? "USD"} `), amount, fault], "Save", async () => {
-    try {
-      await send("PUT", `v1/budgets/${row.budget_id}`, { amount: amount.value, currency: row.currency?.code ?? "USD" });
-    } catch (error) {
-      fill(fault, `✕ ${(error).message}`);
-      return false;
-    }
-    done();
-    return true;
-  });
+  const code = row.currency?.code ?? "USD", amount = h("input", { value: row.amount, required: true, inputmode: "decimal", pattern: "\\d+(\\.\\d+)?", id: "amount" });
+  ask("Change the budget", [h("label", { for: "amount" }, `Amount per month, ${code} `), amount], "Save", done, () => send("PUT", `v1/budgets/${row.budget_id}`, { amount: amount.value, currency: code }));
 }
 
-/** @param {any} row @param {() => void} done */
+/** @param {() => void} done */
 function remove(row, done) {
-  const fault = h("p", { class: "bad", role: "alert" });
-  ask("Delete the budget?", [h("p", null, [row.org_id || "all", row.user_id, row.feature].filter(Boolean).join(" / ")), fault], "Delete", async () => {
-    try {
-      await send("DELETE", `v1/budgets/${row.budget_id}`);
-    } catch (error) {
-      fill(fault, `✕ ${(error).message}`);
-      return false;
-    }
-    done();
-    return true;
-  });
+  ask("Delete the budget?", [h("p", null, subject(row))], "Delete", done, () => send("DELETE", `v1/budgets/${row.budget_id}`));
 }
 
-/** @param {string} title @param {any[]} content @param {string} verb @param {() => Promise<boolean>} act */
-function ask(title, content, verb, act) {
-  const dialog = h("dialog", { class: "explain", "aria-label": title }, h("header", null, h("h2", null, title)), h("div", null, content),
-    h("footer", null, h("button", { type: "button", onclick: () => dialog.close() }, "Cancel"), h("span", { class: "grow" }),
-      h("button", { type: "button", class: "primary", onclick: async () => { if (await act()) dialog.close(); } }, verb)));
-  dialog.addEventListener("close", () => dialog.remove());
-  document.body.append(dialog);
-  dialog.showModal();
+/** @param {string} title @param {any[]} content @param {string} verb @param {() => void} done @param {() => Promise<any>} act */
+function ask(title, content, verb, done, act) {
+  const fault = h("p", { class: "bad", role: "alert" });
+  const { dialog } = openModal("ask", title, h("div", null, content, fault),
+    h("footer", null, h("button", { onclick: () => dialog.close() }, "Cancel"), h("span", { class: "grow" }), h("button", { class: "primary", onclick: async () => {
+      try {
+        await act();
+        dialog.close();
+        done();
+      } catch (error) {
+        fill(fault, `✕ ${error.message}`);
+      }
+    } }, verb)));
 }

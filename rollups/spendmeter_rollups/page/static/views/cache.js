@@ -1,10 +1,10 @@
 // What prompt caches saved, and what was paid with the orgs' own keys.
 
 import { get } from "../parts/api.js";
-import { amounts, drawChart } from "../parts/charts.js";
-import { figure, fill, h } from "../parts/dom.js";
-import { bucketLabel, compact, exactMoney, money, percent, whole } from "../parts/format.js";
-import { empty, panel } from "../parts/panel.js";
+import { amounts, bar, drawChart } from "../parts/charts.js";
+import { fill, h, spend, tally } from "../parts/dom.js";
+import { bucketLabel, money, percent } from "../parts/format.js";
+import { empty, NO_DATA, panel, tile } from "../parts/panel.js";
 import { query } from "../parts/state.js";
 import { dimensionTable } from "./dimension.js";
 
@@ -13,22 +13,21 @@ export function cache() {
   const tiles = panel({ title: "Prompt cache", load, draw: (body, data) => {
     const { totals } = data, code = data.currency.code;
     if (totals.hit_rate === null) return fill(body, empty("No call used a prompt cache in this period."));
-    const tile = (title, value, below) => h("div", { class: "card" }, h("dt", null, title), h("dd", { class: "value" }, value), h("dd", { class: "below" }, below));
     const skipped = data.skipped_models.length;
     return fill(body, h("dl", { class: "large thirds" },
       tile("Hit rate", percent(totals.hit_rate), "of all prompt tokens"),
-      tile("Served from cache", figure(compact(totals.cache_read_tokens), whole(totals.cache_read_tokens)), "tokens"),
-      tile("Written to cache", figure(compact(totals.cache_write_tokens), whole(totals.cache_write_tokens)), "tokens"),
-      tile("Saved", figure(money(totals.savings, code), exactMoney(totals.savings, code)), skipped ? `partial: ${skipped} models without a price` : "net of the surcharge for writes")));
+      tile("Served from cache", tally(totals.cache_read_tokens), "tokens"),
+      tile("Written to cache", tally(totals.cache_write_tokens), "tokens"),
+      tile("Saved", spend(totals.savings, code), skipped ? `partial: ${skipped} models without a price` : "net of the surcharge for writes")));
   } });
   const trend = panel({ title: "Savings over time", load, draw: (body, data) => {
-    if (data.totals.hit_rate === null) return fill(body, empty("No data for this period."));
+    if (data.totals.hit_rate === null) return fill(body, empty(NO_DATA));
     const labels = data.points.map((point) => bucketLabel(point.start, data.granularity)), code = data.currency.code;
     const saved = data.points.map((point) => (point.savings === null ? null : Number(point.savings))), rates = data.points.map((point) => point.hit_rate);
     return drawChart(body, { labels, caption: `${money(data.totals.savings, code)} saved at a hit rate of ${percent(data.totals.hit_rate)}.`, series: [
-      { name: "Saved", color: "series-1", values: saved, shown: (value) => money(value, code), trace: (ink) => ({ type: "bar", name: "Saved", x: labels, y: saved, marker: { color: ink }, customdata: saved.map((value) => money(value, code)), hovertemplate: "%{customdata}" }) },
-      { name: "Hit rate", color: "series-2", values: rates, shown: (value) => percent(value), trace: (ink) => ({ type: "scatter", mode: "lines", name: "Hit rate", x: labels, y: rates, yaxis: "y2", line: { color: ink, width: 2 }, customdata: rates.map((value) => percent(value)), hovertemplate: "%{customdata}" }) },
-    ], layout: { xaxis: { type: "category", nticks: 8, tickangle: 0 }, yaxis: amounts(saved, code), yaxis2: { overlaying: "y", side: "right", tickmode: "auto", nticks: 5, tickformat: ".0%", showgrid: false } } });
+      { name: "Saved", color: "series-1", values: saved, shown: (value) => money(value, code), trace: bar },
+      { name: "Hit rate", color: "series-2", values: rates, shown: (value) => percent(value), trace: (ink) => ({ type: "scatter", mode: "lines", yaxis: "y2", line: { color: ink, width: 2 } }) },
+    ], layout: { yaxis: amounts(saved, code), yaxis2: { overlaying: "y", side: "right", tickmode: "auto", nticks: 5, tickformat: ".0%", showgrid: false } } });
   } });
   return [tiles, trend, dimensionTable("key_source", "Platform and own keys (BYOK)")];
 }

@@ -2,11 +2,11 @@
 
 import { get } from "../parts/api.js";
 import { shareBar } from "../parts/charts.js";
-import { figure, fill, h } from "../parts/dom.js";
-import { compact, duration, exactMoney, instant, money, percent, sentence, whole } from "../parts/format.js";
+import { figure, fill, spend, tally } from "../parts/dom.js";
+import { duration, instant, percent, sentence } from "../parts/format.js";
 import { noUsage, panel } from "../parts/panel.js";
-import { FILTERS, query } from "../parts/state.js";
-import { drawTable, name } from "../parts/table.js";
+import { query } from "../parts/state.js";
+import { drawPaged, name } from "../parts/table.js";
 import { showFreshness, word } from "../topbar.js";
 
 const MOST = 1000;
@@ -15,32 +15,41 @@ const SERVER_SORTS = ["cost", "requests", "errors", "total_tokens"];
 /** @typedef {import("../parts/table.js").Column} Column */
 
 /** @param {string} key @param {string} label @returns {Column} */
-export const count = (key, label) => ({ key, label, value: (row) => row[key], cell: (row) => figure(compact(row[key] ?? 0), whole(row[key] ?? 0)), total: (totals) => (totals[key] === undefined ? "" : figure(compact(totals[key]), whole(totals[key]))) });
+export const count = (key, label) => ({ key, label, value: (row) => row[key], cell: (row) => tally(row[key] ?? 0), total: (totals) => (totals[key] === undefined ? "" : tally(totals[key])) });
 
 /** @param {string} code @returns {Column} */
 export const cost = (code) => ({
   key: "cost", label: "Cost", strong: true, value: (row) => Number(row.cost),
-  cell: (row) => figure((row.unpriced_requests + row.partial_requests ? "≥ " : "") + money(row.cost, code), exactMoney(row.cost, code)),
-  total: (totals) => figure(money(totals.cost, code), exactMoney(totals.cost, code)),
+  cell: (row) => spend(row.cost, code, row.unpriced_requests + row.partial_requests ? "≥ " : ""),
+  total: (totals) => spend(totals.cost, code),
 });
 
 /** @type {Column} */
 const share = { key: "share", label: "Share of cost", fixed: true, value: (row) => row.share, cell: (row) => shareBar(row.share, percent(row.share)) };
 
-/** @param {any} ctx @param {string} key @param {string} label @param {(row: any) => string} of @returns {Column} */
+/** @param {string} key @param {string} label @param {(row: any) => string} of @returns {Column} */
 const column = (ctx, key, label, of) => ({ key, label, text: true, value: of, cell: (row) => (of(row) ? name(of(row)) : "-") });
 
-/** @param {any} ctx @param {string} dimension */
-export const drawerLink = (ctx, org, user) => ctx.href({ more: { ...ctx.state.more, drawer: `${org}/${user}` } });
+/** @param {string} dimension */
+export const drawerLink = (ctx, org, user) => ctx.href({ more: { drawer: `${org}/${user}` } });
 
-/** The columns of a dimension. @param {string} dimension @param {any} ctx @param {string} code @param {Map<string, any>} budgets @returns {Column[]} */
+/** Filter by all parts of a row's key: a section is one of a class of an org. @param {Record<string, string>} key */
+export function filterLink(ctx, key) {
+  const { key_source: source, ...parts } = key, filters = { ...ctx.state.filters };
+  for (const [column, value] of Object.entries(parts)) {
+    const dimension = column.startsWith("tag:") ? column : column.replace(/_(id|name)$/, "");
+    if (dimension !== "org" || !ctx.session.org_id) filters[dimension] = [value];
+  }
+  return ctx.href({ filters, ...(source ? { source } : {}) });
+}
+
+/** The columns of a dimension. @param {string} dimension @param {string} code @param {Map<string, any>} budgets @returns {Column[]} */
 function columns(dimension, ctx, code, budgets) {
   const value = (row) => row.key[dimension] ?? row.key[`${dimension}_id`] ?? row.key[`${dimension}_name`] ?? "";
-  const filtered = (row) => FILTERS.includes(dimension) && value(row) ? ctx.href({ filters: { ...ctx.state.filters, [dimension]: [value(row)] } }) : undefined;
   const title = word(ctx, dimension), org = column(ctx, "org_id", word(ctx, "org"), (row) => row.user?.org_name ?? row.key.org_id ?? "");
   const orgs = ctx.session.org_id ? [] : [org];
   /** @type {Column} */
-  const first = { key: dimension, label: title, text: true, value: (row) => row.name ?? value(row), cell: (row) => name(row.name ?? (value(row) || "(none)"), filtered(row)) };
+  const first = { key: dimension, label: title, text: true, value: (row) => row.name ?? value(row), cell: (row) => name(row.name ?? (value(row) || "(none)"), filterLink(ctx, row.key)) };
   const requests = count("requests", "Requests"), tokens = count("total_tokens", "Tokens"), prompt = count("prompt_tokens", "Prompt"), completion = count("completion_tokens", "Completion");
   const users = { ...count("users", word(ctx, "user", "many")), total: undefined }, amount = cost(code), failed = count("errors", "Errors");
   /** @type {Column} */
@@ -70,7 +79,6 @@ function budgetColumn(budgets) {
   return { key: "budget", label: `Budget (${month})`, value: (row) => of(row)?.used_share, cell: (row) => budgetBar(of(row)) };
 }
 
-/** @param {any} budget */
 export function budgetBar(budget) {
   if (!budget || budget.used_share === null) return "-";
   const used = budget.used_share;
@@ -78,34 +86,24 @@ export function budgetBar(budget) {
 }
 
 /** @param {string} dimension @param {string} [title] */
-export function dimensionTable(dimension, title) {
-  /** @type {any} */
-  let last = null;
-  return panel({
-    title, className: "table-panel",
-    load: async (ctx) => {
-      const sort = (ctx.state.more.sort ?? "-cost").replace(/^-/, "");
-      const answer = get(`v1/usage/breakdown/${dimension}`, query(ctx.state, { limit: MOST, order_by: SERVER_SORTS.includes(sort) ? sort : "cost" }), ctx.signal);
-      const used = dimension === "user" ? await get("v1/budgets", new URLSearchParams({ scope: "user", limit: "1000" }), ctx.signal) : { budgets: [] };
-      return { answer: await answer, budgets: new Map(used.budgets.map((each) => [`${each.org_id}/${each.user_id}`, each])) };
-    },
-    draw: (body, data, ctx) => {
-      showFreshness(data.answer, ctx);
-      if (!data.answer.rows.length) return fill(body, noUsage(ctx, data.answer.freshness));
-      last = { ...data, ctx };
-      return show(body, dimension, last);
-    },
-  });
+export const dimensionTable = (dimension, title) => panel({
+  title, className: "table-panel", load: (ctx) => askDimension(dimension, ctx), draw: (body, data, ctx) => showDimension(body, dimension, data, ctx),
+});
+
+/** @param {string} dimension */
+export async function askDimension(dimension, ctx) {
+  const sort = (ctx.state.more.sort ?? "-cost").replace(/^-/, "");
+  const answer = get("v1/usage/breakdown", query(ctx.state, { group_by: dimension, limit: MOST, order_by: SERVER_SORTS.includes(sort) ? sort : "cost" }), ctx.signal);
+  const used = dimension === "user" ? await get("v1/budgets", new URLSearchParams({ scope: "user", limit: "1000" }), ctx.signal) : { budgets: [] };
+  return { answer: await answer, budgets: new Map(used.budgets.map((each) => [`${each.org_id}/${each.user_id}`, each])) };
 }
 
-/** @param {HTMLElement} body @param {string} dimension @param {any} last */
-function show(body, dimension, { answer, budgets, ctx }) {
-  const { more } = ctx.state, own = columns(dimension, ctx, answer.currency.code, budgets);
-  const sort = own.some((each) => each.key === (more.sort ?? "").replace(/^-/, "")) ? more.sort : "-cost";
-  drawTable(body, {
-    caption: `Usage by ${word(ctx, dimension).toLowerCase()}`, columns: own, rows: answer.rows, totals: answer.totals, sort,
-    page: Number(more.page) || 1, size: [25, 50, 100].includes(Number(more.size)) ? Number(more.size) : 25,
+/** @param {HTMLElement} body @param {string} dimension */
+export function showDimension(body, dimension, { answer, budgets }, ctx) {
+  showFreshness(answer, ctx);
+  if (!answer.rows.length) return fill(body, noUsage(ctx, answer.freshness));
+  return drawPaged(body, ctx, {
+    caption: `Usage by ${word(ctx, dimension).toLowerCase()}`, columns: columns(dimension, ctx, answer.currency.code, budgets), rows: answer.rows, totals: answer.totals,
     note: answer.has_more ? `the first ${MOST}; the export has all` : undefined,
-    change: (change) => ctx.go({ more: { ...more, ...Object.fromEntries(Object.entries(change).map(([key, value]) => [key, String(value)])) } }, { replace: true }),
   });
 }

@@ -6,11 +6,11 @@ import { fill, h } from "../parts/dom.js";
 import { bucketLabel, moment, percent, sentence, whole } from "../parts/format.js";
 import { empty, noUsage, panel } from "../parts/panel.js";
 import { query } from "../parts/state.js";
-import { drawTable, name } from "../parts/table.js";
+import { drawRows, name } from "../parts/table.js";
 import { drawerLink } from "./dimension.js";
 
 const load = (ctx) => get("v1/usage/errors", query(ctx.state, { recent: 50, granularity: ctx.state.granularity }), ctx.signal);
-const unsorted = () => {};
+const NONE = "No errors in this period.";
 
 export function errors() {
   const rate = panel({ title: "Error rate", className: "two-thirds", load, draw: (body, data, ctx) => {
@@ -18,27 +18,27 @@ export function errors() {
     const labels = data.points.map((point) => bucketLabel(point.start, data.granularity)), values = data.points.map((point) => point.error_rate);
     return drawChart(body, { labels, noLegend: true, caption: `${whole(data.errors)} of ${whole(data.requests)} calls failed: ${percent(data.error_rate, 2)}.`,
       series: [{ name: "Error rate", color: "bad", values, shown: (value) => percent(value, 2),
-        trace: (ink) => ({ type: "scatter", mode: "lines", line: { color: ink, width: 2 }, x: labels, y: values, name: "Error rate", customdata: data.points.map((point) => `${percent(point.error_rate, 2)} (${whole(point.errors)} of ${whole(point.requests)})`), hovertemplate: "%{customdata}" }) }],
-      layout: { xaxis: { type: "category", nticks: 8, tickangle: 0 }, yaxis: { tickformat: ".1~%" } } });
+        trace: (ink) => ({ type: "scatter", mode: "lines", line: { color: ink, width: 2 }, customdata: data.points.map((point) => `${percent(point.error_rate, 2)} (${whole(point.errors)} of ${whole(point.requests)})`) }) }],
+      layout: { yaxis: { tickformat: ".1~%" } } });
   } });
   const kinds = panel({ title: "Kinds", className: "third", load, draw: (body, data) => {
-    if (!data.kinds.length) return fill(body, empty("No errors in this period."));
-    return drawTable(body, { caption: "Errors by provider and kind", rows: data.kinds, sort: "", page: 1, size: 100, change: unsorted, pager: false, columns: [
-      { key: "kind", label: "Kind", text: true, fixed: true, value: (row) => row.error_type, cell: (row) => [name(sentence(row.error_type || "unknown")), h("br"), h("small", null, row.provider)] },
-      { key: "errors", label: "Errors", fixed: true, value: (row) => row.errors, cell: (row) => whole(row.errors) },
-      { key: "share", label: "Share", fixed: true, value: (row) => row.share, cell: (row) => percent(row.share) },
-    ] });
+    if (!data.kinds.length) return fill(body, empty(NONE));
+    return drawRows(body, "Errors by provider and kind", data.kinds, [
+      { key: "kind", label: "Kind", text: true, value: (row) => row.error_type, cell: (row) => [name(sentence(row.error_type || "unknown")), h("br"), h("small", null, row.provider)] },
+      { key: "errors", label: "Errors", value: (row) => row.errors, cell: (row) => whole(row.errors) },
+      { key: "share", label: "Share", value: (row) => row.share, cell: (row) => percent(row.share) },
+    ]);
   } });
   const recent = panel({ title: "Recent errors", note: "the newest 50", load, draw: (body, data, ctx) => {
-    if (!data.recent.length) return fill(body, empty("No errors in this period."));
-    return drawTable(body, { caption: "Recent errors", rows: data.recent, sort: "", page: 1, size: 100, change: unsorted, pager: false, columns: [
-      { key: "at", label: "Time", text: true, fixed: true, value: (row) => row.occurred_at, cell: (row) => moment(row.occurred_at) },
-      { key: "kind", label: "Kind", text: true, fixed: true, value: (row) => sentence(row.error_type || "unknown") },
-      { key: "message", label: "Message", text: true, fixed: true, value: (row) => row.error_message, cell: (row) => h("span", { class: "message", title: row.error_message, dir: "auto" }, row.error_message || "-") },
-      { key: "feature", label: "Feature", text: true, fixed: true, value: (row) => row.feature },
-      { key: "model", label: "Model", text: true, fixed: true, value: (row) => `${row.provider} / ${row.model}`, cell: (row) => h("span", { class: "name", title: `${row.provider} / ${row.model}` }, row.model) },
-      { key: "user", label: "User", text: true, fixed: true, value: (row) => row.user_id, cell: (row) => (row.user_id === "system" ? "system" : name(row.user_id, drawerLink(ctx, row.org_id, row.user_id))) },
-    ] });
+    if (!data.recent.length) return fill(body, empty(NONE));
+    return drawRows(body, "Recent errors", data.recent, [
+      { key: "at", label: "Time", text: true, value: (row) => row.occurred_at, cell: (row) => moment(row.occurred_at) },
+      { key: "kind", label: "Kind", text: true, value: (row) => sentence(row.error_type || "unknown") },
+      { key: "message", label: "Message", text: true, value: (row) => row.error_message, cell: (row) => h("span", { class: "message", title: row.error_message, dir: "auto" }, row.error_message || "-") },
+      { key: "feature", label: "Feature", text: true, value: (row) => row.feature },
+      { key: "model", label: "Model", text: true, value: (row) => `${row.provider} / ${row.model}`, cell: (row) => h("span", { class: "name", title: `${row.provider} / ${row.model}` }, row.model) },
+      { key: "user", label: "User", text: true, value: (row) => row.user_id, cell: (row) => (row.user_id === "system" ? "system" : name(row.user_id, drawerLink(ctx, row.org_id, row.user_id))) },
+    ]);
   } });
   return [rate, kinds, recent];
 }

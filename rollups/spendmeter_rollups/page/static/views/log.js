@@ -1,11 +1,11 @@
 // The log of calls, newest first, by cursor: rows that arrive meanwhile move nothing.
 
 import { get } from "../parts/api.js";
-import { announce, figure, fill, h } from "../parts/dom.js";
-import { compact, duration, exactMoney, moment, money, sentence, whole } from "../parts/format.js";
+import { announce, figure, fill, h, spend } from "../parts/dom.js";
+import { compact, duration, moment, sentence, whole } from "../parts/format.js";
 import { noUsage, panel } from "../parts/panel.js";
 import { query } from "../parts/state.js";
-import { drawTable, name, SIZES } from "../parts/table.js";
+import { drawRows, name, SIZES } from "../parts/table.js";
 import { drawerLink } from "./dimension.js";
 
 const STATUSES = ["", "ok", "error", "cancelled"];
@@ -16,7 +16,7 @@ export function log() {
   let question = "";
   const box = panel({ title: "Calls", className: "table-panel", load: (ctx) => {
     const size = SIZES.includes(Number(ctx.state.more.size)) ? Number(ctx.state.more.size) : 25;
-    const asked = query(ctx.state, { status: ctx.state.more.status ?? "", page_size: size });
+    const asked = query(ctx.state, { page_size: size });
     // Another question starts at the first page: a cursor belongs to its question.
     if (String(asked) !== question) {
       question = String(asked);
@@ -25,24 +25,31 @@ export function log() {
     if (cursors.at(-1)) asked.set("cursor", (cursors.at(-1)));
     return get("v1/usage/events", asked, ctx.signal);
   }, draw: (body, data, ctx) => {
-    const size = Number(ctx.state.more.size) || 25, more = ctx.state.more;
-    const change = (values) => ctx.go({ more: { ...more, ...values } }, { replace: true });
-    const first = (cursors.length - 1) * size;
-    const turn = (next) => { cursors = next; box.refresh(ctx).then(() => announce(`Page ${cursors.length}`)); };
-    const status = h("label", null, "Status ", h("select", { onchange: (event) => change({ status: event.target.value }) }, STATUSES.map((each) => h("option", { value: each, selected: each === (more.status ?? "") }, each ? sentence(each) : "All"))));
-    const pager = h("nav", { class: "pager", "aria-label": "Pages of the log" },
-      h("span", null, data.rows.length ? `${first + 1}–${first + data.rows.length}, newest first` : ""), status,
-      h("label", null, "Rows ", h("select", { onchange: (event) => change({ size: event.target.value }) }, SIZES.map((each) => h("option", { value: each, selected: each === size }, each)))),
-      h("button", { type: "button", disabled: cursors.length === 1, onclick: () => turn(cursors.slice(0, -1)) }, "‹ Newer"),
-      h("button", { type: "button", disabled: !data.next_cursor, onclick: () => turn([...cursors, data.next_cursor]) }, "Older ›"));
-    if (!data.rows.length) return fill(body, noUsage(ctx, data.freshness), pager);
-    return drawTable(body, { caption: "Calls", rows: data.rows, sort: "", page: 1, size, change: () => {}, pager, columns: callColumns(ctx, data.currency.code) });
+    const size = Number(ctx.state.more.size) || SIZES[0], { status: chosen = [], ...filters } = ctx.state.filters;
+    const status = h("label", null, "Status ", h("select", { onchange: (event) => ctx.go({ filters: event.target.value ? { ...filters, status: [event.target.value] } : filters }) },
+      chosen.length > 1 ? h("option", { value: "", selected: true }, "Several") : null, STATUSES.map((each) => h("option", { value: each, selected: chosen.length < 2 && each === (chosen[0] ?? "") }, each ? sentence(each) : "All"))));
+    const sizes = h("label", null, "Rows ", h("select", { onchange: (event) => ctx.go({ more: { size: event.target.value } }, { replace: true }) }, SIZES.map((each) => h("option", { value: each, selected: each === size }, each))));
+    if (!data.rows.length) return fill(body, noUsage(ctx, data.freshness), h("nav", { class: "pager" }, h("span"), status));
+    return callTable(body, "Calls", data, ctx, { cursors, size, tools: [status, sizes], turn: (next) => { cursors = next; box.refresh(ctx).then(() => announce(`Page ${cursors.length}`)); } });
   } });
   return box;
 }
 
-/** @param {any} ctx @param {string} code @param {boolean} [brief] without the user, in their own drawer @returns {import("../parts/table.js").Column[]} */
-export function callColumns(ctx, code, brief = false) {
+/**
+ * A page of calls, each of which opens its price.
+ * @param {HTMLElement} body @param {string} caption @param {any} data the API's answer @param {any} ctx
+ * @param {{ cursors: string[], size: number, turn: (cursors: string[]) => void, brief?: boolean, tools?: any }} options
+ */
+export function callTable(body, caption, data, ctx, { cursors, size, turn, brief = false, tools }) {
+  const first = (cursors.length - 1) * size;
+  drawRows(body, caption, data.rows, callColumns(ctx, data.currency.code, brief), { onRow: (row) => ctx.go({ more: { call: row.event_id } }), pager: h("nav", { class: "pager", "aria-label": `Pages of ${caption.toLowerCase()}` },
+    h("span", null, `${first + 1}–${first + data.rows.length}${brief ? "" : ", newest first"}`), tools,
+    h("button", { disabled: cursors.length === 1, onclick: () => turn(cursors.slice(0, -1)) }, "‹ Newer"),
+    h("button", { disabled: !data.next_cursor, onclick: () => turn([...cursors, data.next_cursor]) }, "Older ›")) });
+}
+
+/** @param {string} code @param {boolean} brief without the user, in their own drawer @returns {import("../parts/table.js").Column[]} */
+function callColumns(ctx, code, brief) {
   /** @type {any[]} */
   const columns = [
     { key: "at", label: "Time", text: true, value: (row) => row.occurred_at, cell: (row) => moment(row.occurred_at) },
@@ -50,14 +57,14 @@ export function callColumns(ctx, code, brief = false) {
     { key: "feature", label: "Feature", text: true, value: (row) => row.feature, cell: (row) => name(row.feature) },
     { key: "model", label: "Model", text: true, value: (row) => row.model, cell: (row) => h("span", { class: "name", title: `${row.provider} / ${row.model}` }, row.model) },
     { key: "tokens", label: "Tokens", value: () => 0, cell: tokens },
-    { key: "cost", label: "Cost", strong: true, value: (row) => row.cost, cell: (row) => (row.pricing_status === "unpriced" ? "—" : figure(money(row.cost, code), exactMoney(row.cost, code))) },
+    { key: "cost", label: "Cost", strong: true, value: (row) => row.cost, cell: (row) => h("a", { href: ctx.href({ more: { call: row.event_id, ...(brief ? { drawer: ctx.state.more.drawer } : {}) } }) },
+      row.pricing_status === "unpriced" ? h("span", { title: "no price: show why" }, "—") : spend(row.cost, code)) },
     brief ? null : { key: "latency", label: "Latency", value: (row) => row.latency_ms, cell: (row) => duration(row.latency_ms) },
     { key: "status", label: "Status", text: true, value: (row) => row.status, cell: (row) => h("span", { class: `badge ${row.status}`, title: row.error_message || null }, row.status === "error" ? `✕ ${sentence(row.error_type || "error")}` : sentence(row.status)) },
   ];
-  return columns.filter(Boolean).map((column) => ({ ...column, fixed: true }));
+  return columns.filter(Boolean);
 }
 
-/** @param {any} row */
 function tokens(row) {
   // By name: a bucket that is added to the catalogue counts here too. Reasoning is part of the output.
   const sum = (kind) => Object.entries(row).reduce((total, [field, count]) => (kind.test(field) ? total + count : total), 0);

@@ -1,17 +1,16 @@
 // Models: cost by kind of token, and cost against latency. Agents with their trend.
 
 import { get } from "../parts/api.js";
-import { amounts, drawChart, plain, sparkline } from "../parts/charts.js";
+import { amounts, bar, drawChart, plain, sparkline } from "../parts/charts.js";
 import { fill, h } from "../parts/dom.js";
 import { compact, duration, money, sentence } from "../parts/format.js";
 import { noUsage, panel } from "../parts/panel.js";
 import { query } from "../parts/state.js";
-import { drawTable, name } from "../parts/table.js";
-import { cost, count } from "./dimension.js";
+import { drawPaged, name } from "../parts/table.js";
+import { cost, count, filterLink } from "./dimension.js";
 
 const KINDS = [["input_cost", "Input", "series-1"], ["cached_cost", "Cache", "series-3"], ["output_cost", "Output", "series-2"], ["other_cost", "Audio and other units", "series-4"]];
 
-/** @param {any} ctx */
 const load = (ctx) => get("v1/usage/models", query(ctx.state, { limit: 10 }), ctx.signal);
 
 export function modelCharts() {
@@ -20,8 +19,8 @@ export function modelCharts() {
     const rows = [...data.rows].reverse(), labels = rows.map((row) => row.model), code = data.currency.code;
     return drawChart(body, { labels, height: 340, caption: `${data.rows[0].model} costs most: ${money(data.rows[0].cost, code)}.`,
       series: KINDS.map(([key, title, ink]) => ({ name: title, color: ink, values: rows.map((row) => Number(row[key])), shown: (value) => money(value, code),
-        trace: (paint) => ({ type: "bar", orientation: "h", name: title, y: labels.map(plain), x: rows.map((row) => Number(row[key])), marker: { color: paint }, customdata: rows.map((row) => money(row[key], code)), hovertemplate: "%{customdata}" }) })),
-      layout: { barmode: "stack", hovermode: "y unified", xaxis: amounts(rows.map((row) => Number(row.cost)), code), yaxis: { type: "category", nticks: 0, dtick: 1 } } });
+        trace: (paint) => ({ ...bar(paint), orientation: "h", y: labels.map(plain), x: rows.map((row) => Number(row[key])) }) })),
+      layout: { barmode: "stack", hovermode: "y unified", xaxis: { type: "linear", ...amounts(rows.map((row) => Number(row.cost)), code) }, yaxis: { type: "category", nticks: 0, dtick: 1 } } });
   } });
   const bubbles = panel({ title: "Cost against latency", note: "the size is the number of calls", className: "half", load, draw: (body, data, ctx) => {
     const rows = data.rows.filter((row) => row.avg_latency_ms !== null && Number(row.cost) > 0), code = data.currency.code;
@@ -54,11 +53,9 @@ function apart(rows) {
 export function agents() {
   return panel({ title: "Agents", className: "table-panel", load: (ctx) => get("v1/usage/breakdown/agent", query(ctx.state, { limit: 200 }), ctx.signal), draw: (body, data, ctx) => {
     if (!data.rows.length) return fill(body, noUsage(ctx, data.freshness));
-    const sort = /^-?(agent|cost|requests|total_tokens)$/.test(ctx.state.more.sort ?? "") ? ctx.state.more.sort : "-cost";
-    return drawTable(body, { caption: "Usage by agent", rows: data.rows, totals: data.totals, sort, page: Number(ctx.state.more.page) || 1, size: 25,
-      change: (change) => ctx.go({ more: { ...ctx.state.more, ...Object.fromEntries(Object.entries(change).map(([key, value]) => [key, String(value)])) } }, { replace: true }),
+    return drawPaged(body, ctx, { caption: "Usage by agent", rows: data.rows, totals: data.totals,
       columns: [
-        { key: "agent", label: "Agent", text: true, value: (row) => row.key.agent_id, cell: (row) => [h("span", { class: "avatar", "aria-hidden": "true" }, (row.key.agent_id || "–").slice(0, 2).toUpperCase()), name(row.key.agent_id ? sentence(row.key.agent_id) : "(no agent)")] },
+        { key: "agent", label: "Agent", text: true, value: (row) => row.key.agent_id, cell: (row) => [h("span", { class: "avatar", "aria-hidden": "true" }, (row.key.agent_id || "–").slice(0, 2).toUpperCase()), name(row.key.agent_id ? sentence(row.key.agent_id) : "(no agent)", filterLink(ctx, row.key))] },
         cost(data.currency.code), count("total_tokens", "Tokens"), count("requests", "Executions"),
         { key: "trend", label: "Trend of cost", fixed: true, value: () => 0, cell: (row) => (row.sparkline ? sparkline(row.sparkline.map(Number)) : "") },
       ] });

@@ -366,3 +366,22 @@ def test_numbers_are_short_and_the_same_in_every_locale(browser: Browser, site: 
             calls = ", ".join(f"format.{call}" for call in cases)
             shown = visit.page.evaluate(f"import('/{format_js}').then((format) => [{calls}])")
             assert shown == list(cases.values())
+
+
+def test_a_budget_is_created_changed_and_deleted(visit: Visit) -> None:
+    page = visit.open("tab=budgets")
+    page.get_by_text("New budget").click()
+    form = page.locator("form.budget")
+    form.get_by_role("textbox", name="School").fill(ORG)
+    form.get_by_label("Amount per month").fill("20")
+    form.get_by_role("button", name="Create").click()
+    row = page.locator("tbody tr")
+    expect(row).to_contain_text("$20.00")
+    row.get_by_role("button", name="Change").click()
+    dialog = page.get_by_role("dialog", name="Change the budget")
+    dialog.get_by_label("Amount per month").fill("30")
+    dialog.get_by_role("button", name="Save").click()
+    expect(row).to_contain_text("$30.00")
+    row.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog", name="Delete the budget?").get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("No budgets yet.")).to_be_visible()

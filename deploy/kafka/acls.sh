@@ -3,7 +3,7 @@
 #   acls.sh --bootstrap-server HOST:PORT --command-config ADMIN.properties
 # All arguments go to kafka-acls.sh, which must be on the PATH. The script is idempotent.
 #
-#   spendmeter-emitter   services that publish their calls
+#   spendmeter-emitter   services that publish their calls, and `spendmeter collect`
 #   spendmeter-worker    `spendmeter worker`; with Create on its own topics, so that it can create missing ones
 #   spendmeter-operator  `spendmeter dlq`, `import`, `verify`, `rollups rebuild`, `reprice` and `prices`: dead letters,
 #                        committed offsets, from which open chunks are found, and price rows

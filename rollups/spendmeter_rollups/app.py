@@ -23,6 +23,7 @@ from spendmeter_rollups.access.sessions import SignInLinks
 from spendmeter_rollups.collect import event_routes
 from spendmeter_rollups.collect.event_bodies import MOST_EVENT_BODY_BYTES
 from spendmeter_rollups.collect.event_publisher import EventPublisher, PublisherReadiness
+from spendmeter_rollups.collect.metrics import CollectorMetrics
 from spendmeter_rollups.http.bounds import BoundedRequests
 from spendmeter_rollups.http.cache import AnswerCache
 from spendmeter_rollups.http.compute import ComputeThread
@@ -87,7 +88,8 @@ def create_app(
     )
     app = _app(service, registry or CollectorRegistry(), (*routes, event_routes) if publisher else routes)
     app.state.failures = failures
-    app.state.publisher = publisher
+    if publisher is not None:
+        _collect_with(app, publisher)
     return app
 
 
@@ -102,8 +104,13 @@ def create_collector(
     service = replace(_service(store, settings, (), utc_now, SignInLinks()), readiness=PublisherReadiness(publisher))
     app = _app(service, registry or CollectorRegistry(), (event_routes, health))
     app.state.failures = dict
-    app.state.publisher = publisher
+    _collect_with(app, publisher)
     return app
+
+
+def _collect_with(app: FastAPI, publisher: EventPublisher) -> None:
+    app.state.publisher = publisher
+    app.state.collector_metrics = CollectorMetrics(app.state.registry)
 
 
 def _app(service: Service, registry: CollectorRegistry, routes: Sequence[Any]) -> FastAPI:

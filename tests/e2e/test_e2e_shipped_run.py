@@ -1,9 +1,10 @@
-"""`migrate`, `worker` and `serve` as deploy/ ships them, on Apache Kafka: started, scraped, killed and stopped."""
+"""The processes of deploy/ as shipped, on Apache Kafka: started, scraped, killed and stopped."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.kafka.apache import ApacheKafka
 from tests.support.kafka.jars import KafkaUnavailable
-from tests.support.records import record
+from tests.support.records import event_fields, record
 from tests.support.required import do_without
 from tests.support.shipped.deployments import ADMIN_KEY, compose, kubernetes, secrets_of
 from tests.support.shipped.files import from_manifests
@@ -40,10 +41,11 @@ class AnySecret(dict[str, str]):
 
 @pytest.fixture(scope="module")
 def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka]:
-    """A Kafka with the user of the manifests."""
-    user = from_manifests(AnySecret())["worker"].environment["SPENDMETER_SASL_USERNAME"]
+    """A Kafka with the users of the manifests."""
+    processes = from_manifests(AnySecret())
+    users = [processes[verb].environment["SPENDMETER_SASL_USERNAME"] for verb in ("worker", "collect")]
     try:
-        broker = ApacheKafka(folder=tmp_path_factory.mktemp("kafka"), users=[user])
+        broker = ApacheKafka(folder=tmp_path_factory.mktemp("kafka"), users=users)
     except KafkaUnavailable as missing:
         do_without(missing)
     try:
@@ -66,6 +68,22 @@ def test_processes_run_as_shipped(name: str, own_kafka: ApacheKafka, tmp_path: P
             check_ready(deployment, "serve", service)
             assert service.stop(within=deployment.processes["serve"].grace_seconds) == 0
             check_log(deployment, service, "query service on http://", '"message":"ready"')
+        collect_an_event(deployment, org=f"{name}-school")
+
+
+def collect_an_event(deployment: Deployment, *, org: str) -> None:
+    """Send an event to the collector with a key of its org. The topic exists: a worker has run."""
+    made = deployment.run("apikey", "create", "tutor", "--scope", "events:write", "--org", org)
+    assert made.returncode == 0, made.stderr
+    with deployment.running("collect") as collector:
+        collector.until("/readyz")
+        event = json.dumps(event_fields(EVENTS, org_id=org)).encode()
+        answer = collector.get("/v1/events", key=made.stdout.strip(), body=event)
+        assert (answer.status, answer.json()["accepted"]) == (200, 1)
+        assert collector.get("/v1/events", key=ADMIN_KEY, body=event).status == 401
+        check_ready(deployment, "collect", collector)
+        assert collector.stop(within=deployment.processes["collect"].grace_seconds) == 0
+        check_log(deployment, collector, "spendmeter 0.1.0, collector on http://")
 
 
 def count_through_a_kill(deployment: Deployment, kafka: ApacheKafka, service: Running, *, org: str) -> None:
@@ -116,7 +134,7 @@ def check_ready(deployment: Deployment, verb: str, process: Running) -> None:
 def here(command: tuple[str, ...], port: int) -> list[str]:
     """Return a compose health check with the local interpreter and the process's port."""
     assert command[0] == "/opt/spendmeter/bin/python"
-    return [sys.executable, *(part.replace(":6066", f":{port}").replace(":8080", f":{port}") for part in command[1:])]
+    return [sys.executable, *(re.sub(":(6066|8080|8081)", f":{port}", part) for part in command[1:])]
 
 
 def samples(process: Running, name: str) -> dict[str, float]:

@@ -19,8 +19,9 @@ from spendmeter_events.normalize.record import InvalidRecord, check_time, event_
 from spendmeter_rollups.access.auth import Credential
 from spendmeter_rollups.collect.event_bodies import contents, decompressed
 from spendmeter_rollups.collect.event_publisher import EventPublisher
+from spendmeter_rollups.collect.metrics import CollectorMetrics
 from spendmeter_rollups.http.service import RequestContextDep
-from spendmeter_rollups.problems import ProblemAnswer, invalid_parameter
+from spendmeter_rollups.problems import Problem, ProblemAnswer, invalid_parameter
 
 router = APIRouter(tags=["events"])
 
@@ -32,6 +33,11 @@ class Judged:
     events: list[UsageEvent] = field(default_factory=list)
     results: list[dict[str, Any]] = field(default_factory=list)
     refused: int = 0
+
+    @property
+    def duplicates(self) -> int:
+        """Events that repeat an event of the same body."""
+        return len(self.results) - len(self.events) - self.refused
 
 
 @router.post("/v1/events", responses={code: {"model": ProblemAnswer} for code in (400, 401, 403, 413, 415, 429, 503)})
@@ -48,14 +54,16 @@ async def post_events(
     # Thousands of events take longer than other requests should wait.
     judged = await asyncio.to_thread(_judge, body, headers, context.credential, zone, now)
     publisher: EventPublisher = request.app.state.publisher
+    metrics: CollectorMetrics = request.app.state.collector_metrics
     if judged.events:
-        await publisher.publish(judged.events)
-    answer = {
-        "accepted": len(judged.events),
-        "duplicates": len(judged.results) - len(judged.events) - judged.refused,
-        "refused": judged.refused,
-        "results": judged.results,
-    }
+        try:
+            await publisher.publish(judged.events)
+        except Problem:
+            metrics.count(unacknowledged=len(judged.events))
+            raise
+    counts = {"accepted": len(judged.events), "duplicates": judged.duplicates, "refused": judged.refused}
+    metrics.count(**counts)
+    answer = {**counts, "results": judged.results}
     status = 200 if not judged.refused else 207 if judged.events else 422
     return JSONResponse(answer, status_code=status)
 

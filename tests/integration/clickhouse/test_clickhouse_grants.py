@@ -150,6 +150,8 @@ def test_the_query_services_statements_are_within_its_grants(
     assert set(of_service.calls) == {"reader", "service", "keys", "start"}, "a session that no login is chosen for"
     assert denied("spendmeter_reader", reads, empty_store, tmp_path) == []
     assert denied("spendmeter_service", writes, empty_store, tmp_path) == []
+    # The collector only looks up keys.
+    assert denied("spendmeter_collector", of_service.of("keys"), empty_store, tmp_path) == []
 
 
 async def test_the_workers_statements_are_within_its_grants(
@@ -219,6 +221,13 @@ FORBIDDEN = {
         "ALTER TABLE audit_log DELETE WHERE 1",
         "TRUNCATE TABLE audit_log",
         "DROP TABLE budgets",
+    ],
+    "spendmeter_collector": [
+        "SELECT * FROM usage_events",
+        "SELECT * FROM budgets",
+        "INSERT INTO api_keys (prefix) VALUES ('x')",
+        "INSERT INTO budgets (budget_id) VALUES (generateUUIDv4())",
+        "TRUNCATE TABLE api_keys",
     ],
     "spendmeter_worker": [
         "SELECT * FROM api_keys",

@@ -61,7 +61,7 @@ def test_each_process_of_the_shipped_deployment_has_its_own_login() -> None:
     compose = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]
     logins = {
         (name, variable): urlsplit(re.sub(r"\$\{[^}]*\}", "x", value)).username
-        for name in ("migrate", "worker", "service")
+        for name in ("migrate", "worker", "service", "collector")
         for variable, value in compose[name]["environment"].items()
         if variable.endswith("_DSN")
     }
@@ -70,6 +70,7 @@ def test_each_process_of_the_shipped_deployment_has_its_own_login() -> None:
         ("worker", "SPENDMETER_STORE_DSN"): "spendmeter_worker",
         ("service", "SPENDMETER_STORE_DSN"): "spendmeter_service",
         ("service", "SPENDMETER_READER_DSN"): "spendmeter_reader",
+        ("collector", "SPENDMETER_STORE_DSN"): "spendmeter_collector",
     }
     assert compose["grafana"]["environment"]["SPENDMETER_CLICKHOUSE_READER"] == "spendmeter_boards"
     assert {*logins.values(), "spendmeter_boards"} == {user for user, _ in grants()}

@@ -34,7 +34,7 @@ cat {folder}/targets.json
 ASK = (
     "import json, urllib.request as r;"
     'found = json.load(r.urlopen("http://127.0.0.1:9090/api/v1/targets"))["data"]["activeTargets"];'
-    'assert len({it["labels"]["job"] for it in found}) == 2;'
+    'assert len({it["labels"]["job"] for it in found}) == 3;'
     'print(json.dumps(sorted([it["labels"]["job"], it["labels"]["instance"]] for it in found)))'
 )
 
@@ -62,6 +62,8 @@ def test_each_address_behind_a_name_is_a_target(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [
+        ["spendmeter-collector", "127.0.0.2:8081"],
+        ["spendmeter-collector", "127.0.0.3:8081"],
         ["spendmeter-service", "127.0.0.2:8080"],
         ["spendmeter-service", "127.0.0.3:8080"],
         ["spendmeter-worker", "127.0.0.2:6066"],

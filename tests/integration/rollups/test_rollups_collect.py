@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
+import re
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,6 +20,7 @@ from aiokafka.errors import KafkaTimeoutError
 
 from spendmeter_clickhouse import Store
 from spendmeter_clickhouse.scopes import EVENTS_WRITE, ORG_READ, PLATFORM_READ, PLATFORM_WRITE
+from spendmeter_deploy.listening import listen, served, url_of
 from spendmeter_events import KafkaConnection
 from spendmeter_events.topics import USAGE
 from spendmeter_rollups import Credential, ServiceSettings, create_app
@@ -28,6 +33,8 @@ from tests.support.records import event_fields
 from tests.support.service import ADMIN_KEY
 from tests.support.until import until
 
+README = Path(__file__).parents[3] / "README.md"
+SHELL_BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 PATH = "/v1/events"
 ADMIN = {"Authorization": f"Bearer {ADMIN_KEY}"}
@@ -118,6 +125,9 @@ async def test_each_event_has_a_result_and_only_accepted_ones_are_published(fres
         refused = body["results"][1]
         assert (refused["code"], refused["field"]) == ("invalid_field", "input_tokens")
         assert "secret" not in answer.text
+        metrics = (await http.get("/metrics")).text
+        for outcome, count in {"accepted": 2, "duplicate": 1, "refused": 2, "unacknowledged": 0}.items():
+            assert f'spendmeter_collector_events_total{{outcome="{outcome}"}} {count}.0' in metrics
         assert body["results"][3]["code"] == "occurred_at_out_of_range"
         assert (await http.post(PATH, json=mixed[1])).status_code == 422
         assert (await http.post(PATH, json=mixed[0], params={"timezone": "Mars"})).status_code == 422
@@ -154,7 +164,9 @@ async def test_what_kafka_does_not_take_is_refused_with_a_time_to_retry(store: S
     nowhere = KafkaConnection(bootstrap_servers=f"127.0.0.1:{free_port()}")
     async with collector(store, nowhere, ready=False) as http:
         answer = await http.post(PATH, json=event_fields(1))
+        metrics = (await http.get("/metrics")).text
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+    assert 'spendmeter_collector_events_total{outcome="unacknowledged"} 1.0' in metrics
 
 
 async def test_a_full_buffer_and_a_missing_acknowledgement_are_not_accepted(
@@ -174,6 +186,29 @@ async def test_a_full_buffer_and_a_missing_acknowledgement_are_not_accepted(
             patched.setattr("aiokafka.AIOKafkaProducer.send", send)
             assert (await http.post(PATH, json=event_fields(1))).status_code == 503
         assert (await http.post(PATH, json=event_fields(1))).status_code == 200
+
+
+async def test_the_recipe_of_the_readme_is_accepted_as_written(fresh_tansu: Tansu, store: Store) -> None:
+    (recipe,) = [block for block in SHELL_BLOCK.findall(README.read_text()) if "/v1/events" in block]
+    await create_topic(fresh_tansu.connection, name=USAGE, partitions=1)
+    publisher = EventPublisher(fresh_tansu.connection)
+    await publisher.start()
+    app = create_collector(store=store, settings=ServiceSettings(admin_key=ADMIN_KEY), publisher=publisher)
+    listener = listen("127.0.0.1", 0, host_setting="")
+    try:
+        await until(lambda: publisher.connected)
+        async with served(app, listener):
+            script = recipe.replace("http://127.0.0.1:8080", url_of(listener))
+            environment = {**os.environ, "KEY": ADMIN_KEY}
+            command = ["sh", "-eu", "-c", script]
+            done = await asyncio.to_thread(
+                subprocess.run, command, env=environment, capture_output=True, timeout=60, check=True
+            )
+    finally:
+        await publisher.stop()
+    assert json.loads(done.stdout)["accepted"] == 1
+    (event,) = await stored(fresh_tansu.connection, 1)
+    assert (event["org_id"], event["input_tokens"], event["cache_read_tokens"]) == ("school-1", 176, 1024)
 
 
 async def test_a_separate_collector_serves_events_and_health_only(store: Store) -> None:

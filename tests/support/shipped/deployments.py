@@ -40,7 +40,8 @@ def compose(kafka: ApacheKafka, folder: Path, executable: tuple[str, ...] = SPEN
 def kubernetes(kafka: ApacheKafka, folder: Path) -> Iterator[Deployment]:
     """Yield the processes of k8s/, with SASL and TLS."""
     secret = {key: value.replace("PASSWORD", _K8S_PASSWORD) for key, value in secret_of_readme().items()}
-    secret |= {"kafka-password": SCRAM_PASSWORD, "admin-key": ADMIN_KEY, "metrics-token": METRICS_TOKEN}
+    secret |= dict.fromkeys(("kafka-password", "kafka-emitter-password"), SCRAM_PASSWORD)
+    secret |= {"admin-key": ADMIN_KEY, "metrics-token": METRICS_TOKEN}
     processes = from_manifests(secret)
     with _store(processes, folder) as store, _readable(kafka.secure_connection.ssl_cafile or "") as authority:
         addresses = {

@@ -37,7 +37,7 @@ class Shipped:
 
     @property
     def verb(self) -> str:
-        """`migrate`, `worker` or `serve`."""
+        """`migrate`, `worker`, `serve` or `collect`."""
         return self.command[0]
 
 

@@ -49,10 +49,10 @@ class Running:
                 command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/"
             )
 
-    def get(self, path: str, *, key: str = "") -> Answer:
-        """Return the response to a GET with any status. Raises `OSError` without a listener."""
+    def get(self, path: str, *, key: str = "", body: bytes | None = None) -> Answer:
+        """Return the response to a GET, or a POST of `body`, with any status. Raises `OSError` without a listener."""
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers, data=body)
         try:
             with urllib.request.urlopen(request, timeout=_ANSWER_S) as answer:
                 return Answer(answer.status, answer.headers["Content-Type"], answer.read())
@@ -118,7 +118,7 @@ class Deployment:
         """Run the process of `verb`; kill it at the end if it still runs."""
         port = free_port()
         own = {"SPENDMETER_WORKER_PORT": str(port)} if verb == "worker" else {}
-        options = ["--port", str(port)] if verb == "serve" else []
+        options = ["--port", str(port)] if verb in ("serve", "collect") else []
         command = [*self.command(verb), *options]
         process = Running(command, self.environment(verb, **own, **changes), self.logs / f"{verb}.log", port)
         try:

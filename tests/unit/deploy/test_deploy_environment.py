@@ -51,7 +51,7 @@ def test_every_group_of_settings_is_checked() -> None:
     assert names == setting_names()
 
 
-@pytest.mark.parametrize("command", ["worker", "serve", "up", "demo"])
+@pytest.mark.parametrize("command", ["worker", "serve", "collect", "up", "demo"])
 def test_a_process_that_runs_on_refuses_a_misspelt_setting(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     monkeypatch.setenv("SPENDMETER_CHUNK_RECORD", "5")
     message = "SPENDMETER_CHUNK_RECORD is not a setting; did you mean SPENDMETER_CHUNK_RECORDS?"

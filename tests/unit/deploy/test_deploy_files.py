@@ -59,7 +59,7 @@ def test_compose_binds_loopback_only_and_mounts_existing_files() -> None:
 def test_compose_gives_our_processes_only_settings_that_exist() -> None:
     ours = [it for it in compose()["services"].values() if it["image"] == IMAGE]
     assert {name for it in ours for name in it["environment"]} <= SETTINGS
-    assert {it["command"][0] for it in ours} == {"migrate", "worker", "serve"}
+    assert {it["command"][0] for it in ours} == {"migrate", "worker", "serve", "collect"}
 
 
 def test_compose_gives_grafana_every_variable_that_provisioning_reads() -> None:
@@ -77,6 +77,7 @@ def test_prometheus_scrapes_addresses_of_the_compose_file() -> None:
     scraped = {name: (it["names"], it["type"], it["port"]) for name, (it,) in jobs.items()}
     assert scraped == {
         "spendmeter-service": (["service"], "A", 8080),
+        "spendmeter-collector": (["collector"], "A", 8081),
         "spendmeter-worker": (["worker"], "A", 6066),
     }
     assert {name for names, _, _ in scraped.values() for name in names} <= set(compose()["services"])

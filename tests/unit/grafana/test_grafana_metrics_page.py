@@ -9,6 +9,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
+from spendmeter_rollups.collect.metrics import CollectorMetrics
 from spendmeter_rollups.http.metrics import ServiceMetrics
 from spendmeter_stream import metrics as worker
 from spendmeter_stream.guard import metrics as guard
@@ -46,6 +47,11 @@ def test_the_workers_metrics_are_those_of_the_page() -> None:
 def test_the_query_services_metrics_are_those_of_the_page() -> None:
     metrics = ServiceMetrics(CollectorRegistry())
     assert exported(vars(metrics).values()) == documented("Query service")
+
+
+def test_the_collectors_metrics_are_those_of_the_page() -> None:
+    metrics = CollectorMetrics(CollectorRegistry())
+    assert exported(vars(metrics).values()) == documented("Collector")
 
 
 def test_the_guards_metrics_are_those_of_the_page() -> None:

@@ -15,7 +15,8 @@ from spendmeter_deploy.listening import listen, served, url_of
 from spendmeter_rollups import ServiceSettings, create_app
 from spendmeter_rollups.app import create_collector
 from spendmeter_rollups.collect.event_publisher import EventPublisher
-from spendmeter_stream.runtime.start import installed_version, place_of, wait_for_store
+from spendmeter_stream.runtime.start import place_of, wait_for_store
+from spendmeter_stream.runtime.version import installed_version
 from spendmeter_stream.settings import KafkaSettings, StreamSettings
 from spendmeter_stream.stopping import stop_worker
 from spendmeter_stream.worker import Worker, create_worker

@@ -41,10 +41,21 @@ Port = Annotated[
 ]
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        from spendmeter_stream.runtime.version import installed_version
+
+        typer.echo(f"spendmeter {installed_version()}")
+        raise typer.Exit
+
+
 @app.callback()
 def main_options(
     context: typer.Context,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log progress to stderr.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
     """Set up logging and check the environment."""
     configure_logs(verbose=verbose)

@@ -7,7 +7,6 @@ import logging
 import os
 import ssl
 from collections.abc import Awaitable, Callable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -27,6 +26,7 @@ from spendmeter_events.topics import USAGE
 from spendmeter_stream.errors import NotReadyError, SetupError
 from spendmeter_stream.kafka.topic_admin import ensure_topics
 from spendmeter_stream.runtime.health import WorkerHealth
+from spendmeter_stream.runtime.version import installed_version
 from spendmeter_stream.settings import StreamSettings
 
 log = logging.getLogger(__name__)
@@ -103,14 +103,6 @@ def place_of(store: Store) -> str:
     if store.settings.embedded:
         return store.settings.path
     return f"{urlsplit(store.settings.store_dsn).netloc.rpartition('@')[2]}/{store.database}"
-
-
-def installed_version() -> str:
-    """Return the version of the distribution `spendmeter`."""
-    try:
-        return version("spendmeter")
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 async def connect(client_options: dict[str, Any]) -> None:

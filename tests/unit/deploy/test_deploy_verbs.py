@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -49,18 +50,21 @@ def test_the_list_of_commands_shows_the_first_sentence_of_their_own_help(name: s
     assert commands[name].help in ("Former name of import.", help_text.split(". ")[0].removesuffix(".") + ".")
 
 
-def test_help_imports_no_driver() -> None:
+@pytest.mark.parametrize(
+    ("option", "output"), [("--help", "Usage: spendmeter"), ("--version", f"spendmeter {version('spendmeter')}\n")]
+)
+def test_help_and_version_import_no_driver(option: str, output: str) -> None:
     """`spendmeter --help` takes 0.2 s of CPU; with Rich it took 0.45, with store, Kafka and query service 2."""
-    program = """
+    program = f"""
 import sys, spendmeter_deploy.cli.app as cli
-sys.argv = ["spendmeter", "--help"]
+sys.argv = ["spendmeter", "{option}"]
 try:
     cli.main()
 finally:
     print(*sys.modules, file=sys.stderr)
 """
     ended = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
-    assert "Usage: spendmeter" in ended.stdout
+    assert output in ended.stdout
     heavy = {"aiokafka", "chdb", "clickhouse_connect", "faust", "numpy", "pyarrow", "pydantic", "rich", "starlette"}
     assert sorted(heavy & set(ended.stderr.split())) == []
 

@@ -23,7 +23,9 @@ from spendmeter_events.importers import (
     EventMapping,
     Imported,
     InvalidMapping,
+    Preset,
     RejectedRow,
+    SkippedRow,
     UnreadableFile,
     events,
     read_rows,
@@ -49,6 +51,17 @@ def import_command(
         str | None,
         typer.Option("--id-from", metavar="COLUMN", help="Column that identifies a call, such as a request id."),
     ] = None,
+    format_: Annotated[
+        Preset | None,
+        typer.Option("--format", help="Export of another tool, whose columns need no --column (docs/importing.md)."),
+    ] = None,
+    input_includes_cache: Annotated[
+        bool | None,
+        typer.Option(
+            "--input-includes-cache/--input-excludes-cache",
+            help="Whether the input tokens of the file include the cached ones, which are then subtracted.",
+        ),
+    ] = None,
     timezone: Annotated[str, typer.Option(help="Time zone of times without an offset.")] = "UTC",
     data_dir: Annotated[
         Path | None, typer.Option("--data-dir", help="Data folder of a running embedded stack.")
@@ -61,7 +74,13 @@ def import_command(
     given = {"org_id": org, "provider": provider, "model": model, "feature": feature}
     constants: dict[str, object] = {name: value for name, value in given.items() if value is not None}
     constants.update(_pairs("--constant", constant))
-    mapping = EventMapping(columns=_pairs("--column", column), constants=constants, id_from=id_from)
+    mapping = EventMapping(
+        columns=_pairs("--column", column),
+        constants=constants,
+        id_from=id_from,
+        preset=format_,
+        input_includes_cache=input_includes_cache,
+    )
     with _progress() as bar:
         task = bar.add_task("import", total=file.stat().st_size, events=0, rate=0.0)
         report = run(_import(file, mapping, timezone, data_dir, bootstrap, bar, task))
@@ -112,7 +131,8 @@ def _progress() -> Progress:
 
 
 def _show(report: ImportReport) -> None:
-    typer.echo(f"{report.sent:,} events published, {report.rejected:,} lines rejected")
+    skipped = f", {report.skipped:,} skipped, because they are not calls of a provider" if report.skipped else ""
+    typer.echo(f"{report.sent:,} events published, {report.rejected:,} lines rejected{skipped}")
     for rejection in report.first_rejections:
         typer.echo(f"  line {rejection.line}: {rejection.reason}", err=True)
     if report.rejected > len(report.first_rejections):
@@ -123,10 +143,11 @@ def _show(report: ImportReport) -> None:
 
 @dataclass(slots=True)
 class ImportReport:
-    """Counts of published and rejected rows."""
+    """Counts of published events, and of rejected and skipped rows."""
 
     sent: int = 0
     rejected: int = 0
+    skipped: int = 0
     first_rejections: list[RejectedRow] = field(default_factory=list)
     """The first rejected lines, with line number and reason."""
 
@@ -154,15 +175,17 @@ async def import_file(
     await require_broker(connection)
     try:
         rows = read_rows(file)
-        stream: Iterator[Imported | RejectedRow] = events(rows, mapping, timezone=timezone)
+        stream: Iterator[Imported | RejectedRow | SkippedRow] = events(rows, mapping, timezone=timezone)
         async with UsageProducer(connection=connection) as producer:
             for item in stream:
                 if isinstance(item, RejectedRow):
                     report.reject(item)
+                elif isinstance(item, SkippedRow):
+                    report.skipped += 1
                 else:
                     await producer.put(item.event)
                     report.sent += 1
-                if (report.sent + report.rejected) % 1000 == 0:
+                if (report.sent + report.rejected + report.skipped) % 1000 == 0:
                     progress(rows.position(), report.sent)
                     await asyncio.sleep(0)
             await producer.flush()

@@ -4,7 +4,8 @@ from spendmeter_events.importers._errors import InvalidMapping, UnreadableFile
 from spendmeter_events.importers._events import Imported, events
 from spendmeter_events.importers._lines import MAX_LINE_BYTES
 from spendmeter_events.importers._mapping import EventMapping
-from spendmeter_events.importers._rows import FileFormat, RejectedRow, Row, Rows, read_rows
+from spendmeter_events.importers._presets import Preset
+from spendmeter_events.importers._rows import FileFormat, RejectedRow, Row, Rows, SkippedRow, read_rows
 
 __all__ = [
     "MAX_LINE_BYTES",
@@ -12,9 +13,11 @@ __all__ = [
     "FileFormat",
     "Imported",
     "InvalidMapping",
+    "Preset",
     "RejectedRow",
     "Row",
     "Rows",
+    "SkippedRow",
     "UnreadableFile",
     "events",
     "read_rows",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, tzinfo
 from typing import Any, NamedTuple
@@ -13,9 +13,10 @@ from pydantic import ValidationError
 from spendmeter_events.event import UsageEvent
 from spendmeter_events.importers._errors import UnreadableFile
 from spendmeter_events.importers._identity import RowIds, derived_id, digest_of
-from spendmeter_events.importers._mapping import EventMapping, RowPlan, as_fields, plan, reasons
-from spendmeter_events.importers._rows import FileFormat, RejectedRow, Row, Rows, read_rows
-from spendmeter_events.normalize.cells import CellError
+from spendmeter_events.importers._mapping import CACHE_FIELDS, EventMapping, RowPlan, as_fields, plan, reasons
+from spendmeter_events.importers._presets import NotACall, PresetReader
+from spendmeter_events.importers._rows import FileFormat, RejectedRow, Row, Rows, SkippedRow, read_rows
+from spendmeter_events.normalize.cells import CellError, Convert
 
 
 class Imported(NamedTuple):
@@ -32,8 +33,10 @@ def events(
     format: FileFormat = "auto",
     timezone: str | tzinfo = UTC,
     namespace: str = "",
-) -> Iterator[Imported | RejectedRow]:
+) -> Iterator[Imported | RejectedRow | SkippedRow]:
     """Yield every row of a file as an event, in file order, or as `RejectedRow` with the reason.
+
+    Only with `mapping.preset`, a row can be several events, or a `SkippedRow`.
 
     `source` is a path, or rows from `read_rows` (whose `position` feeds a progress bar). A time without an offset is
     in `timezone`. Event ids are derived from each row's content (or from `mapping.id_from`), not from surrounding
@@ -60,26 +63,47 @@ def _ensure_readable(rows: Rows) -> None:
         raise UnreadableFile(f"no line can be read; line {first.line}: {first.reason}")
 
 
-def _convert(rows: Rows, steps: RowPlan, namespace: str) -> Iterator[Imported | RejectedRow]:
+def _convert(rows: Rows, steps: RowPlan, namespace: str) -> Iterator[Imported | RejectedRow | SkippedRow]:
     with rows, closing(RowIds()) as ids:
         for row in rows:
-            yield _event(row, steps, ids, namespace) if isinstance(row, Row) else row
+            if not isinstance(row, Row):
+                yield row
+            elif steps.reader is None:
+                yield _event(row, steps, ids, namespace, {})
+            else:
+                yield from _calls(row, steps, steps.reader, ids, namespace)
 
 
-def _event(row: Row, steps: RowPlan, ids: RowIds, namespace: str) -> Imported | RejectedRow:
-    values: dict[str, Any] = dict(steps.constants)
-    for name, column, convert in steps.steps:
-        cell = row.cells.get(column)
-        if cell is None or cell == "" or (isinstance(cell, str) and cell.isspace()):
-            continue
-        try:
-            values[name] = convert(cell)
-        except CellError as error:
-            return RejectedRow(row.line, f"{name}: {error}")
+def _calls(
+    row: Row, steps: RowPlan, reader: PresetReader, ids: RowIds, namespace: str
+) -> Iterator[Imported | RejectedRow | SkippedRow]:
+    try:
+        for given in reader.read(row.cells, steps.includes_cache):
+            item = _event(row, steps, ids, namespace, given)
+            yield item
+            if isinstance(item, RejectedRow):
+                # The other calls of the row have the same fault.
+                return
+    except CellError as error:
+        yield RejectedRow(row.line, str(error))
+    except NotACall as reason:
+        yield SkippedRow(row.line, str(reason))
+
+
+def _event(row: Row, steps: RowPlan, ids: RowIds, namespace: str, given: Mapping[str, Any]) -> Imported | RejectedRow:
+    """Return the event of a row. `given` are the cells of a preset, which the mapping overrides."""
+    values: dict[str, Any] = {}
+    fault = _read(values, ((name, cell, steps.known[name]) for name, cell in given.items() if name != "id"))
+    values |= steps.constants
+    fault = fault or _read(values, ((name, row.cells.get(column), convert) for name, column, convert in steps.steps))
+    if not fault and steps.includes_cache and steps.reader is None:
+        fault = _exclude_cache(values)
+    if fault:
+        return RejectedRow(row.line, fault)
     if "occurred_at" not in values:
         return RejectedRow(row.line, "occurred_at: empty")
     if "event_id" not in values:
-        digest = _digest(row, steps, values, ids)
+        digest = _digest(row, steps, values, ids, given.get("id"))
         if isinstance(digest, RejectedRow):
             return digest
         values["event_id"] = derived_id(values["occurred_at"], digest, namespace)
@@ -89,11 +113,34 @@ def _event(row: Row, steps: RowPlan, ids: RowIds, namespace: str) -> Imported | 
         return RejectedRow(row.line, "; ".join(reasons(error)))
 
 
-def _digest(row: Row, steps: RowPlan, values: Mapping[str, Any], ids: RowIds) -> bytes | RejectedRow:
-    """Return the digest from which the id of a row is derived."""
-    if steps.id_from is None:
+def _read(values: dict[str, Any], cells: Iterable[tuple[str, Any, Convert]]) -> str:
+    """Add (field, cell, converter) to `values`, except for empty cells. Return the first fault, else empty text."""
+    for name, cell, convert in cells:
+        if cell is None or cell == "" or (isinstance(cell, str) and cell.isspace()):
+            continue
+        try:
+            values[name] = convert(cell)
+        except CellError as error:
+            return f"{name}: {error}"
+    return ""
+
+
+def _exclude_cache(values: dict[str, Any]) -> str:
+    """Subtract the cached tokens from `input_tokens`. Return the fault, else empty text."""
+    rest = values.get("input_tokens", 0) - sum(values.get(name, 0) for name in CACHE_FIELDS)
+    if rest < 0:
+        return "input_tokens: smaller than its cached tokens, so it does not include them"
+    values["input_tokens"] = rest
+    return ""
+
+
+def _digest(
+    row: Row, steps: RowPlan, values: Mapping[str, Any], ids: RowIds, own_id: str | None
+) -> bytes | RejectedRow:
+    """Return the digest from which the id of a row is derived; `own_id` is that of a preset."""
+    if steps.id_from is None and own_id is None:
         return ids.of_content(row.digest)
-    cell = row.cells.get(steps.id_from)
+    cell = own_id if steps.id_from is None else row.cells.get(steps.id_from)
     value = cell.strip() if isinstance(cell, str) else cell
     if value is None or value == "":
         # An id from the content would count the call again when another cell changes.

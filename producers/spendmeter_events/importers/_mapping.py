@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 
 from spendmeter_events.event import UsageEvent
 from spendmeter_events.importers._errors import InvalidMapping
+from spendmeter_events.importers._presets import READERS, Preset, PresetReader
 from spendmeter_events.normalize.cells import CellError, Convert, converters, text
 
 TAG_PREFIX: Final = "tags."
@@ -27,6 +29,11 @@ _VALID_EVENT: Final[Mapping[str, Any]] = {
     "model": "x",
 }
 _REQUIRED: Final = tuple(name for name in _VALID_EVENT if name != "event_id")
+CACHE_FIELDS: Final = ("cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens")
+_DECLARE: Final = "declare --input-includes-cache or --input-excludes-cache (in Python, input_includes_cache)"
+_DISJOINT_INPUT: Final = frozenset({"inputtokens", "uncachedinputtokens", "inputuncachedtokens"})
+_DISJOINT_CACHE: Final = re.compile(r"cache(read|creation|write)(input)?(5m|1h)?tokens|ephemeral(5m|1h)inputtokens")
+"""Letters and digits of column names that exclude each other: those of Anthropic, Claude Code and `UsageEvent`."""
 _WORDING: Final = {"missing": "empty", "string_pattern_mismatch": "contains a control character"}
 
 
@@ -37,11 +44,16 @@ class EventMapping:
     A field is any field of `UsageEvent` except `schema_version` and `tags`, or `tags.NAME` for one tag.
     `occurred_at`, `org_id`, `feature`, `provider` and `model` are required. A constant has the format of a cell.
     `id_from`: the column that identifies each call, as any text (map UUIDs to `event_id` instead).
+    `preset`: the export of another tool, whose columns need no mapping; `columns` and `constants` override it.
+    `input_includes_cache`: whether the column of `input_tokens` includes the cached tokens, which are then subtracted.
+    It must be declared if the names of the columns leave it open.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, object] = field(default_factory=dict)
     id_from: str | None = None
+    preset: Preset | None = None
+    input_includes_cache: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,18 +65,32 @@ class RowPlan:
     """(field, column, converter)."""
     has_tags: bool
     id_from: str | None
+    known: Mapping[str, Convert]
+    """Field → converter."""
+    reader: PresetReader | None
+    includes_cache: bool | None
 
 
 def plan(mapping: EventMapping, columns: Sequence[str], *, timezone: str | tzinfo = UTC) -> RowPlan:
     """Check a mapping against the columns of a file. Raises `InvalidMapping` with all faults."""
     known = _Fields(converters(_zone(timezone)))
-    faults = [*_unknown(mapping, known), *_duplicates(mapping), *_missing(mapping, columns)]
+    reader = READERS[mapping.preset] if mapping.preset is not None else None
+    faults = [*_unknown(mapping, known), *_duplicates(mapping, reader), *_missing(mapping, columns, reader)]
+    faults += [*_undeclared(mapping, reader)] if mapping.input_includes_cache is None else []
     if faults:
         raise InvalidMapping("\n".join(faults))
     constants = _constants(mapping.constants, known)
     steps = [(name, column, known[name]) for name, column in mapping.columns.items()]
     has_tags = any(name.startswith(TAG_PREFIX) for name in (*mapping.columns, *mapping.constants))
-    return RowPlan(constants=constants, steps=steps, has_tags=has_tags, id_from=mapping.id_from)
+    return RowPlan(
+        constants=constants,
+        steps=steps,
+        has_tags=has_tags or reader is not None,
+        id_from=mapping.id_from or (reader.id_column if reader else None),
+        known=known,
+        reader=reader,
+        includes_cache=mapping.input_includes_cache,
+    )
 
 
 def as_fields(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,17 +137,42 @@ def _unknown(mapping: EventMapping, known: _Fields) -> Iterator[str]:
             yield f"{name}: no such field; the fields are {fields}"
 
 
-def _duplicates(mapping: EventMapping) -> Iterator[str]:
+def _duplicates(mapping: EventMapping, reader: PresetReader | None) -> Iterator[str]:
     for name in mapping.columns:
         if name in mapping.constants:
             yield f"{name}: given by both a column and a constant"
     if mapping.id_from is not None and ("event_id" in mapping.columns or "event_id" in mapping.constants):
         yield "event_id: given by both a mapping and the column of ids"
+    if reader and not reader.id_column and (mapping.id_from or {"event_id"} & {*mapping.columns, *mapping.constants}):
+        yield f"event_id: {mapping.preset} derives the ids itself, because a row is several calls"
 
 
-def _missing(mapping: EventMapping, columns: Sequence[str]) -> Iterator[str]:
+def _undeclared(mapping: EventMapping, reader: PresetReader | None) -> Iterator[str]:
+    """Yield a fault if cached tokens could be counted twice."""
+    columns = {name: mapping.columns[name] for name in ("input_tokens", *CACHE_FIELDS) if name in mapping.columns}
+    if reader is not None:
+        if reader.undeclared:
+            yield f"{reader.undeclared}: {_DECLARE}"
+        return
+    known = {name: re.sub(r"[^a-z0-9]", "", column.lower()) for name, column in columns.items()}
+    column = known.pop("input_tokens", None)
+    if column is None or (column in _DISJOINT_INPUT and all(map(_DISJOINT_CACHE.fullmatch, known.values()))):
+        return
+    for name in known:
+        yield (
+            f"input_tokens: column {columns['input_tokens']!r} may include {columns[name]!r}, and those tokens would be"
+            f" counted twice: {_DECLARE}"
+        )
+
+
+def _missing(mapping: EventMapping, columns: Sequence[str], reader: PresetReader | None) -> Iterator[str]:
     available = ", ".join(map(repr, columns))
+    for name in reader.required if reader else ():
+        if name not in columns:
+            yield f"{mapping.preset}: no column {name!r}; the columns are {available}"
     for name in _REQUIRED:
+        if reader and name in reader.fields:
+            continue
         if name not in mapping.columns and name not in mapping.constants:
             yield f"{name}: neither a column nor a constant gives it; the columns are {available}"
     named = [*mapping.columns.items(), *([("the id", mapping.id_from)] if mapping.id_from is not None else [])]

@@ -49,6 +49,13 @@ class RejectedRow(NamedTuple):
     reason: str
 
 
+class SkippedRow(NamedTuple):
+    """A line that is not a call of a provider, such as an answer from a gateway's cache."""
+
+    line: int
+    reason: str
+
+
 class Rows(Iterator[Row | RejectedRow]):
     """An open file: iterate over it once, then close it (or use it as a context manager)."""
 

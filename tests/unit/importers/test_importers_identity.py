@@ -8,7 +8,15 @@ from uuid import UUID
 
 import pytest
 
-from spendmeter_events.importers import EventMapping, Imported, InvalidMapping, RejectedRow, UnreadableFile, events
+from spendmeter_events.importers import (
+    EventMapping,
+    Imported,
+    InvalidMapping,
+    RejectedRow,
+    SkippedRow,
+    UnreadableFile,
+    events,
+)
 
 CONSTANTS = {"org_id": "azure", "provider": "openai", "model": "gpt-4o", "feature": "chat"}
 MAPPING = EventMapping(columns={"occurred_at": "at", "input_tokens": "in"}, constants=CONSTANTS)
@@ -29,7 +37,7 @@ class Exports:
 
     def items(
         self, lines: list[str], mapping: EventMapping, header: str = "at,in,id"
-    ) -> Iterator[Imported | RejectedRow]:
+    ) -> Iterator[Imported | RejectedRow | SkippedRow]:
         self._number += 1
         file = self._folder / f"{self._number}.csv"
         file.write_text("\n".join([header, *lines]))

@@ -10,6 +10,7 @@ from typing import Final
 
 from spendmeter_clickhouse.store import Session
 
+PREFIX_LENGTH: Final = 14
 _TICK: Final = timedelta(milliseconds=1)
 _COLUMNS: Final = (
     "prefix",
@@ -92,6 +93,8 @@ async def store_key(session: Session, key: ApiKey) -> None:
 async def revoke_key(session: Session, prefix: str, *, now: datetime) -> ApiKey | None:
     """Revoke the key with `prefix` and return it, or None if there is none. Raises `StoreError`."""
     for key in await list_keys(session):
+        if key.prefix == prefix and key.revoked:
+            return key
         if key.prefix == prefix:
             revoked = replace(key, revoked=True, updated_at=max(now, key.updated_at + _TICK))
             await store_key(session, revoked)

@@ -7,7 +7,7 @@ from typing import Final
 PLATFORM_READ: Final = "platform:read"
 """Read all orgs."""
 PLATFORM_WRITE: Final = "platform:write"
-"""Write budgets and exchange rates."""
+"""Write budgets, exchange rates and API keys."""
 ORG_READ: Final = "org:read"
 """Read only the credential's own org."""
 EVENTS_WRITE: Final = "events:write"

@@ -33,6 +33,7 @@ from spendmeter_rollups.http.metrics import ServiceMetrics
 from spendmeter_rollups.http.middleware import RequestLogMiddleware
 from spendmeter_rollups.http.readiness import Readiness
 from spendmeter_rollups.http.routes import (
+    api_keys,
     audit,
     budgets,
     documentation,
@@ -79,6 +80,7 @@ def create_app(
         filters,
         budgets,
         rates,
+        api_keys,
         audit,
         session,
         health,

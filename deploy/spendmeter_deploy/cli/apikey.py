@@ -8,9 +8,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
-from spendmeter_clickhouse.api_keys import ApiKey, digest_of, generate_key, list_keys, revoke_key, store_key
+from spendmeter_clickhouse.api_keys import (
+    PREFIX_LENGTH,
+    ApiKey,
+    digest_of,
+    generate_key,
+    list_keys,
+    revoke_key,
+    store_key,
+)
 from spendmeter_clickhouse.scopes import EVENTS_WRITE, ORG_READ, PLATFORM_READ, PLATFORM_WRITE
 from spendmeter_deploy.cli.offline_store import offline_store
 from spendmeter_deploy.cli.running import refuse, run
@@ -76,7 +84,9 @@ def create(
 @app.command("list")
 def list_(data_dir: DataDir = None) -> None:
     """List all keys by prefix, with scopes and state."""
-    table = Table("prefix", "name", "scopes", "org", "created", "expires", "state")
+    # `revoke` needs the whole prefix, however narrow the terminal is.
+    prefix = Column("prefix", no_wrap=True, min_width=PREFIX_LENGTH)
+    table = Table(prefix, "name", "scopes", "org", "created", "expires", "state")
     now = datetime.now(UTC)
     for key in run(_list(data_dir)):
         expires = f"{key.expires_at:%Y-%m-%d %H:%M}" if key.expires_at else "never"

@@ -19,12 +19,14 @@ from spendmeter_rollups.budgets.budget_use import BudgetUse, budget_uses
 from spendmeter_rollups.budgets.rates import rate_on
 from spendmeter_rollups.catalogue.money import Money, Rate
 from spendmeter_rollups.problems import conflict, invalid_parameter, not_found
+from spendmeter_rollups.query.directory import known_org
 from spendmeter_rollups.query.params import Value, Values
 from spendmeter_rollups.query.reader import Reader
 from spendmeter_rollups.query.scope import Scope, only_visible
 from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.query.windows import Window, local_date
 from spendmeter_rollups.views.answers import CurrencyAnswer, FreshnessAnswer
+from spendmeter_rollups.views.directory_names import find_names
 
 _NAMESPACE: Final = UUID("5c9e9c2a-6f0e-4b53-8a3e-6a8a2c1f0d17")
 
@@ -98,7 +100,9 @@ class BudgetAnswer(BaseModel):
     budget_id: UUID
     scope: BudgetScope
     org_id: str = Field(description="empty for a feature of all orgs")
+    org_name: str | None = Field(None, description="from the directory; null if unknown or without read access")
     user_id: str
+    user_name: str | None = Field(None, description="from the directory; null if unknown or without read access")
     feature: str
     amount: Money
     currency: CurrencyAnswer | None = Field(description="today's rate; null if there is none")
@@ -161,7 +165,7 @@ class BudgetContext:
 
 
 async def define_budget(context: BudgetContext, body: OrgBudget | UserBudget | FeatureBudget) -> BudgetAnswer:
-    """Create a budget. Raises `Problem`: 409 if it exists already, 422 for a currency without a rate."""
+    """Create a budget. Raises `Problem`: 409 if it exists already, 422 for an unknown org or currency."""
     budget = Budget(
         # A deterministic id: two concurrent requests cannot create two budgets for the same subject.
         budget_id=uuid5(_NAMESPACE, "\n".join((body.scope, body.org_id, _user(body), _feature(body)))),
@@ -177,6 +181,8 @@ async def define_budget(context: BudgetContext, body: OrgBudget | UserBudget | F
         raise conflict(
             "scope", f"this {body.scope} already has a budget; change it with PUT /v1/budgets/{budget.budget_id}"
         )
+    if budget.org_id and not await context.reader.rows(known_org(budget.org_id)):
+        raise invalid_parameter("org_id", f"unknown org {budget.org_id!r}: neither the directory nor any call has it")
     return await _written(context, budget)
 
 
@@ -188,10 +194,10 @@ async def change_budget(context: BudgetContext, budget_id: UUID, limit: Limit) -
     )
 
 
-async def delete_stored_budget(reader: Reader, writer: Session, budget_id: UUID, *, now: datetime) -> None:
-    """Delete a budget. Raises `Problem` (404) if it does not exist."""
+async def delete_stored_budget(reader: Reader, writer: Session, budget_id: UUID, *, now: datetime) -> Budget:
+    """Delete a budget and return it. Raises `Problem` (404) if it does not exist."""
     budget = await _find(reader, budget_id, None)
-    await write_budget(writer, replace(budget, updated_at=now), deleted=True)
+    return await write_budget(writer, replace(budget, updated_at=now), deleted=True)
 
 
 def _user(body: OrgBudget | UserBudget | FeatureBudget) -> str:
@@ -235,8 +241,23 @@ async def _without_use(context: BudgetContext, budget: Budget) -> BudgetAnswer:
 async def _answers(reader: Reader, scope: Scope, found: Sequence[Budget]) -> list[BudgetAnswer]:
     zones, rates = await asyncio.gather(org_zones(reader.session), _rates(reader, scope, found))
     amounts = [_usd(budget.amount, rates[budget.currency]) for budget in found]
-    uses = await budget_uses(UsageReader(reader, scope), list(zip(found, amounts, strict=True)), zones)
-    return [_answer(budget, use, rates[budget.currency]) for budget, use in zip(found, uses, strict=True)]
+    uses, names = await asyncio.gather(
+        budget_uses(UsageReader(reader, scope), list(zip(found, amounts, strict=True)), zones),
+        find_names(
+            reader,
+            orgs=[budget.org_id for budget in found if budget.org_id],
+            users=[(budget.org_id, budget.user_id) for budget in found if budget.user_id],
+        ),
+    )
+    return [
+        _answer(budget, use, rates[budget.currency]).model_copy(
+            update={
+                "org_name": names.org(budget.org_id),
+                "user_name": names.user(budget.org_id, budget.user_id),
+            }
+        )
+        for budget, use in zip(found, uses, strict=True)
+    ]
 
 
 async def _rates(reader: Reader, scope: Scope, found: Sequence[Budget]) -> dict[str, Rate | None]:

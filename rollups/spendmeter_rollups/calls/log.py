@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, BeforeValidator, Field, create_model
 
 from spendmeter_events.usage_units import OTHER_UNITS, REASONING, TOKENS
+from spendmeter_rollups.calls.log_order import LOG_COLUMNS, LONGEST_CURSOR, TIME, decode_cursor, encode_cursor, sort_key
 from spendmeter_rollups.catalogue.money import Money
-from spendmeter_rollups.problems import Problem, invalid_parameter
 from spendmeter_rollups.query.call_statement import adjustment_sums
 from spendmeter_rollups.query.log_statement import events as events_query
-from spendmeter_rollups.query.params import ScopeParams, Value
+from spendmeter_rollups.query.log_statement import events_count
+from spendmeter_rollups.query.params import ScopeParams, fold
 from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
-from spendmeter_rollups.query.statement import milliseconds
 from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.query.windows import Window
 from spendmeter_rollups.views.answers import Answer, frame, unit_fields
 from spendmeter_rollups.views.directory_names import find_names
+from spendmeter_rollups.views.ranking import OrderParam
 
-Cursor = tuple[int, UUID]
-"""Time (Unix milliseconds) and id of the last call of a page."""
+if TYPE_CHECKING:
+    LogColumn = str
+else:
+    LogColumn = Literal[LOG_COLUMNS]
 
 _CALLER: Final = ("org_id", "user_id", "role", "class_name", "section")
 _CALL: Final = (
@@ -75,7 +77,17 @@ class EventsParams(LogParams):
     """Parameters of a page of the call log."""
 
     page_size: Annotated[int, Field(ge=10, le=500)] = 50
-    cursor: Annotated[Value | None, Field(description="`next_cursor` of the previous page")] = None
+    cursor: Annotated[
+        str | None,
+        Field(max_length=LONGEST_CURSOR, description="`next_cursor` of the previous page, in the same order"),
+    ] = None
+    order_by: Annotated[
+        LogColumn,
+        BeforeValidator(fold),
+        Field(description="Any column; of equal values, the newest call is first. Missing figures are the smallest."),
+    ] = TIME
+    order: OrderParam = None
+    count: Annotated[bool, Field(description="Count all calls of the window that match: `total`.")] = False
 
 
 class _Call(BaseModel):
@@ -132,11 +144,13 @@ class EventsAnswer(Answer):
 
     rows: list[EventRow]
     next_cursor: str | None = Field(description="the `cursor` of the next page; null on the last page")
+    total: int | None = Field(None, description="calls on all pages; null without `count=true`")
 
 
 async def events(usage: UsageReader, *, params: EventsParams) -> EventsAnswer:
     """Return a page of the call log. Raises `Problem` for an invalid cursor."""
-    before = decode_cursor(params.cursor) if params.cursor else None
+    order = sort_key(params.order_by, params.order)
+    before = decode_cursor(params.cursor, order) if params.cursor else None
     scope = usage.scope
     # Read one row more than the page to detect a next page.
     query = events_query(
@@ -146,11 +160,19 @@ async def events(usage: UsageReader, *, params: EventsParams) -> EventsAnswer:
         before=before,
         limit=params.page_size + 1,
         event_ids=params.event_id,
+        order=order,
     )
-    rows = await usage.reader.rows(query)
+    rows, total = await asyncio.gather(usage.reader.rows(query), _total(usage, params))
     page = await with_adjustments(usage.within(scope), rows[: params.page_size])
-    following = encode_cursor(page[-1]) if len(rows) > params.page_size else None
-    return EventsAnswer(**frame(scope), rows=await named_calls(usage, page), next_cursor=following)
+    following = encode_cursor(page[-1], order) if len(rows) > params.page_size else None
+    return EventsAnswer(**frame(scope), rows=await named_calls(usage, page), next_cursor=following, total=total)
+
+
+async def _total(usage: UsageReader, params: EventsParams) -> int | None:
+    if not params.count:
+        return None
+    query = events_count(usage.scope.window, usage.scope.filters, event_ids=params.event_id)
+    return int((await usage.reader.rows(query))[0]["total"])
 
 
 async def newest_calls(usage: UsageReader, limit: int) -> list[EventRow]:
@@ -161,11 +183,12 @@ async def newest_calls(usage: UsageReader, limit: int) -> list[EventRow]:
 
 
 async def with_adjustments(usage: UsageReader, rows: Sequence[Row]) -> list[Row]:
-    """Add to each call, newest first, the sum of its adjustments. Raises `StoreError`."""
+    """Add to each call the sum of its adjustments. Raises `StoreError`."""
     if not rows:
         return []
     # Adjustments have the time and dimensions of their call.
-    window = Window(rows[-1]["occurred_at"], rows[0]["occurred_at"] + timedelta(milliseconds=1))
+    instants = [row["occurred_at"] for row in rows]
+    window = Window(min(instants), max(instants) + timedelta(milliseconds=1))
     sums = await usage.reader.rows(adjustment_sums(window, usage.scope.filters, [row["event_id"] for row in rows]))
     found = {row["event_id"]: row["adjustment"] for row in sums}
     return [{**row, "adjustment": found.get(row["event_id"], Decimal(0))} for row in rows]
@@ -191,25 +214,3 @@ def event_row(row: Row, scope: Scope) -> EventRow:
         "adjustment": scope.rate.convert(row["adjustment"]),
     }
     return EventRow(**values)
-
-
-def encode_cursor(row: Row) -> str:
-    """Encode the position after `row`; opaque to the caller."""
-    text = f"{milliseconds(row['occurred_at'])}:{row['event_id']}"
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def decode_cursor(text: str) -> Cursor:
-    """Decode a cursor of `encode_cursor`. Raises `Problem` for any other text."""
-    try:
-        instant, _, event_id = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().partition(":")
-        number = int(instant)
-        if not 0 <= number < 2**43:
-            raise _invalid_cursor()
-        return number, UUID(event_id)
-    except (ValueError, binascii.Error):
-        raise _invalid_cursor() from None
-
-
-def _invalid_cursor() -> Problem:
-    return invalid_parameter("cursor", "invalid cursor", allowed=["next_cursor of an answer"])

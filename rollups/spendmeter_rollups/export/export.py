@@ -19,7 +19,7 @@ from spendmeter_clickhouse.catalogue import COST_COLUMNS, Dimension
 from spendmeter_rollups.calls.log import COLUMNS, LogParams, with_adjustments
 from spendmeter_rollups.catalogue.tags import public_name
 from spendmeter_rollups.export.csv_text import csv_text
-from spendmeter_rollups.query.log_statement import events
+from spendmeter_rollups.query.log_statement import Position, events
 from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
@@ -122,7 +122,7 @@ async def _events(usage: UsageReader, event_ids: Sequence[UUID]) -> AsyncIterato
             yield [(*_names(row, names), *_event(row, scope)) for row in current]
         if len(rows) == PORTION:
             last = rows[-1]
-            before = (milliseconds(last["occurred_at"]), last["event_id"])
+            before = Position(milliseconds(last["occurred_at"]), last["event_id"])
             remaining, span = Window(remaining.start, last["occurred_at"] + _MILLISECOND), max(_INITIAL_SPAN, span / 2)
         elif start > remaining.start:
             remaining, before, span = Window(remaining.start, start), None, span * 2

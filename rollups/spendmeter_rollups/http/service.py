@@ -28,6 +28,7 @@ from spendmeter_rollups.http.pages import link_header, next_page
 from spendmeter_rollups.http.readiness import ReadinessCheck
 from spendmeter_rollups.problems import too_much
 from spendmeter_rollups.query.lookups import event_span, first_day
+from spendmeter_rollups.query.named_values import check_values
 from spendmeter_rollups.query.params import ScopeParams
 from spendmeter_rollups.query.reader import Reader
 from spendmeter_rollups.query.scope import Scope, Span, resolve
@@ -87,7 +88,8 @@ class Service:
     async def scope_of(self, params: ScopeParams, visible: tuple[str, ...] | None) -> Scope:
         """Resolve `params` at the current time, restricted to the orgs `visible` (None: all). Raises `Problem`."""
         span = await self._span(visible)
-        scope = resolve(params, now=self.clock(), visible_orgs=visible, span=span)
+        resolved = resolve(params, now=self.clock(), visible_orgs=visible, span=span)
+        scope = await check_values(self.reader, resolved)
         return scope.at_rate(await find_rate(self.reader, params.currency, scope))
 
     async def _span(self, visible: tuple[str, ...] | None) -> Span:

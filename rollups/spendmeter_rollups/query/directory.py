@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from spendmeter_clickhouse.catalogue import COLUMNS, USER_COLUMNS
 from spendmeter_rollups.query.planner import Piece
 from spendmeter_rollups.query.statement import Query
 from spendmeter_rollups.query.sums import Sums, sums
@@ -50,6 +51,56 @@ def orgs_of_user(user_id: str, orgs: Sequence[str] | None) -> Query:
         parameters["orgs"] = list(orgs)
     union = f"{used}\nUNION DISTINCT\n{known}"
     return Query(f"SELECT org_id FROM (\n{union}\n)\n{visible}ORDER BY org_id LIMIT 20", parameters)  # noqa: S608 - constants, values bound
+
+
+def orgs_of_users(user_ids: Sequence[str], orgs: Sequence[str] | None) -> Query:
+    """Return the orgs (among `orgs`; up to 20 each) of users, in the directory or in their usage, at any time."""
+    parameters: dict[str, object] = {"users": list(user_ids)}
+    where = "user_id IN {users:Array(String)}"
+    if orgs is not None:
+        where = f"org_id IN {{orgs:Array(String)}} AND {where}"
+        parameters["orgs"] = list(orgs)
+    union = "\nUNION DISTINCT\n".join(
+        f"SELECT user_id, org_id FROM {table} WHERE {where}"  # noqa: S608 - constants, values bound
+        for table in ("user_daily", "users")
+    )
+    sql = f"SELECT user_id, arraySort(groupUniqArray(20)(org_id)) AS orgs\nFROM (\n{union}\n)\nGROUP BY user_id"
+    return Query(sql, parameters)
+
+
+def known_org(org_id: str) -> Query:
+    """Return one row if the org is in the directory or has usage at any time."""
+    union = "\nUNION ALL\n".join(
+        f"SELECT org_id FROM {table} WHERE org_id = {{org:String}}"  # noqa: S608 - constants, values bound
+        for table in ("orgs", "usage_daily")
+    )
+    return Query(f"SELECT org_id FROM (\n{union}\n)\nLIMIT 1", {"org": org_id})  # noqa: S608 - constants, values bound
+
+
+def values_among(column: str, values: Sequence[str], orgs: Sequence[str] | None) -> Query:
+    """Return those of `values` that the dimension's `column` has in usage (of `orgs`; None: all) at any time."""
+    if column not in COLUMNS:
+        raise ValueError(f"{column!r} is not a column to filter by")
+    parameters: dict[str, object] = {"values": list(values)}
+    where = f"{column} IN {{values:Array(String)}}"
+    if orgs is not None:
+        where += " AND org_id IN {orgs:Array(String)}"
+        parameters["orgs"] = list(orgs)
+    table = "user_daily" if column in USER_COLUMNS else "usage_daily"
+    return Query(f"SELECT DISTINCT toString({column}) AS value\nFROM {table}\nWHERE {where}", parameters)
+
+
+def named_keys(spec: Sums, pieces: Sequence[Piece], *, entry: tuple[str, ...], limit: int, descending: bool) -> Query:
+    """Return `sums` by the name of `entry` (leading columns of `spec`) in any case; rows without a name are last."""
+    inner, on = sums(spec, pieces), ", ".join(entry)
+    chosen = ", ".join(f"ranked.{name} AS {name}" for name in (*spec.columns, *spec.measures))
+    sql = (
+        f"SELECT {chosen}\nFROM (\n{inner.sql}\n) AS ranked\n"  # noqa: S608 - constants, values bound
+        f"LEFT JOIN (SELECT {on}, name AS entry_name FROM {_TABLES[entry]} FINAL) AS entry USING ({on})\n"
+        f"ORDER BY entry_name = '', lowerUTF8(entry_name){' DESC' if descending else ''}, {', '.join(spec.columns)}\n"
+        "LIMIT {row_limit:UInt64}"
+    )
+    return Query(sql, {**inner.parameters, "row_limit": limit})
 
 
 def values(spec: Sums, pieces: Sequence[Piece], *, search: str, limit: int) -> Query:

@@ -20,7 +20,7 @@ from spendmeter_clickhouse.catalogue import (
     USERS,
     user_set,
 )
-from spendmeter_events.usage_units import TOKENS
+from spendmeter_rollups.catalogue.orders import KEY, ORDERS
 from spendmeter_rollups.catalogue.tags import KEY_EXPRESSION, TAG_KEYS, tag_of
 from spendmeter_rollups.query.planner import Piece
 from spendmeter_rollups.query.statement import (
@@ -32,14 +32,6 @@ from spendmeter_rollups.query.statement import (
     filter_conditions,
     milliseconds,
 )
-
-ORDERS: Final = {
-    "cost": ("cost",),
-    "requests": ("requests",),
-    "errors": ("errors",),
-    "total_tokens": TOKENS,
-}
-"""Sort orders of ranked rows (descending), and the measures added up for each."""
 
 _EXPRESSIONS: Final = {**EXPRESSIONS, **dict.fromkeys(TAG_KEYS.columns, KEY_EXPRESSION)}
 
@@ -96,14 +88,14 @@ def keyed_sums(spec: Sums, pieces: Sequence[Piece], *, limit: int) -> Query:
     return Query(sql, {**query.parameters, "row_limit": limit})
 
 
-def ranked_sums(spec: Sums, pieces: Sequence[Piece], *, order_by: str, limit: int) -> Query:
-    """Return `sums` by `order_by` descending, after one row with `is_total` 1.
+def ranked_sums(spec: Sums, pieces: Sequence[Piece], *, order_by: str, limit: int, descending: bool = True) -> Query:
+    """Return `sums` by `order_by` (of `ORDERS`), after one row with `is_total` 1.
 
     The totals cover all combinations, including those beyond `limit`.
     """
     union, parameters = _union(spec, pieces)
     ties = ", ".join(spec.group)
-    ranked = f"ORDER BY is_total DESC, {_order(order_by)} DESC, {ties}\nLIMIT {{row_limit:UInt64}}"
+    ranked = f"ORDER BY is_total DESC, {_order(spec, order_by, descending)}\nLIMIT {{row_limit:UInt64}}"
     is_total = f"grouping({spec.group[0]}) AS is_total"
     if len(pieces) == 1 and USERS not in spec.measures:
         sql = f"{dedent(union).replace('SELECT ', f'SELECT {is_total}, ', 1)} WITH ROLLUP{_whole(spec.group)}\n{ranked}"
@@ -122,10 +114,10 @@ def _whole(group: Sequence[str]) -> str:
     return f"\nHAVING {' AND '.join(conditions)}" if conditions else ""
 
 
-def ranked_keys(spec: Sums, pieces: Sequence[Piece], *, order_by: str, limit: int) -> Query:
-    """Return `sums` by `order_by` descending, without totals, which are too expensive over many keys."""
+def ranked_keys(spec: Sums, pieces: Sequence[Piece], *, order_by: str, limit: int, descending: bool = True) -> Query:
+    """Return `sums` by `order_by` (of `ORDERS`), without totals, which are too expensive over many keys."""
     query = sums(spec, pieces)
-    sql = f"{query.sql}\nORDER BY {_order(order_by)} DESC, {', '.join(spec.group)}\nLIMIT {{row_limit:UInt64}}"
+    sql = f"{query.sql}\nORDER BY {_order(spec, order_by, descending)}\nLIMIT {{row_limit:UInt64}}"
     return Query(sql, {**query.parameters, "row_limit": limit})
 
 
@@ -208,11 +200,15 @@ def _among(spec: Sums, source: str, parameters: dict[str, Any]) -> list[str]:
     columns = [column_of(source, column, parameters) for column in spec.columns[: len(values)]]
     names = [f"{{among_{number}:Array(String)}}" for number in range(len(values))]
     # Comparing the last column alone is much faster than the tuple, and filters out most rows.
-    return [f"{columns[-1]} IN {names[-1]}", f"({', '.join(columns)}) IN arrayZip({', '.join(names)})"]
+    pairs = [f"({', '.join(columns)}) IN arrayZip({', '.join(names)})"] if len(columns) > 1 else []
+    return [f"{columns[-1]} IN {names[-1]}", *pairs]
 
 
-def _order(order_by: str) -> str:
-    return " + ".join(ORDERS[order_by])
+def _order(spec: Sums, order_by: str, descending: bool) -> str:
+    expression, direction = ORDERS[order_by].expression, " DESC" if descending else ""
+    if order_by == KEY:
+        return ", ".join(f"{column}{direction}" for column in spec.group)
+    return f"{expression}{direction}, {', '.join(spec.group)}"
 
 
 def _columns(spec: Sums) -> str:

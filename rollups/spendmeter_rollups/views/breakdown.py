@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, Field
 
@@ -21,14 +21,10 @@ from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.views.answers import Answer, Measures, frame
+from spendmeter_rollups.views.ranking import COUNTS_USERS, OrderParam, RowColumn, check_order, ranked_rows
 from spendmeter_rollups.views.row_details import key_of, row_details
-from spendmeter_rollups.views.user_table import keyed_users, ranked_users
+from spendmeter_rollups.views.user_table import keyed_users
 
-Ranking = tuple[list[Row], list[Row]]
-"""The totals of all rows, and the rows from the offset on: up to limit + 1 rows, so that `has_more` is known."""
-
-COUNTS_USERS: Final = ("org", "role", "class", "section", "feature")
-"""Dimensions with a meaningful number of users, available from one rollup."""
 _NAMES: Final = [*DIMENSIONS, f"{PREFIX}KEY"]
 _SHARES: Final = {"share": "cost", "request_share": "requests", "token_share": "total_tokens"}
 """Share → the measure that it divides by the total."""
@@ -38,8 +34,11 @@ class BreakdownParams(ScopeParams):
     """Parameters of a breakdown."""
 
     order_by: Annotated[
-        Literal["cost", "requests", "errors", "total_tokens"], BeforeValidator(fold), Field(description="largest first")
+        RowColumn,
+        BeforeValidator(fold),
+        Field(description="A column of the table; `key` is the first one. Rows without a value are last."),
     ] = "cost"
+    order: OrderParam = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     offset: Annotated[int, Field(ge=0, le=10_000, description="for more rows, use the export")] = 0
 
@@ -116,8 +115,17 @@ def find_group(names: Sequence[str]) -> Dimension:
 async def breakdown(usage: UsageReader, *, dimension: Dimension, params: BreakdownParams) -> BreakdownAnswer:
     """Return one page of a breakdown. Classes and sections, and their totals, count students only."""
     usage = students_of(usage, dimension)
-    ranked = _ranked_users if dimension.name == "user" else _ranked
-    (total, found), users = await asyncio.gather(ranked(usage, dimension, params), _users(usage, dimension))
+    check_order(dimension, params.order_by)
+    # One row more than the page, so that `has_more` is known.
+    ranked = ranked_rows(
+        usage,
+        dimension,
+        order_by=params.order_by,
+        order=params.order,
+        offset=params.offset,
+        limit=params.limit + 1,
+    )
+    (total, found), users = await asyncio.gather(ranked, _users(usage, dimension))
     whole, shown = add(total, ROW_MEASURES), found[: params.limit]
     totals, partial = aggregates(whole, usage.scope.rate), bool(params.offset) or len(found) > params.limit
     return BreakdownAnswer(
@@ -153,24 +161,6 @@ async def all_rows(usage: UsageReader, dimension: Dimension, *, portion: int) ->
 def students_of(usage: UsageReader, dimension: Dimension) -> UsageReader:
     """Restrict the usage to students for the dimensions class and section."""
     return usage.narrowed(role=(STUDENT_ROLE,)) if counts_students(dimension) else usage
-
-
-async def _ranked(usage: UsageReader, dimension: Dimension, params: BreakdownParams) -> Ranking:
-    limit, order = params.offset + params.limit + 1, params.order_by
-    if "user_id" in dimension.columns:
-        # Users times another dimension: too many keys for totals in the same query.
-        ranked = usage.read(queries.ranked_keys, dimension.columns, ROW_MEASURES, order_by=order, limit=limit)
-        total, found = await asyncio.gather(usage.sums((), ROW_MEASURES), ranked)
-        return total, found[params.offset :]
-    rows = await usage.read(queries.ranked_sums, dimension.columns, ROW_MEASURES, order_by=order, limit=limit)
-    return [row for row in rows if row["is_total"]], [row for row in rows if not row["is_total"]][params.offset :]
-
-
-async def _ranked_users(usage: UsageReader, dimension: Dimension, params: BreakdownParams) -> Ranking:
-    return await asyncio.gather(
-        usage.sums((), ROW_MEASURES),
-        ranked_users(usage, order_by=params.order_by, offset=params.offset, limit=params.limit + 1),
-    )
 
 
 async def _keyed(usage: UsageReader, dimension: Dimension, *, after: tuple[str, ...], limit: int) -> list[Row]:

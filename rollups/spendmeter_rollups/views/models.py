@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from spendmeter_clickhouse.catalogue import DIMENSIONS, ROW_MEASURES
 from spendmeter_events.usage_units import COMPONENTS
 from spendmeter_rollups.catalogue.aggregates import add, aggregates
 from spendmeter_rollups.catalogue.money import Money
+from spendmeter_rollups.catalogue.orders import descends
 from spendmeter_rollups.query import sums as queries
-from spendmeter_rollups.query.params import ScopeParams
+from spendmeter_rollups.query.params import ScopeParams, fold
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.views.answers import Answer, Measures, frame
+from spendmeter_rollups.views.ranking import ModelColumn, OrderParam
 
 _MEASURES: Final = (*ROW_MEASURES, *COMPONENTS)
 
@@ -22,6 +24,12 @@ _MEASURES: Final = (*ROW_MEASURES, *COMPONENTS)
 class ModelsParams(ScopeParams):
     """Parameters of the comparison of models."""
 
+    order_by: Annotated[
+        ModelColumn,
+        BeforeValidator(fold),
+        Field(description="A column of the table; `key` is provider and model. Rows without a value are last."),
+    ] = "cost"
+    order: OrderParam = None
     limit: Annotated[int, Field(ge=1, le=200)] = 10
 
 
@@ -37,7 +45,7 @@ class ModelRow(Measures):
 
 
 class ModelsAnswer(Answer):
-    """The models with the highest cost, and the totals of all models."""
+    """The first models by the chosen column, and the totals of all models."""
 
     rows: list[ModelRow]
     totals: Measures
@@ -45,9 +53,15 @@ class ModelsAnswer(Answer):
 
 
 async def models(usage: UsageReader, *, params: ModelsParams) -> ModelsAnswer:
-    """Return models by cost, descending. The four kinds of cost of a row add up to its cost."""
-    columns = DIMENSIONS["model"].columns
-    rows = await usage.read(queries.ranked_sums, columns, _MEASURES, order_by="cost", limit=params.limit + 1)
+    """Return models by the chosen column. The four kinds of cost of a row add up to its cost."""
+    rows = await usage.read(
+        queries.ranked_sums,
+        DIMENSIONS["model"].columns,
+        _MEASURES,
+        order_by=params.order_by,
+        descending=descends(params.order_by, params.order),
+        limit=params.limit + 1,
+    )
     found = [row for row in rows if not row["is_total"]]
     totals = add((row for row in rows if row["is_total"]), ROW_MEASURES)
     return ModelsAnswer(

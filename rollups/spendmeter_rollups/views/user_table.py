@@ -18,22 +18,15 @@ from spendmeter_rollups.query.usage import UsageReader
 _COLUMNS: Final = DIMENSIONS["user"].columns
 
 
-async def ranked_users(usage: UsageReader, *, order_by: str, offset: int, limit: int) -> list[Row]:
-    """Return users by rank, from `offset` on. Each row includes `top_feature`."""
-    measures = queries.ORDERS[order_by]
-    ranked = await usage.read(queries.ranked_keys, _COLUMNS, measures, order_by=order_by, limit=offset + limit)
-    return await _user_rows(usage, ranked[offset:])
-
-
 async def keyed_users(usage: UsageReader, *, after: tuple[str, ...], limit: int) -> list[Row]:
-    """Return the first `limit` users after the key `after`. Rows as in `ranked_users`."""
-    return await _user_rows(
+    """Return the first `limit` users after the key `after`. Rows as in `user_rows`."""
+    return await user_rows(
         usage, await usage.read(queries.keyed_sums, _COLUMNS, ("requests",), after=after, limit=limit)
     )
 
 
-async def _user_rows(usage: UsageReader, users: Sequence[Row]) -> list[Row]:
-    """Return all measures of `users`, in the same order."""
+async def user_rows(usage: UsageReader, users: Sequence[Row]) -> list[Row]:
+    """Return all measures of `users`, in the same order. Each row includes `top_feature`."""
     if not users:
         return []
     keys = [(user["org_id"], user["user_id"]) for user in users]

@@ -85,6 +85,9 @@ def ask_everything(client: Any) -> None:
     assert made.status_code < 300, made.text
     budget = made.json()["budget_id"]
     assert client.put(f"/v1/budgets/{budget}", json={"amount": "6", "currency": "INR"}).status_code < 300
+    key = client.post("/v1/api-keys", json={"name": "test", "scopes": ["platform:read"]})
+    assert key.status_code < 300, key.text
+    assert client.delete(f"/v1/api-keys/{key.json()['prefix']}").status_code < 300
     values = {
         "dimension": "feature",
         "user_id": "ann",
@@ -216,7 +219,8 @@ FORBIDDEN = {
         "SELECT * FROM usage_events",
         "SELECT * FROM usage_daily",
         "INSERT INTO usage_events (org_id) VALUES ('x')",
-        "INSERT INTO api_keys (prefix) VALUES ('x')",
+        "ALTER TABLE api_keys DELETE WHERE 1",
+        "TRUNCATE TABLE api_keys",
         "SELECT * FROM audit_log",
         "ALTER TABLE audit_log DELETE WHERE 1",
         "TRUNCATE TABLE audit_log",

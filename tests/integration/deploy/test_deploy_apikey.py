@@ -41,3 +41,12 @@ def test_a_list_in_a_pipe_is_as_wide_as_its_text(tmp_path: Path) -> None:
     listed = run_verb(APIKEY, "list", *here, COLUMNS="80")
     assert (listed.returncode, listed.stderr) == (0, "")
     assert name in listed.stdout
+
+
+def test_a_narrow_terminal_shows_the_whole_prefix(tmp_path: Path) -> None:
+    """`revoke` needs it."""
+    (tmp_path / "data" / "store").mkdir(parents=True)
+    here = ("--data-dir", tmp_path / "data")
+    made = run_verb(APIKEY, "create", "a dashboard of finance", "--scope", "org:read", "--org", "school-1", *here)
+    listed = run_verb(APIKEY, "list", *here, COLUMNS="60", FORCE_COLOR="1", TERM="dumb")
+    assert prefix_of(made.stdout.strip()) in listed.stdout, listed.stdout

@@ -25,7 +25,16 @@ Make = Callable[..., dict[str, str]]
 @pytest.fixture(scope="module", autouse=True)
 def _calls(store: Store) -> None:
     when = datetime(2026, 11, 20, tzinfo=UTC)
-    insert_usage(store, [usage_row(1, when, org_id="acme"), usage_row(2, when, org_id="beta", user_id="eve")])
+    insert_usage(
+        store,
+        [
+            usage_row(1, when, org_id="acme"),
+            usage_row(2, when, org_id="beta", user_id="eve"),
+            usage_row(3, when, org_id="acme", user_id="twin", feature="this, that"),
+            usage_row(4, when, org_id="beta", user_id="twin", feature="quiz"),
+            usage_row(5, when, org_id="beta", user_id="acme/eve"),
+        ],
+    )
 
 
 @pytest.fixture
@@ -206,3 +215,111 @@ def test_other_origins_are_let_in_by_name_only(store: Store) -> None:
         assert allowed.headers["access-control-allow-origin"] == "https://boards.example"
         other = client.get("/v1/usage/summary", headers={"Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in other.headers
+
+
+def test_keys_are_managed_while_the_service_runs(store: Store, make: Make) -> None:
+    body = {"name": "finance", "scopes": ["org:read"], "org_id": "acme", "days": 30}
+    with service(store) as client:
+        response = client.post("/v1/api-keys", json=body)
+        assert response.status_code == 201, response.text
+        made = response.json()
+        assert made["expires_at"] == "2026-12-22T09:00:00.005000Z"
+        listed = client.get("/v1/api-keys", params={"limit": 1000})
+        assert made["key"] not in listed.text
+        (row,) = [each for each in listed.json()["api_keys"] if each["prefix"] == made["prefix"]]
+        assert row | {"key": made["key"]} == made
+        assert (row["state"], row["scopes"], row["org_id"]) == ("valid", ["org:read"], "acme")
+    key, path = {"Authorization": f"Bearer {made['key']}"}, f"/v1/api-keys/{made['prefix']}"
+    with service(store) as client:
+        assert orgs(client, key) == {"acme"}
+        assert [client.delete(path).status_code for _ in range(2)] == [204, 204]
+        assert client.delete("/v1/api-keys/spm_nobody").status_code == 404
+    with service(store) as client:
+        assert status(client, key) == 401
+        rows = answer(client, "/v1/audit", user=made["prefix"])["rows"]
+        assert sorted({(each["actor"], each["action"], each["org_id"]) for each in rows}) == [
+            ("admin", "key.create", "acme"),
+            ("admin", "key.revoke", "acme"),
+        ]
+
+
+def test_a_key_grants_no_more_than_it_has(store: Store, make: Make) -> None:
+    writer, both = make("platform:write", requests_per_minute=50), make("platform:write", "org:read", org_id="acme")
+    sender = make("platform:write", "events:write", org_id="acme")
+    wanted: tuple[tuple[dict[str, str], dict[str, Any], int], ...] = (
+        (writer, {"scopes": ["platform:read"]}, 403),
+        (writer, {"scopes": ["org:read"], "org_id": "acme"}, 403),
+        (writer, {"scopes": ["platform:write", "events:write"]}, 403),
+        (writer, {"scopes": ["platform:write"]}, 201),
+        (both, {"scopes": ["org:read"], "org_id": "acme"}, 201),
+        (both, {"scopes": ["org:read"], "org_id": "beta"}, 403),
+        (sender, {"scopes": ["events:write"], "org_id": "acme"}, 201),
+        (sender, {"scopes": ["events:write"]}, 403),
+        (make("platform:read"), {"scopes": ["platform:read"]}, 403),
+        (both, {"scopes": ["org:read"]}, 422),
+        (both, {"scopes": ["platform:write"], "org_id": "acme"}, 422),
+        (both, {"scopes": []}, 422),
+        (both, {"scopes": ["root"]}, 422),
+    )
+    with service(store) as client:
+        for key, body, expected in wanted:
+            response = client.post("/v1/api-keys", json={"name": "x", **body}, headers=key)
+            assert response.status_code == expected, (body, response.text)
+        for asked, given in ((0, 50), (10, 10), (100, 50)):
+            key_body = {"name": "x", "scopes": ["platform:write"], "requests_per_minute": asked}
+            assert client.post("/v1/api-keys", json=key_body, headers=writer).json()["requests_per_minute"] == given
+
+
+def test_writes_are_recorded(store: Store) -> None:
+    with service(store) as client:
+        request = {"X-Request-ID": "written"}
+        budget = {"scope": "user", "org_id": "beta", "user_id": "eve", "amount": "1"}
+        path = f"/v1/budgets/{client.post('/v1/budgets', json=budget, headers=request).json()['budget_id']}"
+        assert client.put(path, json={"amount": "2"}, headers=request).status_code == 200
+        assert client.delete(path, headers=request).status_code == 204
+        assert client.put("/v1/fx-rates/NPR/2026-11-02", json={"per_usd": "140"}, headers=request).status_code == 200
+        rows = [row for row in answer(client, "/v1/audit", actor="admin")["rows"] if row["request_id"] == "written"]
+        assert sorted((row["action"], row["org_id"], row["user_id"]) for row in rows) == [
+            ("budget.change", "beta", "eve"),
+            ("budget.create", "beta", "eve"),
+            ("budget.delete", "beta", "eve"),
+            ("rate.set", "", "NPR 2026-11-02"),
+        ]
+
+
+def test_a_user_of_several_orgs_is_named_and_can_be_qualified(client: TestClient, make: Make) -> None:
+    both = answer(client, "/v1/usage/summary", user="twin")
+    (warning,) = both["warnings"]
+    assert (both["totals"]["requests"], warning["parameter"]) == (2, "user")
+    assert warning["allowed"] == ["acme/twin", "beta/twin"]
+    assert answer(client, "/v1/usage/summary", user="twin", org="acme")["warnings"] == []
+    found = answer(client, "/v1/usage/breakdown/user", user="beta/twin")
+    assert [row["key"] for row in found["rows"]] == [{"org_id": "beta", "user_id": "twin"}]
+    assert found["warnings"] == []
+    # An id that exists is that id, although it looks like a qualified one.
+    found = answer(client, "/v1/usage/breakdown/user", user="acme/eve")
+    assert [row["key"] for row in found["rows"]] == [{"org_id": "beta", "user_id": "acme/eve"}]
+    assert answer(client, "/v1/usage/breakdown/user", user=["beta/twin", "beta/eve"])["totals"]["requests"] == 2
+    for users in (["beta/twin", "acme/twin"], ["beta/twin", "eve"]):
+        refused = client.get("/v1/usage/summary", params={"user": users})
+        assert (refused.status_code, refused.json()["errors"][0]["parameter"]) == (422, "user")
+    key = make("org:read", org_id="acme")
+    for user, requests in (("twin", 1), ("acme/twin", 1), ("beta/twin", 0)):
+        response = client.get("/v1/usage/summary", params={"user": user}, headers=key)
+        assert (response.json()["totals"]["requests"], response.json()["warnings"]) == (requests, [])
+        assert "beta" not in response.text
+
+
+@pytest.mark.parametrize("path", ["/v1/usage/summary", "/v1/usage/events", "/v1/usage/export/org"])
+def test_a_list_with_commas_is_refused_unless_a_call_has_it(client: TestClient, path: str) -> None:
+    for name, value, repeated in (
+        ("org", "acme,beta", "org=acme&org=beta"),
+        ("user", "ann, eve", "user=ann&user=eve"),
+        ("feature", "quiz,chat", "feature=quiz&feature=chat"),
+    ):
+        refused = client.get(path, params={name: value})
+        assert refused.status_code == 422
+        (fault,) = refused.json()["errors"]
+        assert (fault["parameter"], fault["allowed"]) == (name, [repeated])
+        assert "repeat the parameter" in fault["detail"]
+    assert answer(client, "/v1/usage/summary", feature="this, that")["totals"]["requests"] == 1

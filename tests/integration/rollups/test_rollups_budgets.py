@@ -53,6 +53,8 @@ def client(store: Store) -> Iterator[TestClient]:
         asyncio.run(session.insert("orgs", zones, DIRECTORY))
         rates = [("INR", date(2026, 11, 20), Decimal(80), "bank", NOVEMBER)]
         asyncio.run(session.insert("fx_rates", rates, ["currency", "rate_date", "per_usd", "source", "updated_at"]))
+        people = [("acme", "ann", "Ann Lee", NOVEMBER)]
+        asyncio.run(session.insert("users", people, ["org_id", "user_id", "name", "updated_at"]))
     with service(store, authenticators=(Keys(),)) as client:
         yield client
 
@@ -203,3 +205,21 @@ def test_invalid_budgets_are_rejected_by_field(client: TestClient, body: dict[st
     response = client.post("/v1/budgets", json=body)
     assert response.status_code == 422
     assert [fault["parameter"] for fault in response.json()["errors"]] == [name]
+
+
+def test_a_budget_names_its_org_and_user(client: TestClient, define: Any) -> None:
+    define(scope="user", org_id="acme", user_id="ann", amount="1")
+    define(scope="feature", feature="chat", amount="1")
+    listed = answer(client, "/v1/budgets")["budgets"]
+    assert [(each["org_name"], each["user_name"]) for each in listed] == [(None, None), ("Acme", "Ann Lee")]
+
+
+def test_a_budget_of_an_unknown_org_is_refused(client: TestClient) -> None:
+    for scope in ({"scope": "org"}, {"scope": "user", "user_id": "ann"}, {"scope": "feature", "feature": "chat"}):
+        refused = client.post("/v1/budgets", json={**scope, "org_id": "akme", "amount": "1"})
+        assert refused.status_code == 422
+        (fault,) = refused.json()["errors"]
+        assert (fault["parameter"], fault["detail"]) == (
+            "org_id",
+            "unknown org 'akme': neither the directory nor any call has it",
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,6 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from spendmeter_clickhouse import Store
+from spendmeter_clickhouse.api_keys import ApiKey, store_key
 from spendmeter_clickhouse.scopes import ORG_READ, PLATFORM_READ, PLATFORM_WRITE, SCOPES
 from spendmeter_rollups import Credential
 from tests.support.service import service
@@ -66,6 +68,9 @@ def client(store: Store) -> Iterator[TestClient]:
         ),
     ]
     insert_usage(store, rows)
+    stored = ApiKey(prefix=VALUES["prefix"], digest=bytes(32), name="x", scopes=(), created_at=WHEN, updated_at=WHEN)
+    with store.session("key") as session:
+        asyncio.run(store_key(session, stored))
     with service(store, authenticators=(Mixes(),)) as client:
         yield client
 
@@ -83,18 +88,23 @@ WRITES = {
     ("PUT", "/v1/budgets/{budget_id}"),
     ("DELETE", "/v1/budgets/{budget_id}"),
     ("PUT", "/v1/fx-rates/{currency}/{rate_date}"),
+    ("GET", "/v1/api-keys"),
+    ("POST", "/v1/api-keys"),
+    ("DELETE", "/v1/api-keys/{prefix}"),
 }
-VALUES = {
+VALUES: dict[str, Any] = {
     "dimension": "feature",
     "user_id": "ann",
     "currency": "EUR",
     "rate_date": "2026-11-20",
     "event_id": UUID(int=2),
+    "prefix": "spm_0000000000",
 }
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/budgets": {"scope": "org", "org_id": SECRET, "amount": "100"},
     "/v1/budgets/{budget_id}": {"amount": "200"},
     "/v1/fx-rates/{currency}/{rate_date}": {"per_usd": "0.9"},
+    "/v1/api-keys": {"name": "test", "scopes": ["platform:write"]},
 }
 
 

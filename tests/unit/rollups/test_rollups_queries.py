@@ -11,7 +11,7 @@ from inline_snapshot import snapshot
 
 from spendmeter_rollups.catalogue.tags import tag_column
 from spendmeter_rollups.query import directory, lookups
-from spendmeter_rollups.query.log_statement import events
+from spendmeter_rollups.query.log_statement import Position, events
 from spendmeter_rollups.query.people import busiest_user, user_sums
 from spendmeter_rollups.query.planner import plan
 from spendmeter_rollups.query.sums import Sums, keyed_sums, ranked_keys, ranked_series, ranked_sums, sums
@@ -215,7 +215,7 @@ GROUP BY latency_bin\
 
 
 def test_the_log_is_read_from_its_newest_hour() -> None:
-    query = events(DAYS, {"user_id": ("ann",)}, columns=("event_id", "cost"), before=(5, UUID(int=7)), limit=51)
+    query = events(DAYS, {"user_id": ("ann",)}, columns=("event_id", "cost"), before=Position(5, UUID(int=7)), limit=51)
     assert query.sql == snapshot("""\
 SELECT event.event_id, event.cost
 FROM usage_events AS event

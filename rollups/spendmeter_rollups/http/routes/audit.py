@@ -15,5 +15,5 @@ router = APIRouter(prefix="/v1/audit", tags=["audit"], responses=PROBLEMS)
 
 @router.get("", response_model=AuditAnswer)
 async def get_audit(params: Annotated[AuditParams, Query()], context: RequestContextDep) -> Response:
-    """Reads of users' pages, newest first."""
+    """Reads of users' pages, and writes of keys, budgets and rates, newest first."""
     return await context.encoded(audit(context, params))

@@ -21,6 +21,7 @@ from spendmeter_rollups.budgets.budgets import (
     delete_stored_budget,
     one_budget,
 )
+from spendmeter_rollups.http.audit_log import record_action
 from spendmeter_rollups.http.routes.usage import PROBLEMS, UNKNOWN
 from spendmeter_rollups.http.service import RequestContext, RequestContextDep
 from spendmeter_rollups.problems import ProblemAnswer
@@ -52,7 +53,9 @@ async def post_budget(body: BudgetBody, context: RequestContextDep) -> Response:
     context.credential.require(PLATFORM_WRITE)
 
     async def defined() -> BudgetAnswer:
-        return await define_budget(await _budget_context(context), body)
+        answer = await define_budget(await _budget_context(context), body)
+        await record_action(context, "budget.create", org_id=answer.org_id, subject=answer.user_id)
+        return answer
 
     return await context.encoded(defined(), status_code=201)
 
@@ -75,7 +78,9 @@ async def put_budget(budget_id: UUID, body: Limit, context: RequestContextDep) -
     context.credential.require(PLATFORM_WRITE)
 
     async def changed() -> BudgetAnswer:
-        return await change_budget(await _budget_context(context), budget_id, body)
+        answer = await change_budget(await _budget_context(context), budget_id, body)
+        await record_action(context, "budget.change", org_id=answer.org_id, subject=answer.user_id)
+        return answer
 
     return await context.encoded(changed())
 
@@ -85,7 +90,12 @@ async def delete_budget(budget_id: UUID, context: RequestContextDep) -> None:
     """Delete a budget."""
     context.credential.require(PLATFORM_WRITE)
     writer, now = context.service.writer, context.service.clock()
-    await context.service.compute.run(delete_stored_budget(context.reader, writer, budget_id, now=now))
+
+    async def deleted() -> None:
+        budget = await delete_stored_budget(context.reader, writer, budget_id, now=now)
+        await record_action(context, "budget.delete", org_id=budget.org_id, subject=budget.user_id)
+
+    await context.service.compute.run(deleted())
 
 
 async def _budget_context(context: RequestContext) -> BudgetContext:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path
 
 from spendmeter_clickhouse.scopes import PLATFORM_WRITE
 from spendmeter_rollups.budgets.rates import RateAnswer, RateBody, write_rate
+from spendmeter_rollups.http.audit_log import record_action
 from spendmeter_rollups.http.routes.usage import PROBLEMS
 from spendmeter_rollups.http.service import RequestContextDep
 
@@ -24,4 +25,6 @@ async def put_rate(
 ) -> RateAnswer:
     """Set the rate of a day. Windows that end earlier keep their rate."""
     context.credential.require(PLATFORM_WRITE)
-    return await write_rate(context.service.writer, currency, rate_date, body, now=context.service.clock())
+    answer = await write_rate(context.service.writer, currency, rate_date, body, now=context.service.clock())
+    await record_action(context, "rate.set", org_id="", subject=f"{currency} {rate_date}")
+    return answer

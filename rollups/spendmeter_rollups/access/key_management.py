@@ -1,0 +1,146 @@
+"""Create, list and revoke API keys over HTTP. A key grants at most what the credential that creates it has."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from spendmeter_clickhouse import Session
+from spendmeter_clickhouse.api_keys import ApiKey, digest_of, generate_key, list_keys, revoke_key, store_key
+from spendmeter_clickhouse.scopes import EVENTS_WRITE, ORG_READ
+from spendmeter_rollups.access.auth import Credential
+from spendmeter_rollups.problems import forbidden, invalid_parameter, not_found
+
+_UINT32: Final = 2**32 - 1
+_COUNT: Final = 2**53
+_Text = Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")]
+_Limit = Annotated[int, Field(ge=0, le=_UINT32)]
+_LargeLimit = Annotated[int, Field(ge=0, le=_COUNT)]
+
+
+class KeyLimits(BaseModel):
+    """Limits of a key; 0 uses the service's default."""
+
+    requests_per_minute: _Limit = 0
+    query_seconds: _Limit = 0
+    query_memory_bytes: _LargeLimit = 0
+    query_rows: _LargeLimit = 0
+
+
+class KeyBody(KeyLimits):
+    """A key to create."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[_Text, Field(min_length=1, description="purpose of the key", examples=["finance dashboard"])]
+    scopes: Annotated[
+        list[Literal["platform:read", "platform:write", "org:read", "events:write"]], Field(min_length=1, max_length=4)
+    ]
+    org_id: Annotated[_Text, Field(description="org of a key with the scope org:read or events:write")] = ""
+    days: Annotated[int, Field(ge=0, le=3650, description="validity; 0 never expires")] = 0
+
+
+class KeyAnswer(KeyLimits):
+    """A key without its secret."""
+
+    prefix: str = Field(description="identifies the key, as in the audit log", examples=["spm_0123456789"])
+    name: str
+    scopes: list[str]
+    org_id: str = Field(description="empty for a key without an org")
+    state: Literal["valid", "expired", "revoked"]
+    created_at: datetime
+    expires_at: datetime | None
+
+
+class CreatedKey(KeyAnswer):
+    """A new key."""
+
+    key: str = Field(description="the key itself: returned once, stored as its SHA-256 only")
+
+
+class KeysParams(BaseModel):
+    """A page of keys."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    offset: Annotated[int, Field(ge=0, le=100_000)] = 0
+
+
+class KeysAnswer(BaseModel):
+    """Keys, oldest first, revoked and expired ones included."""
+
+    api_keys: list[KeyAnswer]
+    has_more: bool = Field(description="true if there are keys beyond offset + limit")
+
+
+async def stored_keys(session: Session, params: KeysParams, *, now: datetime) -> KeysAnswer:
+    """Return a page of all keys. Raises `StoreError`."""
+    found = await list_keys(session)
+    end = params.offset + params.limit
+    keys = [KeyAnswer(**_fields(key, now)) for key in found[params.offset : end]]
+    return KeysAnswer(api_keys=keys, has_more=len(found) > end)
+
+
+async def create_key(session: Session, credential: Credential, body: KeyBody, *, now: datetime) -> CreatedKey:
+    """Store a new key. Raises `Problem`: 403 for a scope that `credential` lacks, 422 for an org that does not fit."""
+    _check_org(body)
+    for scope in body.scopes:
+        if not _may_grant(credential, scope, body.org_id):
+            raise forbidden(f"this credential cannot grant the scope {scope}, which it lacks", parameter="scopes")
+    token, prefix = generate_key()
+    key = ApiKey(
+        prefix=prefix,
+        digest=digest_of(token),
+        name=body.name,
+        scopes=tuple(dict.fromkeys(body.scopes)),
+        org_id=body.org_id,
+        expires_at=now + timedelta(days=body.days) if body.days else None,
+        created_at=now,
+        updated_at=now,
+    )
+    key = replace(key, **_limits(credential, body))
+    await store_key(session, key)
+    return CreatedKey(**_fields(key, now), key=token)
+
+
+async def revoke_stored_key(session: Session, prefix: str, *, now: datetime) -> ApiKey:
+    """Revoke a key and return it; again has no effect. Raises `Problem` (404) for an unknown prefix."""
+    revoked = await revoke_key(session, prefix, now=now)
+    if revoked is None:
+        raise not_found("prefix", "unknown API key")
+    return revoked
+
+
+def _check_org(body: KeyBody) -> None:
+    if ORG_READ in body.scopes and not body.org_id:
+        raise invalid_parameter("org_id", f"the scope {ORG_READ} requires an org")
+    if body.org_id and not {ORG_READ, EVENTS_WRITE} & set(body.scopes):
+        raise invalid_parameter("org_id", f"an org requires the scope {ORG_READ} or {EVENTS_WRITE}")
+
+
+def _may_grant(credential: Credential, scope: str, org_id: str) -> bool:
+    if scope == ORG_READ:
+        orgs = credential.orgs()
+        return orgs is None or org_id in orgs
+    if scope == EVENTS_WRITE and credential.org_id is not None and org_id != credential.org_id:
+        return False
+    return scope in credential.scopes
+
+
+def _limits(credential: Credential, body: KeyBody) -> dict[str, Any]:
+    """Return the requested limits, at most those of `credential`."""
+    found = {}
+    for name in KeyLimits.model_fields:
+        asked, own = getattr(body, name), getattr(credential.limits, name)
+        found[name] = min(asked or own, own) if own else asked
+    return found
+
+
+def _fields(key: ApiKey, now: datetime) -> dict[str, object]:
+    state = "revoked" if key.revoked else "valid" if key.valid(now) else "expired"
+    shown = ("prefix", "name", "org_id", "created_at", "expires_at", *KeyLimits.model_fields)
+    return {**{name: getattr(key, name) for name in shown}, "scopes": list(key.scopes), "state": state}

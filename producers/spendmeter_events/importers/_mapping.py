@@ -16,6 +16,7 @@ from spendmeter_events.event import UsageEvent
 from spendmeter_events.importers._errors import InvalidMapping
 from spendmeter_events.importers._presets import READERS, Preset, PresetReader
 from spendmeter_events.normalize.cells import CellError, Convert, converters, text
+from spendmeter_events.usage_units import UNCACHED
 
 TAG_PREFIX: Final = "tags."
 
@@ -29,7 +30,7 @@ _VALID_EVENT: Final[Mapping[str, Any]] = {
     "model": "x",
 }
 _REQUIRED: Final = tuple(name for name in _VALID_EVENT if name != "event_id")
-CACHE_FIELDS: Final = ("cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens")
+CACHE_FIELDS: Final = tuple(name for name, uncached in UNCACHED.items() if uncached == "input_tokens")
 _DECLARE: Final = "declare --input-includes-cache or --input-excludes-cache (in Python, input_includes_cache)"
 _DISJOINT_INPUT: Final = frozenset({"inputtokens", "uncachedinputtokens", "inputuncachedtokens"})
 _DISJOINT_CACHE: Final = re.compile(r"cache(read|creation|write)(input)?(5m|1h)?tokens|ephemeral(5m|1h)inputtokens")

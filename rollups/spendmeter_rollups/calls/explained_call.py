@@ -13,11 +13,11 @@ from pydantic import BaseModel, Field
 from spendmeter_clickhouse.catalogue import COST_COLUMNS
 from spendmeter_clickhouse.prices.price_cards import REPORTED, StoredRate, decode
 from spendmeter_events.usage_units import UNITS
+from spendmeter_rollups.calls.call_statement import adjustment_rows, call_row, place_of_call, price_cards, time_in
 from spendmeter_rollups.calls.charge_lines import ChargeLine, charge_lines, reported_line, total
 from spendmeter_rollups.calls.log import CallRow
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.problems import Problem, not_found
-from spendmeter_rollups.query.call_statement import adjustment_rows, call_row, place_of_call, price_cards, time_in
 from spendmeter_rollups.query.reader import Reader, Row
 from spendmeter_rollups.views.directory_names import find_names
 

@@ -9,9 +9,9 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from spendmeter_clickhouse.prices.price_cards import StoredRate, decode
+from spendmeter_rollups.calls.call_statement import cards_in_use, price_cards
 from spendmeter_rollups.calls.charge_lines import RateInUse, card_rates
 from spendmeter_rollups.problems import Fault
-from spendmeter_rollups.query.call_statement import cards_in_use, price_cards
 from spendmeter_rollups.query.params import ScopeParams
 from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope

@@ -17,8 +17,8 @@ from spendmeter_stream.ingest.decode import WireEvent
 
 ROOT: Final = Path(__file__).parents[3]
 _FOLDERS: Final = ("producers", "clickhouse", "stream", "rollups", "deploy", "grafana")
-# Extractors translate the providers' names, so each names the buckets of its provider.
-_EXTRACTORS: Final = "producers/spendmeter_events/extract/_"
+# Extractors and presets of importers translate the names of others, so each names the buckets of its source.
+_TRANSLATORS: Final = ("producers/spendmeter_events/extract/_", "producers/spendmeter_events/importers/_presets.py")
 NAMED_BY: Final = {
     "cache_write_1h_tokens": [
         # The contract, its fast decoder, the extractors' result, the table of units.
@@ -68,4 +68,4 @@ def test_few_places_name_a_token_bucket(bucket: str) -> None:
         for path in (ROOT / folder).rglob(f"*.{suffix}")
         if path.name not in schema.GENERATED and bucket in path.read_text()
     ]
-    assert sorted(name for name in found if not name.startswith(_EXTRACTORS)) == sorted(NAMED_BY[bucket])
+    assert sorted(name for name in found if not name.startswith(_TRANSLATORS)) == sorted(NAMED_BY[bucket])

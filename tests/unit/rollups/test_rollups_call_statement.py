@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from inline_snapshot import snapshot
 
-from spendmeter_rollups.query.call_statement import cards_in_use
+from spendmeter_rollups.calls.call_statement import cards_in_use
 from spendmeter_rollups.query.windows import Window
 
 DAY = Window(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC))

@@ -37,6 +37,16 @@ _NOTHING_VISIBLE: Final = "CANNOT_EXTRACT_TABLE_STRUCTURE"
 Call = tuple[str, tuple[Any, ...], dict[str, Any]]
 
 
+def migrated_folder(folder: Path) -> Path:
+    """Create the folder of a migrated store in a separate process; return it."""
+    program = (
+        "import asyncio, sys; from spendmeter_clickhouse import *\n"
+        f"with Store(StoreSettings(store_dsn='chdb://{folder}')) as store: asyncio.run(migrate(store))"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=300)
+    return folder
+
+
 def statement(sql: str, **settings: Any) -> Call:
     """Return a call that runs `sql`, with settings as the driver sends them."""
     return "query", (sql,), {"settings": settings} if settings else {}

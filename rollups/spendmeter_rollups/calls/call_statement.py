@@ -56,21 +56,19 @@ def time_in(event_id: UUID) -> datetime | None:
 
 def call_row(call_id: UUID, at: datetime, columns: Iterable[str]) -> Query:
     """Return the call. Of two stored copies, the one that is kept."""
-    sql = (
-        f"SELECT {', '.join(f'event.{column}' for column in columns)}\nFROM {EVENTS} AS event\n"
-        f"WHERE {_AT} AND event.event_id = {{id:UUID}} AND event.kind = 'usage'\n"
-        "ORDER BY event.ingested_at, event.topic_id, event.topic_partition, event.topic_offset\nLIMIT 1"
-    )
-    return Query(sql, {"id": str(call_id), "at_ms": milliseconds(at)})
+    kept = "ORDER BY event.ingested_at, event.topic_id, event.topic_partition, event.topic_offset\nLIMIT 1"
+    return _rows("event.event_id = {id:UUID} AND event.kind = 'usage'", kept, call_id, at, columns)
 
 
 def adjustment_rows(call_id: UUID, at: datetime, columns: Iterable[str]) -> Query:
     """Return the adjustments of a call, oldest first. They occurred when the call did."""
-    sql = (
-        f"SELECT {', '.join(f'event.{column}' for column in columns)}\nFROM {EVENTS} AS event\n"
-        f"WHERE {_AT} AND event.adjusts = {{id:UUID}} AND event.kind = 'adjustment'\n"
-        "ORDER BY event.adjustment\nLIMIT 1 BY event.event_id"
-    )
+    once = "ORDER BY event.adjustment\nLIMIT 1 BY event.event_id"
+    return _rows("event.adjusts = {id:UUID} AND event.kind = 'adjustment'", once, call_id, at, columns)
+
+
+def _rows(condition: str, order: str, call_id: UUID, at: datetime, columns: Iterable[str]) -> Query:
+    chosen = ", ".join(f"event.{column}" for column in columns)
+    sql = f"SELECT {chosen}\nFROM {EVENTS} AS event\nWHERE {_AT} AND {condition}\n{order}"
     return Query(sql, {"id": str(call_id), "at_ms": milliseconds(at)})
 
 

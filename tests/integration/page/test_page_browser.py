@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import re
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from spendmeter_clickhouse import Store
-from spendmeter_clickhouse.api_keys import ApiKey, digest_of, generate_key, store_key
-from spendmeter_clickhouse.catalogue import DIMENSIONS
-from spendmeter_clickhouse.scopes import ORG_READ
-from spendmeter_rollups import ServiceSettings, SignInLinks, create_app
-from tests.support.browser import Visit, chromium, inaccessible, served_page, visiting
-from tests.support.demo_store import fill_with_demo
-from tests.support.service import ADMIN_KEY, NOW
+from tests.support.browser import Visit, chromium, inaccessible, visiting
+from tests.support.page_site import ORG, Site, demo_site, exact
+from tests.support.service import ADMIN_KEY
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-ORG = "niketan-bengaluru"
 TABS = [
     *("overview", "orgs", "roles", "classes", "sections", "users", "features", "actions", "models", "providers"),
     *("agents", "tags", "errors", "cache", "heatmap", "log", "budgets"),
@@ -37,48 +26,10 @@ TABLES = {"orgs": "org", "roles": "role", "classes": "class", "sections": "secti
 TABLES |= {"features": "feature", "actions": "action", "models": "model", "providers": "provider"}
 
 
-@dataclass
-class Site:
-    """The served page, an org's key, and links that sign in."""
-
-    url: str
-    org_key: str
-    links: SignInLinks
-
-    def answer(self, path: str, **parameters: Any) -> Any:
-        """Return the JSON answer of the API."""
-        return self._get(f"{path}?{urlencode({'tz': 'Asia/Kolkata', **parameters})}")
-
-    def explanation(self, event_id: str) -> Any:
-        """Return the explanation of a call, which has no parameters."""
-        return self._get(f"v1/usage/events/{event_id}")
-
-    def _get(self, address: str) -> Any:
-        headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
-        with urllib.request.urlopen(urllib.request.Request(f"{self.url}{address}", headers=headers)) as answer:
-            return json.load(answer)
-
-
 @pytest.fixture(scope="module")
 def site(store: Store) -> Iterator[Site]:
-    fill_with_demo(store, days=10, end=NOW, scale=0.1)
-    key, prefix = generate_key()
-    with store.session("page") as session:
-        stored = ApiKey(
-            prefix=prefix,
-            digest=digest_of(key),
-            name="org",
-            scopes=(ORG_READ,),
-            org_id=ORG,
-            created_at=NOW,
-            updated_at=NOW,
-        )
-        asyncio.run(store_key(session, stored))
-    links = SignInLinks()
-    settings = ServiceSettings(admin_key=ADMIN_KEY, requests_per_minute=0, word_org="School/Schools")
-    app = create_app(store=store, settings=settings, clock=lambda: NOW, links=links)
-    with served_page(app) as url:
-        yield Site(url, key, links)
+    with demo_site(store) as site:
+        yield site
 
 
 @pytest.fixture(scope="module")
@@ -93,12 +44,6 @@ def visit(browser: Browser, site: Site) -> Iterator[Visit]:
     with visiting(browser, site.url, ADMIN_KEY) as visit:
         yield visit
         assert visit.faults == []
-
-
-def exact(amount: str) -> str:
-    """Return an amount as the page shows it on hover."""
-    whole, _, fraction = amount.partition(".")
-    return f"USD {int(whole):,}{'.' if fraction else ''}{fraction}"
 
 
 def test_the_cards_are_the_figures_of_the_api(visit: Visit, site: Site) -> None:
@@ -246,90 +191,6 @@ def test_the_drawer_never_shows_the_former_user(browser: Browser, site: Site) ->
         expect(page.get_by_role("dialog").get_by_role("heading", name=second["name"])).to_be_visible()
 
 
-def test_the_log_pages_by_cursor_and_filters_by_status(visit: Visit, site: Site) -> None:
-    page = visit.open("tab=log")
-    rows = page.locator(".table-panel tbody tr")
-    first = rows.first.inner_text()
-    page.get_by_role("button", name="Older").click()
-    expect(page.get_by_text("50, newest first")).to_be_visible()
-    assert rows.first.inner_text() != first
-    page.get_by_role("button", name="Newer").click()
-    expect(rows.first).to_have_text(first, use_inner_text=True)
-    page.get_by_label("Status").select_option("error")
-    expect(page.locator(".badge").first).to_have_class("badge error")
-
-
-def test_a_row_of_the_log_explains_the_price_of_its_call(visit: Visit, site: Site) -> None:
-    page, call = visit.open("tab=log"), site.answer("v1/usage/events")["rows"][0]
-    explained = site.explanation(call["event_id"])
-    page.locator(".table-panel tbody tr").first.locator("th").click()
-    dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_role("heading", level=2).first).to_contain_text(exact(explained["current_cost"]))
-    assert dialog.locator("tbody td.strong").all_inner_texts() == [
-        line["cost"] or "—" for line in explained["estimate"]["lines"]
-    ]
-    rows = [line["origin"]["row"] for line in explained["estimate"]["lines"] if line["origin"]]
-    assert rows
-    assert [row for row in rows if row not in dialog.inner_text()] == []
-    assert inaccessible(page, "dialog") == []
-    page.reload()
-    expect(dialog.get_by_role("heading", level=2).first).to_contain_text(exact(explained["current_cost"]))
-    page.keyboard.press("Escape")
-    expect(dialog).to_have_count(0)
-    assert "call=" not in page.url
-    # The keyboard opens the same by the link of the cost, and returns to it.
-    visit.ready()
-    link = page.locator(".table-panel tbody td.strong a").first
-    link.press("Enter")
-    expect(dialog).to_be_visible()
-    page.keyboard.press("Escape")
-    expect(link).to_be_focused()
-
-
-def test_every_dimension_and_every_tag_is_a_filter(visit: Visit, site: Site) -> None:
-    page = visit.open("tab=models")
-    page.get_by_role("button", name="+ Filter").click()
-    dialog = page.get_by_role("dialog", name="Filters")
-    keys = [value["value"] for value in site.answer("v1/filters/tag")["values"]]
-    expect(dialog.get_by_role("button", name=keys[-1], exact=True)).to_be_visible()
-    shown = dialog.locator(".dimensions button").all_inner_texts()
-    words = [WORDS.get(name, name.replace("_", " ").capitalize()) for name in DIMENSIONS if name != "key_source"]
-    assert set(shown) == {*words, *keys}
-    assert inaccessible(page, "dialog") == []
-    value = site.answer(f"v1/filters/tag:{keys[0]}")["values"][0]["value"]
-    dialog.get_by_role("button", name=keys[0], exact=True).click()
-    dialog.get_by_role("checkbox", name=re.compile(f"^{re.escape(value or '(none)')}")).check()
-    dialog.get_by_role("button", name="Service", exact=True).click()
-    service = site.answer("v1/filters/service", tag=f"{keys[0]}:{value}")["values"][0]["value"]
-    dialog.get_by_role("checkbox", name=re.compile(f"^{service}")).check()
-    dialog.get_by_role("button", name="Apply").click()
-    visit.ready()
-    expect(page.get_by_role("button", name=f"{keys[0]}: {value or '(none)'}", exact=True)).to_be_visible()
-    answer = site.answer("v1/usage/breakdown/model", service=service, tag=f"{keys[0]}:{value}")
-    assert exact(answer["totals"]["cost"]) in page.locator(".table-panel tfoot").inner_html()
-
-
-def test_the_tags_have_the_rows_of_the_api(visit: Visit, site: Site) -> None:
-    key = site.answer("v1/filters/tag")["values"][-1]["value"]
-    page = visit.open("tab=tags")
-    page.get_by_role("combobox", name=re.compile("^Tag")).select_option(key)
-    visit.ready()
-    answer = site.answer(f"v1/usage/breakdown/tag:{key}")
-    costs = page.locator("tbody td.strong > span").evaluate_all("cells => cells.map((cell) => cell.title)")
-    assert costs == [exact(row["cost"]) for row in answer["rows"]][:25]
-    link = page.get_by_role("link", name="Export CSV").get_attribute("href")
-    lines = page.request.get(site.url + str(link)).text().splitlines()
-    assert len(lines) == 1 + len(answer["rows"])
-
-
-def test_the_export_has_every_row_of_the_view(visit: Visit, site: Site) -> None:
-    page = visit.open("tab=users&role=student&preset=7d")
-    link = page.get_by_role("link", name="Export CSV").get_attribute("href")
-    lines = page.request.get(site.url + str(link)).text().splitlines()
-    answer = site.answer("v1/usage/breakdown/user", role="student", preset="7d", limit=1000)
-    assert len(lines) == 1 + len(answer["rows"])
-
-
 def test_a_link_signs_in_once_and_leaves_the_address(browser: Browser, site: Site) -> None:
     link = f"{site.url}?tab=models#link={site.links.issue(ADMIN_KEY)}"
     with visiting(browser, site.url) as visit:
@@ -366,22 +227,3 @@ def test_numbers_are_short_and_the_same_in_every_locale(browser: Browser, site: 
             calls = ", ".join(f"format.{call}" for call in cases)
             shown = visit.page.evaluate(f"import('/{format_js}').then((format) => [{calls}])")
             assert shown == list(cases.values())
-
-
-def test_a_budget_is_created_changed_and_deleted(visit: Visit) -> None:
-    page = visit.open("tab=budgets")
-    page.get_by_text("New budget").click()
-    form = page.locator("form.budget")
-    form.get_by_role("textbox", name="School").fill(ORG)
-    form.get_by_label("Amount per month").fill("20")
-    form.get_by_role("button", name="Create").click()
-    row = page.locator("tbody tr")
-    expect(row).to_contain_text("$20.00")
-    row.get_by_role("button", name="Change").click()
-    dialog = page.get_by_role("dialog", name="Change the budget")
-    dialog.get_by_label("Amount per month").fill("30")
-    dialog.get_by_role("button", name="Save").click()
-    expect(row).to_contain_text("$30.00")
-    row.get_by_role("button", name="Delete").click()
-    page.get_by_role("dialog", name="Delete the budget?").get_by_role("button", name="Delete").click()
-    expect(page.get_by_text("No budgets yet.")).to_be_visible()

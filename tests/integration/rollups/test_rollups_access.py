@@ -16,10 +16,9 @@ from spendmeter_rollups import ServiceSettings
 from spendmeter_rollups.access.api_keys import ApiKeys
 from spendmeter_rollups.query.reader import Reader
 from spendmeter_rollups.query.statement import Query
+from tests.support.keys import Make, key_maker, orgs, status
 from tests.support.service import NOW, answer, service
 from tests.support.usage import insert_usage, usage_row
-
-Make = Callable[..., dict[str, str]]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,27 +44,7 @@ def client(store: Store) -> Iterator[TestClient]:
 
 @pytest.fixture
 def make(store: Store) -> Make:
-    """Store a key, and return its request header."""
-
-    def make(*scopes: str, **more: Any) -> dict[str, str]:
-        token, prefix = generate_key()
-        fields: dict[str, Any] = {"created_at": NOW, "updated_at": NOW, **more}
-        key = ApiKey(prefix=prefix, digest=digest_of(token), name="test", scopes=scopes, **fields)
-        with store.session("make") as session:
-            asyncio.run(store_key(session, key))
-        return {"Authorization": f"Bearer {token}"}
-
-    return make
-
-
-def orgs(client: TestClient, key: dict[str, str]) -> set[str]:
-    response = client.get("/v1/usage/breakdown/org", headers=key)
-    assert response.status_code == 200, response.text
-    return {row["key"]["org_id"] for row in response.json()["rows"]}
-
-
-def status(client: TestClient, key: dict[str, str], path: str = "/v1/usage/summary") -> int:
-    return client.get(path, headers=key).status_code
+    return key_maker(store)
 
 
 def test_a_key_sees_what_its_scopes_say(store: Store, make: Make) -> None:
@@ -215,76 +194,6 @@ def test_other_origins_are_let_in_by_name_only(store: Store) -> None:
         assert allowed.headers["access-control-allow-origin"] == "https://boards.example"
         other = client.get("/v1/usage/summary", headers={"Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in other.headers
-
-
-def test_keys_are_managed_while_the_service_runs(store: Store, make: Make) -> None:
-    body = {"name": "finance", "scopes": ["org:read"], "org_id": "acme", "days": 30}
-    with service(store) as client:
-        response = client.post("/v1/api-keys", json=body)
-        assert response.status_code == 201, response.text
-        made = response.json()
-        assert made["expires_at"] == "2026-12-22T09:00:00.005000Z"
-        listed = client.get("/v1/api-keys", params={"limit": 1000})
-        assert made["key"] not in listed.text
-        (row,) = [each for each in listed.json()["api_keys"] if each["prefix"] == made["prefix"]]
-        assert row | {"key": made["key"]} == made
-        assert (row["state"], row["scopes"], row["org_id"]) == ("valid", ["org:read"], "acme")
-    key, path = {"Authorization": f"Bearer {made['key']}"}, f"/v1/api-keys/{made['prefix']}"
-    with service(store) as client:
-        assert orgs(client, key) == {"acme"}
-        assert [client.delete(path).status_code for _ in range(2)] == [204, 204]
-        assert client.delete("/v1/api-keys/spm_nobody").status_code == 404
-    with service(store) as client:
-        assert status(client, key) == 401
-        rows = answer(client, "/v1/audit", user=made["prefix"])["rows"]
-        assert sorted({(each["actor"], each["action"], each["org_id"]) for each in rows}) == [
-            ("admin", "key.create", "acme"),
-            ("admin", "key.revoke", "acme"),
-        ]
-
-
-def test_a_key_grants_no_more_than_it_has(store: Store, make: Make) -> None:
-    writer, both = make("platform:write", requests_per_minute=50), make("platform:write", "org:read", org_id="acme")
-    sender = make("platform:write", "events:write", org_id="acme")
-    wanted: tuple[tuple[dict[str, str], dict[str, Any], int], ...] = (
-        (writer, {"scopes": ["platform:read"]}, 403),
-        (writer, {"scopes": ["org:read"], "org_id": "acme"}, 403),
-        (writer, {"scopes": ["platform:write", "events:write"]}, 403),
-        (writer, {"scopes": ["platform:write"]}, 201),
-        (both, {"scopes": ["org:read"], "org_id": "acme"}, 201),
-        (both, {"scopes": ["org:read"], "org_id": "beta"}, 403),
-        (sender, {"scopes": ["events:write"], "org_id": "acme"}, 201),
-        (sender, {"scopes": ["events:write"]}, 403),
-        (make("platform:read"), {"scopes": ["platform:read"]}, 403),
-        (both, {"scopes": ["org:read"]}, 422),
-        (both, {"scopes": ["platform:write"], "org_id": "acme"}, 422),
-        (both, {"scopes": []}, 422),
-        (both, {"scopes": ["root"]}, 422),
-    )
-    with service(store) as client:
-        for key, body, expected in wanted:
-            response = client.post("/v1/api-keys", json={"name": "x", **body}, headers=key)
-            assert response.status_code == expected, (body, response.text)
-        for asked, given in ((0, 50), (10, 10), (100, 50)):
-            key_body = {"name": "x", "scopes": ["platform:write"], "requests_per_minute": asked}
-            assert client.post("/v1/api-keys", json=key_body, headers=writer).json()["requests_per_minute"] == given
-
-
-def test_writes_are_recorded(store: Store) -> None:
-    with service(store) as client:
-        request = {"X-Request-ID": "written"}
-        budget = {"scope": "user", "org_id": "beta", "user_id": "eve", "amount": "1"}
-        path = f"/v1/budgets/{client.post('/v1/budgets', json=budget, headers=request).json()['budget_id']}"
-        assert client.put(path, json={"amount": "2"}, headers=request).status_code == 200
-        assert client.delete(path, headers=request).status_code == 204
-        assert client.put("/v1/fx-rates/NPR/2026-11-02", json={"per_usd": "140"}, headers=request).status_code == 200
-        rows = [row for row in answer(client, "/v1/audit", actor="admin")["rows"] if row["request_id"] == "written"]
-        assert sorted((row["action"], row["org_id"], row["user_id"]) for row in rows) == [
-            ("budget.change", "beta", "eve"),
-            ("budget.create", "beta", "eve"),
-            ("budget.delete", "beta", "eve"),
-            ("rate.set", "", "NPR 2026-11-02"),
-        ]
 
 
 def test_a_user_of_several_orgs_is_named_and_can_be_qualified(client: TestClient, make: Make) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, time
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, Final
 
 from genai_prices import types
@@ -291,13 +292,8 @@ def _append(series: list[Dated], starts: date | None, rates: Rates) -> None:
 
 def _close_absent(seed: Seed, series: PriceSeries, thresholds: set[int], starts: date | None) -> None:
     """End the rates of thresholds that the new price list no longer has."""
+    scope = attrgetter("models", "tier", "region", "window")
     for other, dated in seed.prices.items():
-        same = (other.models, other.tier, other.region, other.window) == (
-            series.models,
-            series.tier,
-            series.region,
-            series.window,
-        )
         gone = other.context_over not in {0, *thresholds}
-        if same and gone and dated[-1].ends is None:
+        if scope(other) == scope(series) and gone and dated[-1].ends is None:
             dated[-1] = Dated(starts=dated[-1].starts, ends=starts, rates=dated[-1].rates)

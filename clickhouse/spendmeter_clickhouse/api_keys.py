@@ -78,7 +78,7 @@ async def list_keys(session: Session, *, valid_at: datetime | None = None) -> li
         where = "NOT revoked AND (expires_at IS NULL OR expires_at > {at:DateTime64(3)})"
         parameters = {"at": valid_at}
     answer = await session.query(
-        f"SELECT {', '.join(_COLUMNS)} FROM api_keys FINAL WHERE {where} ORDER BY created_at, prefix",  # noqa: S608 - the values are bound
+        f"SELECT {', '.join(_COLUMNS)} FROM api_keys FINAL WHERE {where} ORDER BY created_at, prefix",
         parameters,
     )
     rows = (dict(zip(_COLUMNS, row, strict=True)) for row in answer.result_rows)

@@ -50,7 +50,7 @@ def orgs_of_user(user_id: str, orgs: Sequence[str] | None) -> Query:
         visible = "WHERE org_id IN {orgs:Array(String)}\n"
         parameters["orgs"] = list(orgs)
     union = f"{used}\nUNION DISTINCT\n{known}"
-    return Query(f"SELECT org_id FROM (\n{union}\n)\n{visible}ORDER BY org_id LIMIT 20", parameters)  # noqa: S608 - constants, values bound
+    return Query(f"SELECT org_id FROM (\n{union}\n)\n{visible}ORDER BY org_id LIMIT 20", parameters)
 
 
 def orgs_of_users(user_ids: Sequence[str], orgs: Sequence[str] | None) -> Query:
@@ -61,8 +61,7 @@ def orgs_of_users(user_ids: Sequence[str], orgs: Sequence[str] | None) -> Query:
         where = f"org_id IN {{orgs:Array(String)}} AND {where}"
         parameters["orgs"] = list(orgs)
     union = "\nUNION DISTINCT\n".join(
-        f"SELECT user_id, org_id FROM {table} WHERE {where}"  # noqa: S608 - constants, values bound
-        for table in ("user_daily", "users")
+        f"SELECT user_id, org_id FROM {table} WHERE {where}" for table in ("user_daily", "users")
     )
     sql = f"SELECT user_id, arraySort(groupUniqArray(20)(org_id)) AS orgs\nFROM (\n{union}\n)\nGROUP BY user_id"
     return Query(sql, parameters)
@@ -71,10 +70,9 @@ def orgs_of_users(user_ids: Sequence[str], orgs: Sequence[str] | None) -> Query:
 def known_org(org_id: str) -> Query:
     """Return one row if the org is in the directory or has usage at any time."""
     union = "\nUNION ALL\n".join(
-        f"SELECT org_id FROM {table} WHERE org_id = {{org:String}}"  # noqa: S608 - constants, values bound
-        for table in ("orgs", "usage_daily")
+        f"SELECT org_id FROM {table} WHERE org_id = {{org:String}}" for table in ("orgs", "usage_daily")
     )
-    return Query(f"SELECT org_id FROM (\n{union}\n)\nLIMIT 1", {"org": org_id})  # noqa: S608 - constants, values bound
+    return Query(f"SELECT org_id FROM (\n{union}\n)\nLIMIT 1", {"org": org_id})
 
 
 def values_among(column: str, values: Sequence[str], orgs: Sequence[str] | None) -> Query:
@@ -95,7 +93,7 @@ def named_keys(spec: Sums, pieces: Sequence[Piece], *, entry: tuple[str, ...], l
     inner, on = sums(spec, pieces), ", ".join(entry)
     chosen = ", ".join(f"ranked.{name} AS {name}" for name in (*spec.columns, *spec.measures))
     sql = (
-        f"SELECT {chosen}\nFROM (\n{inner.sql}\n) AS ranked\n"  # noqa: S608 - constants, values bound
+        f"SELECT {chosen}\nFROM (\n{inner.sql}\n) AS ranked\n"
         f"LEFT JOIN (SELECT {on}, name AS entry_name FROM {_TABLES[entry]} FINAL) AS entry USING ({on})\n"
         f"ORDER BY entry_name = '', lowerUTF8(entry_name){' DESC' if descending else ''}, {', '.join(spec.columns)}\n"
         "LIMIT {row_limit:UInt64}"
@@ -111,7 +109,7 @@ def values(spec: Sums, pieces: Sequence[Piece], *, search: str, limit: int) -> Q
     if search and (table := _TABLES.get(spec.columns)):
         key = f"({', '.join(spec.columns)})"
         found = (
-            f"({found}\n    OR {key} IN (SELECT {', '.join(spec.columns)} FROM {table} FINAL\n"  # noqa: S608 - constants, values bound
+            f"({found}\n    OR {key} IN (SELECT {', '.join(spec.columns)} FROM {table} FINAL\n"
             "        WHERE positionCaseInsensitiveUTF8(name, {search:String}) > 0))"
         )
     sql = (

@@ -1,7 +1,5 @@
 """Shadow tables: the rebuilt month of each rollup, filled beside the live table and swapped in atomically."""
 
-# ruff: noqa: S608 - names come from this module and from the store's own schema; values are bound
-
 from __future__ import annotations
 
 import re

@@ -22,7 +22,7 @@ _LANDED: Final = f"""
     FROM usage_events
     WHERE kind = 'adjustment' AND topic_id = {{origin:String}} AND topic_partition = {{block:UInt32}}
       AND toStartOfHour(occurred_at) BETWEEN {{first:DateTime}} AND {{last:DateTime}}
-    ORDER BY topic_offset"""  # noqa: S608 - names of our own columns
+    ORDER BY topic_offset"""
 
 
 async def landed_rows(session: Session, block: RepricingBlock) -> pa.Table:

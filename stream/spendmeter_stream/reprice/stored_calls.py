@@ -27,7 +27,7 @@ _HOURS: Final = f"""
     FROM usage_events
     WHERE kind = 'usage' AND {_SELECTED}
     GROUP BY hour
-    ORDER BY hour"""  # noqa: S608 - names of our own columns
+    ORDER BY hour"""
 
 _IN_PIECE: Final = f"""{_SELECTED}
       AND toStartOfHour(occurred_at) BETWEEN {{first_hour:DateTime}} AND {{last_hour:DateTime}}"""
@@ -43,7 +43,7 @@ _EARLIER: Final = f"""
     FROM usage_events AS adjustment
     WHERE kind = 'adjustment' AND {_IN_PIECE}
       AND sipHash64(adjusts) % {{slices:UInt32}} = {{slice:UInt32}}
-    GROUP BY adjusts"""  # noqa: S608 - names of our own columns
+    GROUP BY adjusts"""
 
 # A call that is stored in two partitions is repriced once, as the copy that the daily removal of surplus copies keeps.
 _PIECE: Final = f"""
@@ -70,7 +70,7 @@ _PIECE: Final = f"""
         LIMIT 1 BY event_id
     ) AS event
     LEFT JOIN ({_EARLIER}) AS earlier ON earlier.adjusts = event.event_id
-    ORDER BY toStartOfHour(event.occurred_at), UUIDToNum(event.event_id)"""  # noqa: S608 - names of our own columns
+    ORDER BY toStartOfHour(event.occurred_at), UUIDToNum(event.event_id)"""
 
 
 async def read_hours(session: Session, selection: CallSelection) -> list[tuple[datetime, int]]:

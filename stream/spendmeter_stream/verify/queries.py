@@ -3,8 +3,6 @@
 Table and column names come from `measures.py`; values are bound.
 """
 
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 from typing import Final

@@ -1,7 +1,5 @@
 """Totals of whole days in raw events and each rollup, read from projections: a few rows per part, not all events."""
 
-# ruff: noqa: S608 - names of our own tables; values are bound
-
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence

@@ -81,31 +81,13 @@ async def embedded_stack(settings: StackSettings) -> AsyncIterator[EmbeddedStack
         stack.callback(folder.release)
         listener = listen(settings.host, settings.port, host_setting="SPENDMETER_HOST")
         stack.callback(listener.close)
-        broker = TansuBroker(log_file=folder.broker_log)
-        await broker.start()
-        stack.push_async_callback(broker.stop)
-        ending = current_ending()
-        ending.at_abort(broker.kill)
-        ending.at_abort(folder.release)
+        broker = await _start_broker(folder, stack)
         store = Store(StoreSettings(store_dsn=folder.store_dsn))
         stack.callback(store.close)
-        await migrate(store)
-        stream = StreamSettings(
-            bootstrap=broker.bootstrap,
-            # The memory broker reuses offsets, so each start is a new topic epoch.
-            topic_id=uuid.uuid4().hex,
-            rebalance_timeout_ms=2000,
-            # Tansu answers a join after half of this timeout, and each start joins two groups in sequence.
-            session_timeout_ms=5000,
-        )
-        await ensure_topics(stream.client_options(), usage_partitions=stream.usage_partitions)
-        # The folder is locked, so no other group is running; the offsets of an earlier one are gone.
-        with store.session("group") as session:
-            await adopt_group(session, stream.group)
-        worker = create_worker(settings=stream, store=store, web=False)
+        stream = _stream_settings(broker)
+        worker = await _prepare_worker(stream, store)
         service = ServiceSettings()
         key = StackKey(service.admin_key or secrets.token_urlsafe(32), generated=not service.admin_key)
-        service = service.model_copy(update={"admin_key": key.value})
         running = EmbeddedStack(folder=folder, broker=broker, store=store, worker=worker, url=url_of(listener), key=key)
         stack.push_async_callback(
             partial(stop_stack, running, drain_seconds=settings.drain_seconds, seconds=stream.stop_timeout_seconds)
@@ -114,20 +96,48 @@ async def embedded_stack(settings: StackSettings) -> AsyncIterator[EmbeddedStack
         publisher = EventPublisher(stream.connection())
         await publisher.start()
         stack.push_async_callback(publisher.stop)
-        serving = await stack.enter_async_context(
-            served(
-                create_app(
-                    store=store,
-                    settings=service,
-                    registry=REGISTRY,
-                    failures=worker.health.failures,
-                    links=running.links,
-                    publisher=publisher,
-                ),
-                listener,
-            )
+        app = create_app(
+            store=store,
+            settings=service.model_copy(update={"admin_key": key.value}),
+            registry=REGISTRY,
+            failures=worker.health.failures,
+            links=running.links,
+            publisher=publisher,
         )
+        serving = await stack.enter_async_context(served(app, listener))
         await stack.enter_async_context(watched(running, serving))
         folder.announce(broker.bootstrap, running.url)
         running.announced = True
         yield running
+
+
+async def _start_broker(folder: DataFolder, stack: contextlib.AsyncExitStack) -> TansuBroker:
+    """Start the broker; an abort kills it and unlocks the folder."""
+    broker = TansuBroker(log_file=folder.broker_log)
+    await broker.start()
+    stack.push_async_callback(broker.stop)
+    ending = current_ending()
+    ending.at_abort(broker.kill)
+    ending.at_abort(folder.release)
+    return broker
+
+
+def _stream_settings(broker: TansuBroker) -> StreamSettings:
+    return StreamSettings(
+        bootstrap=broker.bootstrap,
+        # The memory broker reuses offsets, so each start is a new topic epoch.
+        topic_id=uuid.uuid4().hex,
+        rebalance_timeout_ms=2000,
+        # Tansu answers a join after half of this timeout, and each start joins two groups in sequence.
+        session_timeout_ms=5000,
+    )
+
+
+async def _prepare_worker(stream: StreamSettings, store: Store) -> Worker:
+    """Migrate the store, create the topics, and return the worker."""
+    await migrate(store)
+    await ensure_topics(stream.client_options(), usage_partitions=stream.usage_partitions)
+    # The folder is locked, so no other group is running; the offsets of an earlier one are gone.
+    with store.session("group") as session:
+        await adopt_group(session, stream.group)
+    return create_worker(settings=stream, store=store, web=False)

@@ -67,7 +67,7 @@ def read_record(value: bytes, *, zone: tzinfo | None = None) -> UsageEvent:
 def event_of(content: Any, *, zone: tzinfo | None = None, org_id: str = "") -> UsageEvent:
     """Return the event of a parsed JSON value. Parameters and errors as in `read_record`.
 
-    :param org_id: org of an event that names none; empty refuses it.
+    :param org_id: the only org that the sender may write, for an event that names none; empty for any, and refuses it.
     """
     if isinstance(content, list):
         raise InvalidRecord("batch", _BATCH)
@@ -75,7 +75,8 @@ def event_of(content: Any, *, zone: tzinfo | None = None, org_id: str = "") -> U
         raise InvalidRecord("invalid_field", "the event is not a JSON object")
     fields, source = unwrap(content) if "specversion" in content else (content, "")
     try:
-        return UsageEvent.model_validate(_normalized({"org_id": org_id, **fields} if org_id else fields, source, zone))
+        known = {"org_id": org_id, **fields} if org_id else fields
+        return UsageEvent.model_validate(_normalized(known, source, zone, bound=bool(org_id)))
     except ValidationError as error:
         raise _invalid(error) from None
 
@@ -131,7 +132,7 @@ def _parsed(value: bytes) -> Any:
         raise InvalidRecord("not_json", "not JSON: NaN and Infinity are not allowed") from None
 
 
-def _normalized(fields: Mapping[str, Any], source: str, zone: tzinfo | None) -> dict[str, Any]:
+def _normalized(fields: Mapping[str, Any], source: str, zone: tzinfo | None, *, bound: bool) -> dict[str, Any]:
     """Return the fields with the types of the contract. Absent, null and empty ones are left out.
 
     :raises InvalidRecord: a field is unknown, or its value cannot be converted without guessing.
@@ -148,7 +149,7 @@ def _normalized(fields: Mapping[str, Any], source: str, zone: tzinfo | None) -> 
         except CellError as error:
             raise InvalidRecord("invalid_field", f"{name}: {error}", field=name) from None
     if "event_id" in values and "org_id" in values:
-        values["event_id"] = event_id_of(values["event_id"], org_id=values["org_id"], source=source)
+        values["event_id"] = event_id_of(values["event_id"], org_id=values["org_id"], source=source, bound=bound)
     return values
 
 

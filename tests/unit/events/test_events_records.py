@@ -13,7 +13,7 @@ import pytest
 
 from spendmeter_events import UsageEvent
 from spendmeter_events.normalize.ids import event_id_of
-from spendmeter_events.normalize.record import InvalidRecord, read_record
+from spendmeter_events.normalize.record import InvalidRecord, event_of, read_record
 from tests.support.records import event, event_fields
 
 _AT = datetime(2026, 11, 2, 10, 1, tzinfo=UTC)
@@ -64,6 +64,16 @@ def test_an_own_id_gives_the_same_uuid_each_time_and_another_one_in_each_org() -
     )
     assert read(event_fields(event_id="order 17/3", org_id="school-2")).event_id != first.event_id
     assert read(event_fields(event_id=17)).event_id == read(event_fields(event_id="17")).event_id
+
+
+def test_a_sender_of_one_org_cannot_occupy_a_derived_id_of_another() -> None:
+    other = event_id_of("call-7", org_id="school-2")
+    for text in (str(other), other.hex.upper(), f"{{{other}}}"):
+        found = event_of(event_fields(event_id=text), org_id="school-1")
+        assert found.event_id == event_id_of(str(other), org_id="school-1", bound=True) != other, text
+        assert event_of(event_fields(event_id=text)).event_id == other, "any other sender may write every org"
+    own = UUID("0199aaaa-bbbb-7ccc-8ddd-eeeeffff0000")
+    assert event_of(event_fields(event_id=str(own)), org_id="school-1").event_id == own
 
 
 def test_a_cloud_event_is_its_data() -> None:

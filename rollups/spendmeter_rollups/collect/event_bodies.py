@@ -17,6 +17,8 @@ MOST_EVENT_BODY_BYTES: Final = 4 * 2**20
 """Limit of a body as sent, and again after decompression."""
 MOST_EVENTS: Final = 10_000
 _GZIP: Final = 31
+_MOST_MEMBERS: Final = 100
+"""Each copies the rest of the body."""
 _BATCH: Final = "application/cloudevents-batch"
 _STRUCTURED: Final = "application/cloudevents"
 
@@ -41,12 +43,19 @@ def contents(body: bytes, headers: Mapping[str, str]) -> list[Any]:
     Content types are a hint at most: some senders declare NDJSON as `application/json`.
     """
     found = _values(body)
-    if "ce-specversion" in headers and not headers.get("content-type", "").startswith((_BATCH, _STRUCTURED)):
+    if "ce-specversion" in headers and not headers.get("content-type", "").lower().startswith((_BATCH, _STRUCTURED)):
         attributes = _attributes(headers)
-        found = [value if isinstance(value, InvalidRecord) else {**attributes, "data": value} for value in found]
-    if len(found) > MOST_EVENTS:
-        raise _too_large(f"the body has more than {MOST_EVENTS} events")
+        found = [_enveloped(value, attributes, alone=len(found) == 1) for value in found]
     return found
+
+
+def _enveloped(value: Any, attributes: Mapping[str, str], *, alone: bool) -> Any:
+    if isinstance(value, InvalidRecord):
+        return value
+    if not alone and not (isinstance(value, dict) and value.get("event_id")):
+        # With the one id of the headers, all but the first would be duplicates.
+        return InvalidRecord("batch", "several events with one ce-id: send each with an event_id", field="event_id")
+    return {**attributes, "data": value}
 
 
 def _values(body: bytes) -> list[Any]:
@@ -56,8 +65,15 @@ def _values(body: bytes) -> list[Any]:
     try:
         value = from_json(text, allow_inf_nan=False)
     except ValueError:
-        return [_line(line) for line in text.splitlines() if line.strip()]
-    return value if isinstance(value, list) else [value]
+        # Count before parsing: reading millions of lines takes seconds.
+        return [_line(line) for line in _bounded([line for line in text.splitlines() if line.strip()])]
+    return _bounded(value) if isinstance(value, list) else [value]
+
+
+def _bounded(found: list[Any]) -> list[Any]:
+    if len(found) > MOST_EVENTS:
+        raise _too_large(f"the body has more than {MOST_EVENTS} events")
+    return found
 
 
 def _line(line: bytes) -> Any:
@@ -74,16 +90,22 @@ def _attributes(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _inflated(body: bytes) -> bytes:
-    stream = zlib.decompressobj(_GZIP)
-    try:
-        found = stream.decompress(body, MOST_EVENT_BODY_BYTES + 1)
-    except zlib.error:
-        raise _damaged("gzip") from None
-    if len(found) > MOST_EVENT_BODY_BYTES:
-        raise _too_large(f"the body has more than {MOST_EVENT_BODY_BYTES} bytes without compression")
-    if not stream.eof:
-        raise _damaged("gzip")
-    return found
+    """Return the contents of all members: RFC 1952 permits several, as `cat a.gz b.gz` writes."""
+    found, rest = bytearray(), body
+    for _ in range(_MOST_MEMBERS):
+        stream = zlib.decompressobj(_GZIP)
+        try:
+            found += stream.decompress(rest, MOST_EVENT_BODY_BYTES + 1 - len(found))
+        except zlib.error:
+            raise _damaged("gzip") from None
+        if len(found) > MOST_EVENT_BODY_BYTES:
+            raise _too_large(f"the body has more than {MOST_EVENT_BODY_BYTES} bytes without compression")
+        if not stream.eof:
+            raise _damaged("gzip")
+        rest = stream.unused_data
+        if not rest:
+            return bytes(found)
+    raise _too_large(f"the body has more than {_MOST_MEMBERS} gzip members")
 
 
 def _unpacked(body: bytes) -> bytes:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spendmeter_events.normalize.record import InvalidRecord, event_of
+from spendmeter_rollups.collect import event_bodies
 from spendmeter_rollups.collect.event_bodies import MOST_EVENT_BODY_BYTES, contents, decompressed
 from spendmeter_rollups.problems import Problem
 
@@ -42,6 +43,16 @@ def test_headers_are_the_attributes_of_a_binary_cloud_event() -> None:
     assert contents(json.dumps(ONE).encode(), structured) == [ONE]
 
 
+def test_events_that_share_the_id_of_a_binary_cloud_event_are_refused() -> None:
+    headers = {"ce-specversion": "1.0", "ce-id": "7", "ce-source": "/s", "ce-type": "call"}
+    first, second, own = contents(json.dumps([{"images": 1}, {"images": 2}, ONE]).encode(), headers)
+    for each in (first, second):
+        assert isinstance(each, InvalidRecord), "the second would be dropped as a duplicate"
+    assert own["data"] == ONE
+    structured = {**headers, "content-type": "Application/CloudEvents+JSON"}
+    assert contents(json.dumps(ONE).encode(), structured) == [ONE]
+
+
 def test_compressed_bodies_are_read_up_to_the_limit() -> None:
     packers: dict[str, Any] = {"gzip": gzip.compress, "zstd": lambda data: bytes(cramjam.zstd.compress(data))}
     for encoding, pack in packers.items():
@@ -57,10 +68,34 @@ def test_compressed_bodies_are_read_up_to_the_limit() -> None:
     assert refusal.value.status == 415
 
 
-def test_too_many_events_are_refused() -> None:
+def test_every_member_of_a_gzip_body_is_read() -> None:
+    first, second = (json.dumps(each).encode() + b"\n" for each in (ONE, TWO))
+    body = gzip.compress(first) + gzip.compress(second)
+    assert contents(decompressed(body, "gzip"), {}) == [ONE, TWO]
     with pytest.raises(Problem) as refusal:
-        contents(b"1\n" * 10_001, {})
+        decompressed(gzip.compress(first) + second, "gzip")
+    assert refusal.value.status == 400, "what follows a member is not ignored"
+    with pytest.raises(Problem) as refusal:
+        decompressed(gzip.compress(bytes(MOST_EVENT_BODY_BYTES)) + gzip.compress(b"1"), "gzip")
     assert refusal.value.status == 413
+    with pytest.raises(Problem) as refusal:
+        decompressed(gzip.compress(b"") * 200_000, "gzip")
+    assert refusal.value.status == 413
+
+
+def test_too_many_events_are_refused() -> None:
+    for body in (b"1\n" * 10_001, json.dumps([1] * 10_001).encode()):
+        with pytest.raises(Problem) as refusal:
+            contents(body, {})
+        assert refusal.value.status == 413
+
+
+def test_too_many_lines_are_refused_before_any_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[bytes] = []
+    monkeypatch.setattr(event_bodies, "_line", parsed.append)
+    with pytest.raises(Problem):
+        contents(b"x\n" * 10_001, {})
+    assert not parsed
 
 
 _VALUE = st.recursive(

@@ -94,7 +94,7 @@ class PriceFeed(mode.Service):
             log.info("price book %s is in force, changed by %s", self._version, cause)
         fault = str(self._watcher.fault or "")
         if fault and fault != self._reported:
-            log.error("price book %s is in force without what is invalid: %s", self._version, fault)
+            log.error("price book %s is in force without its invalid rows: %s", self._version, fault)
         self._reported = fault
 
     async def _close(self) -> None:

@@ -114,7 +114,7 @@ def cost_of_usage(usage: Usage, at: str = Call._field_defaults["at"]) -> dict[st
     counts = {name: getattr(usage, name) for name in COUNT_COLUMNS if hasattr(usage, name)}
     counts["audio_milliseconds"] = round(usage.audio_seconds * 1000)
     tier, tags = usage.service_tier or "standard", usage.as_fields().get("tags", {})
-    told = usage.provider_cost_usd
-    reported = None if told is None else Decimal(repr(told)).quantize(Decimal("1e-12"))
+    cost = usage.provider_cost_usd
+    reported = None if cost is None else Decimal(repr(cost)).quantize(Decimal("1e-12"))
     call = Call(usage.provider, usage.model, counts, at, tier, usage.region, tags=tags, reported=reported)
     return price(packaged_book(), call)

@@ -162,8 +162,8 @@ def totals(frame: pl.DataFrame) -> dict[str, int]:
 
 def users(frame: pl.DataFrame) -> int:
     """Return the number of distinct users with a request."""
-    asked = frame.filter((pl.col("requests") > 0) & (pl.col("user_id") != "system"))
-    return asked.select("org_id", "user_id").unique().height
+    active = frame.filter((pl.col("requests") > 0) & (pl.col("user_id") != "system"))
+    return active.select("org_id", "user_id").unique().height
 
 
 def grouped(frame: pl.DataFrame, columns: list[str]) -> dict[tuple[str, ...], dict[str, int]]:

@@ -144,7 +144,7 @@ async def torture_embedded(
     folder: Path,
     go_on: Callable[[int], bool],
     kills: int = _KILLS_A_ROUND,
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> Report:
     """Run rounds of `kills` while `go_on(rounds done)`; stops at the first difference."""
     report = Report()
@@ -164,10 +164,10 @@ async def torture_embedded(
                 stack.kill()
                 name = "kill -9 of the embedded stack" + (" at a rename" if action.startswith(RENAME) else f" {point}")
                 report.faults[name] += 1
-                say(f"{time.strftime('%H:%M:%S')} {name}")
+                log(f"{time.strftime('%H:%M:%S')} {name}")
             rounds += 1
             report.differences += compare(await _quiet(stack, clients), ledger)
-            say(f"{time.strftime('%H:%M:%S')} quiet point {rounds}: {len(report.differences)} differences")
+            log(f"{time.strftime('%H:%M:%S')} quiet point {rounds}: {len(report.differences)} differences")
     finally:
         stack.kill()
     report.counts = {

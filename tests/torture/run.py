@@ -38,7 +38,7 @@ async def torture(
     database: str = "torture",
     kinds: Sequence[Kind] = ALL,
     faults_a_round: int = FAULTS_A_ROUND,
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> Report:
     """Run rounds while `go_on(rounds done)`; stops at the first difference.
 
@@ -67,11 +67,11 @@ async def torture(
                 for fault in islice(faults, faults_a_round):
                     name = await _under_traffic(running, inject(hands, fault))
                     report.faults[name] += 1
-                    say(f"{time.strftime('%H:%M:%S')} {name}")
+                    log(f"{time.strftime('%H:%M:%S')} {name}")
                 rounds += 1
                 report.differences += await _quiet_point(running, report)
                 report.differences += await missing_dead_letters(broker.connection, ledger)
-                say(f"{time.strftime('%H:%M:%S')} quiet point {rounds}: {len(report.differences)} differences")
+                log(f"{time.strftime('%H:%M:%S')} quiet point {rounds}: {len(report.differences)} differences")
             # All chunks in progress are now stored.
             await running.stop_workers()
             report.differences += await differences(running.session, ledger)

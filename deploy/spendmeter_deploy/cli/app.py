@@ -41,8 +41,8 @@ Port = Annotated[
 ]
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         from spendmeter_stream.runtime.version import installed_version
 
         typer.echo(f"spendmeter {installed_version()}")
@@ -151,8 +151,8 @@ def main() -> None:
 def _settings(data_dir: Path | None, port: int | None) -> StackSettings:
     from spendmeter_deploy.settings import StackSettings
 
-    given: dict[str, Any] = {"data_dir": data_dir, "port": port}
-    return StackSettings(**{name: value for name, value in given.items() if value is not None})
+    options: dict[str, Any] = {"data_dir": data_dir, "port": port}
+    return StackSettings(**{name: value for name, value in options.items() if value is not None})
 
 
 async def _up(settings: StackSettings) -> None:

@@ -12,7 +12,7 @@ def greet(stack: EmbeddedStack, console: Console) -> None:
     # Do not print a configured key.
     key = stack.key if stack.key_generated else "$SPENDMETER_ADMIN_KEY"
     console.print(f"\nSpendmeter is running at [bold]{stack.url}[/]")
-    # In the fragment, which no server or proxy sees. Links wrap neither.
+    # The secret is in the fragment, which browsers do not send. The link is not wrapped, so that it can be opened.
     console.out(f"  page           {stack.url}/#link={stack.links.issue(stack.key)}   (signs in once)", highlight=False)
     console.print(f"  documentation  {stack.url}/docs")
     console.print(f"  metrics        {stack.url}/metrics")

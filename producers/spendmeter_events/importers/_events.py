@@ -78,8 +78,8 @@ def _calls(
     row: Row, steps: RowPlan, reader: PresetReader, ids: RowIds, namespace: str
 ) -> Iterator[Imported | RejectedRow | SkippedRow]:
     try:
-        for given in reader.read(row.cells, steps.includes_cache):
-            item = _event(row, steps, ids, namespace, given)
+        for cells in reader.read(row.cells, steps.includes_cache):
+            item = _event(row, steps, ids, namespace, cells)
             yield item
             if isinstance(item, RejectedRow):
                 # The other calls of the row have the same fault.
@@ -90,10 +90,10 @@ def _calls(
         yield SkippedRow(row.line, str(reason))
 
 
-def _event(row: Row, steps: RowPlan, ids: RowIds, namespace: str, given: Mapping[str, Any]) -> Imported | RejectedRow:
-    """Return the event of a row. `given` are the cells of a preset, which the mapping overrides."""
+def _event(row: Row, steps: RowPlan, ids: RowIds, namespace: str, cells: Mapping[str, Any]) -> Imported | RejectedRow:
+    """Return the event of a row. `cells` are the cells of a preset, which the mapping overrides."""
     values: dict[str, Any] = {}
-    fault = _read(values, ((name, cell, steps.known[name]) for name, cell in given.items() if name != "id"))
+    fault = _read(values, ((name, cell, steps.known[name]) for name, cell in cells.items() if name != "id"))
     values |= steps.constants
     fault = fault or _read(values, ((name, row.cells.get(column), convert) for name, column, convert in steps.steps))
     if not fault and steps.includes_cache and steps.reader is None:
@@ -103,7 +103,7 @@ def _event(row: Row, steps: RowPlan, ids: RowIds, namespace: str, given: Mapping
     if "occurred_at" not in values:
         return RejectedRow(row.line, "occurred_at: empty")
     if "event_id" not in values:
-        digest = _digest(row, steps, values, ids, given.get("id"))
+        digest = _digest(row, steps, values, ids, cells.get("id"))
         if isinstance(digest, RejectedRow):
             return digest
         values["event_id"] = derived_id(values["occurred_at"], digest, namespace)

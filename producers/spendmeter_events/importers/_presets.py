@@ -1,4 +1,4 @@
-"""Read the exports of other tools: each preset knows the columns of one export and how it counts tokens."""
+"""Read the exports of other tools: a preset defines the columns of one export and how it counts tokens."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ async def stored_keys(session: Session, params: KeysParams, *, now: datetime) ->
 
 
 async def create_key(session: Session, credential: Credential, body: KeyBody, *, now: datetime) -> CreatedKey:
-    """Store a new key. Raises `Problem`: 403 for a scope that `credential` lacks, 422 for an org that does not fit."""
+    """Store a new key. Raises `Problem`: 403 for a scope that `credential` lacks, 422 for a wrong org."""
     _check_org(body)
     for scope in body.scopes:
         if not _may_grant(credential, scope, body.org_id):
@@ -108,7 +108,7 @@ async def create_key(session: Session, credential: Credential, body: KeyBody, *,
 
 
 async def revoke_stored_key(session: Session, prefix: str, *, now: datetime) -> ApiKey:
-    """Revoke a key and return it; again has no effect. Raises `Problem` (404) for an unknown prefix."""
+    """Revoke a key and return it. Revoking it again has no effect. Raises `Problem` (404) for an unknown prefix."""
     revoked = await revoke_key(session, prefix, now=now)
     if revoked is None:
         raise not_found("prefix", "unknown API key")
@@ -135,8 +135,8 @@ def _limits(credential: Credential, body: KeyBody) -> dict[str, Any]:
     """Return the requested limits, at most those of `credential`."""
     found = {}
     for name in KeyLimits.model_fields:
-        asked, own = getattr(body, name), getattr(credential.limits, name)
-        found[name] = min(asked or own, own) if own else asked
+        requested, own = getattr(body, name), getattr(credential.limits, name)
+        found[name] = min(requested or own, own) if own else requested
     return found
 
 

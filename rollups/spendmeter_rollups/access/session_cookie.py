@@ -1,4 +1,4 @@
-"""The session cookie in requests and answers.
+"""The session cookie in requests and responses.
 
 A browser sends a cookie with requests that another site caused. `SameSite=Strict` prevents that; a change also needs a
 header that such a request cannot have, and an `Origin` that is this service.
@@ -33,9 +33,9 @@ def require_page(request: Request) -> None:
     """Require that the page of this origin made the request. Raises `Problem` (403)."""
     origin = request.headers.get("origin")
     if PAGE_HEADER not in request.headers:
-        raise forbidden(f"a session changes nothing without the header {PAGE_HEADER}")
+        raise forbidden(f"a change within a session requires the header {PAGE_HEADER}")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-        raise forbidden("a session changes nothing for a page of another origin")
+        raise forbidden("a change within a session requires the Origin of this service")
 
 
 def set_cookie(response: Response, value: str, *, secure: bool) -> None:

@@ -55,7 +55,7 @@ def time_in(event_id: UUID) -> datetime | None:
 
 
 def call_row(call_id: UUID, at: datetime, columns: Iterable[str]) -> Query:
-    """Return the call. Of two stored copies, the one that is kept."""
+    """Return the call. If two copies are stored, the one that the daily scan keeps."""
     kept = "ORDER BY event.ingested_at, event.topic_id, event.topic_partition, event.topic_offset\nLIMIT 1"
     return _rows("event.event_id = {id:UUID} AND event.kind = 'usage'", kept, call_id, at, columns)
 

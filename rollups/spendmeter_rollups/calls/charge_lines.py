@@ -34,7 +34,7 @@ class Origin(BaseModel):
     models: list[str] = Field(description="model patterns of the row")
     serves: str = Field(description="the model that a moving alias served; empty for any other model")
     from_: str = Field(serialization_alias="from", description="in force from; empty: always")
-    to: str = Field(description="exclusive; empty: until further notice")
+    to: str = Field(description="exclusive; empty: no end")
     tiers: list[str]
     regions: list[str] = Field(description="empty: every region")
     negotiated: bool = Field(description="true for a row of one org")

@@ -72,7 +72,7 @@ class ExplainedCall(BaseModel):
     call: CallDetails
     estimate: Estimate
     adjustments: list[AppliedAdjustment] = Field(description="oldest first")
-    current_cost: Money = Field(description="the estimate and all differences; what every other answer sums")
+    current_cost: Money = Field(description="the estimate plus all differences; other answers sum this amount")
 
 
 async def explain_call(reader: Reader, event_id: UUID, orgs: Sequence[str] | None) -> ExplainedCall:

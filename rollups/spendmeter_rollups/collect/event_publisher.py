@@ -25,7 +25,8 @@ _BATCH_BYTES: Final = 512 * 1024
 
 
 class EventPublisher:
-    """Holds no event beyond its request: what is not acknowledged was not answered, so the client sends it again."""
+    """Publishes the events of a request before its response. No event outlives its request: on an error, the client
+    retries."""
 
     def __init__(self, connection: KafkaConnection, *, most_in_flight: int = MOST_IN_FLIGHT) -> None:
         self._connection = connection
@@ -95,7 +96,7 @@ class EventPublisher:
 
 
 class PublisherReadiness:
-    """Ready while Kafka was reached. ClickHouse may be down: it only has the API keys, which are cached."""
+    """Ready once Kafka was reached. ClickHouse may be down: it is only needed for API keys, which are cached."""
 
     def __init__(self, publisher: EventPublisher) -> None:
         self._publisher = publisher
@@ -106,7 +107,7 @@ class PublisherReadiness:
             raise Problem(status=503, kind="not-ready", title="Not ready", detail="Kafka is not reachable")
 
     def close(self) -> None:
-        """Nothing to close: the publisher belongs to its creator."""
+        """Do nothing: the creator of the publisher closes it."""
 
 
 def _unavailable(detail: str) -> Problem:

@@ -46,7 +46,7 @@ async def post_events(
     context: RequestContextDep,
     timezone: Annotated[str, Query(max_length=64, description="zone of times without an offset")] = "",
 ) -> JSONResponse:
-    """Publish events, and answer when Kafka has them: 200 all accepted, 207 some refused, 422 all refused."""
+    """Publish events, and respond once Kafka acknowledges them: 200 all accepted, 207 some refused, 422 all refused."""
     context.credential.require(EVENTS_WRITE)
     zone = _zone(timezone)
     body, headers = await request.body(), dict(request.headers)

@@ -15,7 +15,7 @@ class CollectorMetrics:
             ["outcome"],
             registry=registry,
         )
-        # Otherwise a rate misses the first event of each outcome.
+        # Without an initial 0, `rate()` misses the first event of each outcome.
         for outcome in ("accepted", "duplicate", "refused", "unacknowledged"):
             self.events.labels(outcome)
 

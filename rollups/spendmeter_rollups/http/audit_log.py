@@ -1,4 +1,4 @@
-"""The audit log: reads of users' pages and writes, visible to credentials that may see the org."""
+"""The audit log: reads of users' pages and writes, visible to credentials that may read the org."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class AuditRow(BaseModel):
     request_id: str = Field(description="as in the log and in the answer's X-Request-ID")
     actor: str = Field(description="the credential", examples=["key:spm_0123456789"])
     action: str = Field(examples=[_USER_READ, "key.create"])
-    org_id: str = Field(description="empty for what belongs to no single org")
+    org_id: str = Field(description="empty if the entry does not concern a single org")
     user_id: str = Field(description="the user; for a key its prefix, for a rate its currency and date")
 
 

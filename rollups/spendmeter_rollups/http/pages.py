@@ -15,12 +15,12 @@ _LONGEST: Final = 2048
 
 def next_page(params: BaseModel, answer: BaseModel) -> Mapping[str, str]:
     """Return the parameters that differ on the page after `answer`; empty on the last page."""
-    given, found = dict(params), dict(answer)
+    current, found = dict(params), dict(answer)
     if cursor := found.get("next_cursor"):
         return {"cursor": cursor}
-    if "offset" not in given or not found.get("has_more"):
+    if "offset" not in current or not found.get("has_more"):
         return {}
-    following = given["offset"] + given["limit"]
+    following = current["offset"] + current["limit"]
     bounds = type(params).model_fields["offset"].metadata
     # A page beyond the largest offset would be refused.
     allowed = all(following <= bound.le for bound in bounds if isinstance(bound, Le))

@@ -1,4 +1,4 @@
-"""Answer a path with a trailing slash as the path without it. A redirect would repeat the client's Host header."""
+"""Handle a path with a trailing slash like the path without it. A redirect would repeat the client's Host header."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class TrailingSlash:
-    """Drop one trailing slash of the path. An encoded one (%2F) is part of an id and stays."""
+    """Drop one trailing slash of the path. An encoded one (%2F) is part of an id and is kept."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,1 +1,1 @@
-"""The page at `/`: static files for the browser, which asks only the public API."""
+"""The page at `/`: static files for the browser, which uses only the public API."""

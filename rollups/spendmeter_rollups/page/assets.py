@@ -51,12 +51,12 @@ DIGEST: Final = digest()
 
 @cache
 def shell() -> str:
-    """Return the HTML page. Every module is preloaded, against a chain of requests from import to import."""
+    """Return the HTML page. Every module is preloaded, which avoids a chain of requests from import to import."""
     base = f"page/{DIGEST}"
     modules = (name for name in ASSETS if name.endswith(".js") and name != "theme.js")
     preloads = "\n".join(f'<link rel="modulepreload" href="{base}/{name}">' for name in modules)
     page = (FOLDER / _SHELL).read_text(encoding="utf-8")
-    # plotly adds inline styles of its maps, which the page does not use and the policy forbids, unless they are there.
+    # Unless they already exist, plotly adds inline styles for its maps, which are unused and forbidden by the CSP.
     styles = "".join(f'<template id="{name}"></template>' for name in _STYLES.findall(_plotly()))
     return page.replace("BASE", base).replace("<!-- modules -->", preloads).replace("<!-- styles -->", styles)
 

@@ -1,4 +1,4 @@
-"""`/`: the page, without a key. It signs in, and asks the API for everything it shows."""
+"""`/`: the page, without a key. Its scripts sign in, and read all data from the API."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/")
 async def get_page(request: Request) -> Response:
-    """The HTML page; 304 if the browser has this release's."""
+    """The HTML page; 304 if the browser has the page of this release."""
     if _SHELL_HEADERS["ETag"] in request.headers.get("if-none-match", "").split(", "):
         return Response(status_code=304, headers=_SHELL_HEADERS)
     return Response(await asyncio.to_thread(shell), media_type="text/html", headers=_SHELL_HEADERS)
@@ -38,7 +38,7 @@ async def get_page(request: Request) -> Response:
 
 @router.get(f"/page/{DIGEST}/{PLOTLY}")
 async def get_plotly(request: Request) -> Response:
-    """The script of the charts, loaded after the figures are on the screen."""
+    """The script of the charts, loaded after the figures are shown."""
     packed = await asyncio.to_thread(plotly_script)
     headers = {**_FOREVER, "Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):

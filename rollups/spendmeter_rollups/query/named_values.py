@@ -28,8 +28,8 @@ async def check_values(reader: Reader, scope: Scope) -> Scope:
     orgs = scope.filters.get("org_id")
     if not users or (orgs is not None and len(orgs) <= 1 and not any(_SEPARATOR in user for user in users)):
         return scope
-    asked = set(users) | {rest for user in users for _, rest in _splits(user)}
-    known = {row["user_id"]: row["orgs"] for row in await reader.rows(orgs_of_users(sorted(asked), orgs))}
+    user_ids = set(users) | {rest for user in users for _, rest in _splits(user)}
+    known = {row["user_id"]: row["orgs"] for row in await reader.rows(orgs_of_users(sorted(user_ids), orgs))}
     qualified = {user: pair for user in users if user not in known and (pair := _qualified(user, known))}
     if qualified:
         return _of_one_org(scope, qualified)

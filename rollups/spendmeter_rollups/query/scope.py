@@ -138,8 +138,8 @@ def only_visible(requested: tuple[str, ...] | None, visible: tuple[str, ...]) ->
 
 
 def _window(params: ScopeParams, *, zone: ZoneInfo, now: datetime, span: Span) -> tuple[str, Window, Sequence[Fault]]:
-    given = fold(params.preset)
-    preset = PRESET_ALIASES.get(given, given) if given else None
+    preset_name = fold(params.preset)
+    preset = PRESET_ALIASES.get(preset_name, preset_name) if preset_name else None
     if params.from_ is None and params.to is None:
         if preset == "custom":
             raise invalid_parameter("from", "preset=custom requires 'from'", allowed=_ALLOWED_TIMES)
@@ -153,9 +153,11 @@ def _window(params: ScopeParams, *, zone: ZoneInfo, now: datetime, span: Span) -
     return "custom", _custom_window(params.from_, params.to, zone=zone, now=now), ()
 
 
-def _unknown_preset(given: str | None) -> Fault:
+def _unknown_preset(preset_name: str | None) -> Fault:
     allowed = [*(name for name in PRESETS if name != "custom"), *PRESET_ALIASES]
-    return Fault(parameter="preset", detail=f"unknown preset {given!r}: answered {DEFAULT_PRESET}", allowed=allowed)
+    return Fault(
+        parameter="preset", detail=f"unknown preset {preset_name!r}: answered {DEFAULT_PRESET}", allowed=allowed
+    )
 
 
 def _custom_window(first: str, last: str | None, *, zone: ZoneInfo, now: datetime) -> Window:

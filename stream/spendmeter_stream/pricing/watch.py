@@ -19,7 +19,7 @@ class PriceBookWatcher:
     """The price book in force: the files, and every row of the topic that is valid with the others.
 
     Invalid files leave the earlier files in force. An invalid row is left out until another change makes it valid, so
-    the book follows from files and rows alone, in whatever order they arrived.
+    the book follows from files and rows alone, independent of the order in which they arrived.
     Rows are dated, so events in flight keep the price in force when they occurred.
     Not thread-safe: one task calls `poll` and `put`; others may read `book`.
     """

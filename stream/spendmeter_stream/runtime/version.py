@@ -1,4 +1,4 @@
-"""The installed version. Imports nothing else, so that `spendmeter --version` answers at once."""
+"""The installed version. Imports nothing else, so that `spendmeter --version` starts quickly."""
 
 from importlib.metadata import PackageNotFoundError, version
 

@@ -36,7 +36,7 @@ async def test_every_grant_is_a_statement(store: Store) -> None:
             await session.query("EXPLAIN AST GRANT SELCT ON spendmeter.* TO somebody")
 
 
-def test_boards_may_read_what_they_read_and_no_keys() -> None:
+def test_boards_may_read_their_tables_and_no_keys() -> None:
     allowed = {statement.rpartition(".")[2] for user, statement in grants() if user == "spendmeter_boards"}
     # test_clickhouse_grants.py runs each statement of the boards in an engine with these grants.
     files = [*(ROOT / "grafana" / "dashboards").glob("*.json"), *(ROOT / "grafana" / "provisioning").rglob("*.yaml")]

@@ -196,7 +196,7 @@ def test_copies_are_metered_and_metering_twice_counts_once(
     assert (again.only.org_id, again.only.feature) == ("school-2", "grader")
 
 
-def test_azure_is_the_one_who_bills(fake: FakeProvider, recorder: Recorder) -> None:
+def test_azure_is_the_provider(fake: FakeProvider, recorder: Recorder) -> None:
     with AzureOpenAI(api_key="k", azure_endpoint=fake.url, api_version="2024-10-21") as plain:
         client = instrument(plain, recorder, org_id="o", feature="f", region="swedencentral")
         fake.answer(body=CHAT)

@@ -176,7 +176,7 @@ def test_a_budget_is_changed_dropped_and_defined_again(client: TestClient, defin
     assert client.put(f"/v1/budgets/{budget_id}", json={"amount": "1"}).status_code == 404
 
 
-def test_budgets_are_found_by_what_they_are_about(client: TestClient, define: Any) -> None:
+def test_budgets_are_filtered_by_scope_user_and_feature(client: TestClient, define: Any) -> None:
     define(scope="user", org_id="acme", user_id="ann", amount="1")
     define(scope="user", org_id="acme", user_id="bob", amount="1")
     define(scope="feature", org_id="acme", feature="quiz", amount="1")

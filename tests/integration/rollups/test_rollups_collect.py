@@ -160,7 +160,7 @@ async def test_a_body_has_a_limit_in_bytes(fresh_tansu: Tansu, store: Store) -> 
         assert (await http.post("/v1/budgets", content=bytes(2**17))).status_code == 413
 
 
-async def test_what_kafka_does_not_take_is_refused_with_a_time_to_retry(store: Store) -> None:
+async def test_unacknowledged_events_are_refused_with_retry_after(store: Store) -> None:
     nowhere = KafkaConnection(bootstrap_servers=f"127.0.0.1:{free_port()}")
     async with collector(store, nowhere, ready=False) as http:
         answer = await http.post(PATH, json=event_fields(1))

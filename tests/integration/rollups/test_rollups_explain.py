@@ -54,8 +54,8 @@ def session(store: Store) -> Iterator[Session]:
 async def _reprice(session: Session) -> None:
     book = PriceBook.load().with_rows([RISE], keys=["rise"])
     selection = CallSelection(start=END - timedelta(days=3), end=END, providers=("openai",))
-    async with lease(session, selection, book.version) as held:
-        assert await append_adjustments(held, book) > 0
+    async with lease(session, selection, book.version) as selected:
+        assert await append_adjustments(selected, book) > 0
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,7 @@ def test_keys_are_managed_while_the_service_runs(store: Store, make: Make) -> No
 def test_a_key_grants_no_more_than_it_has(store: Store, make: Make) -> None:
     writer, both = make("platform:write", requests_per_minute=50), make("platform:write", "org:read", org_id="acme")
     sender = make("platform:write", "events:write", org_id="acme")
-    wanted: tuple[tuple[dict[str, str], dict[str, Any], int], ...] = (
+    cases: tuple[tuple[dict[str, str], dict[str, Any], int], ...] = (
         (writer, {"scopes": ["platform:read"]}, 403),
         (writer, {"scopes": ["org:read"], "org_id": "acme"}, 403),
         (writer, {"scopes": ["platform:write", "events:write"]}, 403),
@@ -69,12 +69,12 @@ def test_a_key_grants_no_more_than_it_has(store: Store, make: Make) -> None:
         (both, {"scopes": ["root"]}, 422),
     )
     with service(store) as client:
-        for key, body, expected in wanted:
+        for key, body, expected in cases:
             response = client.post("/v1/api-keys", json={"name": "x", **body}, headers=key)
             assert response.status_code == expected, (body, response.text)
-        for asked, given in ((0, 50), (10, 10), (100, 50)):
-            key_body = {"name": "x", "scopes": ["platform:write"], "requests_per_minute": asked}
-            assert client.post("/v1/api-keys", json=key_body, headers=writer).json()["requests_per_minute"] == given
+        for requested, granted in ((0, 50), (10, 10), (100, 50)):
+            key_body = {"name": "x", "scopes": ["platform:write"], "requests_per_minute": requested}
+            assert client.post("/v1/api-keys", json=key_body, headers=writer).json()["requests_per_minute"] == granted
 
 
 def test_writes_are_recorded(store: Store) -> None:

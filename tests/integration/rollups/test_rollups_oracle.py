@@ -74,7 +74,7 @@ cases = st.fixed_dictionaries({"window": windows, "tz": st.sampled_from(ZONES), 
 oracle = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def asked(case: dict[str, Any], **more: Any) -> dict[str, Any]:
+def query(case: dict[str, Any], **more: Any) -> dict[str, Any]:
     start, end = case["window"]
     return {"from": start.isoformat(), "to": end.isoformat(), "tz": case["tz"], **case["filters"], **more}
 
@@ -92,7 +92,7 @@ def sums(row: dict[str, Any]) -> dict[str, int]:
 @oracle
 @given(case=cases)
 def test_summary_equals_raw_events(client: TestClient, case: dict[str, Any]) -> None:
-    body = answer(client, "/v1/usage/summary", **asked(case))
+    body = answer(client, "/v1/usage/summary", **query(case))
     found = expected(case)
     assert sums(body["totals"]) == totals(found)
     assert body["totals"]["users"] == users(found)
@@ -109,7 +109,7 @@ def test_summary_equals_raw_events(client: TestClient, case: dict[str, Any]) -> 
 @oracle
 @given(case=cases, dimension=st.sampled_from(sorted(DIMENSIONS)))
 def test_breakdown_equals_raw_events_and_adds_up(client: TestClient, case: dict[str, Any], dimension: str) -> None:
-    body = answer(client, f"/v1/usage/breakdown/{dimension}", limit=1000, **asked(case))
+    body = answer(client, f"/v1/usage/breakdown/{dimension}", limit=1000, **query(case))
     found = expected(case)
     if dimension in STUDENTS:
         found = found.filter(pl.col("role") == "student")
@@ -125,17 +125,17 @@ def test_breakdown_equals_raw_events_and_adds_up(client: TestClient, case: dict[
 @oracle
 @given(case=cases, granularity=st.sampled_from(("hour", "day", "week", "month")))
 def test_series_equals_raw_events_in_every_bucket(client: TestClient, case: dict[str, Any], granularity: str) -> None:
-    body = answer(client, "/v1/usage/timeseries", granularity=granularity, **asked(case))
+    body = answer(client, "/v1/usage/timeseries", granularity=granularity, **query(case))
     (series,) = body["series"]
     points = {
         local_label(datetime.fromisoformat(point["start"]), granularity, case["tz"]): point
         for point in series["points"]
     }
     assert len(points) == len(series["points"])
-    wanted = by_bucket(expected(case), granularity, case["tz"])
-    assert wanted.keys() <= points.keys()
+    reference = by_bucket(expected(case), granularity, case["tz"])
+    assert reference.keys() <= points.keys()
     for label, point in points.items():
-        bucket = wanted.get(label, dict.fromkeys(SUMMED, 0))
+        bucket = reference.get(label, dict.fromkeys(SUMMED, 0))
         assert (point["requests"], pico(point["cost"])) == (bucket["requests"], bucket["cost"]), label
         assert point["errors"] == bucket["errors"]
 
@@ -146,7 +146,7 @@ def test_series_equals_raw_events_in_every_bucket(client: TestClient, case: dict
 def test_grouped_series_add_up_to_the_summary(
     client: TestClient, case: dict[str, Any], dimension: str, limit: int
 ) -> None:
-    body = answer(client, "/v1/usage/timeseries", group_by=dimension, limit=limit, **asked(case))
+    body = answer(client, "/v1/usage/timeseries", group_by=dimension, limit=limit, **query(case))
     found = expected(case)
     if dimension in STUDENTS:
         found = found.filter(pl.col("role") == "student")
@@ -167,28 +167,28 @@ def test_every_view_filters_by_every_dimension(client: TestClient, dimension: st
     chosen = {dimension: [VALUES[dimension][-1]]}
     case: dict[str, Any] = {"window": (BEGIN, END), "tz": "Asia/Kolkata", "filters": chosen}
     found, failed = expected(case), expected(case).filter(pl.col("status") == "error")
-    wanted = totals(found)
-    parameters = asked(case, granularity="month")
-    ranked = answer(client, "/v1/usage/models", limit=200, **asked(case))
-    assert sums(ranked["totals"]) == wanted
-    assert sum(pico(row["cost"]) for row in ranked["rows"]) == wanted["cost"]
+    reference = totals(found)
+    parameters = query(case, granularity="month")
+    ranked = answer(client, "/v1/usage/models", limit=200, **query(case))
+    assert sums(ranked["totals"]) == reference
+    assert sum(pico(row["cost"]) for row in ranked["rows"]) == reference["cost"]
     report = answer(client, "/v1/usage/errors", recent=200, **parameters)
-    assert (report["requests"], report["errors"]) == (wanted["requests"], wanted["errors"])
+    assert (report["requests"], report["errors"]) == (reference["requests"], reference["errors"])
     assert len(report["recent"]) == min(200, failed.filter(pl.col("kind") == "usage").height)
     caches = answer(client, "/v1/usage/cache", **parameters)
-    assert caches["totals"]["cache_read_tokens"] == wanted["cache_read_tokens"]
-    assert sum(point["cache_read_tokens"] or 0 for point in caches["points"]) == wanted["cache_read_tokens"]
-    cells = answer(client, "/v1/usage/heatmap", **asked(case))["cells"]
-    assert sum(pico(cell["cost"]) for cell in cells) == wanted["cost"]
-    values = answer(client, f"/v1/filters/{dimension}", limit=500, **asked(case))["values"]
+    assert caches["totals"]["cache_read_tokens"] == reference["cache_read_tokens"]
+    assert sum(point["cache_read_tokens"] or 0 for point in caches["points"]) == reference["cache_read_tokens"]
+    cells = answer(client, "/v1/usage/heatmap", **query(case))["cells"]
+    assert sum(pico(cell["cost"]) for cell in cells) == reference["cost"]
+    values = answer(client, f"/v1/filters/{dimension}", limit=500, **query(case))["values"]
     assert {value["value"] for value in values} <= {chosen[dimension][0]}
-    lines = client.get("/v1/usage/export/events", params=asked(case)).text.splitlines()
+    lines = client.get("/v1/usage/export/events", params=query(case)).text.splitlines()
     assert len(lines) - 1 == found.filter(pl.col("kind") == "usage").height
 
 
 def test_shares_are_of_the_total_of_each_measure(client: TestClient) -> None:
     case: dict[str, Any] = {"window": (BEGIN, END), "tz": "UTC", "filters": {"service": ["speech"]}}
-    body = answer(client, "/v1/usage/breakdown/provider", **asked(case))
+    body = answer(client, "/v1/usage/breakdown/provider", **query(case))
     for share, measure in (("share", "cost"), ("request_share", "requests"), ("token_share", "total_tokens")):
         whole = Decimal(body["totals"][measure])
         assert [row[share] for row in body["rows"]] == [
@@ -205,7 +205,7 @@ def test_two_dimensions_equal_raw_events(client: TestClient, case: dict[str, Any
         found = found.filter(pl.col("role") == "student")
     columns = list(dict.fromkeys(column for name in pair for column in DIMENSIONS[name].columns))
     groups = grouped(found, columns)
-    body = answer(client, "/v1/usage/breakdown", group_by=pair, limit=limit, **asked(case))
+    body = answer(client, "/v1/usage/breakdown", group_by=pair, limit=limit, **query(case))
     rows = {tuple(row["key"][column] for column in columns): sums(row) for row in body["rows"]}
     assert rows.items() <= groups.items()
     assert [pico(row["cost"]) for row in body["rows"]] == sorted((g["cost"] for g in groups.values()), reverse=True)[
@@ -214,7 +214,7 @@ def test_two_dimensions_equal_raw_events(client: TestClient, case: dict[str, Any
     parts = [*rows.values(), *([sums(body["other"])] if body["other"] else [])]
     assert (body["other"] is not None) == (len(groups) > limit)
     assert {name: sum(part[name] for part in parts) for name in SUMMED} == totals(found) == sums(body["totals"])
-    stacked = answer(client, "/v1/usage/timeseries", group_by=pair, limit=limit, granularity="month", **asked(case))
+    stacked = answer(client, "/v1/usage/timeseries", group_by=pair, limit=limit, granularity="month", **query(case))
     for series in stacked["series"]:
         if not series["other"]:
             key = tuple(series["key"][column] for column in columns)
@@ -225,7 +225,7 @@ def test_two_dimensions_equal_raw_events(client: TestClient, case: dict[str, Any
 
 def test_two_dimensions_are_exported_in_full(client: TestClient) -> None:
     case: dict[str, Any] = {"window": (BEGIN, END), "tz": "UTC", "filters": {}}
-    response = client.get("/v1/usage/export/breakdown", params=asked(case, group_by=["role", "model"]))
+    response = client.get("/v1/usage/export/breakdown", params=query(case, group_by=["role", "model"]))
     rows = {
         (row["role"], row["provider"], row["model"]): pico(row["cost"])
         for row in csv.DictReader(response.text.splitlines())
@@ -237,7 +237,7 @@ def test_two_dimensions_are_exported_in_full(client: TestClient) -> None:
 
 @pytest.mark.parametrize("names", [["role", "role"], ["role", "shoe_size"], ["role", "model", "org"]])
 @pytest.mark.parametrize("path", ["/v1/usage/breakdown", "/v1/usage/export/breakdown"])
-def test_what_cannot_be_crossed_is_refused(client: TestClient, path: str, names: list[str]) -> None:
+def test_invalid_pairs_of_dimensions_are_refused(client: TestClient, path: str, names: list[str]) -> None:
     response = client.get(path, params={"group_by": names})
     assert (response.status_code, response.json()["errors"][0]["parameter"]) == (422, "group_by")
 
@@ -248,29 +248,29 @@ def test_tags_are_dimensions_and_filters(client: TestClient, key: str) -> None:
     name, value = f"tag:{key}", TAGS[key][1]
     case: dict[str, Any] = {"window": (BEGIN, END), "tz": "UTC", "filters": {}}
     groups = grouped(FRAME, [name])
-    body = answer(client, f"/v1/usage/breakdown/{quote(name)}", **asked(case))
+    body = answer(client, f"/v1/usage/breakdown/{quote(name)}", **query(case))
     assert {(row["key"][name],): sums(row) for row in body["rows"]} == groups
-    crossed = answer(client, "/v1/usage/breakdown", group_by=["provider", name], **asked(case))
+    crossed = answer(client, "/v1/usage/breakdown", group_by=["provider", name], **query(case))
     pairs = {(row["key"]["provider"], row["key"][name]): sums(row) for row in crossed["rows"]}
     assert pairs == grouped(FRAME, ["provider", name])
-    stacked = answer(client, "/v1/usage/timeseries", group_by=name, **asked(case))
+    stacked = answer(client, "/v1/usage/timeseries", group_by=name, **query(case))
     costs = {
         (series["key"][name],): sum(pico(point["cost"]) for point in series["points"]) for series in stacked["series"]
     }
     assert costs == {each: group["cost"] for each, group in groups.items()}
-    wanted = totals(FRAME.filter(pl.col(name) == value))
+    reference = totals(FRAME.filter(pl.col(name) == value))
     for path in ("summary", "breakdown/user", "models"):
-        assert sums(answer(client, f"/v1/usage/{path}", tag=f"{key}:{value}", **asked(case))["totals"]) == wanted
-    both = answer(client, "/v1/usage/summary", tag=[f"{key}:{each}" for each in ("", *TAGS[key])], **asked(case))
+        assert sums(answer(client, f"/v1/usage/{path}", tag=f"{key}:{value}", **query(case))["totals"]) == reference
+    both = answer(client, "/v1/usage/summary", tag=[f"{key}:{each}" for each in ("", *TAGS[key])], **query(case))
     assert sums(both["totals"]) == totals(FRAME)
-    found = answer(client, f"/v1/filters/{quote(name)}", **asked(case))["values"]
+    found = answer(client, f"/v1/filters/{quote(name)}", **query(case))["values"]
     assert {each["value"] for each in found} == set(TAGS[key])
-    assert key in {each["value"] for each in answer(client, "/v1/filters/tag", q=key, **asked(case))["values"]}
-    rows = answer(client, "/v1/usage/events", page_size=20, tag=f"{key}:{value}", **asked(case))["rows"]
+    assert key in {each["value"] for each in answer(client, "/v1/filters/tag", q=key, **query(case))["values"]}
+    rows = answer(client, "/v1/usage/events", page_size=20, tag=f"{key}:{value}", **query(case))["rows"]
     assert {row["tags"][key] for row in rows} == {value}
-    text = client.get("/v1/usage/export/events", params=asked(case, tag=f"{key}:{value}")).text
+    text = client.get("/v1/usage/export/events", params=query(case, tag=f"{key}:{value}")).text
     assert {json.loads(row["tags"])[key] for row in csv.DictReader(text.splitlines())} == {value}
-    lines = client.get(f"/v1/usage/export/{quote(name)}", params=asked(case)).text.splitlines()
+    lines = client.get(f"/v1/usage/export/{quote(name)}", params=query(case)).text.splitlines()
     assert {(row[name],): pico(row["cost"]) for row in csv.DictReader(lines)} == costs
 
 

@@ -185,9 +185,9 @@ class _More(BaseModel):
 def test_closed_sets_are_checked_in_any_case(
     client: TestClient, path: str, parameters: dict[str, str], same: dict[str, str]
 ) -> None:
-    given, plain = (client.get(path, params={"preset": "all", **each}) for each in (parameters, same))
-    assert given.status_code == 200, given.text
-    assert given.json() == plain.json()
+    variant, plain = (client.get(path, params={"preset": "all", **each}) for each in (parameters, same))
+    assert variant.status_code == 200, variant.text
+    assert variant.json() == plain.json()
     (name,) = parameters
     refused = client.get(path, params={name: "nonsense"})
     (fault,) = refused.json()["errors"]

@@ -149,13 +149,13 @@ def test_every_column_sorts_the_log_both_ways_and_pages_follow_it(store: Store) 
     ]
     insert_usage(store, rows)
     with service(store) as client:
-        asked = {"org": "sorted", "preset": "all", "page_size": 10}
+        parameters = {"org": "sorted", "preset": "all", "page_size": 10}
         for column in columns_of(client, "/v1/usage/events"):
             for order in ("asc", "desc"):
                 pages: list[dict[str, Any]] = []
                 cursor: dict[str, str] = {}
                 while True:
-                    body = answer(client, "/v1/usage/events", **asked, order_by=column, order=order, **cursor)
+                    body = answer(client, "/v1/usage/events", **parameters, order_by=column, order=order, **cursor)
                     pages += body["rows"]
                     if body["next_cursor"] is None:
                         break
@@ -163,7 +163,7 @@ def test_every_column_sorts_the_log_both_ways_and_pages_follow_it(store: Store) 
                 assert len({row["event_id"] for row in pages}) == len(pages) == 13, column
                 values = [log_value(row[column]) for row in pages]
                 assert values == sorted(values, reverse=order == "desc"), column
-        first = answer(client, "/v1/usage/events", **asked, order_by="cost")
+        first = answer(client, "/v1/usage/events", **parameters, order_by="cost")
         other = client.get("/v1/usage/events", params={"order_by": "model", "cursor": first["next_cursor"]})
         assert (other.status_code, other.json()["errors"][0]["parameter"]) == (422, "cursor")
 

@@ -111,7 +111,7 @@ async def _stored(store: Store, org: str, events: int) -> None:
     raise AssertionError(f"{await count(store, org)} of {events} events are stored")
 
 
-async def test_many_quiet_partitions_make_few_inserts_and_say_how_late_they_are(fresh_tansu: Any, store: Store) -> None:
+async def test_many_quiet_partitions_make_few_inserts_and_report_their_delay(fresh_tansu: Any, store: Store) -> None:
     """64 partitions with occasional events: the interval grows, so that parts stay few."""
     rate = 8
     settings = stream_settings(fresh_tansu.connection, usage_partitions=64, chunks_per_second=rate)
@@ -133,9 +133,7 @@ async def test_many_quiet_partitions_make_few_inserts_and_say_how_late_they_are(
     assert await count(store, "many") == 150
 
 
-async def test_a_chunk_that_waits_for_its_place_takes_along_what_comes_meanwhile(
-    fresh_tansu: Any, store: Store
-) -> None:
+async def test_a_waiting_chunk_includes_events_that_arrive_meanwhile(fresh_tansu: Any, store: Store) -> None:
     """Otherwise, with a slow store, each record would wait for two rounds of all partitions."""
     settings = stream_settings(fresh_tansu.connection, usage_partitions=1)
     async with inspecting(settings, store) as ingest:

@@ -101,7 +101,7 @@ async def test_a_kill_at_the_rename_of_the_first_part(
         assert await compare(session, await days_with_rows(session, Days())) == []
 
 
-async def test_whichever_parts_were_lost_the_next_owner_makes_them_whole(
+async def test_the_next_owner_restores_any_lost_parts(
     server: ClickHouseHttp, session: Session, here: Coordinates
 ) -> None:
     """Chunk i loses October in table i; the next one October everywhere; the last one everything."""

@@ -78,7 +78,7 @@ async def session(chdb_store: Store, long_history: None) -> AsyncIterator[Sessio
         yield limited
 
 
-async def test_the_limits_refuse_a_look_through_the_history(session: Session) -> None:
+async def test_the_limits_refuse_a_scan_of_the_history(session: Session) -> None:
     with pytest.raises(Exception, match="max rows"):
         await session.query("SELECT topic_partition, max(start_offset) FROM ingest_chunks GROUP BY 1")
 

@@ -82,7 +82,7 @@ def test_the_topic_is_compacted() -> None:
     assert spec.config == {"cleanup.policy": "compact"}
 
 
-async def test_a_row_prices_what_occurs_from_its_date_on(fresh_tansu: Any, book: Path, store: Store) -> None:
+async def test_a_row_prices_events_from_its_date_on(fresh_tansu: Any, book: Path, store: Store) -> None:
     """Events in flight when the row arrives keep the price in force when they occurred."""
     settings = stream_settings(fresh_tansu.connection, prices_path=book)
     usage: dict[str, Any] = {"org_id": "dated", "input_tokens": 1_000_000, "output_tokens": 0}
@@ -131,7 +131,9 @@ async def test_a_row_can_be_taken_back(fresh_tansu: Any, feed: PriceBookWatcher)
     await until(lambda: feed.book.version == without)
 
 
-async def test_bad_rows_change_nothing_and_hold_no_good_one_up(fresh_tansu: Any, feed: PriceBookWatcher) -> None:
+async def test_invalid_rows_change_nothing_and_do_not_block_valid_rows(
+    fresh_tansu: Any, feed: PriceBookWatcher
+) -> None:
     without = feed.book.version
     for key, value in (
         ("a", b"{oops"),

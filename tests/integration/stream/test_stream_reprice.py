@@ -66,7 +66,7 @@ async def test_totals_and_adjustments_are_the_new_books_totals(
     await ensure_rollups_equal_raw(session)
 
 
-async def test_the_difference_is_shown_by_model_with_what_becomes_known(
+async def test_the_difference_is_shown_by_model_with_newly_priced_calls(
     session: Session, first: PriceBook, second: PriceBook
 ) -> None:
     events = calls()
@@ -83,8 +83,8 @@ async def test_a_reported_cost_stays_until_the_book_has_a_rate(
     session: Session, first: PriceBook, second: PriceBook
 ) -> None:
     """Given a model without a rate and a reported cost, then only a new rate replaces it."""
-    told = event(model="new-model", provider_cost_usd=0.0125, tags={"cost_source": "usage.cost"})
-    await insert(session, [told], first)
+    reported = event(model="new-model", provider_cost_usd=0.0125, tags={"cost_source": "usage.cost"})
+    await insert(session, [reported], first)
 
     assert (await sums(session))["cost"] == Decimal("0.0125")
     assert await apply(session, first) == 0
@@ -114,7 +114,7 @@ async def test_going_back_and_forth_is_exact_and_no_id_is_used_twice(
     await ensure_rollups_equal_raw(session)
 
 
-async def test_only_what_was_selected_is_repriced(session: Session, first: PriceBook, second: PriceBook) -> None:
+async def test_only_selected_calls_are_repriced(session: Session, first: PriceBook, second: PriceBook) -> None:
     events = calls()
     await insert(session, events, first)
     october = CallSelection(

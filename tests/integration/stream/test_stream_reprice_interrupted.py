@@ -97,7 +97,7 @@ async def test_two_repricings_do_not_meet(session: Session, first: PriceBook, se
     assert await apply(session, second) > 0
 
 
-async def test_a_block_that_may_be_on_its_way_keeps_the_next_run_out(
+async def test_a_block_that_may_be_in_flight_blocks_the_next_run(
     session: Session, first: PriceBook, second: PriceBook
 ) -> None:
     """Its rows are not in raw events yet, so the next run would reprice their calls twice."""

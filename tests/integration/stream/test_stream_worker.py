@@ -108,7 +108,7 @@ async def test_the_directory_stamps_events_and_names_orgs(fresh_tansu: Any, stor
         assert name.result_rows == [("Known School",)]
 
 
-async def test_too_many_bad_records_hold_the_partition(fresh_tansu: Any, store: Store) -> None:
+async def test_too_many_invalid_records_pause_the_partition(fresh_tansu: Any, store: Store) -> None:
     """A topic with messages of another kind is not dead-lettered as a whole; other partitions continue."""
     settings = stream_settings(fresh_tansu.connection, max_bad_in_a_row=20, usage_partitions=2, chunk_records=10)
     broken = [replace(record(1), value=b"other") for _ in range(200)]

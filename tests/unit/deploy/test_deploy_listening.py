@@ -11,7 +11,7 @@ from spendmeter_deploy.listening import listen, url_of
 
 
 @pytest.mark.parametrize(
-    ("host", "said"),
+    ("host", "setting"),
     [
         ("no.such.host.invalid", "choose another SPENDMETER_HOST"),
         ("x" * 64, "(not a host name): choose another SPENDMETER_HOST"),
@@ -20,11 +20,11 @@ from spendmeter_deploy.listening import listen, url_of
         ("fe80::1", "cannot listen on [fe80::1]:0 (a link-local address needs its interface, as in fe80::1%eth0)"),
     ],
 )
-def test_an_address_that_this_machine_lacks_names_the_setting_of_the_host(host: str, said: str) -> None:
+def test_an_address_that_this_machine_lacks_names_the_setting_of_the_host(host: str, setting: str) -> None:
     with pytest.raises(StartError) as caught:
         listen(host, 0, host_setting="SPENDMETER_HOST")
 
-    assert said in str(caught.value)
+    assert setting in str(caught.value)
     assert "--port" not in str(caught.value)
 
 

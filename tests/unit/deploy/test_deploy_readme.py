@@ -30,8 +30,8 @@ def blocks(page: str) -> list[str]:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_verb_of_a_page_exists(page: str) -> None:
     lines = [line for block in blocks(page) for line in block.splitlines()]
-    said = {match[1] for line in lines if (match := re.match(r"(?:\S+/)?spendmeter ([a-z]\S*)", line.strip()))}
-    assert said <= set(get_command(app).commands)  # type: ignore[attr-defined]
+    commands = {match[1] for line in lines if (match := re.match(r"(?:\S+/)?spendmeter ([a-z]\S*)", line.strip()))}
+    assert commands <= set(get_command(app).commands)  # type: ignore[attr-defined]
     made = {match[1] for line in lines if (match := re.match(r"make ([a-z]+)", line.strip()))}
     assert made <= set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 

@@ -123,7 +123,7 @@ REFUSED: dict[str, tuple[Any, str, str, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_would_change_the_cost_is_refused_by_field(name: str) -> None:
+def test_values_that_would_change_the_cost_are_refused_by_field(name: str) -> None:
     content, code, field, text = REFUSED[name]
     with pytest.raises(InvalidRecord) as refusal:
         read(content)

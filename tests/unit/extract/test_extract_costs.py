@@ -60,12 +60,12 @@ def searched(model: str) -> Usage:
     return extract.from_openai({"model": model, "choices": [{"message": message}], "usage": usage})
 
 
-def span(system: str, model: str, given: int, made: int, **more: Any) -> dict[str, Any]:
+def span(system: str, model: str, tokens_in: int, tokens_out: int, **more: Any) -> dict[str, Any]:
     return {
         "gen_ai.system": system,
         "gen_ai.request.model": model,
-        "gen_ai.usage.input_tokens": given,
-        "gen_ai.usage.output_tokens": made,
+        "gen_ai.usage.input_tokens": tokens_in,
+        "gen_ai.usage.output_tokens": tokens_out,
         **more,
     }
 

@@ -25,9 +25,9 @@ def split(draw: st.DrawFn, parts: int) -> list[int]:
 
 @st.composite
 def openai_shape(draw: st.DrawFn) -> Payload:
-    uncached, cached, short, long, heard = draw(split(5))
-    text, reasoning, said = draw(split(3))
-    prompt, completion = uncached + cached + short + long + heard, text + reasoning + said
+    uncached, cached, short, long, audio_in = draw(split(5))
+    text, reasoning, audio_out = draw(split(3))
+    prompt, completion = uncached + cached + short + long + audio_in, text + reasoning + audio_out
     names = draw(st.sampled_from([("prompt_tokens", "completion_tokens"), ("input_tokens", "output_tokens")]))
     usage = {
         names[0]: prompt,
@@ -37,9 +37,9 @@ def openai_shape(draw: st.DrawFn) -> Payload:
             "cached_tokens": cached,
             "cache_write_tokens": short + long,
             "cache_write_tokens_details": {"ttl_30m_tokens": short, "ttl_12h_tokens": long},
-            "audio_tokens": heard,
+            "audio_tokens": audio_in,
         },
-        f"{names[1]}_details": {"reasoning_tokens": reasoning, "audio_tokens": said},
+        f"{names[1]}_details": {"reasoning_tokens": reasoning, "audio_tokens": audio_out},
     }
     if draw(st.booleans()) and completion:
         # A service that excludes reasoning from the completion, as its total shows.
@@ -96,19 +96,19 @@ def converse(draw: st.DrawFn) -> Payload:
 
 @st.composite
 def gemini(draw: st.DrawFn) -> Payload:
-    text, heard, cached_text, cached_audio, tools, answer, said, thoughts = draw(split(8))
-    prompt = text + heard + cached_text + cached_audio
-    total = prompt + tools + answer + said + thoughts
+    text, audio_in, cached_text, cached_audio, tools, answer, audio_out, thoughts = draw(split(8))
+    prompt = text + audio_in + cached_text + cached_audio
+    total = prompt + tools + answer + audio_out + thoughts
     usage = {
         "promptTokenCount": prompt,
         "cachedContentTokenCount": cached_text + cached_audio,
         "toolUsePromptTokenCount": tools,
-        "candidatesTokenCount": answer + said,
+        "candidatesTokenCount": answer + audio_out,
         "thoughtsTokenCount": thoughts,
         "totalTokenCount": total,
-        "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": heard + cached_audio}],
+        "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": audio_in + cached_audio}],
         "cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": cached_audio}],
-        "candidatesTokensDetails": [{"modality": "AUDIO", "tokenCount": said}],
+        "candidatesTokensDetails": [{"modality": "AUDIO", "tokenCount": audio_out}],
     }
     return extract.from_gemini, {"usageMetadata": usage}, total
 

@@ -122,7 +122,7 @@ def test_a_row_without_an_id_is_rejected(export: Exports) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "reason"),
+    ("event_id", "reason"),
     [
         ("null", "no id: id is empty"),
         ('""', "no id: id is empty"),
@@ -131,9 +131,9 @@ def test_a_row_without_an_id_is_rejected(export: Exports) -> None:
         (None, "no id: id is empty"),
     ],
 )
-def test_a_json_line_without_an_id_is_rejected(tmp_path: Path, given: str | None, reason: str) -> None:
+def test_a_json_line_without_an_id_is_rejected(tmp_path: Path, event_id: str | None, reason: str) -> None:
     file = tmp_path / "calls.jsonl"
-    with_id = "" if given is None else f', "id": {given}'
+    with_id = "" if event_id is None else f', "id": {event_id}'
     file.write_text(f'{{"at": "2026-01-01", "in": 1, "id": 7}}\n{{"at": "2026-01-01", "in": 1{with_id}}}\n')
     first, second = events(file, BY_ID)
     assert isinstance(first, Imported)

@@ -66,8 +66,8 @@ def test_a_constant_that_every_row_would_break_on_is_refused(name: str, value: s
 
 
 def test_constants_are_read_as_cells_are() -> None:
-    given = {**CONSTANTS, "occurred_at": "2026-01-01", "latency_ms": "12.0", "streamed": "true", "tags.env": "x"}
-    made = plan(EventMapping(constants=given), COLUMNS)
+    constants = {**CONSTANTS, "occurred_at": "2026-01-01", "latency_ms": "12.0", "streamed": "true", "tags.env": "x"}
+    made = plan(EventMapping(constants=constants), COLUMNS)
     assert (made.constants["latency_ms"], made.constants["streamed"], made.has_tags) == (12, True, True)
 
 

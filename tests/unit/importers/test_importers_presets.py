@@ -103,7 +103,7 @@ def cost(*calls: UsageEvent) -> Decimal:
     return sum((row["cost"] for row in priced), Decimal(0))
 
 
-def test_helicone_rows_cost_what_they_cost(tmp_path: Path) -> None:
+def test_helicone_rows_have_the_cost_of_their_calls(tmp_path: Path) -> None:
     call = only(imported(tmp_path, Preset.HELICONE, HELICONE, input_includes_cache=True))
     assert (call.input_tokens, call.cache_read_tokens, call.output_tokens) == (176, 1024, 10)
     assert (call.user_id, call.latency_ms, call.provider, call.status) == ("u-7", 1430, "openai", "ok")
@@ -136,7 +136,7 @@ def test_helicone_needs_a_declaration_and_the_cache_columns(tmp_path: Path) -> N
         imported(tmp_path, Preset.HELICONE, short, input_includes_cache=True)
 
 
-def test_litellm_spend_logs_cost_what_they_cost(tmp_path: Path) -> None:
+def test_litellm_spend_logs_have_the_cost_of_their_calls(tmp_path: Path) -> None:
     call = only(imported(tmp_path, Preset.LITELLM, LITELLM))
     assert (call.input_tokens, call.cache_read_tokens, call.output_tokens) == (176, 1024, 10)
     assert (call.model, call.user_id, call.latency_ms, call.ttft_ms) == ("gpt-4o", "u-7", 1250, 400)
@@ -144,7 +144,7 @@ def test_litellm_spend_logs_cost_what_they_cost(tmp_path: Path) -> None:
     assert cost(call) == Decimal("0.00182")
 
 
-def test_litellm_includes_what_anthropic_writes_to_its_cache(tmp_path: Path) -> None:
+def test_litellm_includes_cache_writes_of_anthropic(tmp_path: Path) -> None:
     usage = {
         "prompt_tokens": 1300,
         "completion_tokens": 10,

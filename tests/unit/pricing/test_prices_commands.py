@@ -121,7 +121,7 @@ def test_show_names_the_factor_and_a_place_without_a_price() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["show", "nobody", "m"], "unknown provider 'nobody': calls are unpriced"),
         (["show", "openai", "gpt-99"], "no price in force: calls are unpriced"),
@@ -129,11 +129,11 @@ def test_show_names_the_factor_and_a_place_without_a_price() -> None:
         (["show", "openai", "gpt-4o", "--at", "soon"], "soon"),
     ],
 )
-def test_show_and_history_fail_without_a_price(arguments: list[str], said: str) -> None:
+def test_show_and_history_fail_without_a_price(arguments: list[str], message: str) -> None:
     result = run(commands.app, [*arguments, "--files-only"])
 
     assert result.exit_code != 0
-    assert said in result.output
+    assert message in result.output
 
 
 def test_history_lists_dated_rows_and_the_served_models() -> None:

@@ -42,7 +42,7 @@ def command(*arguments: str) -> Result:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"\xff\xfe{\x00", "utf-8"),
         (b"[" * 100_000, "nested too deeply"),
@@ -51,13 +51,13 @@ def command(*arguments: str) -> Result:
     ],
 )
 @pytest.mark.parametrize("name", ["row.json", "row.toml"])
-def test_a_broken_file_is_refused_in_one_line(content: bytes, said: str, name: str, tmp_path: Path) -> None:
+def test_a_broken_file_is_refused_in_one_line(content: bytes, message: str, name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
 
     result = command("set", str(tmp_path / name))
 
     assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
-    assert said in result.stderr or name == "row.toml"
+    assert message in result.stderr or name == "row.toml"
 
 
 def test_a_byte_order_mark_is_no_error(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_row_that_would_displace_another_row_fails(rows: dict[str, Any], tmp_p
     assert "row later: overlap" in result.stderr
 
 
-def test_a_row_that_replaces_another_says_so(rows: dict[str, Any], tmp_path: Path) -> None:
+def test_set_prints_the_row_that_it_replaces(rows: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "row.json").write_text(json.dumps(ROW))
     check = ("set", str(tmp_path / "row.json"), "--key", "mine", "--dry-run")
     assert len(command(*check).stdout.splitlines()) == 1

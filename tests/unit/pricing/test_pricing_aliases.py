@@ -47,7 +47,7 @@ SERVED = [
 
 
 @pytest.mark.parametrize(("provider", "model", "at", "i", "read", "o", "page"), SERVED)
-def test_an_alias_costs_what_the_model_that_it_served_cost(
+def test_an_alias_has_the_price_of_the_model_that_it_served(
     provider: str, model: str, at: str, i: str, read: str, o: str, page: str
 ) -> None:
     usage = {unit: count for unit, count in EACH.items() if read or unit != "cache_read_tokens"}

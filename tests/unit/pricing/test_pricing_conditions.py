@@ -14,7 +14,7 @@ def test_the_price_in_force_is_from_inclusive_to_exclusive() -> None:
         {**per_million(input_tokens="1"), "from": "2026-01-01T00:00:00Z", "to": "2026-02-01T05:30:00+05:30"},
         {**per_million(input_tokens="2"), "from": "2026-02-01T00:00:00Z", "to": "2026-03-01T00:00:00Z"},
     )
-    moments = {
+    expected = {
         "2025-12-31T23:59:59.999+00:00": None,
         "2026-01-01T00:00:00+00:00": 1,
         "2026-01-31T23:59:59.999+00:00": 1,
@@ -23,12 +23,12 @@ def test_the_price_in_force_is_from_inclusive_to_exclusive() -> None:
         "2026-03-01T00:00:00+00:00": None,
     }
 
-    priced = price_all(book, [Call("maker", "m", {"input_tokens": M}, at=at) for at in moments])
+    priced = price_all(book, [Call("maker", "m", {"input_tokens": M}, at=at) for at in expected])
 
-    assert [each["cost"] if each["pricing_status"] == "priced" else None for each in priced] == list(moments.values())
+    assert [each["cost"] if each["pricing_status"] == "priced" else None for each in priced] == list(expected.values())
 
 
-def test_an_open_price_holds_in_the_far_future() -> None:
+def test_a_price_without_an_end_applies_in_the_far_future() -> None:
     priced = price(
         book_of(per_million(input_tokens="1")), Call("maker", "m", {"input_tokens": M}, at="2999-01-01T00:00Z")
     )
@@ -58,10 +58,10 @@ def test_audio_in_the_prompt_counts_towards_its_length_and_output_does_not() -> 
         {**per_million(input_tokens="3", input_audio_tokens="3", output_tokens="3"), "context_over": 100},
     )
 
-    heard, said = price_all(book, [used(input_audio_tokens=101), used(input_tokens=100, output_tokens=M)])
+    audio, text = price_all(book, [used(input_audio_tokens=101), used(input_tokens=100, output_tokens=M)])
 
-    assert heard["cost"] == Decimal("0.000303")
-    assert said["output_cost"] == 1
+    assert audio["cost"] == Decimal("0.000303")
+    assert text["output_cost"] == 1
 
 
 def test_the_highest_threshold_reached_decides() -> None:
@@ -79,7 +79,7 @@ def test_the_highest_threshold_reached_decides() -> None:
 def test_a_daily_window_is_in_utc_and_limited_to_weekdays() -> None:
     window = {"from": "01:00", "to": "04:00", "days": ["mon", "tue"]}
     book = book_of(per_million(input_tokens="1"), {**per_million(input_tokens="2"), "daily": window})
-    moments = {
+    expected = {
         "2026-11-02T00:59:59.999+00:00": 1,  # a Monday
         "2026-11-02T01:00:00+00:00": 2,
         "2026-11-02T09:29:59+05:30": 2,
@@ -89,9 +89,9 @@ def test_a_daily_window_is_in_utc_and_limited_to_weekdays() -> None:
         "1969-12-29T01:00:00+00:00": 2,
     }
 
-    priced = price_all(book, [Call("maker", "m", {"input_tokens": M}, at=at) for at in moments])
+    priced = price_all(book, [Call("maker", "m", {"input_tokens": M}, at=at) for at in expected])
 
-    assert [each["cost"] for each in priced] == list(moments.values())
+    assert [each["cost"] for each in priced] == list(expected.values())
 
 
 def test_tiers_are_priced_as_served_and_never_fall_back() -> None:

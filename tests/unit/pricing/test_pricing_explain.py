@@ -54,7 +54,7 @@ def test_audio_is_shown_by_the_second() -> None:
     assert rates("openai", "whisper-1") == {"audio_seconds": Fraction("0.0001")}
 
 
-def test_what_is_unknown_has_no_rates() -> None:
+def test_an_unknown_model_has_no_rates() -> None:
     unknown = explain(packaged_book(), CallKind("nobody", "m", "standard", ""), at_ms=AT)
 
     assert (unknown.provider, unknown.alias, unknown.rates) == (None, None, [])

@@ -17,7 +17,7 @@ from tests.support.pricing import ROW, Call, M, book_of, costs, per_million, pri
      "publishers/google/models/m", "projects/p/locations/us/publishers/google/models/m-20260131",
      "arn:aws:bedrock:us-east-1:1:inference-profile/m-20260131-v1:0"],
 )  # fmt: skip
-def test_a_model_is_found_under_the_names_that_gateways_give_it(name: str) -> None:
+def test_a_model_is_found_under_its_names_at_gateways(name: str) -> None:
     documents = document_of_rows([{**ROW, **per_million(input_tokens="1")}], layer=1)
     heads = document_of_rows([{**ROW, "provider": "openai", **per_million(input_tokens="7")}], layer=1)
     documents[0].head.data["strip"] = ["x:"]  # type: ignore[index]

@@ -149,7 +149,7 @@ def test_a_row_that_names_the_place_is_the_places_price(tmp_path: Path) -> None:
     assert judged(book, "apac.m:fast") == (3, "priced"), "no factor on the place's own row"
 
 
-def test_what_was_agreed_or_given_by_hand_is_no_guess(tmp_path: Path) -> None:
+def test_negotiated_and_manual_rates_are_certain(tmp_path: Path) -> None:
     book = write_book(tmp_path, maker=HEAD + RATE)
 
     assert judged(book.with_rows([{**ROW, "per_million": {"input_tokens": "4"}}]), region="eu") == (4, "priced")

@@ -38,7 +38,7 @@ def snapshot(monkeypatch: pytest.MonkeyPatch) -> list[types.ModelInfo]:
     return models
 
 
-def test_plain_prices_hold_since_the_beginning(snapshot: list[types.ModelInfo]) -> None:
+def test_plain_prices_apply_without_a_start(snapshot: list[types.ModelInfo]) -> None:
     snapshot.append(model("m", plain(input_mtok="1", cache_write_mtok="2", audio_hours="3", input_mchars="4")))
 
     assert read_seed("openai").prices == {
@@ -144,7 +144,7 @@ def test_a_route_is_a_region_and_other_contexts_are_ignored(snapshot: list[types
     assert set(read_seed("openai").prices) == {PriceSeries(models=("m",)), PriceSeries(models=("m",), region="eu")}
 
 
-def test_what_an_event_does_not_count_is_left_out_and_reported(snapshot: list[types.ModelInfo]) -> None:
+def test_units_without_a_count_are_left_out_and_reported(snapshot: list[types.ModelInfo]) -> None:
     snapshot += [
         model("video", plain(input_mtok="1", output_mtok="2", output_video_mtok="30")),
         model("fee", plain(input_mtok="1", requests_kcount="5")),

@@ -38,7 +38,7 @@ def explained(book: PriceBook, call: Call) -> tuple[Decimal, list[ChargeLine]]:
         Call("anthropic", "claude-sonnet-4-20250514", {"input_tokens": 250_001}, "2025-10-01T00:00:00Z"),
         Call("google", "gemini-flash-latest", {"input_tokens": 999, "output_tokens": 5}),
         Call("groq", "whisper-large-v3", {"audio_milliseconds": 1_500}),
-        Call("nobody", "knows", {"input_tokens": 5}),
+        Call("unlisted", "model", {"input_tokens": 5}),
     ],
     ids=lambda call: call.model,
 )  # fmt: skip
@@ -80,7 +80,7 @@ def test_a_card_names_threshold_factor_and_alias() -> None:
 
 def test_a_card_is_stored_once() -> None:
     book = book_of({"per_million": {"input_tokens": "2"}})
-    price_all(book, [Call("maker", "m", {"input_tokens": 1}), Call("nobody", "knows", {"input_tokens": 1})])
+    price_all(book, [Call("maker", "m", {"input_tokens": 1}), Call("unlisted", "model", {"input_tokens": 1})])
     cards, number = book.cards.unwritten()
     assert len(cards) == 1
     book.cards.mark_written(number)

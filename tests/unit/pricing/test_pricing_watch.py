@@ -208,7 +208,7 @@ def test_a_row_rejected_for_an_overlap_is_in_force_once_the_other_row_is_removed
 
 
 @pytest.mark.parametrize("order", list(permutations(("a", "b", "alias", "odd"))))
-def test_the_book_follows_from_the_rows_in_whatever_order_they_arrive(folder: Path, order: tuple[str, ...]) -> None:
+def test_the_book_is_independent_of_the_order_of_rows(folder: Path, order: tuple[str, ...]) -> None:
     alias = {key: value for key, value in ROW.items() if key != "per_million"} | {"models": ["latest"], "serves": "new"}
     rows: dict[str, Row] = {
         "a": {**ROW, "models": ["m", "new"]},

@@ -13,7 +13,7 @@ from spendmeter_rollups.query.windows import Window
 DAY = Window(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC))
 
 
-def test_price_cards_are_grouped_by_what_selects_them() -> None:
+def test_price_cards_are_grouped_by_their_key() -> None:
     query = cards_in_use(DAY, {"org_id": ("acme' --",)}, limit=3, offset=2)
     assert query.sql == snapshot("""\
 SELECT event.provider AS provider, event.model AS model, event.service_tier AS service_tier,

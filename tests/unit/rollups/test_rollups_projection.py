@@ -15,7 +15,7 @@ amounts = st.lists(st.floats(0, 1000), min_size=MIN_POINTS, max_size=90)
 
 
 @given(points=amounts)
-def test_one_day_ahead_is_what_statsmodels_predicts(points: list[float]) -> None:
+def test_one_day_ahead_equals_the_prediction_of_statsmodels(points: list[float]) -> None:
     found = forecast(points, spent=0.0, ahead=[len(points)], weights=[1.0])
     fit = sm.OLS(points, sm.add_constant(np.arange(len(points), dtype=float))).fit()
     predicted = fit.get_prediction(np.array([[1.0, len(points)]]))
@@ -55,7 +55,7 @@ def test_past_spend_has_no_interval() -> None:
     assert found.projected == found.lower == 306.0
 
 
-def test_the_interval_holds_four_of_five_months() -> None:
+def test_the_interval_contains_four_of_five_months() -> None:
     chance = np.random.default_rng(7)
     held = 0
     for _ in range(2000):

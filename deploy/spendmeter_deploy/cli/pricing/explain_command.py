@@ -64,8 +64,9 @@ def _call_lines(call: CallDetails) -> Iterator[str]:
     user = f"{call.user_id} ({call.user_name})" if call.user_name else call.user_id
     yield f"org {org}, user {user}, feature {call.feature}, status {call.status}"
     region = f", region {call.region}" if call.region else ""
-    told = "" if call.provider_cost is None else f", cost reported by the provider {plain(call.provider_cost)} USD"
-    yield f"{call.provider} {call.model}, tier {call.service_tier or 'standard'}{region}, {call.key_source} key{told}"
+    reported = "" if call.provider_cost is None else f", cost reported by the provider {plain(call.provider_cost)} USD"
+    tier = call.service_tier or "standard"
+    yield f"{call.provider} {call.model}, tier {tier}{region}, {call.key_source} key{reported}"
 
 
 def _priced_lines(priced: PricedAt) -> Iterator[str]:

@@ -25,12 +25,12 @@ class OneLineErrors(TyperGroup):
         **extra: Any,
     ) -> Any:
         """Run the command, as `TyperGroup.main` does."""
-        given = sys.argv[1:] if args is None else list(args)
-        inner = partial(super().main, given, prog_name, complete_var, False, windows_expand_args, **extra)
+        arguments = sys.argv[1:] if args is None else list(args)
+        inner = partial(super().main, arguments, prog_name, complete_var, False, windows_expand_args, **extra)
         if not standalone_mode:
             return inner()
         try:
-            _refuse_empty_values(given)
+            _refuse_empty_values(arguments)
             code = inner()
         except TyperException as error:
             typer.echo(_described(error), err=True)
@@ -51,12 +51,12 @@ class OneLineErrors(TyperGroup):
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def _refuse_empty_values(given: Sequence[str]) -> None:
+def _refuse_empty_values(arguments: Sequence[str]) -> None:
     """Raise `BadParameter` for `--option ""`: an empty folder would be the working folder, an empty host any address.
 
     Empty values usually come from an unset variable of a script.
     """
-    for before, text in zip(["", *given], given, strict=False):
+    for before, text in zip(["", *arguments], arguments, strict=False):
         inline = text.startswith("--") and text.endswith("=") and text.count("=") == 1
         if text and not inline:
             continue

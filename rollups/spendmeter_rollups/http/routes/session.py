@@ -36,21 +36,21 @@ class SignInBody(BaseModel):
 
 
 class WordAnswer(BaseModel):
-    """What people call one of these things here."""
+    """The words for a dimension, singular and plural."""
 
     one: str = Field(examples=["School"])
     many: str = Field(examples=["Schools"])
 
 
 class SessionAnswer(BaseModel):
-    """The caller, and what a page needs to know before it asks for usage."""
+    """The caller, and the settings that the page needs before it requests usage."""
 
     name: str = Field(examples=["admin"])
     org_id: str | None = Field(description="the only visible org; null for all")
     scopes: list[str]
     ends_at: datetime | None = Field(description="end of the browser's session; null for a bearer key")
     currencies: list[str] = Field(description="with a known rate", examples=[["USD", "INR"]])
-    words: dict[str, WordAnswer] = Field(description="of org, class, section and user")
+    words: dict[str, WordAnswer] = Field(description="for org, class, section and user")
 
 
 @router.post("", status_code=204, response_class=Response, responses=_ANSWERS)
@@ -59,7 +59,7 @@ async def post_session(body: SignInBody, request: Request, service: ServiceDep) 
     require_page(request)
     key = service.links.redeem(body.link) if body.link else body.key
     if body.link and key is None:
-        raise unauthorized("this link was used before or is too old: paste a key")
+        raise unauthorized("this link has expired or was used already: paste a key")
     credential = await authenticate(service.authenticators, key)
     await service.rate_limit.count(credential)
     credential.visible_orgs()
@@ -102,5 +102,5 @@ async def _answer(service: Service, credential: Credential, request: Request) ->
 
 
 def _secure(service: Service) -> bool:
-    # The service speaks plain HTTP behind a proxy; Strict-Transport-Security is set where that proxy speaks TLS.
+    # The service itself uses plain HTTP behind a proxy. Strict-Transport-Security is set if that proxy uses TLS.
     return service.settings.hsts_seconds > 0

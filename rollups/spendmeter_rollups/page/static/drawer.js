@@ -37,7 +37,7 @@ function draw(body, answer, ctx) {
   const { user, totals } = answer, code = answer.currency.code;
   const features = h("div"), trend = h("div"), total = Number(totals.cost);
   fill(body,
-    h("p", { class: "note" }, "In the page's period and filters, except for its user filter."),
+    h("p", { class: "note" }, "For the period and filters of the page, except its user filter."),
     section("Identity", facts({
       Email: user.email, Role: user.role && sentence(user.role), [word(ctx, "org")]: user.org_name ?? user.org_id,
       [word(ctx, "class")]: user.class_name, [word(ctx, "section")]: user.section, Id: user.user_id,
@@ -61,12 +61,12 @@ function draw(body, answer, ctx) {
   ]);
 }
 
-/** The user's calls, ten a page. @param {HTMLElement} body @param {URLSearchParams} asked @param {string[]} cursors @param {AbortSignal} signal */
-async function calls(body, ctx, asked, cursors, signal) {
-  const place = (body.querySelector(".calls")), params = new URLSearchParams(asked);
+/** The user's calls, ten a page. @param {HTMLElement} body @param {URLSearchParams} base @param {string[]} cursors @param {AbortSignal} signal */
+async function calls(body, ctx, base, cursors, signal) {
+  const place = (body.querySelector(".calls")), params = new URLSearchParams(base);
   if (cursors.at(-1)) params.set("cursor", (cursors.at(-1)));
   const answer = await get("v1/usage/events", params, signal);
   if (signal.aborted) return;
   if (!answer.rows.length) return fill(place, empty(NO_DATA));
-  callTable(place, "Recent calls", answer, ctx, { brief: true, cursors, size: PAGE, turn: (next) => calls(body, ctx, asked, next, signal) });
+  callTable(place, "Recent calls", answer, ctx, { brief: true, cursors, size: PAGE, turn: (next) => calls(body, ctx, base, next, signal) });
 }

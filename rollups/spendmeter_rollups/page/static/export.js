@@ -1,10 +1,10 @@
-// CSV of the view, streamed by the service: all rows, with the window and the filters of the page.
+// CSV export of the view, streamed by the service: all rows of the window and filters of the page.
 
 import { h } from "./parts/dom.js";
 import { query } from "./parts/state.js";
 
 /** @param {string} view */
 export const csvLink = (view, ctx, extra = {}) =>
-  h("a", { class: "button", href: `v1/usage/export/${view}?${query(ctx.state, extra)}`, download: "", title: "All rows of this view as CSV, beyond those on the screen" }, "Export CSV");
+  h("a", { class: "button", href: `v1/usage/export/${view}?${query(ctx.state, extra)}`, download: "", title: "Export all rows of this view as CSV, not only those shown" }, "Export CSV");
 
 export const exportButton = (ctx, tab) => (tab.csv ? csvLink(tab.csv, ctx, tab.csv === "timeseries" ? { granularity: ctx.state.granularity } : {}) : null);

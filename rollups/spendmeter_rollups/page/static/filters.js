@@ -49,7 +49,7 @@ export function openFilters(ctx, first) {
     aborter = new AbortController();
     const { signal } = aborter, name = active;
     try {
-      // The other dimensions' filters apply, so that every value listed has usage.
+      // The filters of the other dimensions apply, so that every listed value has usage.
       const { [name]: own, ...others } = filters();
       const answer = await get(`v1/filters/${encodeURIComponent(name)}`, query({ ...ctx.state, filters: others }, { q: search.value, limit: MOST }), signal);
       if (signal.aborted) return;
@@ -58,7 +58,7 @@ export function openFilters(ctx, first) {
       const kept = (own ?? []).map((value) => known.get(value) ?? { value, name: null, requests: null });
       const found = [...known.values()].filter((each) => !setOf(name).has(each.value)).sort((a, b) => b.requests - a.requests), more = found.length - SHOWN;
       fill(list, [...kept, ...found.slice(0, SHOWN)].map((each) => option(name, each)), kept.length + found.length ? null : h("p", { class: "note" }, "No value matches."),
-        more > 0 ? h("p", { class: "note" }, `The first ${SHOWN}: search for others.`) : null);
+        more > 0 ? h("p", { class: "note" }, `Only the first ${SHOWN} are shown. Search for others.`) : null);
     } catch (error) {
       if (!signal.aborted) fill(list, h("p", { class: "bad", role: "alert" }, error.message));
     }

@@ -1,4 +1,4 @@
-// Start: sign in, then show what the URL says, and again at each change of it.
+// Entry point: sign in, then render the view of the URL at every change.
 
 import { currentSession, drawSignIn, signedIn } from "./parts/signin.js";
 import { forget, whenSignedOut } from "./parts/api.js";
@@ -12,7 +12,7 @@ import { callDialog } from "./views/call.js";
 
 const REFRESH_MS = 60_000;
 const DIALOGS = [userDrawer, callDialog];
-/** What a URL without dialogs has. */
+/** Parameters that close every dialog. */
 const CLOSED = { drawer: "", call: "" };
 const root = document.getElementById("app");
 let session = null;
@@ -65,7 +65,7 @@ function linkTo(change) {
   return href({ ...state, ...change, more: change.tab ? {} : { ...state.more, ...CLOSED, ...(change.more ?? { page: "" }) } });
 }
 
-/** @param {boolean} [again] ask even though nothing changed */
+/** @param {boolean} [again] reload even if the URL is unchanged */
 function render(again = false) {
   if (!session) return false;
   const state = read(), address = href({ ...state, more: { ...state.more, ...CLOSED } });
@@ -101,7 +101,7 @@ document.addEventListener("click", (event) => {
   const link = (event.target)?.closest?.("a[href^='?'], a[data-in]");
   if (!link || event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
   event.preventDefault();
-  // A link to what is shown asks again.
+  // A link to the current view reloads it.
   const address = link.getAttribute("href"), again = address === location.search;
   if (!again) history.pushState(null, "", address);
   if (render(again) && link.closest("#view")) window.scrollTo(0, 0);
@@ -110,5 +110,5 @@ setInterval(() => {
   const live = !["last_month", "custom"].includes(read().preset);
   if (session && live && document.visibilityState === "visible" && !document.querySelector("dialog[open]")) render(true);
 }, REFRESH_MS);
-whenSignedOut(() => { if (session) signedOut("Your session is over. Sign in again."); });
+whenSignedOut(() => { if (session) signedOut("Your session has expired. Sign in again."); });
 start();

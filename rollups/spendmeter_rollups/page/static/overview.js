@@ -1,4 +1,4 @@
-// What was spent, whether that is normal, and where it will end.
+// The overview: cost of the period, its change, and the projection of the month.
 
 import { get } from "./parts/api.js";
 import { amounts, bar, drawChart, plain, seriesColor, shareBar } from "./parts/charts.js";
@@ -63,7 +63,7 @@ function drawCards(body, { summary, projection, cache, budgets, active }, ctx) {
   fill(body, warning, h("dl", { class: "large" }, large), h("dl", { class: "small" }, small));
 }
 
-/** A change since the window before: glyph and sign, never colour alone. @param {number | null | undefined} change @param {"cost" | "more" | "good"} kind */
+/** Change from the previous window: glyph and sign, never colour alone. @param {number | null | undefined} change @param {"cost" | "more" | "good"} kind */
 function changed(change, kind) {
   const text = changeText(change);
   if (!text) return null;

@@ -32,7 +32,7 @@ function setTheme(choice) {
   window.dispatchEvent(new Event("choose"));
 }
 
-/** How recent the figures are, from an answer, never from the clock of the request. */
+/** Show how recent the figures are, according to the answer and not to the time of the request. */
 export function showFreshness(answer, ctx) {
   const node = document.getElementById("freshness");
   const { newest_event_at: newest, lag_seconds: lag } = answer.freshness;
@@ -59,7 +59,7 @@ function choice(options, value, label, change) {
 /** @param {HTMLElement} node */
 export function drawFilters(node, ctx, tab) {
   const { state, go, session } = ctx;
-  const held = document.activeElement?.getAttribute("data-field");
+  const focused = document.activeElement?.getAttribute("data-field");
   const zone = h("input", { "data-field": "Time zone", value: state.tz, list: "zones", "aria-label": "Time zone", spellcheck: "false", autocomplete: "off", onchange: (event) => {
     const name = zoneName(event.target.value.trim());
     try {
@@ -88,7 +88,7 @@ export function drawFilters(node, ctx, tab) {
       h("span", { class: "grow" }), exportButton(ctx, tab)),
     chips(ctx),
     state.ignored.length ? h("p", { class: "notice", role: "status" }, `Ignored in the address: ${[...new Set(state.ignored)].join(", ")}.`) : null);
-  if (held) (node.querySelector(`[data-field="${CSS.escape(held)}"]`))?.focus();
+  if (focused) (node.querySelector(`[data-field="${CSS.escape(focused)}"]`))?.focus();
 }
 
 /** @type {string[] | null} */

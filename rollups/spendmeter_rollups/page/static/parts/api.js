@@ -1,4 +1,4 @@
-// The one way to the API: sessions, problems in words, the last answers, and requests that are no longer wanted.
+// API client: sessions, readable errors, a short cache of answers, and cancellation of outdated requests.
 
 const MOST = 20;
 const FRESH_MS = 10_000;
@@ -7,7 +7,7 @@ const answers = new Map();
 /** @type {() => void} */
 let onSignedOut = () => {};
 
-/** A refusal or failure, in words. */
+/** A failed request, with a readable message. */
 export class Failure extends Error {
   /** @param {string} message @param {number} status @param {string} [requestId] @param {number} [retryAfter] */
   constructor(message, status, requestId = "", retryAfter = 0) {
@@ -40,7 +40,7 @@ export async function get(path, params, signal) {
   return body;
 }
 
-/** Change something. @param {string} method @param {string} path */
+/** Send a request that changes data. @param {string} method @param {string} path */
 export async function send(method, path, body) {
   const response = await request(path, {
     method,
@@ -63,6 +63,6 @@ async function request(url, options) {
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({}));
   if (response.status === 401 && url !== "v1/session") onSignedOut();
-  const words = problem.detail || problem.title || `The service answered ${response.status}.`;
+  const words = problem.detail || problem.title || `The service returned status ${response.status}.`;
   throw new Failure(words, response.status, response.headers.get("x-request-id") ?? "", Number(response.headers.get("retry-after")));
 }

@@ -1,4 +1,4 @@
-// Charts by plotly, loaded when the first one is near the viewport, and small drawings of our own that never wait for it.
+// Charts by plotly, loaded when the first one is near the viewport, and bars and sparklines that do not depend on it.
 
 import { fill, h } from "./dom.js";
 import { money } from "./format.js";
@@ -27,12 +27,12 @@ const resized = new ResizeObserver((entries) => {
   }
 });
 /** @type {Map<Element, () => void>} */
-const wanted = new Map();
+const redraws = new Map();
 const near = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
     if (!isIntersecting) continue;
-    wanted.get(target)?.();
-    wanted.delete(target);
+    redraws.get(target)?.();
+    redraws.delete(target);
     near.unobserve(target);
   }
 }, { rootMargin: "200px" });
@@ -42,7 +42,7 @@ export const color = (name) => getComputedStyle(document.documentElement).getPro
 
 const palette = new Map();
 
-/** The colour of a value: it stays the value's when a filter changes its rank. @param {string} dimension @param {string} value */
+/** Return the colour of a value. It does not change when a filter changes the rank of the value. @param {string} dimension @param {string} value */
 export function seriesColor(dimension, value) {
   if (!palette.has(dimension)) palette.set(dimension, new Map());
   const known = palette.get(dimension);
@@ -56,11 +56,11 @@ export function amounts(values, code) {
   return { tickprefix: money(0, code).replace(/[\d.,]/g, ""), tickformat: most >= 1000 ? "~s" : most >= 0.1 ? ",.2~f" : ".2~r" };
 }
 
-/** Text of data in a chart: plotly reads it as markup. @param {string} text */
+/** Escape text from data: plotly interprets it as markup. @param {string} text */
 export const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 
 /**
- * What each series shares, unless its trace says otherwise: x are the labels, y the values, and the hover text is `shown`.
+ * Defaults of each series, which its trace overrides: x are the labels, y the values, and the hover text is `shown`.
  * @typedef {{ name: string, color: string, dash?: string, trace: any, values: any[], shown: (value: any) => string, noLegend?: boolean }} Series
  * @param {HTMLElement} body
  * @param {{ caption: string, labels: string[], series: Series[], layout?: any, height?: number, noLegend?: boolean }} chart
@@ -80,7 +80,7 @@ export function drawChart(body, chart) {
   details.ontoggle = () => details.open && fill(details.lastChild, dataTable(chart));
   if (details.open) fill(details.lastChild, dataTable(chart));
   if (plot._fullLayout) return figure.redraw();
-  wanted.set(plot, figure.redraw);
+  redraws.set(plot, figure.redraw);
   near.unobserve(plot);
   near.observe(plot);
 }
@@ -141,17 +141,17 @@ function dataTable(chart) {
       chart.series.map((each) => h("td", { class: "figure" }, each.values[row] === null || each.values[row] === undefined ? "" : each.shown(each.values[row]))))))));
 }
 
-/** Free the charts below `node`, which is about to go. @param {Element} node */
+/** Release the charts below `node` before it is removed. @param {Element} node */
 export function purge(node) {
   for (const plot of (node.querySelectorAll(".plot"))) {
     resized.unobserve(plot);
     near.unobserve(plot);
-    wanted.delete(plot);
+    redraws.delete(plot);
     if (plot._fullLayout) window.Plotly.purge(plot);
   }
 }
 
-/** Draw all charts again, in the colours of the new theme. */
+/** Redraw all charts in the colours of the new theme. */
 export function recolor() {
   for (const figure of (document.querySelectorAll("figure.chart"))) if (figure.querySelector("[data-drawn]")) figure.redraw();
 }

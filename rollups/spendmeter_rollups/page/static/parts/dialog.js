@@ -1,4 +1,4 @@
-// Modal dialogs: those that a button opens, and those that the URL opens.
+// Modal dialogs, opened by a button or by the URL.
 
 import { purge } from "./charts.js";
 import { fill, h } from "./dom.js";
@@ -39,7 +39,7 @@ export function urlDialog(name, className, { load, draw }) {
   function show(ctx) {
     const subject = ctx.state.more[name] ?? "", address = `${subject} ${query(ctx.state)}`;
     if (subject && address === shown) return;
-    // Another subject: the former one's figures go before the request starts.
+    // Another subject: remove the previous figures before the request starts.
     close();
     if (!subject) return;
     shown = address;

@@ -5,7 +5,7 @@ import { compact, exactMoney, money, whole } from "./format.js";
 const SVG = new Set(["svg", "path", "polyline", "circle", "line", "rect", "g"]);
 
 /**
- * Create an element. A button does not submit unless its type says so. `on…` properties are listeners, `style` is an object of CSS properties, others are attributes.
+ * Create an element. A button does not submit unless its type is `submit`. `on…` properties are listeners, `style` is an object of CSS properties, others are attributes.
  * @param {string} tag
  * @param {Record<string, any> | null} [props]
  * @param {...any} children

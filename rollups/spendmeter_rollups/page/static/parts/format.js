@@ -1,4 +1,4 @@
-// Numbers, amounts and times as text. The browser's locale never decides: the same figure reads the same everywhere.
+// Numbers, amounts and times as text. The format is independent of the browser's locale.
 
 const formats = new Map();
 
@@ -51,7 +51,7 @@ export function duration(ms) {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${numberFormat("seconds", { maximumFractionDigits: 1 }).format(ms / 1000)} s`;
 }
 
-/** ▲ 12.4 %; new and × 12 where a percentage says nothing. @param {number | null | undefined} change */
+/** ▲ 12.4 %; new and × 12 where a percentage is not meaningful. @param {number | null | undefined} change */
 export function changeText(change) {
   if (change === null || change === undefined) return null;
   if (change > 9.99) return `× ${compact(1 + change)}`;

@@ -1,4 +1,4 @@
-// A panel: a titled box that loads by itself. Its failure stays in it; while it reloads, the old figures stay, paler.
+// A panel: a titled box that loads independently. An error affects only this panel; during a reload the previous figures are dimmed.
 
 import { fill, h } from "./dom.js";
 
@@ -50,7 +50,7 @@ export function panel(options) {
 
 export const spinner = () => h("div", { class: "spinner", role: "status" }, h("span", { class: "hidden" }, "Loading"));
 
-/** What went wrong, in words. @param {() => void} retry */
+/** An error message with a retry button. @param {() => void} retry */
 export const failure = (error, retry) => h("div", { class: "failure", role: "alert" },
   h("p", null, h("strong", null, "✕ Not shown. "), error.message, error.retryAfter ? ` Retry in ${error.retryAfter} s.` : "", h("small", null, error.requestId ? ` Request ${error.requestId}.` : "")),
   h("button", { onclick: retry }, "Retry"));
@@ -65,7 +65,7 @@ export const section = (title, ...content) => h("section", { class: "panel", "ar
 /** @param {Record<string, string>} rows */
 export const facts = (rows) => h("dl", { class: "identity" }, Object.entries(rows).map(([title, value]) => [h("dt", null, title), h("dd", { dir: "auto" }, value || "-")]));
 
-/** What a panel shows without data: what happened, and what to do. @param {string} title @param {...any} rest */
+/** The content of a panel without data: the reason and the next step. @param {string} title @param {...any} rest */
 export function empty(title, ...rest) {
   return h("div", { class: "empty" }, h("p", null, h("strong", null, title)), rest.length ? h("p", null, ...rest) : null);
 }
@@ -78,6 +78,6 @@ export function noUsage(ctx, freshness) {
   if (Object.keys(ctx.state.filters).length || ctx.state.source) {
     return empty("No data for these filters.", h("button", { class: "link", onclick: () => ctx.go({ filters: {}, source: "" }) }, "Clear all filters"));
   }
-  return empty(NO_DATA, `The newest call is of ${freshness.newest_event_at.slice(0, 10)}. `,
+  return empty(NO_DATA, `The newest call is from ${freshness.newest_event_at.slice(0, 10)}. `,
     h("button", { class: "link", onclick: () => ctx.go({ preset: "all" }) }, "Show all time"));
 }

@@ -3,12 +3,12 @@
 import { Failure, get, send } from "./api.js";
 import { fill, h } from "./dom.js";
 
-/** Return the session, signing in with the link of the address if there is one; null without. */
+/** Return the session, or null. If the URL contains a sign-in link, use it first. */
 export async function currentSession() {
   const secret = new URLSearchParams(location.hash.slice(1)).get("link");
   let refused = "";
   if (secret) {
-    // First out of the address: neither history nor a screenshot keeps it.
+    // Remove the secret from the address first, so that neither history nor a screenshot contains it.
     history.replaceState(null, "", location.pathname + location.search);
     try {
       await send("POST", "v1/session", { link: secret });
@@ -17,7 +17,7 @@ export async function currentSession() {
       refused = error.message;
     }
   }
-  // Without a session there is nothing to ask: a refused request would be an error in the console.
+  // Without a session, send no request: a 401 would be logged as an error in the console.
   if (!signedIn()) return { session: null, refused };
   try {
     return { session: await get("v1/session"), refused: "" };
@@ -27,7 +27,7 @@ export async function currentSession() {
   }
 }
 
-/** Whether this browser may have a session: scripts cannot see its cookie. @param {boolean} [now] */
+/** Return whether this browser may have a session: scripts cannot read its cookie. @param {boolean} [now] */
 export function signedIn(now) {
   try {
     if (now !== undefined) localStorage.setItem("signed-in", now ? "yes" : "");
@@ -58,9 +58,9 @@ export function drawSignIn(root, refused, done) {
   } },
   h("img", { src: new URL("../icon.svg", import.meta.url).href, alt: "", width: 40, height: 40 }),
   h("h1", null, "Spendmeter"),
-  h("p", { class: "note" }, "Who spends what, on which model and feature."),
+  h("p", { class: "note" }, "Usage and cost by org, user, model and feature."),
   h("label", { for: "key" }, "API key"), key, fault, button,
-  h("p", { class: "note" }, "A key comes from ", h("code", null, "spendmeter apikey create"), "; ", h("code", null, "make demo"), " prints a link instead. This browser stays signed in for 12 hours."));
+  h("p", { class: "note" }, "Create a key with ", h("code", null, "spendmeter apikey create"), "; ", h("code", null, "make demo"), " prints a link instead. This browser stays signed in for 12 hours."));
   fill(root, h("main", { class: "center" }, form));
   key.focus();
 }

@@ -1,11 +1,11 @@
-// What the page shows is in its URL, and nowhere else: a reload, a bookmark and a shared link show the same.
+// The state of the page is its URL, so that a reload, a bookmark and a shared link show the same view.
 
 export const PRESETS = [
   ["today", "Today"], ["7d", "Last 7 days"], ["30d", "Last 30 days"], ["90d", "Last 90 days"],
   ["mtd", "Month to date"], ["last_month", "Last month"], ["ytd", "Year to date"], ["all", "All time"], ["custom", "Custom range…"],
 ];
 export const GRANULARITIES = ["auto", "hour", "day", "week", "month"];
-/** As the API filters, except for the source of keys, which has a switch of its own. A tag is the filter `tag:KEY`. */
+/** Filters of the API, except `key_source`, which has a separate switch. A tag is the filter `tag:KEY`. */
 export const FILTERS = [
   "org", "role", "class", "section", "user", "feature", "action", "service", "provider", "model",
   "agent", "task", "configuration", "status", "error_type",
@@ -104,7 +104,7 @@ export function href(state) {
     params.set("from", state.from);
     if (state.to) params.set("to", state.to);
   }
-  // The reader of a shared link sees the sender's days.
+  // A shared link uses the time zone of its sender.
   params.set("tz", state.tz);
   if (state.granularity !== "auto") params.set("granularity", state.granularity);
   if (state.source) params.set("source", state.source);

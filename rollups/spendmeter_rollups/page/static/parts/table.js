@@ -1,4 +1,4 @@
-// The one table: columns from a catalogue, sorting on exact values, paging, totals of the whole result.
+// The table of all views: columns from a catalogue, sorting on exact values, paging, totals of the whole result.
 
 import { announce, fill, h } from "./dom.js";
 
@@ -24,7 +24,7 @@ export function drawTable(body, options) {
   const ordered = column ? [...rows].sort((a, b) => compare(column, a, b, descending)) : rows;
   const pages = Math.max(1, Math.ceil(ordered.length / size)), page = Math.min(Math.max(options.page, 1), pages);
   const shown = options.pager !== undefined ? ordered : ordered.slice((page - 1) * size, page * size);
-  const hold = document.activeElement?.closest("[data-key]")?.getAttribute("data-key");
+  const focused = document.activeElement?.closest("[data-key]")?.getAttribute("data-key");
   fill(body,
     h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": options.caption },
       h("table", null, h("caption", { class: "hidden" }, options.caption),
@@ -33,7 +33,7 @@ export function drawTable(body, options) {
         options.totals && rows.length > 1 ? h("tfoot", null, h("tr", null, columns.map((each, at) =>
           h(at ? "td" : "th", { scope: at ? null : "row", class: classOf(each) }, at ? each.total?.(options.totals) : "Total")))) : null)),
     options.pager !== undefined ? options.pager : (ordered.length > SIZES[0] || options.note ? pager(ordered.length, page, size, options) : null));
-  if (hold) (body.querySelector(`[data-key="${CSS.escape(hold)}"] button`))?.focus();
+  if (focused) (body.querySelector(`[data-key="${CSS.escape(focused)}"] button`))?.focus();
 }
 
 /** A table without sorting; all rows, unless `more` has a pager. @param {HTMLElement} body @param {string} caption @param {any[]} rows @param {Column[]} columns */
@@ -47,7 +47,7 @@ export function drawPaged(body, ctx, options) {
     change: (change) => ctx.go({ more: change }, { replace: true }) });
 }
 
-/** A click beside the links of a row opens it; the row's own link does so for the keyboard. @param {((row: any) => void) | undefined} open */
+/** A click on a row outside its links opens it; the link of the row does the same for the keyboard. @param {((row: any) => void) | undefined} open */
 const rowProps = (row, open) => open && { class: "opens", onclick: (event) => { if (!event.target.closest("a, button") && getSelection()?.isCollapsed !== false) open(row); } };
 
 /** Empty values come last in both directions. @param {Column} column @param {boolean} descending */

@@ -1,4 +1,4 @@
-// Budgets: how much of this month's is used, and, with the right scope, their amounts.
+// Budgets: their use in the current month. With the scope `platform:write`, amounts can be changed.
 
 import { get, send } from "../parts/api.js";
 import { fill, h } from "../parts/dom.js";
@@ -16,7 +16,7 @@ export function budgets() {
     draw: (body, data, ctx) => {
       const write = ctx.session.scopes.includes("platform:write"), list = h("div");
       fill(body, write ? form(ctx, () => box.refresh(ctx)) : null, list);
-      if (!data.budgets.length) return fill(list, empty("No budgets yet.", write ? "Set the first one above." : "A platform administrator sets them."));
+      if (!data.budgets.length) return fill(list, empty("No budgets yet.", write ? "Create the first one above." : "A platform administrator sets them."));
       const code = (row) => row.currency?.code ?? "USD";
       return drawPaged(list, ctx, { caption: "Budgets", rows: data.budgets, sort: "-used",
         columns: [

@@ -1,4 +1,4 @@
-// What prompt caches saved, and what was paid with the orgs' own keys.
+// Savings by prompt caches, and the cost of calls with the orgs' own keys.
 
 import { get } from "../parts/api.js";
 import { amounts, bar, drawChart } from "../parts/charts.js";

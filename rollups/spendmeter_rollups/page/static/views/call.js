@@ -1,4 +1,4 @@
-// One call's price: units times rates, the row of the price book behind each rate, and every adjustment since.
+// The price of one call: units times rates, the row of the price book behind each rate, and every adjustment since.
 
 import { get } from "../parts/api.js";
 import { urlDialog } from "../parts/dialog.js";
@@ -17,7 +17,7 @@ export const callDialog = urlDialog("call", "explain", {
     fill(body,
       arithmetic("Price when it occurred", estimate),
       adjustments.map((each) => arithmetic(`Repriced ${instant(each.at, ctx.state.tz)}: ${signed(each.difference)}`, each)),
-      h("p", { class: "note" }, "All amounts are in USD. ", adjustments.length ? `The estimate and ${adjustments.length === 1 ? "its adjustment" : `${adjustments.length} adjustments`} make ${exactMoney(cost, "USD")}.` : "The price was not adjusted since."),
+      h("p", { class: "note" }, "All amounts are in USD. ", adjustments.length ? `The estimate and ${adjustments.length === 1 ? "its adjustment" : `${adjustments.length} adjustments`} make ${exactMoney(cost, "USD")}.` : "The call was not repriced."),
       section("Call", facts({
         Time: `${instant(call.occurred_at, ctx.state.tz)} (${ctx.state.tz})`, [word(ctx, "org")]: call.org_name || call.org_id, [word(ctx, "user")]: call.user_name || call.user_id,
         Action: call.action, Model: `${call.provider} / ${call.model}`, Tier: call.service_tier, Region: call.region, Keys: call.key_source === "byok" ? "own (BYOK)" : "platform",
@@ -34,7 +34,7 @@ const signed = (amount) => (amount.startsWith("-") ? `−${exactMoney(amount.sli
 function arithmetic(title, priced) {
   const place = h("div");
   if (!priced.lines) fill(place, empty("The rates of this call are not stored.", `Its cost is ${exactMoney(priced.cost, "USD")}.`));
-  else if (!priced.lines.length) fill(place, empty("Nothing was counted.", "The call has no units to charge."));
+  else if (!priced.lines.length) fill(place, empty("No charge.", "The call has no units to charge."));
   else drawRows(place, title, priced.lines, LINES, { totals: priced });
   const missing = priced.unpriced_units.map(sentence).join(", ");
   return section(title, place,
@@ -43,7 +43,7 @@ function arithmetic(title, priced) {
     priced.price_version ? h("p", { class: "note" }, `Price book ${priced.price_version}`) : null);
 }
 
-/** Units of which one costs too little to read are priced by the million. */
+/** Units whose rate is too small to read are priced per million. */
 function rate(line) {
   if (line.rate_usd === null) return "no price";
   const many = /tokens$|^characters$/.test(line.unit) && !line.rate_usd.includes("/");

@@ -1,4 +1,4 @@
-// Errors: how many, of which kind, and the recent ones with their message.
+// Errors: number, kinds, and the most recent ones with their message.
 
 import { get } from "../parts/api.js";
 import { drawChart } from "../parts/charts.js";

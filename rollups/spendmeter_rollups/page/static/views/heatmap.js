@@ -1,4 +1,4 @@
-// Usage by weekday and hour: a table, whose colours follow the logarithm of the count.
+// Usage by weekday and hour: a table whose colours are proportional to the logarithm of the count.
 
 import { get } from "../parts/api.js";
 import { fill, h } from "../parts/dom.js";

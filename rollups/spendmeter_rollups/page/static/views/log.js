@@ -1,4 +1,4 @@
-// The log of calls, newest first, by cursor: rows that arrive meanwhile move nothing.
+// The call log, newest first, paged by cursor: new rows do not shift later pages.
 
 import { get } from "../parts/api.js";
 import { announce, figure, fill, h, spend } from "../parts/dom.js";
@@ -13,17 +13,17 @@ const STATUSES = ["", "ok", "error", "cancelled"];
 export function log() {
   /** @type {string[]} */
   let cursors = [""];
-  let question = "";
+  let parameters = "";
   const box = panel({ title: "Calls", className: "table-panel", load: (ctx) => {
     const size = SIZES.includes(Number(ctx.state.more.size)) ? Number(ctx.state.more.size) : 25;
-    const asked = query(ctx.state, { page_size: size });
-    // Another question starts at the first page: a cursor belongs to its question.
-    if (String(asked) !== question) {
-      question = String(asked);
+    const params = query(ctx.state, { page_size: size });
+    // Other parameters start at the first page: a cursor is valid for its own parameters only.
+    if (String(params) !== parameters) {
+      parameters = String(params);
       cursors = [""];
     }
-    if (cursors.at(-1)) asked.set("cursor", (cursors.at(-1)));
-    return get("v1/usage/events", asked, ctx.signal);
+    if (cursors.at(-1)) params.set("cursor", (cursors.at(-1)));
+    return get("v1/usage/events", params, ctx.signal);
   }, draw: (body, data, ctx) => {
     const size = Number(ctx.state.more.size) || SIZES[0], { status: chosen = [], ...filters } = ctx.state.filters;
     const status = h("label", null, "Status ", h("select", { onchange: (event) => ctx.go({ filters: event.target.value ? { ...filters, status: [event.target.value] } : filters }) },

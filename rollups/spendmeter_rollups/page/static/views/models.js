@@ -14,7 +14,7 @@ const KINDS = [["input_cost", "Input", "series-1"], ["cached_cost", "Cache", "se
 const load = (ctx) => get("v1/usage/models", query(ctx.state, { limit: 10 }), ctx.signal);
 
 export function modelCharts() {
-  const bars = panel({ title: "Costliest models", note: "the first 10, by kind of token", className: "half", load, draw: (body, data, ctx) => {
+  const bars = panel({ title: "Costliest models", note: "the top 10, by kind of token", className: "half", load, draw: (body, data, ctx) => {
     if (!data.rows.length) return fill(body, noUsage(ctx, data.freshness));
     const rows = [...data.rows].reverse(), labels = rows.map((row) => row.model), code = data.currency.code;
     return drawChart(body, { labels, height: 340, caption: `${data.rows[0].model} costs most: ${money(data.rows[0].cost, code)}.`,
@@ -22,11 +22,11 @@ export function modelCharts() {
         trace: (paint) => ({ ...bar(paint), orientation: "h", y: labels.map(plain), x: rows.map((row) => Number(row[key])) }) })),
       layout: { barmode: "stack", hovermode: "y unified", xaxis: { type: "linear", ...amounts(rows.map((row) => Number(row.cost)), code) }, yaxis: { type: "category", nticks: 0, dtick: 1 } } });
   } });
-  const bubbles = panel({ title: "Cost against latency", note: "the size is the number of calls", className: "half", load, draw: (body, data, ctx) => {
+  const bubbles = panel({ title: "Cost against latency", note: "the size of a bubble is the number of calls", className: "half", load, draw: (body, data, ctx) => {
     const rows = data.rows.filter((row) => row.avg_latency_ms !== null && Number(row.cost) > 0), code = data.currency.code;
     if (!rows.length) return fill(body, noUsage(ctx, data.freshness));
     const most = Math.max(...rows.map((row) => row.requests));
-    return drawChart(body, { labels: rows.map((row) => row.model), noLegend: true, height: 366, caption: "Right is slow, high is expensive; both axes are logarithmic.",
+    return drawChart(body, { labels: rows.map((row) => row.model), noLegend: true, height: 366, caption: "Slower models are further right, costlier ones further up; both axes are logarithmic.",
       series: [{ name: "Cost", color: "accent", values: rows, shown: (row) => `${money(row.cost, code)}, ${duration(row.avg_latency_ms)}, ${compact(row.requests)} calls`,
         trace: (paint) => ({ type: "scatter", mode: "markers+text", x: rows.map((row) => row.avg_latency_ms), y: rows.map((row) => Number(row.cost)), text: apart(rows), textposition: "top center", textfont: { size: 11 }, cliponaxis: false,
           marker: { color: paint, opacity: 0.6, sizemode: "area", sizeref: (2 * most) / 42 ** 2, sizemin: 4, size: rows.map((row) => row.requests), line: { width: 0 } },
@@ -36,7 +36,7 @@ export function modelCharts() {
   return [bars, bubbles];
 }
 
-/** Labels of the bubbles that have room: the costliest first. @param {any[]} rows */
+/** Label the bubbles that have space for it, the costliest first. @param {any[]} rows */
 function apart(rows) {
   /** @type {number[][]} */
   const taken = [], spread = (list) => Math.max(...list) - Math.min(...list) || 1;

@@ -1,4 +1,4 @@
-// Usage by the values of one tag, whose key is chosen among those of the period.
+// Usage by the values of one tag. The key is chosen from the tags of the period.
 
 import { get } from "../parts/api.js";
 import { fill, h } from "../parts/dom.js";
@@ -17,7 +17,7 @@ export function tags() {
       return { keys, key, rows: key === undefined ? null : await askDimension(`tag:${key}`, ctx) };
     },
     draw: (body, { keys, key, rows }, ctx) => {
-      if (!rows) return fill(body, empty("No tags in this period.", "An event can have tags, such as `env: production`; the page groups and filters by each."));
+      if (!rows) return fill(body, empty("No tags in this period.", "An event can have tags, such as `env: production`; the page can group and filter by them."));
       const list = h("div");
       fill(body, h("p", { class: "pager" },
         h("label", null, "Tag ", h("select", { onchange: (event) => ctx.go({ more: { key: event.target.value, page: "" } }) }, keys.map((each) => h("option", { value: each, selected: each === key }, each)))),

@@ -76,7 +76,7 @@ def test_a_link_signs_in_once(client: TestClient, links: SignInLinks) -> None:
     assert client.post("/v1/session", json={"link": secret}, headers=PAGE).status_code == 204
     again = client.post("/v1/session", json={"link": secret}, headers=PAGE)
     assert again.status_code == 401
-    assert "used already" in again.json()["detail"]
+    assert "used before" in again.json()["detail"]
 
 
 def test_a_link_is_too_old_after_a_day() -> None:

@@ -59,7 +59,7 @@ async def post_session(body: SignInBody, request: Request, service: ServiceDep) 
     require_page(request)
     key = service.links.redeem(body.link) if body.link else body.key
     if body.link and key is None:
-        raise unauthorized("this link has expired or was used already: paste a key")
+        raise unauthorized("this link has expired or was used before: paste a key")
     credential = await authenticate(service.authenticators, key)
     await service.rate_limit.count(credential)
     credential.visible_orgs()

@@ -41,7 +41,7 @@ class ApiKeys:
         # Compare digests in constant time to prevent timing attacks.
         if key is None or not hmac.compare_digest(digest_of(token), key.digest) or not key.valid(self._clock()):
             return None
-        return Credential(f"key:{key.prefix}", frozenset(key.scopes), key.org_id or None, _limits(key))
+        return Credential(f"key:{key.prefix}", frozenset(key.scopes), key.org_id or None, _limits(key), key.expires_at)
 
     def close(self) -> None:
         """Close the session."""

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from spendmeter_clickhouse.scopes import EVENTS_WRITE, ORG_READ, PLATFORM_READ, PLATFORM_WRITE
@@ -34,6 +35,8 @@ class Credential:
     scopes: frozenset[str]
     org_id: str | None = None
     limits: Limits = Limits()
+    expires_at: datetime | None = None
+    """End of an API key, which bounds the keys that it creates."""
 
     def orgs(self) -> tuple[str, ...] | None:
         """Return the orgs this caller may see, possibly none; None means all."""

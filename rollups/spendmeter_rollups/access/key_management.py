@@ -40,7 +40,9 @@ class KeyBody(KeyLimits):
         list[Literal["platform:read", "platform:write", "org:read", "events:write"]], Field(min_length=1, max_length=4)
     ]
     org_id: Annotated[_Text, Field(description="org of a key with the scope org:read or events:write")] = ""
-    days: Annotated[int, Field(ge=0, le=3650, description="validity; 0 never expires")] = 0
+    days: Annotated[
+        int, Field(ge=0, le=3650, description="validity, at most that of the caller; 0: as long as the caller")
+    ] = 0
 
 
 class KeyAnswer(KeyLimits):
@@ -98,7 +100,7 @@ async def create_key(session: Session, credential: Credential, body: KeyBody, *,
         name=body.name,
         scopes=tuple(dict.fromkeys(body.scopes)),
         org_id=body.org_id,
-        expires_at=now + timedelta(days=body.days) if body.days else None,
+        expires_at=_end(credential, body, now),
         created_at=now,
         updated_at=now,
     )
@@ -129,6 +131,12 @@ def _may_grant(credential: Credential, scope: str, org_id: str) -> bool:
     if scope == EVENTS_WRITE and credential.org_id is not None and org_id != credential.org_id:
         return False
     return scope in credential.scopes
+
+
+def _end(credential: Credential, body: KeyBody, now: datetime) -> datetime | None:
+    """Return the requested end, at most that of `credential`: an expiring key cannot outlive itself by another one."""
+    ends = [credential.expires_at, now + timedelta(days=body.days) if body.days else None]
+    return min((end for end in ends if end is not None), default=None)
 
 
 def _limits(credential: Credential, body: KeyBody) -> dict[str, Any]:

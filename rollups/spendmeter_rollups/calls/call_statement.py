@@ -18,11 +18,13 @@ _MOST_IDS: Final = 1000
 _FIRST_MS, _LAST_MS = milliseconds(EARLIEST), milliseconds(LATEST)
 _AROUND: Final = timedelta(hours=1)
 _AT: Final = "event.occurred_at = fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')"
+# The id alone is not enough: copies with one id may be stored in two partitions, by two orgs.
+_ORG: Final = "event.org_id = {org:String}"
 _CARD_KEY: Final = ("provider", "model", "service_tier", "region", "repriced", "reported", "card")
 
 
 def place_of_call(event_id: UUID, orgs: Sequence[str] | None, *, near: datetime | None = None) -> Query:
-    """Return call and time of a row: of the call itself, or of one of its adjustments.
+    """Return org, call and time of a row: of the call itself, or of one of its adjustments.
 
     :param near: read only the hours around this time; None reads every id.
     """
@@ -40,7 +42,8 @@ def place_of_call(event_id: UUID, orgs: Sequence[str] | None, *, near: datetime 
         parameters["orgs"] = list(orgs)
         conditions.append("event.org_id IN {orgs:Array(String)}")
     sql = (
-        "SELECT if(event.kind = 'adjustment', event.adjusts, event.event_id) AS call_id, event.occurred_at AS at\n"
+        "SELECT event.org_id AS org_id, if(event.kind = 'adjustment', event.adjusts, event.event_id) AS call_id,\n"
+        "    event.occurred_at AS at\n"
         f"FROM {EVENTS} AS event\nWHERE {' AND '.join(conditions)}\nLIMIT 1"
     )
     return Query(sql, parameters)
@@ -54,22 +57,22 @@ def time_in(event_id: UUID) -> datetime | None:
     return datetime.fromtimestamp(ms / 1000, UTC) if _FIRST_MS <= ms <= _LAST_MS else None
 
 
-def call_row(call_id: UUID, at: datetime, columns: Iterable[str]) -> Query:
-    """Return the call. If two copies are stored, the one that the daily scan keeps."""
+def call_row(org_id: str, call_id: UUID, at: datetime, columns: Iterable[str]) -> Query:
+    """Return the org's call. If two copies are stored, the one that the daily scan keeps."""
     kept = "ORDER BY event.ingested_at, event.topic_id, event.topic_partition, event.topic_offset\nLIMIT 1"
-    return _rows("event.event_id = {id:UUID} AND event.kind = 'usage'", kept, call_id, at, columns)
+    return _rows("event.event_id = {id:UUID} AND event.kind = 'usage'", kept, org_id, call_id, at, columns)
 
 
-def adjustment_rows(call_id: UUID, at: datetime, columns: Iterable[str]) -> Query:
+def adjustment_rows(org_id: str, call_id: UUID, at: datetime, columns: Iterable[str]) -> Query:
     """Return the adjustments of a call, oldest first. They occurred when the call did."""
     once = "ORDER BY event.adjustment\nLIMIT 1 BY event.event_id"
-    return _rows("event.adjusts = {id:UUID} AND event.kind = 'adjustment'", once, call_id, at, columns)
+    return _rows("event.adjusts = {id:UUID} AND event.kind = 'adjustment'", once, org_id, call_id, at, columns)
 
 
-def _rows(condition: str, order: str, call_id: UUID, at: datetime, columns: Iterable[str]) -> Query:
+def _rows(condition: str, order: str, org_id: str, call_id: UUID, at: datetime, columns: Iterable[str]) -> Query:
     chosen = ", ".join(f"event.{column}" for column in columns)
-    sql = f"SELECT {chosen}\nFROM {EVENTS} AS event\nWHERE {_AT} AND {condition}\n{order}"
-    return Query(sql, {"id": str(call_id), "at_ms": milliseconds(at)})
+    sql = f"SELECT {chosen}\nFROM {EVENTS} AS event\nWHERE {_AT} AND {_ORG} AND {condition}\n{order}"
+    return Query(sql, {"org": org_id, "id": str(call_id), "at_ms": milliseconds(at)})
 
 
 def adjustment_sums(window: Window, filters: Filters, call_ids: Sequence[UUID]) -> Query:

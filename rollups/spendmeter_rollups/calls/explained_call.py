@@ -83,10 +83,11 @@ async def explain_call(reader: Reader, event_id: UUID, orgs: Sequence[str] | Non
     place = await _place(reader, event_id, orgs)
     columns = dict.fromkeys((*CallDetails.model_fields, *_PRICING, *COST_COLUMNS))
     selected = [name for name in columns if name not in ("org_name", "user_name")]
-    rows = await reader.rows(call_row(place["call_id"], place["at"], selected))
+    found = (place["org_id"], place["call_id"], place["at"])
+    rows = await reader.rows(call_row(*found, selected))
     if not rows:
         raise _unknown()
-    changes = await reader.rows(adjustment_rows(place["call_id"], place["at"], ("adjustment", "cost", *_PRICING)))
+    changes = await reader.rows(adjustment_rows(*found, ("adjustment", "cost", *_PRICING)))
     cards = await reader.rows(price_cards(row["price_card"] for row in (*rows, *changes)))
     call = await _named(reader, rows[0])
     return _explained(call, changes, {row["card"]: decode(row["rates"]) for row in cards})

@@ -232,3 +232,14 @@ def test_a_list_with_commas_is_refused_unless_a_call_has_it(client: TestClient, 
         assert (fault["parameter"], fault["allowed"]) == (name, [repeated])
         assert "repeat the parameter" in fault["detail"]
     assert answer(client, "/v1/usage/summary", feature="this, that")["totals"]["requests"] == 1
+
+
+def test_an_id_of_two_orgs_is_explained_to_each_by_its_own_call(store: Store, make: Make) -> None:
+    when = datetime(2025, 2, 3, tzinfo=UTC)
+    insert_usage(store, [usage_row(77, when, org_id=org, user_id=f"{org}-user") for org in ("acme", "beta")])
+    keys = {org: make("org:read", org_id=org) for org in ("acme", "beta")}
+    with service(store) as client:
+        event_id = answer(client, "/v1/usage/events", preset="all", org="beta", user="beta-user")["rows"][0]["event_id"]
+        for org, key in keys.items():
+            call = client.get(f"/v1/usage/events/{event_id}", headers=key).json()["call"]
+            assert (call["org_id"], call["user_id"]) == (org, f"{org}-user")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from spendmeter_clickhouse import Store
 from spendmeter_clickhouse.catalogue import DIMENSIONS
@@ -50,6 +50,47 @@ def test_the_log_pages_by_cursor_and_filters_by_status(visit: Visit, site: Site)
     expect(rows.first).to_have_text(first, use_inner_text=True)
     page.get_by_label("Status").select_option("error")
     expect(page.locator(".badge").first).to_have_class("badge error")
+
+
+def test_the_log_names_its_callers_and_sorts_by_cost(visit: Visit, site: Site) -> None:
+    page, rows = visit.open("tab=log"), site.answer("v1/usage/events", order_by="cost", page_size=25)["rows"]
+    page.get_by_role("columnheader", name="Cost").get_by_role("button").click()
+    visit.ready()
+    shown = page.locator(".table-panel tbody tr")
+    expect(shown.first.locator("td.strong span[title]")).to_have_attribute("title", exact(rows[0]["cost"]))
+    named = next(place for place, row in enumerate(rows) if row["user_name"])
+    expect(shown.nth(named)).to_contain_text(rows[named]["user_name"])
+    expect(shown.nth(named)).to_contain_text(rows[named]["org_name"])
+    assert "< $0.01" not in page.locator(".table-panel").inner_text()
+
+
+def test_a_chart_ends_now_and_its_colours_are_distinct(visit: Visit, site: Site) -> None:
+    # Another period has other features first.
+    for period in ("today", "all", "custom&from=2026-11-20&to=2026-11-30"):
+        page = visit.open(f"preset={period}")
+        charts = page.locator("#view figure.chart")
+        inks = charts.nth(1).locator(".legend i").evaluate_all("marks => marks.map((mark) => mark.style.cssText)")
+        assert len(set(inks)) == len(inks) > 1, period
+    for summary in charts.locator("summary").all()[:2]:
+        summary.click()
+    assert charts.nth(0).locator("tbody th").all_inner_texts()[:3] == ["20 Nov", "21 Nov", "22 Nov"]
+    assert charts.nth(1).locator("tbody th").all_inner_texts() == ["20 Nov", "21 Nov", "22 Nov"]
+
+
+def test_a_total_without_some_prices_is_a_lower_bound(visit: Visit) -> None:
+    for name in ("summary", "breakdown"):
+        visit.page.route(f"**/v1/usage/{name}?*", _unpriced)
+    page = visit.open("tab=features&preset=90d")
+    page.unroute_all()
+    expect(page.locator("tfoot td.strong")).to_contain_text("≥ $")
+    expect(page.locator("#view figcaption").nth(1)).to_contain_text("of ≥ $")
+
+
+def _unpriced(route: Route) -> None:
+    answer = route.fetch()
+    body = answer.json()
+    body["totals"]["unpriced_requests"] = 1
+    route.fulfill(response=answer, json=body)
 
 
 def test_a_row_of_the_log_explains_the_price_of_its_call(visit: Visit, site: Site) -> None:
@@ -132,6 +173,7 @@ def test_a_budget_is_created_changed_and_deleted(visit: Visit) -> None:
     form.get_by_role("button", name="Create").click()
     row = page.locator("tbody tr")
     expect(row).to_contain_text("$20.00")
+    expect(row).not_to_contain_text(ORG)
     row.get_by_role("button", name="Change").click()
     dialog = page.get_by_role("dialog", name="Change the budget")
     dialog.get_by_label("Amount per month").fill("30")

@@ -148,6 +148,7 @@ def test_an_org_sees_itself_alone(browser: Browser, site: Site) -> None:
         texts: list[str] = []
         visit.page.route("**/v1/**", lambda route: _recorded(route, texts))
         visit.page.goto(site.url)
+        expect(visit.page.get_by_text("prints a link and an admin key")).to_be_visible()
         visit.page.get_by_label("API key").fill(site.org_key)
         visit.page.get_by_role("button", name="Sign in").click()
         visit.ready()
@@ -207,9 +208,13 @@ def test_a_link_signs_in_once_and_leaves_the_address(browser: Browser, site: Sit
 def test_a_phone_never_scrolls_sideways(browser: Browser, site: Site) -> None:
     width = 320
     with visiting(browser, site.url, ADMIN_KEY, viewport={"width": width, "height": 844}) as visit:
-        for tab in ("overview", "users"):
+        for tab in ("overview", "users", "log"):
             page = visit.open(f"tab={tab}")
             assert page.evaluate("document.documentElement.scrollWidth") <= width, tab
+            if tab != "overview":
+                cost = page.locator("tbody td.strong > *").first.bounding_box()
+                assert cost is not None
+                assert cost["x"] + cost["width"] <= width, tab
 
 
 def test_numbers_are_short_and_the_same_in_every_locale(browser: Browser, site: Site) -> None:
@@ -218,6 +223,9 @@ def test_numbers_are_short_and_the_same_in_every_locale(browser: Browser, site: 
         "money('1500', 'INR')": "₹1.5K", "money('999.996', 'USD')": "$1K", "money('0.4', 'JPY')": "< ¥1",
         "money(null, 'USD')": "—", "compact(1234)": "1.2K", "compact(2345678)": "2.3M", "compact(999950)": "1M",
         "duration(840)": "840 ms", "duration(1234)": "1.2 s", "changeText(0.124)": "▲ 12.4 %",
+        "changeText(-0.0004)": "0 %", "money('0.00012346', 'USD', 4)": "$0.0001235", "money('0.5', 'USD', 4)": "$0.50",
+        "atLeast({cost: '0.004', unpriced_requests: 1, partial_requests: 0}, 'USD')": "≥ $0.004",
+        "counted(1, 'call')": "1 call", "counted(1000, 'call')": "1,000 calls",
         "exactMoney('1234567.125', 'USD')": "USD 1,234,567.125",
     }  # fmt: skip
     for locale in ("en-IN", "de-DE"):

@@ -1,10 +1,10 @@
 // One user: identity, cost by feature, trend and recent calls, in the page's period and zone.
 
 import { get } from "./parts/api.js";
-import { amounts, bar, drawChart, shareBar } from "./parts/charts.js";
+import { amounts, bar, begun, drawChart, shareBar } from "./parts/charts.js";
 import { urlDialog } from "./parts/dialog.js";
 import { fill, h, spend, tally } from "./parts/dom.js";
-import { bucketLabel, money, percent, sentence } from "./parts/format.js";
+import { atLeast, bound, bucketLabel, counted, money, percent, sentence } from "./parts/format.js";
 import { empty, facts, NO_DATA, section, tile } from "./parts/panel.js";
 import { query } from "./parts/state.js";
 import { drawRows, name } from "./parts/table.js";
@@ -42,21 +42,21 @@ function draw(body, answer, ctx) {
       Email: user.email, Role: user.role && sentence(user.role), [word(ctx, "org")]: user.org_name ?? user.org_id,
       [word(ctx, "class")]: user.class_name, [word(ctx, "section")]: user.section, Id: user.user_id,
     })),
-    h("dl", { class: "large" }, tile("Cost", spend(totals.cost, code)), tile("Requests", tally(totals.requests)), tile("Tokens", tally(totals.total_tokens))),
+    h("dl", { class: "large" }, tile("Cost", spend(totals.cost, code, bound(totals))), tile("Requests", tally(totals.requests)), tile("Tokens", tally(totals.total_tokens))),
     section("Daily trend", trend), section("Cost by feature", features), section("Recent calls", h("div", { class: "calls" })));
   if (!totals.requests) {
     fill(trend, empty(NO_DATA));
     fill(features, empty(NO_DATA));
     return;
   }
-  const labels = answer.daily.map((point) => bucketLabel(point.start, "day")), costs = answer.daily.map((point) => Number(point.cost));
-  drawChart(trend, { labels, noLegend: true, height: 160, caption: `${money(totals.cost, code)} in ${labels.length} days.`, series: [
+  const daily = begun(answer.daily, answer), labels = daily.map((point) => bucketLabel(point.start, "day")), costs = daily.map((point) => Number(point.cost));
+  drawChart(trend, { labels, noLegend: true, height: 160, caption: `${atLeast(totals, code)} in ${counted(labels.length, "day")}.`, series: [
     { name: "Cost", color: "accent", values: costs, shown: (value) => money(value, code), trace: bar }],
   layout: { xaxis: { nticks: 6 }, yaxis: { nticks: 4, ...amounts(costs, code) } } });
   drawRows(features, "Cost by feature", answer.features, [
     { key: "feature", label: "Feature", text: true, value: (each) => each.feature, cell: (each) => name(each.feature) },
     { key: "requests", label: "Requests", value: (each) => each.requests, cell: (each) => tally(each.requests) },
-    { key: "cost", label: "Cost", strong: true, value: (each) => each.cost, cell: (each) => spend(each.cost, code) },
+    { key: "cost", label: "Cost", strong: true, value: (each) => each.cost, cell: (each) => spend(each.cost, code, bound(each)) },
     { key: "share", label: "Share", value: (each) => each.cost, cell: (each) => shareBar(total ? Number(each.cost) / total : 0, percent(total ? Number(each.cost) / total : null)) },
   ]);
 }

@@ -1,9 +1,9 @@
 // The overview: cost of the period, its change, and the projection of the month.
 
 import { get } from "./parts/api.js";
-import { amounts, bar, drawChart, plain, seriesColor, shareBar } from "./parts/charts.js";
+import { amounts, bar, begun, drawChart, plain, seriesColors, shareBar } from "./parts/charts.js";
 import { fill, h, spend, tally } from "./parts/dom.js";
-import { bucketLabel, changeText, compact, duration, money, percent, whole } from "./parts/format.js";
+import { atLeast, bound, bucketLabel, changeText, compact, counted, duration, money, percent } from "./parts/format.js";
 import { noUsage, panel, tile as card } from "./parts/panel.js";
 import { query } from "./parts/state.js";
 import { name } from "./parts/table.js";
@@ -42,24 +42,23 @@ function drawCards(body, { summary, projection, cache, budgets, active }, ctx) {
   const { totals, change } = summary, code = summary.currency.code;
   if (!totals.requests) return fill(body, noUsage(ctx, summary.freshness));
   const unpriced = totals.unpriced_requests + totals.partial_requests;
-  const cash = (amount) => spend(amount, code, unpriced ? "≥ " : "");
-  const before = summary.previous ? `on ${money(summary.previous.cost, code)}` : "";
+  const before = summary.previous ? `on ${atLeast(summary.previous, code)}` : "";
   const small = [
     card("Prompt tokens", tally(totals.prompt_tokens), `${compact(totals.completion_tokens)} completion`),
     card(word(ctx, "user", "many"), tally(totals.users), changed(change?.users, "more")),
     card("Latency, average", duration(totals.avg_latency_ms), `p95 ${duration(totals.p95_latency_ms)}`),
     card("Cache hit rate", percent(cache.hit_rate), cache.hit_rate === null ? "no cached prompts" : `${money(cache.savings, code)} saved`),
-    card("Most active", active ? name(active.name ?? active.key.user_id, drawerLink(ctx, active.key.org_id, active.key.user_id)) : "-", active ? `${compact(active.requests)} requests` : ""),
+    card("Most active", active ? name(active.name ?? active.key.user_id, drawerLink(ctx, active.key.org_id, active.key.user_id)) : "-", active ? counted(active.requests, "request", compact(active.requests)) : ""),
   ];
   const large = [
-    card("Cost", cash(totals.cost), [changed(change?.cost, "cost"), h("span", { class: "before" }, before)]),
+    card("Cost", spend(totals.cost, code, bound(totals)), [changed(change?.cost, "cost"), h("span", { class: "before" }, before)]),
     projectionCard(projection),
     budgetCard(budgets, code),
     card("Requests", tally(totals.requests), changed(change?.requests, "more")),
     card("Tokens", tally(totals.total_tokens), changed(change?.total_tokens, "more")),
-    card("Success rate", percent(totals.success_rate, 2), [totals.errors ? `${compact(totals.errors)} errors ` : "no errors ", changed(change?.success_rate, "good")]),
+    card("Success rate", percent(totals.success_rate, 2), [totals.errors ? `${counted(totals.errors, "error", compact(totals.errors))} ` : "no errors ", changed(change?.success_rate, "good")]),
   ];
-  const warning = unpriced ? h("p", { class: "notice" }, `⚠ ${whole(unpriced)} calls without a complete price: the cost is a lower bound. `, h("a", { href: ctx.href({ tab: "models" }) }, "Show the models")) : null;
+  const warning = unpriced ? h("p", { class: "notice" }, `⚠ ${counted(unpriced, "call")} without a complete price: the cost is a lower bound. `, h("a", { href: ctx.href({ tab: "models" }) }, "Show the models")) : null;
   fill(body, warning, h("dl", { class: "large" }, large), h("dl", { class: "small" }, small));
 }
 
@@ -67,7 +66,7 @@ function drawCards(body, { summary, projection, cache, budgets, active }, ctx) {
 function changed(change, kind) {
   const text = changeText(change);
   if (!text) return null;
-  const tone = kind === "good" ? ((change ?? 0) < 0 ? "bad" : (change ?? 0) > 0 ? "good" : "") : kind === "cost" && (change ?? 0) > 0.2 ? "warn" : "";
+  const tone = text === "0 %" ? "" : kind === "good" ? ((change ?? 0) < 0 ? "bad" : "good") : kind === "cost" && (change ?? 0) > 0.2 ? "warn" : "";
   return h("span", { class: `change ${tone}`, title: "compared with the equal period before" }, text);
 }
 
@@ -104,7 +103,7 @@ async function loadTrend(ctx) {
 
 /** @param {HTMLElement} body */
 function drawTrend(body, { series, projection, summary, previous }, ctx, box) {
-  const points = series.series[0].points, step = series.granularity, code = series.currency.code;
+  const points = begun(series.series[0].points, series), step = series.granularity, code = series.currency.code;
   if (!points.some((point) => point.requests)) return fill(body, noUsage(ctx, series.freshness));
   const labels = points.map((point) => bucketLabel(point.start, step));
   const costs = points.map((point) => Number(point.cost));
@@ -134,7 +133,7 @@ function drawTrend(body, { series, projection, summary, previous }, ctx, box) {
   const peak = costs.indexOf(Math.max(...costs)), change = changeText(summary.change?.cost);
   box.note(`per ${step}${running ? " · the last point is not complete" : ""}`);
   drawChart(body, { labels: all, series: list, height: 320,
-    caption: `${money(summary.totals.cost, code)} in this period${change ? `, ${change} on the period before` : ""}; peak ${cash(costs[peak])} on ${labels[peak]}.`,
+    caption: `${atLeast(summary.totals, code)} in this period${change ? `, ${change} on the period before` : ""}; peak ${cash(costs[peak])} on ${labels[peak]}.`,
     layout: {
       xaxis: { categoryorder: "array", categoryarray: all, anchor: "y3" },
       yaxis: { domain: [0.24, 1], ...amounts(costs, code) },
@@ -158,13 +157,22 @@ function projected(ahead, days, from, start, offset, line, cash) {
 
 /** Cost of a dimension over time, stacked, beside its shares. @param {string} dimension @param {string} title */
 export function stacked(dimension, title) {
-  const load = (ctx) => get("v1/usage/timeseries", query(ctx.state, { group_by: dimension, limit: SERIES, granularity: ctx.state.granularity }), ctx.signal);
+  const load = async (ctx) => {
+    const [data, summary] = await Promise.all([
+      get("v1/usage/timeseries", query(ctx.state, { group_by: dimension, limit: SERIES, granularity: ctx.state.granularity }), ctx.signal),
+      get("v1/usage/summary", query(ctx.state), ctx.signal),
+    ]);
+    return { ...data, mark: bound(summary.totals), series: data.series.map((each) => ({ ...each, points: begun(each.points, data) })) };
+  };
   const label = (each) => (each.other ? "other" : Object.values(each.key).join(" / ") || "(none)");
-  const ink = (each) => (each.other ? "other" : seriesColor(dimension, label(each)));
+  const inks = (data) => {
+    const found = seriesColors(dimension, data.series.filter((each) => !each.other).map(label));
+    return (each) => (each.other ? "other" : found.get(label(each)));
+  };
   const over = panel({ title, className: "two-thirds", load, draw: (body, data, ctx, box) => {
     const series = data.series.filter((each) => each.points.some((point) => point.requests));
     if (!series.length) return fill(body, noUsage(ctx, data.freshness));
-    const labels = series[0].points.map((point) => bucketLabel(point.start, data.granularity));
+    const ink = inks(data), labels = series[0].points.map((point) => bucketLabel(point.start, data.granularity));
     box.note(`per ${data.granularity}${series.some((each) => each.other) ? `, the ${SERIES} costliest and the rest` : ""}`);
     return drawChart(body, { labels, caption: `${label(series[0])} costs most.`, series: series.map((each) => {
       const values = each.points.map((point) => Number(point.cost));
@@ -175,10 +183,10 @@ export function stacked(dimension, title) {
     const sums = data.series.map((each) => ({ each, cost: each.points.reduce((sum, point) => sum + Number(point.cost), 0) })).filter((one) => one.cost > 0);
     const total = sums.reduce((sum, one) => sum + one.cost, 0);
     if (!total) return fill(body, noUsage(ctx, data.freshness));
-    const code = data.currency.code, names = sums.map((one) => label(one.each)), values = sums.map((one) => one.cost);
-    return drawChart(body, { labels: names, noLegend: true, caption: `${names[0]}: ${percent(values[0] / total)} of ${money(total, code)}.`, series: [{ name: "Cost", color: "accent", values, shown: (value) => `${money(value, code)} (${percent(value / total)})`,
+    const ink = inks(data), code = data.currency.code, whole = data.mark + money(total, code, data.mark ? 2 : 0), names = sums.map((one) => label(one.each)), values = sums.map((one) => one.cost);
+    return drawChart(body, { labels: names, noLegend: true, caption: `${names[0]}: ${percent(values[0] / total)} of ${whole}.`, series: [{ name: "Cost", color: "accent", values, shown: (value) => `${money(value, code)} (${percent(value / total)})`,
       trace: (_, pick) => ({ type: "pie", hole: 0.62, sort: false, direction: "clockwise", labels: names.map(plain), values, marker: { colors: sums.map((one) => pick(ink(one.each))), line: { color: pick("card"), width: 2 } }, textinfo: "percent", textposition: "inside", customdata: values.map((value) => money(value, code)), hovertemplate: "%{label}<br>%{customdata} (%{percent})<extra></extra>" }) }],
-    layout: { hovermode: "closest", uniformtext: { minsize: 11, mode: "hide" }, annotations: [{ text: plain(money(total, code)), showarrow: false, font: { size: 18, weight: 600 } }] } });
+    layout: { hovermode: "closest", uniformtext: { minsize: 11, mode: "hide" }, annotations: [{ text: plain(whole), showarrow: false, font: { size: 18, weight: 600 } }] } });
   } });
   return [over, shares];
 }
@@ -194,7 +202,7 @@ function topList(dimension, first) {
       const value = row.key[`${dimension}_id`] ?? row.key[dimension], text = row.name ?? value;
       const href = dimension === "user" ? drawerLink(ctx, row.key.org_id, value) : filterLink(ctx, row.key);
       return h("li", null, h("span", { class: "back", "aria-hidden": "true", style: { width: `${(Number(row.cost) / most) * 100}%` } }), name(text, href),
-        h("span", { class: "figure strong" }, spend(row.cost, code)), h("span", { class: "figure share" }, percent(row.share)));
+        h("span", { class: "figure strong" }, spend(row.cost, code, bound(row))), h("span", { class: "figure share" }, percent(row.share)));
     })));
   } });
 }

@@ -42,13 +42,24 @@ export const color = (name) => getComputedStyle(document.documentElement).getPro
 
 const palette = new Map();
 
-/** Return the colour of a value. It does not change when a filter changes the rank of the value. @param {string} dimension @param {string} value */
-export function seriesColor(dimension, value) {
+const COLORS = [1, 2, 3, 4, 5, 6, 7].map((number) => `series-${number}`);
+
+/** Return distinct colours of at most seven values. A value keeps its colour when a filter changes its rank, unless another one has it. @param {string} dimension @param {string[]} values */
+export function seriesColors(dimension, values) {
   if (!palette.has(dimension)) palette.set(dimension, new Map());
-  const known = palette.get(dimension);
-  if (!known.has(value)) known.set(value, known.size % 7);
-  return `series-${known.get(value) + 1}`;
+  const known = palette.get(dimension), found = new Map(), free = new Set(COLORS);
+  for (const value of values) if (free.delete(known.get(value))) found.set(value, known.get(value));
+  for (const value of values) if (!found.has(value)) {
+    const [ink = COLORS[0]] = free;
+    free.delete(ink);
+    found.set(value, ink);
+    if (!known.has(value)) known.set(value, ink);
+  }
+  return found;
 }
+
+/** The points that have begun: a window may end in the future. @param {any[]} points */
+export const begun = (points, { freshness }) => points.filter((point) => Date.parse(point.start) <= Date.parse(freshness.as_of));
 
 /** The axis of amounts up to the largest of `values`. @param {number[]} values @param {string} code */
 export function amounts(values, code) {

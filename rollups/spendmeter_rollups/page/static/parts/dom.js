@@ -48,10 +48,10 @@ export function announce(text) {
 /** A count. @param {number} value */
 export const tally = (value) => figure(compact(value), whole(value));
 
-/** An amount of money. @param {string | number | null} amount @param {string} code @param {string} [prefix] */
-export const spend = (amount, code, prefix = "") => figure(prefix + money(amount, code), exactMoney(amount, code));
+/** An amount of money. @param {string | number | null} amount @param {string} code @param {string} [mark] before a lower bound @param {number} [digits] as in `money` */
+export const spend = (amount, code, mark = "", digits = mark ? 2 : 0) => figure(mark + money(amount, code, digits), exactMoney(amount, code), mark);
 
-/** A number as shown, with its exact value on hover and for screen readers. @param {string} shown @param {string} exact */
-export function figure(shown, exact) {
-  return shown === exact ? shown : h("span", { title: exact }, h("span", { "aria-hidden": "true" }, shown), h("span", { class: "hidden" }, exact));
+/** A number as shown, with its exact value on hover and for screen readers. @param {string} shown @param {string} exact @param {string} [mark] */
+export function figure(shown, exact, mark = "") {
+  return shown === exact ? shown : h("span", { title: exact }, h("span", { "aria-hidden": "true" }, shown), h("span", { class: "hidden" }, mark, exact));
 }

@@ -18,12 +18,22 @@ export function compact(value) {
 /** @param {number} value */
 export const whole = (value) => numberFormat("whole", { maximumFractionDigits: 0 }).format(value);
 
-/** An amount in `currency`: < ₹0.01, ₹12.40, ₹1.5K; unknown is —. @param {string | number | null} amount @param {string} currency */
-export function money(amount, currency) {
+/** A count with its noun: 1 call, 1,000 calls. @param {number} count @param {string} noun */
+export const counted = (count, noun, shown = whole(count)) => `${shown} ${noun}${count === 1 ? "" : "s"}`;
+
+/** The mark of a cost that lacks the price of some calls. */
+export const bound = (measures) => (measures.unpriced_requests + measures.partial_requests ? "≥ " : "");
+
+/**
+ * An amount in `currency`: < ₹0.01, ₹12.40, ₹1.5K; unknown is —. With `digits`, an amount below 1 has so many significant ones.
+ * @param {string | number | null} amount @param {string} currency @param {number} [digits]
+ */
+export function money(amount, currency, digits = 0) {
   if (amount === null || amount === undefined) return "—";
   const value = Number(amount), style = { style: "currency", currency, currencyDisplay: "narrowSymbol" };
   const plain = numberFormat(`plain ${currency}`, (style));
   const least = 10 ** -plain.resolvedOptions().maximumFractionDigits;
+  if (digits && Math.abs(value) < 1) return numberFormat(`fine ${currency}`, { ...style, maximumFractionDigits: 12 }).format(Number(value.toPrecision(digits)));
   if (value !== 0 && Math.abs(value) < least) return `< ${plain.format(value < 0 ? -least : least)}`;
   // Round first, then choose the unit: 999.996 is ₹1K and not ₹1,000.00.
   if (Math.abs(Number(value.toFixed(2))) < 1000) return plain.format(value);
@@ -31,6 +41,9 @@ export function money(amount, currency) {
     ...style, notation: "compact", minimumFractionDigits: 0, maximumFractionDigits: 1,
   })).format(value);
 }
+
+/** The cost of `measures`, with `≥` if it is a lower bound. @param {string} currency */
+export const atLeast = (measures, currency) => bound(measures) + money(measures.cost, currency, bound(measures) ? 2 : 0);
 
 /** Every digit of an amount, grouped. @param {string | number | null} amount @param {string} currency */
 export function exactMoney(amount, currency) {
@@ -51,12 +64,12 @@ export function duration(ms) {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${numberFormat("seconds", { maximumFractionDigits: 1 }).format(ms / 1000)} s`;
 }
 
-/** ▲ 12.4 %; new and × 12 where a percentage is not meaningful. @param {number | null | undefined} change */
+/** ▲ 12.4 %; × 12 where a percentage is not meaningful; 0 % has no direction. @param {number | null | undefined} change */
 export function changeText(change) {
   if (change === null || change === undefined) return null;
   if (change > 9.99) return `× ${compact(1 + change)}`;
   const text = percent(Math.abs(change));
-  return change === 0 ? "0 %" : `${change > 0 ? "▲" : "▼"} ${text.replace("%", " %")}`;
+  return text === "0%" ? "0 %" : `${change > 0 ? "▲" : "▼"} ${text.replace("%", " %")}`;
 }
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

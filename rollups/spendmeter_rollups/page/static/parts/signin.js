@@ -60,7 +60,7 @@ export function drawSignIn(root, refused, done) {
   h("h1", null, "Spendmeter"),
   h("p", { class: "note" }, "Usage and cost by org, user, model and feature."),
   h("label", { for: "key" }, "API key"), key, fault, button,
-  h("p", { class: "note" }, "Create a key with ", h("code", null, "spendmeter apikey create"), "; ", h("code", null, "make demo"), " prints a link instead. This browser stays signed in for 12 hours."));
+  h("p", { class: "note" }, "Create a key with ", h("code", null, "spendmeter apikey create"), "; ", h("code", null, "make demo"), " prints a link and an admin key, and either signs in. This browser stays signed in for 12 hours."));
   fill(root, h("main", { class: "center" }, form));
   key.focus();
 }

@@ -1,6 +1,7 @@
 // The table of all views: columns from a catalogue, sorting on exact values, paging, totals of the whole result.
 
 import { announce, fill, h } from "./dom.js";
+import { whole } from "./format.js";
 
 export const SIZES = [25, 50, 100];
 
@@ -12,16 +13,19 @@ export const SIZES = [25, 50, 100];
 /**
  * @param {HTMLElement} body
  * @param {{
- *   caption: string, columns: Column[], rows: any[], totals?: any, sort: string, page: number, size: number,
+ *   caption: string, columns: Column[], sorted?: boolean, rows: any[], totals?: any, sort: string, page: number, size: number,
  *   change: (change: { sort?: string, page?: number, size?: number }) => void, note?: string,
  *   onRow?: (row: any) => void, pager?: any,
- * }} options
+ * }} options `sorted`: by the service
  */
 export function drawTable(body, options) {
-  const { columns, rows, sort, size } = options;
+  const { rows, sort, size, sorted } = options;
+  // On a phone, the strong column follows the first, which does not scroll.
+  const rank = (each) => (each === options.columns[0] ? 0 : each.strong ? 1 : 2);
+  const columns = matchMedia("(max-width: 760px)").matches ? [...options.columns].sort((a, b) => rank(a) - rank(b)) : options.columns;
   const descending = sort.startsWith("-"), key = sort.replace(/^-/, "");
   const column = columns.find((each) => each.key === key);
-  const ordered = column ? [...rows].sort((a, b) => compare(column, a, b, descending)) : rows;
+  const ordered = column && !sorted ? [...rows].sort((a, b) => compare(column, a, b, descending)) : rows;
   const pages = Math.max(1, Math.ceil(ordered.length / size)), page = Math.min(Math.max(options.page, 1), pages);
   const shown = options.pager !== undefined ? ordered : ordered.slice((page - 1) * size, page * size);
   const focused = document.activeElement?.closest("[data-key]")?.getAttribute("data-key");
@@ -82,7 +86,7 @@ function cell(column, row, at) {
 function pager(count, page, size, options) {
   const first = (page - 1) * size + 1, last = Math.min(page * size, count);
   return h("nav", { class: "pager", "aria-label": `Pages of ${options.caption}` },
-    h("span", null, `${first}–${last} of ${count.toLocaleString("en")}`, options.note ? ` · ${options.note}` : ""),
+    h("span", null, `${whole(first)}–${whole(last)} of ${options.note ? "the first " : ""}${whole(count)}`, options.note ? `; ${options.note}` : ""),
     h("label", null, "Rows ", h("select", { onchange: (event) => options.change({ size: Number(event.target.value), page: 1 }) },
       SIZES.map((each) => h("option", { value: each, selected: each === size }, each)))),
     h("button", { disabled: page <= 1, onclick: () => options.change({ page: page - 1 }) }, "‹ Previous"),

@@ -1,9 +1,9 @@
 // Savings by prompt caches, and the cost of calls with the orgs' own keys.
 
 import { get } from "../parts/api.js";
-import { amounts, bar, drawChart } from "../parts/charts.js";
+import { amounts, bar, begun, drawChart } from "../parts/charts.js";
 import { fill, h, spend, tally } from "../parts/dom.js";
-import { bucketLabel, money, percent } from "../parts/format.js";
+import { bucketLabel, counted, money, percent } from "../parts/format.js";
 import { empty, NO_DATA, panel, tile } from "../parts/panel.js";
 import { query } from "../parts/state.js";
 import { dimensionTable } from "./dimension.js";
@@ -18,12 +18,12 @@ export function cache() {
       tile("Hit rate", percent(totals.hit_rate), "of all prompt tokens"),
       tile("Served from cache", tally(totals.cache_read_tokens), "tokens"),
       tile("Written to cache", tally(totals.cache_write_tokens), "tokens"),
-      tile("Saved", spend(totals.savings, code), skipped ? `partial: ${skipped} models without a price` : "net of the surcharge for writes")));
+      tile("Saved", spend(totals.savings, code), skipped ? `partial: ${counted(skipped, "model")} without a price` : "net of the surcharge for writes")));
   } });
   const trend = panel({ title: "Savings over time", load, draw: (body, data) => {
     if (data.totals.hit_rate === null) return fill(body, empty(NO_DATA));
-    const labels = data.points.map((point) => bucketLabel(point.start, data.granularity)), code = data.currency.code;
-    const saved = data.points.map((point) => (point.savings === null ? null : Number(point.savings))), rates = data.points.map((point) => point.hit_rate);
+    const points = begun(data.points, data), labels = points.map((point) => bucketLabel(point.start, data.granularity)), code = data.currency.code;
+    const saved = points.map((point) => (point.savings === null ? null : Number(point.savings))), rates = points.map((point) => point.hit_rate);
     return drawChart(body, { labels, caption: `${money(data.totals.savings, code)} saved at a hit rate of ${percent(data.totals.hit_rate)}.`, series: [
       { name: "Saved", color: "series-1", values: saved, shown: (value) => money(value, code), trace: bar },
       { name: "Hit rate", color: "series-2", values: rates, shown: (value) => percent(value), trace: (ink) => ({ type: "scatter", mode: "lines", yaxis: "y2", line: { color: ink, width: 2 } }) },

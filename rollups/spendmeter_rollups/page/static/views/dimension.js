@@ -3,7 +3,7 @@
 import { get } from "../parts/api.js";
 import { shareBar } from "../parts/charts.js";
 import { figure, fill, spend, tally } from "../parts/dom.js";
-import { duration, instant, percent, sentence } from "../parts/format.js";
+import { bound, duration, instant, percent, sentence } from "../parts/format.js";
 import { noUsage, panel } from "../parts/panel.js";
 import { query } from "../parts/state.js";
 import { drawPaged, name } from "../parts/table.js";
@@ -20,8 +20,8 @@ export const count = (key, label) => ({ key, label, value: (row) => row[key], ce
 /** @param {string} code @returns {Column} */
 export const cost = (code) => ({
   key: "cost", label: "Cost", strong: true, value: (row) => Number(row.cost),
-  cell: (row) => spend(row.cost, code, row.unpriced_requests + row.partial_requests ? "≥ " : ""),
-  total: (totals) => spend(totals.cost, code),
+  cell: (row) => spend(row.cost, code, bound(row)),
+  total: (totals) => spend(totals.cost, code, bound(totals)),
 });
 
 /** @type {Column} */
@@ -104,6 +104,6 @@ export function showDimension(body, dimension, { answer, budgets }, ctx) {
   if (!answer.rows.length) return fill(body, noUsage(ctx, answer.freshness));
   return drawPaged(body, ctx, {
     caption: `Usage by ${word(ctx, dimension).toLowerCase()}`, columns: columns(dimension, ctx, answer.currency.code, budgets), rows: answer.rows, totals: answer.totals,
-    note: answer.has_more ? `the first ${MOST}; the export has all` : undefined,
+    note: answer.has_more ? "the export has all" : undefined,
   });
 }

@@ -1,13 +1,13 @@
 // Errors: number, kinds, and the most recent ones with their message.
 
 import { get } from "../parts/api.js";
-import { drawChart } from "../parts/charts.js";
+import { begun, drawChart } from "../parts/charts.js";
 import { fill, h } from "../parts/dom.js";
 import { bucketLabel, moment, percent, sentence, whole } from "../parts/format.js";
 import { empty, noUsage, panel } from "../parts/panel.js";
 import { query } from "../parts/state.js";
 import { drawRows, name } from "../parts/table.js";
-import { drawerLink } from "./dimension.js";
+import { callers } from "./log.js";
 
 const load = (ctx) => get("v1/usage/errors", query(ctx.state, { recent: 50, granularity: ctx.state.granularity }), ctx.signal);
 const NONE = "No errors in this period.";
@@ -15,10 +15,10 @@ const NONE = "No errors in this period.";
 export function errors() {
   const rate = panel({ title: "Error rate", className: "two-thirds", load, draw: (body, data, ctx) => {
     if (!data.requests) return fill(body, noUsage(ctx, data.freshness));
-    const labels = data.points.map((point) => bucketLabel(point.start, data.granularity)), values = data.points.map((point) => point.error_rate);
+    const points = begun(data.points, data), labels = points.map((point) => bucketLabel(point.start, data.granularity)), values = points.map((point) => point.error_rate);
     return drawChart(body, { labels, noLegend: true, caption: `${whole(data.errors)} of ${whole(data.requests)} calls failed: ${percent(data.error_rate, 2)}.`,
       series: [{ name: "Error rate", color: "bad", values, shown: (value) => percent(value, 2),
-        trace: (ink) => ({ type: "scatter", mode: "lines", line: { color: ink, width: 2 }, customdata: data.points.map((point) => `${percent(point.error_rate, 2)} (${whole(point.errors)} of ${whole(point.requests)})`) }) }],
+        trace: (ink) => ({ type: "scatter", mode: "lines", line: { color: ink, width: 2 }, customdata: points.map((point) => `${percent(point.error_rate, 2)} (${whole(point.errors)} of ${whole(point.requests)})`) }) }],
       layout: { yaxis: { tickformat: ".1~%" } } });
   } });
   const kinds = panel({ title: "Kinds", className: "third", load, draw: (body, data) => {
@@ -37,7 +37,7 @@ export function errors() {
       { key: "message", label: "Message", text: true, value: (row) => row.error_message, cell: (row) => h("span", { class: "message", title: row.error_message, dir: "auto" }, row.error_message || "-") },
       { key: "feature", label: "Feature", text: true, value: (row) => row.feature },
       { key: "model", label: "Model", text: true, value: (row) => `${row.provider} / ${row.model}`, cell: (row) => h("span", { class: "name", title: `${row.provider} / ${row.model}` }, row.model) },
-      { key: "user", label: "User", text: true, value: (row) => row.user_id, cell: (row) => (row.user_id === "system" ? "system" : name(row.user_id, drawerLink(ctx, row.org_id, row.user_id))) },
+      ...callers(ctx),
     ]);
   } });
   return [rate, kinds, recent];

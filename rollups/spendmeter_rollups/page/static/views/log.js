@@ -5,10 +5,19 @@ import { announce, figure, fill, h, spend } from "../parts/dom.js";
 import { compact, duration, moment, sentence, whole } from "../parts/format.js";
 import { noUsage, panel } from "../parts/panel.js";
 import { query } from "../parts/state.js";
-import { drawRows, name, SIZES } from "../parts/table.js";
-import { drawerLink } from "./dimension.js";
+import { drawTable, name, SIZES } from "../parts/table.js";
+import { word } from "../topbar.js";
+import { drawerLink, filterLink } from "./dimension.js";
 
 const STATUSES = ["", "ok", "error", "cancelled"];
+/** Columns by which the service sorts. */
+const SORTS = ["occurred_at", "feature", "model", "cost", "latency_ms", "status"];
+/** Significant digits of a cost below 1: most calls cost less than a cent. */
+const DIGITS = 4;
+const NEWEST = "-occurred_at";
+
+/** The order of the address, or newest first. */
+const sortOf = ({ sort = NEWEST }) => (SORTS.includes(sort.replace(/^-/, "")) ? sort : NEWEST);
 
 export function log() {
   /** @type {string[]} */
@@ -16,7 +25,7 @@ export function log() {
   let parameters = "";
   const box = panel({ title: "Calls", className: "table-panel", load: (ctx) => {
     const size = SIZES.includes(Number(ctx.state.more.size)) ? Number(ctx.state.more.size) : 25;
-    const params = query(ctx.state, { page_size: size });
+    const sort = sortOf(ctx.state.more), params = query(ctx.state, { page_size: size, order_by: sort.replace(/^-/, ""), order: sort.startsWith("-") ? "desc" : "asc" });
     // Other parameters start at the first page: a cursor is valid for its own parameters only.
     if (String(params) !== parameters) {
       parameters = String(params);
@@ -41,25 +50,37 @@ export function log() {
  * @param {{ cursors: string[], size: number, turn: (cursors: string[]) => void, brief?: boolean, tools?: any }} options
  */
 export function callTable(body, caption, data, ctx, { cursors, size, turn, brief = false, tools }) {
-  const first = (cursors.length - 1) * size;
-  drawRows(body, caption, data.rows, callColumns(ctx, data.currency.code, brief), { onRow: (row) => ctx.go({ more: { call: row.event_id } }), pager: h("nav", { class: "pager", "aria-label": `Pages of ${caption.toLowerCase()}` },
-    h("span", null, `${first + 1}–${first + data.rows.length}${brief ? "" : ", newest first"}`), tools,
-    h("button", { disabled: cursors.length === 1, onclick: () => turn(cursors.slice(0, -1)) }, "‹ Newer"),
-    h("button", { disabled: !data.next_cursor, onclick: () => turn([...cursors, data.next_cursor]) }, "Older ›")) });
+  const first = (cursors.length - 1) * size, sort = brief ? NEWEST : sortOf(ctx.state.more), newest = sort === NEWEST;
+  const columns = callColumns(ctx, data.currency.code, brief).map((each) => ({ ...each, fixed: brief || !SORTS.includes(each.key) }));
+  drawTable(body, { caption, columns, rows: data.rows, sort: brief ? "" : sort, sorted: true, page: 1, size, change: (change) => ctx.go({ more: change }, { replace: true }), onRow: (row) => ctx.go({ more: { call: row.event_id } }), pager: h("nav", { class: "pager", "aria-label": `Pages of ${caption.toLowerCase()}` },
+    h("span", null, `${whole(first + 1)}–${whole(first + data.rows.length)}${!brief && newest ? ", newest first" : ""}`), tools,
+    h("button", { disabled: cursors.length === 1, onclick: () => turn(cursors.slice(0, -1)) }, newest ? "‹ Newer" : "‹ Previous"),
+    h("button", { disabled: !data.next_cursor, onclick: () => turn([...cursors, data.next_cursor]) }, newest ? "Older ›" : "Next ›")) });
+}
+
+/** The user of a call, and for platform keys the org. @returns {any[]} */
+export const callers = (ctx) => [
+  { key: "user", label: word(ctx, "user"), text: true, value: (row) => row.user_name ?? row.user_id, cell: (row) => (row.user_id === "system" ? "system" : name(row.user_name ?? row.user_id, drawerLink(ctx, row.org_id, row.user_id))) },
+  ...(ctx.session.org_id ? [] : [{ key: "org", label: word(ctx, "org"), text: true, value: (row) => row.org_name ?? row.org_id, cell: (row) => name(row.org_name ?? row.org_id, filterLink(ctx, { org_id: row.org_id })) }]),
+];
+
+function price(row, code) {
+  if (row.pricing_status === "unpriced") return h("span", { title: "no price: show why" }, "—");
+  if (row.pricing_status === "free") return h("span", { title: "no charge" }, "free");
+  return spend(row.cost, code, row.pricing_status === "partial" ? "≥ " : "", DIGITS);
 }
 
 /** @param {string} code @param {boolean} brief without the user, in their own drawer @returns {import("../parts/table.js").Column[]} */
 function callColumns(ctx, code, brief) {
   /** @type {any[]} */
   const columns = [
-    { key: "at", label: "Time", text: true, value: (row) => row.occurred_at, cell: (row) => moment(row.occurred_at) },
-    brief ? null : { key: "user", label: ctx.session.words.user.one, text: true, value: (row) => row.user_id, cell: (row) => (row.user_id === "system" ? "system" : name(row.user_id, drawerLink(ctx, row.org_id, row.user_id))) },
+    { key: "occurred_at", label: "Time", text: true, value: (row) => row.occurred_at, cell: (row) => moment(row.occurred_at) },
+    ...(brief ? [] : callers(ctx)),
     { key: "feature", label: "Feature", text: true, value: (row) => row.feature, cell: (row) => name(row.feature) },
     { key: "model", label: "Model", text: true, value: (row) => row.model, cell: (row) => h("span", { class: "name", title: `${row.provider} / ${row.model}` }, row.model) },
     { key: "tokens", label: "Tokens", value: () => 0, cell: tokens },
-    { key: "cost", label: "Cost", strong: true, value: (row) => row.cost, cell: (row) => h("a", { href: ctx.href({ more: { call: row.event_id, ...(brief ? { drawer: ctx.state.more.drawer } : {}) } }) },
-      row.pricing_status === "unpriced" ? h("span", { title: "no price: show why" }, "—") : spend(row.cost, code)) },
-    brief ? null : { key: "latency", label: "Latency", value: (row) => row.latency_ms, cell: (row) => duration(row.latency_ms) },
+    { key: "cost", label: "Cost", strong: true, value: (row) => row.cost, cell: (row) => h("a", { href: ctx.href({ more: { call: row.event_id, ...(brief ? { drawer: ctx.state.more.drawer } : {}) } }) }, price(row, code)) },
+    brief ? null : { key: "latency_ms", label: "Latency", value: (row) => row.latency_ms, cell: (row) => duration(row.latency_ms) },
     { key: "status", label: "Status", text: true, value: (row) => row.status, cell: (row) => h("span", { class: `badge ${row.status}`, title: row.error_message || null }, row.status === "error" ? `✕ ${sentence(row.error_type || "error")}` : sentence(row.status)) },
   ];
   return columns.filter(Boolean);

@@ -3,7 +3,7 @@
 import { get } from "../parts/api.js";
 import { amounts, bar, drawChart, plain, sparkline } from "../parts/charts.js";
 import { fill, h } from "../parts/dom.js";
-import { compact, duration, money, sentence } from "../parts/format.js";
+import { atLeast, compact, counted, duration, money, sentence } from "../parts/format.js";
 import { noUsage, panel } from "../parts/panel.js";
 import { query } from "../parts/state.js";
 import { drawPaged, name } from "../parts/table.js";
@@ -17,7 +17,7 @@ export function modelCharts() {
   const bars = panel({ title: "Costliest models", note: "the top 10, by kind of token", className: "half", load, draw: (body, data, ctx) => {
     if (!data.rows.length) return fill(body, noUsage(ctx, data.freshness));
     const rows = [...data.rows].reverse(), labels = rows.map((row) => row.model), code = data.currency.code;
-    return drawChart(body, { labels, height: 340, caption: `${data.rows[0].model} costs most: ${money(data.rows[0].cost, code)}.`,
+    return drawChart(body, { labels, height: 340, caption: `${data.rows[0].model} costs most: ${atLeast(data.rows[0], code)}.`,
       series: KINDS.map(([key, title, ink]) => ({ name: title, color: ink, values: rows.map((row) => Number(row[key])), shown: (value) => money(value, code),
         trace: (paint) => ({ ...bar(paint), orientation: "h", y: labels.map(plain), x: rows.map((row) => Number(row[key])) }) })),
       layout: { barmode: "stack", hovermode: "y unified", xaxis: { type: "linear", ...amounts(rows.map((row) => Number(row.cost)), code) }, yaxis: { type: "category", nticks: 0, dtick: 1 } } });
@@ -27,10 +27,10 @@ export function modelCharts() {
     if (!rows.length) return fill(body, noUsage(ctx, data.freshness));
     const most = Math.max(...rows.map((row) => row.requests));
     return drawChart(body, { labels: rows.map((row) => row.model), noLegend: true, height: 366, caption: "Slower models are further right, costlier ones further up; both axes are logarithmic.",
-      series: [{ name: "Cost", color: "accent", values: rows, shown: (row) => `${money(row.cost, code)}, ${duration(row.avg_latency_ms)}, ${compact(row.requests)} calls`,
+      series: [{ name: "Cost", color: "accent", values: rows, shown: (row) => `${atLeast(row, code)}, ${duration(row.avg_latency_ms)}, ${counted(row.requests, "call", compact(row.requests))}`,
         trace: (paint) => ({ type: "scatter", mode: "markers+text", x: rows.map((row) => row.avg_latency_ms), y: rows.map((row) => Number(row.cost)), text: apart(rows), textposition: "top center", textfont: { size: 11 }, cliponaxis: false,
           marker: { color: paint, opacity: 0.6, sizemode: "area", sizeref: (2 * most) / 42 ** 2, sizemin: 4, size: rows.map((row) => row.requests), line: { width: 0 } },
-          customdata: rows.map((row) => [money(row.cost, code), duration(row.avg_latency_ms), compact(row.requests), plain(row.model)]), hovertemplate: "%{customdata[3]}<br>%{customdata[0]}<br>%{customdata[1]} on average<br>%{customdata[2]} calls<extra></extra>" }) }],
+          customdata: rows.map((row) => [atLeast(row, code), duration(row.avg_latency_ms), counted(row.requests, "call", compact(row.requests)), plain(row.model)]), hovertemplate: "%{customdata[3]}<br>%{customdata[0]}<br>%{customdata[1]} on average<br>%{customdata[2]}<extra></extra>" }) }],
       layout: { hovermode: "closest", xaxis: { type: "log", title: { text: "average latency, ms" }, dtick: "D2", tickformat: "~s" }, yaxis: { type: "log", title: { text: `cost, ${code}` }, tickformat: ",.2~r", dtick: "D2", rangemode: "normal" } } });
   } });
   return [bars, bubbles];

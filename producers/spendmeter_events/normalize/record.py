@@ -141,15 +141,18 @@ def _normalized(fields: Mapping[str, Any], source: str, zone: tzinfo | None, *, 
     for name, value in fields.items():
         convert = _CONVERT.get(name)
         if convert is None:
-            raise InvalidRecord("unknown_field", f"{name[:40]!r} is not a field of schema version 1{_hint(name)}")
+            reason = f"{name[:40]!r} is not a field of schema version 1{_hint(name)}"
+            raise InvalidRecord("unknown_field", reason, field=name[:40])
         if value in _ABSENT:
             continue
         try:
             values[name] = time_in(zone)(value) if name == "occurred_at" else convert(value)
         except CellError as error:
             raise InvalidRecord("invalid_field", f"{name}: {error}", field=name) from None
-    if "event_id" in values and "org_id" in values:
-        values["event_id"] = event_id_of(values["event_id"], org_id=values["org_id"], source=source, bound=bound)
+    if "event_id" in values:
+        # Without an org, the event is refused for its org, not for an id that is valid.
+        org_id = values.get("org_id", "")
+        values["event_id"] = event_id_of(values["event_id"], org_id=org_id, source=source, bound=bound)
     return values
 
 

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 START = datetime(2026, 1, 3, tzinfo=UTC)
 USERS = 60
 MEMORY = 512 * 2**20
-QUESTIONS = 1000
+QUESTIONS = 200
 
 
 def calls() -> list[dict[str, Any]]:
@@ -153,12 +153,11 @@ def test_health_is_answered_while_the_heaviest_question_runs(process: ServeProce
     assert len(during) > 10 * len(heavy), report
 
 
-def test_memory_stays_bounded_over_a_thousand_large_questions(process: ServeProcess) -> None:
+def test_memory_stays_bounded_over_many_large_questions(process: ServeProcess) -> None:
     sizes: list[int] = []
     most = 0
     for number in range(QUESTIONS):
-        start = (START + timedelta(minutes=number)).strftime("%Y-%m-%dT%H:%M:00Z")
-        sizes.append(len(process.get(f"/v1/usage/timeseries?from={start}&to=2026-06-20T00:00Z&granularity=hour")))
+        sizes.append(len(process.get(heaviest(number))))
         most = max(most, process.memory())
     # All of them in the cache would exceed the process's memory limit.
     assert sum(sizes) > MEMORY

@@ -14,7 +14,9 @@ const REFRESH_MS = 60_000;
 const DIALOGS = [userDrawer, callDialog];
 /** Parameters that close every dialog. */
 const CLOSED = { drawer: "", call: "" };
-const root = document.getElementById("app");
+/** @param {string} id */
+const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const root = byId("app");
 let session = null;
 /** @type {{ id: string, node: HTMLElement, view: any } | null} */
 let current = null;
@@ -78,17 +80,17 @@ function render(again = false) {
   shown = address;
   const ctx = { state, session, signal: controller.signal, go, href: linkTo };
   const tab = findTab(state.tab, session);
-  drawHeader(document.getElementById("header"), ctx, signedOut);
-  drawTabs(document.getElementById("tabs"), ctx, tab);
-  drawFilters(document.getElementById("filters"), ctx, tab);
-  const view = document.getElementById("view");
+  drawHeader(byId("header"), ctx, signedOut);
+  drawTabs(byId("tabs"), ctx, tab);
+  drawFilters(byId("filters"), ctx, tab);
+  const view = byId("view");
   if (current?.id !== tab.id) {
     purge(view);
     current = { id: tab.id, node: view, view: tab.view(ctx) };
     fill(view, h("h1", { class: "hidden" }, tab.label(session)), current.view.nodes);
     document.title = `${tab.label(session)} · Spendmeter`;
   }
-  if (changed) current.view.refresh(ctx);
+  if (changed) current?.view.refresh(ctx);
   for (const dialog of DIALOGS) dialog.show(ctx);
   return changed;
 }
@@ -98,7 +100,7 @@ window.addEventListener("pageshow", (event) => { if (event.persisted) start(); }
 window.addEventListener("theme", recolor);
 // Links of the page change the state without a new document.
 document.addEventListener("click", (event) => {
-  const link = (event.target)?.closest?.("a[href^='?'], a[data-in]");
+  const link = /** @type {any} */ (event.target)?.closest?.("a[href^='?'], a[data-in]");
   if (!link || event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
   event.preventDefault();
   // A link to the current view reloads it.

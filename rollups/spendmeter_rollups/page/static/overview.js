@@ -195,7 +195,7 @@ export function stacked(dimension, title) {
 function topList(dimension, first) {
   const title = `Top ${word(first, dimension, "many").toLowerCase()}`, tab = `${dimension}s`;
   return panel({ title, tools: h("a", { href: `?tab=${tab}` }, "All →"), load: (ctx) => get(`v1/usage/breakdown/${dimension}`, query(ctx.state, { limit: TOP }), ctx.signal), draw: (body, data, ctx) => {
-    (body.closest("section")).querySelector(".tools a").setAttribute("href", ctx.href({ tab }));
+    body.closest("section")?.querySelector(".tools a")?.setAttribute("href", ctx.href({ tab }));
     if (!data.rows.length) return fill(body, noUsage(ctx, data.freshness));
     const most = Number(data.rows[0].cost) || 1, code = data.currency.code;
     return fill(body, h("ol", { class: "top" }, data.rows.map((row) => {

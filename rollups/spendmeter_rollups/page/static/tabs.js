@@ -63,6 +63,7 @@ export function findTab(id, session) {
 export function drawTabs(node, ctx, current) {
   fill(node, tabsOf(ctx.session).map(([group, tabs]) => [group ? h("h2", null, group) : null, h("ul", null, tabs.map((tab) =>
     h("li", null, h("a", { href: ctx.href({ tab: tab.id }), "aria-current": tab.id === current.id ? "page" : null }, tab.label()))))]));
-  const chosen = (node.querySelector("[aria-current]"));
+  /** @type {HTMLElement | null} */
+  const chosen = node.querySelector("[aria-current]");
   if (chosen && node.scrollWidth > node.clientWidth) node.scrollLeft = chosen.offsetLeft - 80;
 }

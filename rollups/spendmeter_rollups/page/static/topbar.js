@@ -38,13 +38,13 @@ export function showFreshness(answer, ctx) {
   const { newest_event_at: newest, lag_seconds: lag } = answer.freshness;
   if (!node) return;
   node.className = newest && lag > STALE_SECONDS ? "stale" : "";
-  const offset = offsetOf(ctx.state.tz, answer.window.from);
+  const offset = offsetOf(answer.window.from);
   node.title = newest ? `Newest call: ${newest} (${ctx.state.tz}, ${offset})` : "";
   fill(node, newest ? [h("i", { "aria-hidden": "true" }), `Data until ${instant(newest, ctx.state.tz, lag > 43200)} · ${ago(lag)} ago`] : "No calls yet");
 }
 
-/** @param {string} tz @param {string} iso */
-function offsetOf(tz, iso) {
+/** @param {string} iso */
+function offsetOf(iso) {
   const offset = iso.match(/([+-]\d\d:\d\d)$/)?.[1];
   return offset ? `UTC${offset.replace("-", "−")}` : "UTC";
 }
@@ -88,14 +88,14 @@ export function drawFilters(node, ctx, tab) {
       h("span", { class: "grow" }), exportButton(ctx, tab)),
     chips(ctx),
     state.ignored.length ? h("p", { class: "notice", role: "status" }, `Ignored in the address: ${[...new Set(state.ignored)].join(", ")}.`) : null);
-  if (focused) (node.querySelector(`[data-field="${CSS.escape(focused)}"]`))?.focus();
+  if (focused) /** @type {HTMLElement | null} */ (node.querySelector(`[data-field="${CSS.escape(focused)}"]`))?.focus();
 }
 
 /** @type {string[] | null} */
 let known = null;
 
 function zones() {
-  known ??= [...new Set(["UTC", ...Intl.supportedValuesOf("timeZone").map(zoneName)])].sort();
+  known ??= [...new Set(["UTC", .../** @type {any} */ (Intl).supportedValuesOf("timeZone").map(zoneName)])].sort();
   return known;
 }
 

@@ -3,13 +3,15 @@
 import { fill, h } from "./dom.js";
 import { money } from "./format.js";
 
+/** Has plotly's global once its script is loaded. */
+const page = /** @type {any} */ (window);
 /** @type {Promise<any> | null} */
 let loading = null;
 
 function plotly() {
   loading ??= new Promise((resolve, reject) => {
     const script = h("script", { src: new URL("../plotly.min.js", import.meta.url).href });
-    script.onload = () => resolve(window.Plotly);
+    script.onload = () => resolve(page.Plotly);
     script.onerror = () => { loading = null; reject(new Error("The charts could not be loaded.")); };
     document.head.append(script);
   });
@@ -22,8 +24,8 @@ const CONFIG = {
 };
 const resized = new ResizeObserver((entries) => {
   for (const { target } of entries) {
-    const plot = (target);
-    if (plot.isConnected && plot.offsetWidth && plot._fullLayout) window.Plotly.Plots.resize(plot);
+    const plot = /** @type {any} */ (target);
+    if (plot.isConnected && plot.offsetWidth && plot._fullLayout) page.Plotly.Plots.resize(plot);
   }
 });
 /** @type {Map<Element, () => void>} */
@@ -77,7 +79,8 @@ export const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&l
  * @param {{ caption: string, labels: string[], series: Series[], layout?: any, height?: number, noLegend?: boolean }} chart
  */
 export function drawChart(body, chart) {
-  let figure = (body.querySelector(":scope > figure.chart"));
+  /** @type {any} */
+  let figure = body.querySelector(":scope > figure.chart");
   if (!figure) {
     figure = h("figure", { class: "chart" }, h("div", { class: "legend" }), h("div", { class: "plot", "aria-hidden": "true" }), h("figcaption"), h("details", null, h("summary", null, "Show as table"), h("div")));
     figure.off = new Set();
@@ -154,17 +157,17 @@ function dataTable(chart) {
 
 /** Release the charts below `node` before it is removed. @param {Element} node */
 export function purge(node) {
-  for (const plot of (node.querySelectorAll(".plot"))) {
+  for (const plot of /** @type {NodeListOf<any>} */ (node.querySelectorAll(".plot"))) {
     resized.unobserve(plot);
     near.unobserve(plot);
     redraws.delete(plot);
-    if (plot._fullLayout) window.Plotly.purge(plot);
+    if (plot._fullLayout) page.Plotly.purge(plot);
   }
 }
 
 /** Redraw all charts in the colours of the new theme. */
 export function recolor() {
-  for (const figure of (document.querySelectorAll("figure.chart"))) if (figure.querySelector("[data-drawn]")) figure.redraw();
+  for (const figure of /** @type {NodeListOf<any>} */ (document.querySelectorAll("figure.chart"))) if (figure.querySelector("[data-drawn]")) figure.redraw();
 }
 
 /** A line without axes. @param {number[]} values */

@@ -12,12 +12,13 @@ const SVG = new Set(["svg", "path", "polyline", "circle", "line", "rect", "g"]);
  * @returns {any}
  */
 export function h(tag, props, ...children) {
+  /** @type {any} */
   const node = SVG.has(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
-  for (const [name, value] of Object.entries({ ...(tag === "button" ? { type: "button" } : {}), ...props })) {
+  for (const [name, value] of Object.entries(/** @type {Record<string, any>} */ ({ ...(tag === "button" ? { type: "button" } : {}), ...props }))) {
     if (value === null || value === undefined || value === false) continue;
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (name === "style") for (const [key, text] of Object.entries(value)) (node).style.setProperty(key, text);
-    else if (name === "value") (node).value = value;
+    else if (name === "style") for (const [key, text] of Object.entries(value)) node.style.setProperty(key, text);
+    else if (name === "value") node.value = value;
     else node.setAttribute(name, value === true ? "" : String(value));
   }
   append(node, children);

@@ -99,8 +99,7 @@ export function instant(iso, zone, withDay = true) {
   if (!iso) return "-";
   /** @type {Intl.DateTimeFormatOptions} */
   const clock = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: zone };
-  const options = withDay ? { ...clock, day: "numeric", month: "short" } : clock;
-  return new Intl.DateTimeFormat("en-GB", (options)).format(new Date(iso));
+  return new Intl.DateTimeFormat("en-GB", withDay ? { ...clock, day: "numeric", month: "short" } : clock).format(new Date(iso));
 }
 
 /** @param {number} seconds */

@@ -37,7 +37,7 @@ export function drawTable(body, options) {
         options.totals && rows.length > 1 ? h("tfoot", null, h("tr", null, columns.map((each, at) =>
           h(at ? "td" : "th", { scope: at ? null : "row", class: classOf(each) }, at ? each.total?.(options.totals) : "Total")))) : null)),
     options.pager !== undefined ? options.pager : (ordered.length > SIZES[0] || options.note ? pager(ordered.length, page, size, options) : null));
-  if (focused) (body.querySelector(`[data-key="${CSS.escape(focused)}"] button`))?.focus();
+  if (focused) /** @type {HTMLElement | null} */ (body.querySelector(`[data-key="${CSS.escape(focused)}"] button`))?.focus();
 }
 
 /** A table without sorting; all rows, unless `more` has a pager. @param {HTMLElement} body @param {string} caption @param {any[]} rows @param {Column[]} columns */

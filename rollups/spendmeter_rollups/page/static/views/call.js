@@ -11,7 +11,7 @@ import { word } from "../topbar.js";
 const MILLION = 1e6;
 
 export const callDialog = urlDialog("call", "explain", {
-  load: (ctx, subject, signal) => get(`v1/usage/events/${encodeURIComponent(subject)}`, undefined, signal),
+  load: (_, subject, signal) => get(`v1/usage/events/${encodeURIComponent(subject)}`, undefined, signal),
   draw: (body, { call, estimate, adjustments, current_cost: cost }, ctx, heading) => {
     fill(heading, `${sentence(call.feature)}: ${exactMoney(cost, "USD")}`);
     fill(body,

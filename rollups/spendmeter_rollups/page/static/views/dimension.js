@@ -28,9 +28,9 @@ export const cost = (code) => ({
 const share = { key: "share", label: "Share of cost", fixed: true, value: (row) => row.share, cell: (row) => shareBar(row.share, percent(row.share)) };
 
 /** @param {string} key @param {string} label @param {(row: any) => string} of @returns {Column} */
-const column = (ctx, key, label, of) => ({ key, label, text: true, value: of, cell: (row) => (of(row) ? name(of(row)) : "-") });
+const column = (key, label, of) => ({ key, label, text: true, value: of, cell: (row) => (of(row) ? name(of(row)) : "-") });
 
-/** @param {string} dimension */
+/** @param {string} org @param {string} user */
 export const drawerLink = (ctx, org, user) => ctx.href({ more: { drawer: `${org}/${user}` } });
 
 /** Filter by all parts of a row's key: a section is one of a class of an org. @param {Record<string, string>} key */
@@ -46,7 +46,7 @@ export function filterLink(ctx, key) {
 /** The columns of a dimension. @param {string} dimension @param {string} code @param {Map<string, any>} budgets @returns {Column[]} */
 function columns(dimension, ctx, code, budgets) {
   const value = (row) => row.key[dimension] ?? row.key[`${dimension}_id`] ?? row.key[`${dimension}_name`] ?? "";
-  const title = word(ctx, dimension), org = column(ctx, "org_id", word(ctx, "org"), (row) => row.user?.org_name ?? row.key.org_id ?? "");
+  const title = word(ctx, dimension), org = column("org_id", word(ctx, "org"), (row) => row.user?.org_name ?? row.key.org_id ?? "");
   const orgs = ctx.session.org_id ? [] : [org];
   /** @type {Column} */
   const first = { key: dimension, label: title, text: true, value: (row) => row.name ?? value(row), cell: (row) => name(row.name ?? (value(row) || "(none)"), filterLink(ctx, row.key)) };
@@ -58,16 +58,16 @@ function columns(dimension, ctx, code, budgets) {
     case "org": return [first, requests, tokens, prompt, completion, users, amount, share];
     case "role": return [first, users, requests, tokens, amount, share];
     case "class": return [...orgs, first, { ...users, label: "Students" }, requests, tokens, amount, share];
-    case "section": return [...orgs, column(ctx, "class_name", word(ctx, "class"), (row) => row.key.class_name), first, { ...users, label: "Students" }, requests, tokens, amount];
+    case "section": return [...orgs, column("class_name", word(ctx, "class"), (row) => row.key.class_name), first, { ...users, label: "Students" }, requests, tokens, amount];
     case "feature": return [first, requests, tokens, prompt, completion, users, failed, amount, share];
     case "user": return [
       { ...first, cell: (row) => name(row.name ?? row.key.user_id, drawerLink(ctx, row.key.org_id, row.key.user_id)) },
-      column(ctx, "role", "Role", (row) => (row.user?.role ? sentence(row.user.role) : "")), ...orgs,
-      column(ctx, "class_name", word(ctx, "class"), (row) => [row.user?.class_name, row.user?.section].filter(Boolean).join(" ")),
+      column("role", "Role", (row) => (row.user?.role ? sentence(row.user.role) : "")), ...orgs,
+      column("class_name", word(ctx, "class"), (row) => [row.user?.class_name, row.user?.section].filter(Boolean).join(" ")),
       requests, tokens, amount, budgetColumn(budgets),
       { key: "last_seen", label: "Last active", value: (row) => (row.last_seen ? Date.parse(row.last_seen) : null), cell: (row) => figure(instant(row.last_seen, ctx.state.tz).split(",")[0], instant(row.last_seen, ctx.state.tz)) },
     ];
-    case "model": return [first, column(ctx, "provider", "Provider", (row) => row.key.provider), requests, tokens, prompt, completion, latency, failed, amount, share];
+    case "model": return [first, column("provider", "Provider", (row) => row.key.provider), requests, tokens, prompt, completion, latency, failed, amount, share];
     default: return [first, requests, tokens, latency, failed, amount, share];
   }
 }

@@ -31,7 +31,8 @@ export function log() {
       parameters = String(params);
       cursors = [""];
     }
-    if (cursors.at(-1)) params.set("cursor", (cursors.at(-1)));
+    const cursor = cursors.at(-1);
+    if (cursor) params.set("cursor", cursor);
     return get("v1/usage/events", params, ctx.signal);
   }, draw: (body, data, ctx) => {
     const size = Number(ctx.state.more.size) || SIZES[0], { status: chosen = [], ...filters } = ctx.state.filters;

@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import islice
 
 from spendmeter_clickhouse import Session, Store
+from spendmeter_deploy.embedded.demo_rates import seed_rates
 from spendmeter_events import UsageEvent
 from spendmeter_events.topics import DIRECTORY
 from spendmeter_events.traffic import TrafficRecord, directory, generate
@@ -29,6 +30,7 @@ def fill_with_demo(store: Store, *, days: float, end: datetime, seed: int = 1, s
 async def _fill(session: Session, *, days: float, end: datetime, seed: int, scale: float) -> None:
     known = Directory(session=session)
     entries = [entry.model_dump_json().encode() for entry in directory(seed)]
+    await seed_rates(session, end=end)
     await known.apply([FakeRecord(number, None, entry, topic=DIRECTORY) for number, entry in enumerate(entries)])
     await store_calls(session, generate(seed=seed, days=days, end=end, scale=scale), known=known, name="demo")
 

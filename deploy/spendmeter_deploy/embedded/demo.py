@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from spendmeter_deploy.embedded.broker import die_with_parent
+from spendmeter_deploy.embedded.demo_rates import seed_rates
 from spendmeter_deploy.embedded.demo_summary import show_summary
 from spendmeter_deploy.embedded.greeting import greet
 from spendmeter_deploy.embedded.stack import EmbeddedStack, embedded_stack
@@ -79,6 +80,8 @@ async def _seed(stack: EmbeddedStack, traffic: Traffic, console: Console) -> Non
         console.print(f"{stack.folder.path} is already seeded up to this hour.", style="dim")
         return
     await _publish_directory(stack, traffic.seed)
+    with stack.store.session("rates") as session:
+        await seed_rates(session, end=traffic.end)
     async with _merges_stopped(stack):
         sent, started = await _emit(stack, traffic, console)
         if not await stack.caught_up(timeout=600):

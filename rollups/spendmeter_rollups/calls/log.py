@@ -207,10 +207,11 @@ async def named_calls(usage: UsageReader, rows: Sequence[Row]) -> list[EventRow]
 
 def event_row(row: Row, scope: Scope) -> EventRow:
     """Convert a row of `COLUMNS` to the answer's time zone and currency."""
+    rate = scope.rates.on(row["occurred_at"].date())
     values: dict[str, Any] = {
         **row,
         "occurred_at": row["occurred_at"].astimezone(scope.zone),
-        "cost": scope.rate.convert(Decimal(row["cost"])),
-        "adjustment": scope.rate.convert(row["adjustment"]),
+        "cost": rate.convert(Decimal(row["cost"])),
+        "adjustment": rate.convert(row["adjustment"]),
     }
     return EventRow(**values)

@@ -14,7 +14,6 @@ from spendmeter_rollups.problems import invalid_parameter, not_found
 from spendmeter_rollups.query.directory import orgs_of_user
 from spendmeter_rollups.query.params import ScopeParams
 from spendmeter_rollups.query.reader import Row
-from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.views.answers import Answer, Measures, frame
 from spendmeter_rollups.views.directory_names import find_names
@@ -70,8 +69,8 @@ async def user_page(usage: UsageReader, *, user_id: str, params: UserParams) -> 
     return UserAnswer(
         **frame(scope),
         user=Identity(org_id=org_id, user_id=user_id, **names.identity(org_id, user_id)),
-        totals=Measures(**aggregates(add(features, ROW_MEASURES), scope.rate)),
-        features=[_feature(row, scope) for row in sorted(features, key=lambda row: (-row["cost"], row["feature"]))],
+        totals=Measures(**aggregates(add(features, ROW_MEASURES))),
+        features=[_feature(row) for row in sorted(features, key=lambda row: (-row["cost"], row["feature"]))],
         daily=daily,
         recent=recent,
     )
@@ -87,6 +86,6 @@ async def _find_org(usage: UsageReader, user_id: str) -> str:
     return str(orgs[0])
 
 
-def _feature(row: Row, scope: Scope) -> UserFeature:
-    found = aggregates({measure: row[measure] for measure in ROW_MEASURES}, scope.rate)
+def _feature(row: Row) -> UserFeature:
+    found = aggregates({measure: row[measure] for measure in ROW_MEASURES})
     return UserFeature(**found, feature=row["feature"])

@@ -1,4 +1,4 @@
-"""Aggregates of an answer, computed from summed measures: ratios, token totals, converted amounts."""
+"""Aggregates of an answer, computed from summed measures: ratios and token totals."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from decimal import Decimal
 from typing import Any, Final
 
 from spendmeter_clickhouse.catalogue import MEASURES
-from spendmeter_events.usage_units import CACHE_READS, COMPLETION_TOKENS, COMPONENTS, PROMPT_TOKENS, TOKENS
-from spendmeter_rollups.catalogue.money import Rate
+from spendmeter_events.usage_units import CACHE_READS, COMPLETION_TOKENS, PROMPT_TOKENS, TOKENS
+from spendmeter_rollups.catalogue.money import add_exactly
 
-_AMOUNTS: Final = ("cost", "chargeable_cost", *COMPONENTS, "cache_savings")
 _HIDDEN: Final = ("latency_sum", "latency_requests", "ttft_sum", "ttft_requests", "provider_cost_requests")
 
 _EPOCH_YEAR: Final = 1970
@@ -34,12 +33,9 @@ def add(rows: Iterable[Sums], measures: Iterable[str]) -> dict[str, Any]:
     return total
 
 
-def aggregates(sums: Sums, rate: Rate) -> dict[str, Any]:
-    """Return every field that an answer derives from `sums`, amounts converted at `rate`. A ratio over 0 is None."""
+def aggregates(sums: Sums) -> dict[str, Any]:
+    """Return every field that an answer derives from `sums`. A ratio over 0 is None."""
     found = {name: value for name, value in sums.items() if name not in _HIDDEN}
-    for name in _AMOUNTS:
-        if name in found:
-            found[name] = rate.convert(found[name])
     for name in ("first_seen", "last_seen"):
         # ClickHouse returns the epoch for min() and max() over no rows.
         if name in found and found[name] is not None and found[name].year == _EPOCH_YEAR:
@@ -53,8 +49,7 @@ def aggregates(sums: Sums, rate: Rate) -> dict[str, Any]:
     if "ttft_sum" in sums:
         found["avg_ttft_ms"] = _ratio(sums["ttft_sum"], sums["ttft_requests"])
     if "provider_cost" in sums:
-        known = sums["provider_cost_requests"]
-        found["provider_cost"] = rate.convert(sums["provider_cost"]) if known else None
+        found["provider_cost"] = sums["provider_cost"] if sums["provider_cost_requests"] else None
     return found
 
 
@@ -70,6 +65,8 @@ def _ratio(part: Any, whole: Any) -> float | None:
 
 
 def _combine(measure: str, left: Any, right: Any) -> Any:
+    if isinstance(left, Decimal):
+        return add_exactly(left, right)
     if measure not in ("first_seen", "last_seen"):
         return left + right
     if left is None or right is None:

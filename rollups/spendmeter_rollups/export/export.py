@@ -68,12 +68,10 @@ class Export:
         return f"spendmeter-{self.view}-{local_date(window.start, zone)}-to-{last}.csv"
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield CSV text. Every row ends with the currency and its dated rate."""
-        rate = self.scope.rate
-        ending = (rate.currency, rate.per_usd, rate.on)
-        rows: Rows = [(*self.header, *_RATE)]
+        """Yield CSV text. Every row ends with the currency; that of a call also with the rate of its day."""
+        rows: Rows = [self.header]
         async for portion in self.portions:
-            rows += [(*row, *ending) for row in portion]
+            rows += portion
             # Formatting thousands of rows would block the event loop.
             yield (await asyncio.to_thread(csv_text, rows)).encode()
             rows = []
@@ -83,13 +81,14 @@ class Export:
 
 def export_events(usage: UsageReader, *, params: LogParams) -> Export:
     """Export the call log, newest first."""
-    return Export("events", usage.scope, (*_NAMES, *_CALL, "adjustment"), _events(usage, params.event_id))
+    header = (*_NAMES, *_CALL, "adjustment", *_RATE)
+    return Export("events", usage.scope, header, _events(usage, params.event_id))
 
 
 def export_breakdown(usage: UsageReader, *, dimension: Dimension) -> Export:
     """Export all values of a dimension, by key."""
     names = [name for name in BreakdownRow.model_fields if name not in _NESTED]
-    header = (*map(public_name, dimension.columns), *(_USER if dimension.name == "user" else ()), *names)
+    header = (*map(public_name, dimension.columns), *(_USER if dimension.name == "user" else ()), *names, "currency")
     return Export(_UNSAFE.sub("-", dimension.name), usage.scope, header, _breakdown(usage, dimension, names))
 
 
@@ -97,7 +96,7 @@ def export_timeseries(usage: UsageReader, *, params: SeriesParams) -> Export:
     """Export one row per group and bucket; groups beyond the limit are one group with `other` true and an empty key."""
     dimension = find_group(params.group_by) if params.group_by else None
     columns = tuple(map(public_name, dimension.columns)) if dimension else ()
-    header = (*columns, *(("other",) if columns else ()), *Point.model_fields)
+    header = (*columns, *(("other",) if columns else ()), *Point.model_fields, "currency")
     return Export("timeseries", usage.scope, header, _timeseries(usage, params, columns))
 
 
@@ -135,14 +134,15 @@ def _names(row: Row, names: Names) -> tuple[str | None, str | None]:
 
 
 def _event(row: Row, scope: Scope) -> Sequence[Any]:
+    rate = scope.rates.on(row["occurred_at"].date())
     amounts = {name: row[name] for name in (*COST_COLUMNS, "provider_cost", "adjustment") if row[name] is not None}
     shown = {
         **row,
-        **{name: scope.rate.convert(amount) for name, amount in amounts.items()},
+        **{name: rate.convert(amount) for name, amount in amounts.items()},
         "occurred_at": row["occurred_at"].astimezone(scope.zone),
         "tags": json.dumps(row["tags"], ensure_ascii=False, sort_keys=True) if row["tags"] else "",
     }
-    return tuple(shown.values())
+    return (*shown.values(), rate.currency, rate.per_usd, rate.on)
 
 
 async def _breakdown(usage: UsageReader, dimension: Dimension, names: Sequence[str]) -> AsyncIterator[Rows]:
@@ -152,6 +152,7 @@ async def _breakdown(usage: UsageReader, dimension: Dimension, names: Sequence[s
                 *(row.key[public_name(column)] for column in dimension.columns),
                 *((getattr(row.user, name) for name in _USER) if row.user else ()),
                 *(getattr(row, name) for name in names),
+                usage.scope.rates.currency,
             )
             for row in portion
         ]
@@ -164,4 +165,7 @@ async def _timeseries(usage: UsageReader, params: SeriesParams, columns: Sequenc
             *(series.key[column] if series.key else None for column in columns),
             *([series.other] if columns else ()),
         ]
-        yield [(*key, *(getattr(point, name) for name in Point.model_fields)) for point in series.points]
+        yield [
+            (*key, *(getattr(point, name) for name in Point.model_fields), usage.scope.rates.currency)
+            for point in series.points
+        ]

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import reduce
 from typing import Final, Literal
 
 from pydantic import BaseModel, Field
 
 from spendmeter_clickhouse.budgets import calendar_month
-from spendmeter_rollups.catalogue.money import Money
+from spendmeter_rollups.catalogue.money import Money, add_exactly
 from spendmeter_rollups.forecast.projection import CONFIDENCE, MIN_POINTS, Forecast
 from spendmeter_rollups.forecast.trend import Day, complete_days, days_left, extend_trend, trend_window, used_points
 from spendmeter_rollups.query.scope import Scope
@@ -55,7 +56,7 @@ async def projection(usage: UsageReader) -> ProjectionAnswer:
     start, end = calendar_month(scope.now, scope.zone)
     month = replace(scope, window=Window(start, max(scope.now, start + _TICK)))
     spent_days, days = await asyncio.gather(_daily(usage.within(month)), _daily(usage.within(scope)))
-    spent = sum((day.cost for day in spent_days.values()), Decimal(0))
+    spent = reduce(add_exactly, (day.cost for day in spent_days.values()), Decimal(0))
     points = complete_days(days, window=scope.window, zone=scope.zone, now=scope.now)
     left = days_left(scope.now, scope.zone, end)
     return _answer(usage.scope, used_points(points), spent, extend_trend(points, left, spent=spent), left)
@@ -77,7 +78,7 @@ def _answer(
 ) -> ProjectionAnswer:
     def amount(value: float) -> Decimal:
         # Six decimals suffice for a forecast.
-        return scope.rate.convert(Decimal(repr(round(value, 6))))
+        return Decimal(repr(round(value, 6)))
 
     days = zip(left, found.days, found.margins, strict=True) if found else ()
     return ProjectionAnswer(
@@ -85,7 +86,7 @@ def _answer(
         status="ok" if found else "insufficient_data",
         month=f"{local_date(scope.now, scope.zone):%Y-%m}",
         points=points,
-        spent=scope.rate.convert(spent),
+        spent=spent,
         projected=amount(found.projected) if found else None,
         lower=amount(found.lower) if found else None,
         upper=amount(found.upper) if found else None,

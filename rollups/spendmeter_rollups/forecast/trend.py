@@ -18,7 +18,7 @@ _TICK: Final = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """Cost of one local day, in USD."""
+    """Cost of one local day."""
 
     date: date
     cost: Decimal

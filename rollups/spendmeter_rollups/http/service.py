@@ -21,7 +21,7 @@ from spendmeter_rollups.access.auth import Authenticator, Credential, authentica
 from spendmeter_rollups.access.rate_limit import RateLimit
 from spendmeter_rollups.access.session_cookie import cookie_key
 from spendmeter_rollups.access.sessions import SignInLinks
-from spendmeter_rollups.budgets.rates import find_rate
+from spendmeter_rollups.budgets.rates import in_currency
 from spendmeter_rollups.http.cache import AnswerCache, Cached
 from spendmeter_rollups.http.compute import ComputeThread
 from spendmeter_rollups.http.pages import link_header, next_page
@@ -90,7 +90,7 @@ class Service:
         span = await self._span(visible)
         resolved = resolve(params, now=self.clock(), visible_orgs=visible, span=span)
         scope = await check_values(self.reader, resolved)
-        return scope.at_rate(await find_rate(self.reader, params.currency, scope))
+        return await in_currency(self.reader, params.currency, scope)
 
     async def _span(self, visible: tuple[str, ...] | None) -> Span:
         # Read for every answer: the planner assumes that no event is later than the newest one.

@@ -63,6 +63,34 @@ def rate_in_force(currency: str, on: date) -> Query:
     )
 
 
+def rates_of(currency: str) -> Query:
+    """Return all rates of `currency`, oldest first."""
+    return Query(
+        "SELECT rate_date, per_usd, source FROM fx_rates FINAL\nWHERE currency = {currency:String} ORDER BY rate_date",
+        {"currency": currency},
+    )
+
+
+def stored_rates(currencies: Sequence[str], first: date, last: date, *, limit: int, offset: int) -> Query:
+    """Return the rates dated from `first` to `last` of `currencies` (none: all), by currency, newest first."""
+    return Query(
+        "SELECT currency, rate_date, per_usd, source FROM fx_rates FINAL\n"
+        "WHERE rate_date BETWEEN {first:Date32} AND {last:Date32}\n"
+        "    AND (empty({currencies:Array(String)}) OR currency IN {currencies:Array(String)})\n"
+        "ORDER BY currency, rate_date DESC\nLIMIT {row_limit:UInt64} OFFSET {row_offset:UInt64}",
+        {"currencies": list(currencies), "first": first, "last": last, "row_limit": limit, "row_offset": offset},
+    )
+
+
+def currencies_of(orgs: Sequence[str] | None) -> Query:
+    """Return the currencies of `orgs` (None: all) in the directory, each with one of its orgs."""
+    where, parameters = ("", {}) if orgs is None else ("WHERE org_id IN {orgs:Array(String)}\n", {"orgs": list(orgs)})
+    return Query(
+        f"SELECT currency, min(org_id) AS example\nFROM orgs FINAL\n{where}GROUP BY currency ORDER BY currency",
+        parameters,
+    )
+
+
 def known_currencies() -> Query:
     """Return every currency with a rate, and the date of its first rate."""
     return Query("SELECT currency, min(rate_date) AS since FROM fx_rates GROUP BY currency ORDER BY currency")

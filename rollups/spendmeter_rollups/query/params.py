@@ -119,7 +119,14 @@ class ScopeParams(_Filters):
         description="KEY:VALUE, read from raw events. Values of one key are alternatives; every key must match.",
         examples=[["env:production"]],
     )
-    currency: Annotated[Value, Field(description="ISO 4217 code with a known rate.", examples=["USD"])] = "USD"
+    currency: Annotated[
+        Value,
+        Field(
+            description="ISO 4217 code with a known rate, in any case, or `org` for the currency of the orgs in the"
+            " directory (USD, with a warning, if they differ). Each UTC day is converted at its own rate.",
+            examples=["USD"],
+        ),
+    ] = "USD"
 
     def filters(self) -> dict[str, tuple[str, ...]]:
         """Return the filters by column."""

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
+from spendmeter_clickhouse.catalogue import DAY
 from spendmeter_rollups.catalogue.dimensions import FAMILIES, Rollup
 from spendmeter_rollups.query.windows import Window
 
@@ -48,6 +49,7 @@ def plan(
     edges: Sequence[datetime] = (),
     first_event: datetime | None = None,
     newest_event: datetime | None = None,
+    daily: bool = False,
 ) -> tuple[Piece, ...]:
     """Return the pieces whose sum is exactly the events of `window`.
 
@@ -56,8 +58,11 @@ def plan(
     :param first_event: if no event precedes the window, its start is rounded down to the coarsest grain.
     :param newest_event: if no event is at or after the window's end, the end is rounded up to the coarsest grain, and
         the finer tables are not read.
+    :param daily: read no row that sums several days: each day has its own exchange rate.
     """
     family = choose_family(columns, measures)
+    if daily:
+        family = tuple(rollup for rollup in family if rollup.seconds <= DAY)
     if family and newest_event is not None and newest_event < window.end:
         window = Window(window.start, _ceil(window.end, family[0].seconds))
     if family and first_event is not None and window.start <= first_event:

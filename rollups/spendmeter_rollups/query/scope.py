@@ -10,7 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from spendmeter_clickhouse.zones import named_zone
-from spendmeter_rollups.catalogue.money import Rate
+from spendmeter_rollups.catalogue.money import Rates
 from spendmeter_rollups.problems import Fault, Problem, forbidden, invalid_parameter
 from spendmeter_rollups.query.params import ScopeParams, fold
 from spendmeter_rollups.query.planner import Piece, plan
@@ -31,7 +31,7 @@ from spendmeter_rollups.query.windows import (
 _DAY: Final = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 _ALLOWED_TIMES: Final = ["2026-11-22", "2026-11-22T10:30:00", "2026-11-22T10:30:00.000Z"]
 _MILLISECOND: Final = timedelta(milliseconds=1)
-_USD: Final = Rate()
+_USD: Final = Rates()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Scope:
     filters: Mapping[str, tuple[str, ...]]
     now: datetime
     span: Span
-    rate: Rate = _USD
+    rates: Rates = _USD
     warnings: tuple[Fault, ...] = ()
     """Parameters that were not understood, and what was answered instead."""
 
@@ -74,9 +74,13 @@ class Scope:
             merged[column] = values if before is None else tuple(v for v in values if v in before)
         return replace(self, filters=merged)
 
-    def at_rate(self, rate: Rate) -> Scope:
-        """Return this scope with amounts in another currency."""
-        return replace(self, rate=rate)
+    @property
+    def days(self) -> tuple[date, date]:
+        """The first and the last UTC day of the window that can have calls."""
+        last = (self.window.end - _MILLISECOND).date()
+        newest, first = self.span.newest, self.span.first
+        last = min(last, newest.date()) if newest else last
+        return min(max(self.window.start.date(), first.date()) if first else self.window.start.date(), last), last
 
     def pieces(self, spec: Sums, *, end: datetime | None = None) -> tuple[Piece, ...]:
         """Plan the pieces of `spec`. `end` is the end of a series' last bucket.
@@ -90,6 +94,7 @@ class Scope:
             edges=(*spec.edges, *((end,) if end else ())),
             first_event=self.span.first,
             newest_event=self.span.newest,
+            daily=spec.converted,
         )
         kept = self.span.raw_from
         if kept and any(piece.rollup is None and piece.ranges[0].start < kept for piece in pieces):

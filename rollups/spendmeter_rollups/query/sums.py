@@ -20,8 +20,10 @@ from spendmeter_clickhouse.catalogue import (
     USERS,
     user_set,
 )
+from spendmeter_rollups.catalogue.money import USD, Rates
 from spendmeter_rollups.catalogue.orders import KEY, ORDERS
 from spendmeter_rollups.catalogue.tags import KEY_EXPRESSION, TAG_KEYS, tag_of
+from spendmeter_rollups.query.conversion import converted_sum, is_amount, rate_of_day
 from spendmeter_rollups.query.planner import Piece
 from spendmeter_rollups.query.statement import (
     Filters,
@@ -33,6 +35,7 @@ from spendmeter_rollups.query.statement import (
     milliseconds,
 )
 
+_IN_USD: Final = Rates()
 _EXPRESSIONS: Final = {**EXPRESSIONS, **dict.fromkeys(TAG_KEYS.columns, KEY_EXPRESSION)}
 
 
@@ -41,7 +44,7 @@ class Sums:
     """Specification of a sum. `edges` (the starts of buckets) add a column `bucket`, in Unix milliseconds.
 
     `after` (values of `columns`) skips all keys up to and including that one. `among` restricts the sum to these keys,
-    each with values of the leading `columns`.
+    each with values of the leading `columns`. Amounts are converted at the `rates` of their UTC days.
     """
 
     columns: tuple[str, ...]
@@ -50,6 +53,7 @@ class Sums:
     edges: tuple[datetime, ...] = ()
     after: tuple[str, ...] = ()
     among: tuple[tuple[str, ...], ...] = ()
+    rates: Rates = _IN_USD
 
     def __post_init__(self) -> None:
         """Reject identifiers that are not in the catalogue."""
@@ -64,6 +68,11 @@ class Sums:
         """Every column that a table must have."""
         charged = {"key_source"} if "chargeable_cost" in self.measures else set()
         return frozenset((*self.columns, *self.filters, *charged))
+
+    @property
+    def converted(self) -> bool:
+        """Whether amounts are converted, which requires rows of one UTC day each."""
+        return self.rates.currency != USD and any(is_amount(measure) for measure in self.measures)
 
     @property
     def group(self) -> tuple[str, ...]:
@@ -152,7 +161,8 @@ def _piece(spec: Sums, piece: Piece, name: str, parameters: dict[str, Any]) -> s
     ranges = [within(window, f"{name}_{number}", parameters) for number, window in enumerate(piece.ranges)]
     chosen = _bucket(spec, piece, parameters)
     chosen += [_column(column, source, parameters) for column in spec.columns]
-    chosen += [_measure(measure, source) for measure in spec.measures]
+    rate = rate_of_day(spec.rates, piece, name, parameters) if spec.converted else ""
+    chosen += [f"{_aggregate(measure, source, rate)} AS {measure}" for measure in spec.measures]
     conditions = [f"({' OR '.join(ranges)})", *filter_conditions(source, spec.filters, parameters)]
     conditions += [*_after(spec, source, parameters), *_among(spec, source, parameters)]
     return (
@@ -220,13 +230,11 @@ def _column(column: str, source: str, parameters: dict[str, Any]) -> str:
     return f"{expression or column_of(source, column, parameters)} AS {column}"
 
 
-def _measure(measure: str, source: str) -> str:
-    return f"{_aggregate(measure, source)} AS {measure}"
-
-
-def _aggregate(measure: str, source: str) -> str:
+def _aggregate(measure: str, source: str, rate: str) -> str:
     if measure == USERS:
         return user_set(f"{source}.")
+    if rate and is_amount(measure):
+        return converted_sum(measure, source, rate)
     if source == "event" or measure not in STORED:
         return MEASURES[measure].aggregate().replace("event.", f"{source}.")
     return f"{STORED[measure].function}({source}.{measure})"

@@ -51,7 +51,15 @@ class UsageReader:
         :param edges: n + 1 bucket edges for n buckets; see `Sums` for `after` and `among`.
         :raises Problem: the query needs raw events that were deleted.
         """
-        spec = Sums(tuple(columns), tuple(measures), self.scope.filters, tuple(edges[:-1]), tuple(after), tuple(among))
+        spec = Sums(
+            tuple(columns),
+            tuple(measures),
+            self.scope.filters,
+            tuple(edges[:-1]),
+            tuple(after),
+            tuple(among),
+            self.scope.rates,
+        )
         pieces = self.scope.pieces(spec, end=edges[-1] if edges else None)
         # Merging the hash tables of several threads costs more than reading a rollup in one.
         threads = 1 if all(piece.rollup for piece in pieces) else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
@@ -12,6 +12,8 @@ from spendmeter_events.usage_units import UNITS
 from spendmeter_rollups.catalogue.money import Money, Rate, plain
 from spendmeter_rollups.problems import Fault
 from spendmeter_rollups.query.scope import Scope
+
+MOST_RATES: Final = 100
 
 
 def unit_fields(*names: str) -> dict[str, Any]:
@@ -41,10 +43,10 @@ class WindowAnswer(BaseModel):
 
 
 class CurrencyAnswer(BaseModel):
-    """The currency of all amounts, and the dated exchange rate."""
+    """A currency and a dated exchange rate."""
 
     code: str = Field(examples=["USD"])
-    per_usd: str = Field(description="units of the currency per USD", examples=["1"])
+    per_usd: str = Field(description="units of the currency per USD, on the last day", examples=["1"])
     rate_date: date | None = Field(description="the date of the rate; null for USD")
     rate_source: str | None = None
 
@@ -52,6 +54,35 @@ class CurrencyAnswer(BaseModel):
     def of(cls, rate: Rate) -> Self:
         """Return `rate` as part of an answer."""
         return cls(code=rate.currency, per_usd=plain(rate.per_usd), rate_date=rate.on, rate_source=rate.source or None)
+
+
+class UsedRate(BaseModel):
+    """A rate that amounts were converted at, from `rate_date` until the next one."""
+
+    rate_date: date
+    per_usd: str
+    source: str | None
+
+    @classmethod
+    def of(cls, rate: Rate) -> Self:
+        """Return `rate` as part of an answer."""
+        return cls(rate_date=rate.on, per_usd=plain(rate.per_usd), source=rate.source or None)
+
+
+class ConversionAnswer(CurrencyAnswer):
+    """The currency of all amounts. Each UTC day is converted at its own rate."""
+
+    rates: list[UsedRate] = Field(
+        [], description=f"the rates of the window's days, oldest first, at most the newest {MOST_RATES}; none for USD"
+    )
+
+    @classmethod
+    def in_scope(cls, scope: Scope) -> Self:
+        """Return the currency of the answer for `scope`."""
+        first, last = scope.days
+        rates = scope.rates.between(first, last)[-MOST_RATES:]
+        newest = CurrencyAnswer.of(scope.rates.on(last))
+        return cls(**newest.model_dump(), rates=[UsedRate.of(rate) for rate in rates])
 
 
 class FreshnessAnswer(BaseModel):
@@ -73,7 +104,7 @@ class Answer(BaseModel):
     """The fields common to all answers."""
 
     window: WindowAnswer
-    currency: CurrencyAnswer
+    currency: ConversionAnswer
     freshness: FreshnessAnswer
     warnings: list[Fault] = Field(
         [], description="parameters not understood, and what was answered instead; calls left out"
@@ -84,7 +115,7 @@ def frame(scope: Scope) -> dict[str, Any]:
     """Return the fields of `Answer` for `scope`."""
     return {
         "window": WindowAnswer.of(scope),
-        "currency": CurrencyAnswer.of(scope.rate),
+        "currency": ConversionAnswer.in_scope(scope),
         "freshness": FreshnessAnswer.of(scope),
         "warnings": list(scope.warnings),
     }

@@ -12,13 +12,12 @@ from pydantic import BaseModel, BeforeValidator, Field
 from spendmeter_clickhouse.catalogue import DIMENSIONS, ROW_MEASURES, USERS, Dimension
 from spendmeter_rollups.catalogue.aggregates import add, aggregates
 from spendmeter_rollups.catalogue.dimensions import STUDENT_ROLE, counts_students, crossed
-from spendmeter_rollups.catalogue.money import Money
+from spendmeter_rollups.catalogue.money import Money, subtract_exactly
 from spendmeter_rollups.catalogue.tags import PREFIX, public_name, tag_dimension
 from spendmeter_rollups.problems import invalid_parameter, not_found
 from spendmeter_rollups.query import sums as queries
 from spendmeter_rollups.query.params import ScopeParams, Value, fold
 from spendmeter_rollups.query.reader import Row
-from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.views.answers import Answer, Measures, frame
 from spendmeter_rollups.views.ranking import COUNTS_USERS, OrderParam, RowColumn, check_order, ranked_rows
@@ -127,28 +126,32 @@ async def breakdown(usage: UsageReader, *, dimension: Dimension, params: Breakdo
     )
     (total, found), users = await asyncio.gather(ranked, _users(usage, dimension))
     whole, shown = add(total, ROW_MEASURES), found[: params.limit]
-    totals, partial = aggregates(whole, usage.scope.rate), bool(params.offset) or len(found) > params.limit
+    totals, partial = aggregates(whole), bool(params.offset) or len(found) > params.limit
     return BreakdownAnswer(
         **frame(usage.scope),
         dimension=dimension.name,
         rows=await _rows(usage, dimension, shown, users=users, totals=totals),
-        other=_other(whole, shown, usage.scope) if partial else None,
+        other=_other(whole, shown) if partial else None,
         totals=Measures(**totals),
         has_more=len(found) > params.limit,
     )
 
 
-def _other(whole: Mapping[str, Any], shown: Sequence[Row], scope: Scope) -> Measures:
+def _other(whole: Mapping[str, Any], shown: Sequence[Row]) -> Measures:
     added = add(shown, ROW_MEASURES)
-    rest = {name: None if name == "last_seen" else whole[name] - added[name] for name in added}
-    return Measures(**aggregates(rest, scope.rate))
+    rest = {name: None if name == "last_seen" else _less(whole[name], added[name]) for name in added}
+    return Measures(**aggregates(rest))
+
+
+def _less(whole: Any, part: Any) -> Any:
+    return subtract_exactly(whole, part) if isinstance(whole, Decimal) else whole - part
 
 
 async def all_rows(usage: UsageReader, dimension: Dimension, *, portion: int) -> AsyncIterator[list[BreakdownRow]]:
     """Yield every row of the breakdown by key, at most `portion` at a time, for exports."""
     usage = students_of(usage, dimension)
     total, users = await asyncio.gather(usage.sums((), ROW_MEASURES), _users(usage, dimension))
-    totals = aggregates(add(total, ROW_MEASURES), usage.scope.rate)
+    totals = aggregates(add(total, ROW_MEASURES))
     after: tuple[str, ...] = ()
     while True:
         found = await _keyed(usage, dimension, after=after, limit=portion)
@@ -189,7 +192,7 @@ async def _rows(
     details = await row_details(usage, dimension, rows)
     return [
         BreakdownRow(
-            **_row(row, dimension, usage.scope, totals),
+            **_row(row, dimension, totals),
             **details.get(key, {}),
             users=None if users is None else users.get(key, 0),
         )
@@ -197,8 +200,8 @@ async def _rows(
     ]
 
 
-def _row(row: Row, dimension: Dimension, scope: Scope, totals: Mapping[str, Any]) -> dict[str, Any]:
-    found = aggregates({measure: row[measure] for measure in ROW_MEASURES}, scope.rate)
+def _row(row: Row, dimension: Dimension, totals: Mapping[str, Any]) -> dict[str, Any]:
+    found = aggregates({measure: row[measure] for measure in ROW_MEASURES})
     shares = {name: _share(found[measure], totals[measure]) for name, measure in _SHARES.items()}
     return {**found, **shares, "key": {public_name(column): row[column] for column in dimension.columns}}
 

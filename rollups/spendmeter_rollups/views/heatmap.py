@@ -12,7 +12,6 @@ from spendmeter_rollups.catalogue.aggregates import add, aggregates
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.problems import invalid_parameter
 from spendmeter_rollups.query.reader import Row
-from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.query.windows import bucket_edges
 from spendmeter_rollups.views.answers import Answer, frame
@@ -46,11 +45,11 @@ async def heatmap(usage: UsageReader) -> HeatmapAnswer:
     for row in await usage.sums((), POINT_MEASURES, edges=edges):
         local = datetime.fromtimestamp(row["bucket"] / 1000, UTC).astimezone(scope.zone)
         cells.setdefault((local.isoweekday() % 7, local.hour), []).append(row)
-    return HeatmapAnswer(**frame(scope), cells=[_cell(key, cells[key], scope) for key in sorted(cells)])
+    return HeatmapAnswer(**frame(scope), cells=[_cell(key, cells[key]) for key in sorted(cells)])
 
 
-def _cell(key: tuple[int, int], rows: list[Row], scope: Scope) -> Cell:
-    found = aggregates(add(rows, POINT_MEASURES), scope.rate)
+def _cell(key: tuple[int, int], rows: list[Row]) -> Cell:
+    found = aggregates(add(rows, POINT_MEASURES))
     return Cell(
         weekday=key[0],
         hour=key[1],

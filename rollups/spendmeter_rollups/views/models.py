@@ -9,11 +9,10 @@ from pydantic import BeforeValidator, Field
 from spendmeter_clickhouse.catalogue import DIMENSIONS, ROW_MEASURES
 from spendmeter_events.usage_units import COMPONENTS
 from spendmeter_rollups.catalogue.aggregates import add, aggregates
-from spendmeter_rollups.catalogue.money import Money
+from spendmeter_rollups.catalogue.money import Money, add_exactly
 from spendmeter_rollups.catalogue.orders import descends
 from spendmeter_rollups.query import sums as queries
 from spendmeter_rollups.query.params import ScopeParams, fold
-from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.views.answers import Answer, Measures, frame
 from spendmeter_rollups.views.ranking import ModelColumn, OrderParam
@@ -66,18 +65,18 @@ async def models(usage: UsageReader, *, params: ModelsParams) -> ModelsAnswer:
     totals = add((row for row in rows if row["is_total"]), ROW_MEASURES)
     return ModelsAnswer(
         **frame(usage.scope),
-        rows=[_row(row, usage.scope) for row in found[: params.limit]],
-        totals=Measures(**aggregates(totals, usage.scope.rate)),
+        rows=[_row(row) for row in found[: params.limit]],
+        totals=Measures(**aggregates(totals)),
         has_more=len(found) > params.limit,
     )
 
 
-def _row(row: dict[str, object], scope: Scope) -> ModelRow:
-    found = aggregates({measure: row[measure] for measure in _MEASURES}, scope.rate)
+def _row(row: dict[str, object]) -> ModelRow:
+    found = aggregates({measure: row[measure] for measure in _MEASURES})
     return ModelRow(
         **found,
         provider=row["provider"],
         model=row["model"],
-        cached_cost=found["cache_read_cost"] + found["cache_write_cost"],
-        other_cost=found["audio_cost"] + found["unit_cost"],
+        cached_cost=add_exactly(found["cache_read_cost"], found["cache_write_cost"]),
+        other_cost=add_exactly(found["audio_cost"], found["unit_cost"]),
     )

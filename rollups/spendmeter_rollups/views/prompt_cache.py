@@ -13,7 +13,6 @@ from spendmeter_clickhouse.catalogue import DIMENSIONS
 from spendmeter_events.usage_units import CACHE_READS, CACHE_WRITES, PROMPT_TOKENS
 from spendmeter_rollups.catalogue.aggregates import add
 from spendmeter_rollups.catalogue.money import Money
-from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
 from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.query.windows import Granularity
@@ -75,7 +74,7 @@ async def prompt_cache(usage: UsageReader, *, params: GranularityParams) -> Cach
     empty = add((), _MEASURES)
     return CacheAnswer(
         **frame(scope),
-        totals=CacheMeasures(**_measures(add(models, _MEASURES), scope)),
+        totals=CacheMeasures(**_measures(add(models, _MEASURES))),
         skipped_models=[
             SkippedModel(provider=row["provider"], model=row["model"], requests=row["cache_unpriced_requests"])
             for row in sorted(models, key=lambda row: (row["provider"], row["model"]))
@@ -85,14 +84,14 @@ async def prompt_cache(usage: UsageReader, *, params: GranularityParams) -> Cach
         points=[
             CachePoint(
                 start=edge.astimezone(scope.zone),
-                **_measures(by_bucket.get(milliseconds(edge), empty), scope),
+                **_measures(by_bucket.get(milliseconds(edge), empty)),
             )
             for edge in edges[:-1]
         ],
     )
 
 
-def _measures(sums: dict[str, Any], scope: Scope) -> dict[str, float | int | Decimal | None]:
+def _measures(sums: dict[str, Any]) -> dict[str, float | int | Decimal | None]:
     read, write = (sum(sums[name] for name in names) for names in (CACHE_READS, CACHE_WRITES))
     if not read and not write:
         return {"hit_rate": None, "cache_read_tokens": None, "cache_write_tokens": None, "savings": None}
@@ -100,5 +99,5 @@ def _measures(sums: dict[str, Any], scope: Scope) -> dict[str, float | int | Dec
         "hit_rate": round(read / sum(sums[name] for name in PROMPT_TOKENS), 6),
         "cache_read_tokens": read,
         "cache_write_tokens": write,
-        "savings": scope.rate.convert(sums["cache_savings"]),
+        "savings": sums["cache_savings"],
     }

@@ -42,7 +42,7 @@ async def _sparklines(usage: UsageReader, dimension: Dimension, keys: Sequence[K
     edges = series_edges(scope, resolve_granularity(scope, "auto"))
     check_values(len(keys), edges, limit=len(keys), most=MAX_SPARKS)
     rows = await usage.read(queries.ranked_series, dimension.columns, ("cost",), edges=edges, keys=keys)
-    costs = {(row["position"], row["bucket"]): scope.rate.convert(row["cost"]) for row in rows}
+    costs = {(row["position"], row["bucket"]): row["cost"] for row in rows}
     starts = [milliseconds(edge) for edge in edges[:-1]]
     return {
         key: {"sparkline": [costs.get((position, start), 0) for start in starts]}

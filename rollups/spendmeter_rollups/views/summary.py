@@ -125,7 +125,7 @@ async def _totals(usage: UsageReader, scopes: Sequence[Scope]) -> list[SummaryMe
     busiest = [active["busiest"][1:] if active["users"] else None for (active,) in users]
     names = await find_names(usage.reader, users=[person for person in busiest if person])
     return [
-        _measures(scope, _rows_of(scope, models), _rows_of(scope, bins), active, names)
+        _measures(_rows_of(scope, models), _rows_of(scope, bins), active, names)
         for scope, (active,) in zip(scopes, users, strict=True)
     ]
 
@@ -134,11 +134,11 @@ def _rows_of(scope: Scope, rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row["bucket"] == milliseconds(scope.window.start)]
 
 
-def _measures(scope: Scope, models: Sequence[Row], bins: Sequence[Row], active: Row, names: Names) -> SummaryMeasures:
+def _measures(models: Sequence[Row], bins: Sequence[Row], active: Row, names: Names) -> SummaryMeasures:
     used = [row for row in models if row["requests"] > 0]
     p50, p95, p99 = percentiles([(row[LATENCY_BIN], row["latency_requests"]) for row in bins], _SHARES)
     return SummaryMeasures(
-        **aggregates(add(models, TOTAL_MEASURES), scope.rate),
+        **aggregates(add(models, TOTAL_MEASURES)),
         p50_latency_ms=p50,
         p95_latency_ms=p95,
         p99_latency_ms=p99,

@@ -109,7 +109,7 @@ async def timeseries(usage: UsageReader, *, params: SeriesParams) -> SeriesAnswe
 async def whole_series(usage: UsageReader, edges: Sequence[datetime]) -> list[Point]:
     """Return the total usage, one point per bucket."""
     rows = await usage.sums((), POINT_MEASURES, edges=edges)
-    return series_points(rows, _buckets(edges, usage.scope), usage.scope)
+    return series_points(rows, _buckets(edges, usage.scope))
 
 
 async def _grouped(usage: UsageReader, edges: Sequence[datetime], dimension: Dimension, limit: int) -> list[Series]:
@@ -129,26 +129,26 @@ async def _grouped(usage: UsageReader, edges: Sequence[datetime], dimension: Dim
         Series.model_construct(
             key=dict(zip(map(public_name, columns), key, strict=True)),
             other=False,
-            points=series_points(by_position[position], buckets, scope),
+            points=series_points(by_position[position], buckets),
             **names.of(columns, key),
         )
         for position, key in enumerate(keys, start=1)
     ]
     if len(groups) > limit:
-        rest = series_points(by_position[0], buckets, scope)
+        rest = series_points(by_position[0], buckets)
         series.append(Series.model_construct(key=None, other=True, points=rest))
     return series
 
 
-def series_points(rows: Iterable[Row], buckets: Sequence[Bucket], scope: Scope) -> list[Point]:
+def series_points(rows: Iterable[Row], buckets: Sequence[Bucket]) -> list[Point]:
     """Return one point per bucket; buckets without a row are zero."""
     found = {row["bucket"]: row for row in rows}
-    empty = _measures(zero(POINT_MEASURES), scope)
+    empty = _measures(zero(POINT_MEASURES))
     points = []
     for name, start in buckets:
         row = found.get(name)
         # Skip validation: these values are our own, and a series has thousands of points, most of them empty.
-        measures = empty if row is None else _measures(row, scope)
+        measures = empty if row is None else _measures(row)
         points.append(Point.model_construct(start=start, **measures))
     return points
 
@@ -157,6 +157,6 @@ def _buckets(edges: Sequence[datetime], scope: Scope) -> list[Bucket]:
     return [(milliseconds(edge), edge.astimezone(scope.zone)) for edge in edges[:-1]]
 
 
-def _measures(row: Row | dict[str, Any], scope: Scope) -> dict[str, Any]:
-    found = aggregates({measure: row[measure] for measure in POINT_MEASURES}, scope.rate)
+def _measures(row: Row | dict[str, Any]) -> dict[str, Any]:
+    found = aggregates({measure: row[measure] for measure in POINT_MEASURES})
     return {name: found[name] for name in _SHOWN}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from fastapi.testclient import TestClient
@@ -205,13 +206,38 @@ def test_filter_values_are_found_by_text_and_name(client: TestClient) -> None:
     assert answer(client, "/v1/filters/feature", q="%")["values"] == []
 
 
-def test_amounts_at_the_rate_in_force_at_the_end_of_the_window(client: TestClient) -> None:
+def test_each_day_is_converted_at_its_own_rate(client: TestClient) -> None:
     """Row 22."""
-    body = answer(client, "/v1/usage/summary", preset="7d", currency="INR")
-    assert body["currency"] == {"code": "INR", "per_usd": "88.5", "rate_date": "2026-11-21", "rate_source": "bank"}
-    assert body["totals"]["cost"] == "15.93"
+    body = answer(client, "/v1/usage/summary", preset="7d", currency="inr")
+    first, second = (
+        {"rate_date": "2026-10-01", "per_usd": "80", "source": "first"},
+        {"rate_date": "2026-11-21", "per_usd": "88.5", "source": "bank"},
+    )
+    newest = {"code": "INR", "per_usd": "88.5", "rate_date": "2026-11-21", "rate_source": "bank"}
+    days = {
+        day: Decimal(answer(client, "/v1/usage/summary", **{"from": day, "to": day})["totals"]["cost"])
+        for day in (f"2026-11-{number}" for number in range(16, 23))
+    }
+    converted = sum(cost * (Decimal("88.5") if day >= "2026-11-21" else 80) for day, cost in days.items())
+    assert Decimal(body["totals"]["cost"]) == converted < sum(days.values()) * Decimal("88.5")
+    assert body["currency"] == newest | {"rates": [first, second]}
     past = answer(client, "/v1/usage/summary", **{"from": "2026-11-20", "to": "2026-11-20", "currency": "INR"})
-    assert past["currency"]["per_usd"] == "80"
+    assert (past["currency"]["per_usd"], past["currency"]["rates"]) == ("80", [first])
+
+
+def test_amounts_in_the_own_currency_of_the_org(client: TestClient) -> None:
+    own = answer(client, "/v1/usage/summary", org="acme", currency="org")
+    assert own["currency"]["code"] == "INR"
+    assert own["totals"] == answer(client, "/v1/usage/summary", org="acme", currency="INR")["totals"]
+    unknown = answer(client, "/v1/usage/summary", org="nobody", currency="org")
+    assert (unknown["currency"]["code"], unknown["warnings"][0]["parameter"]) == ("USD", "currency")
+
+
+def test_rates_are_readable(client: TestClient) -> None:
+    found = answer(client, "/v1/fx-rates", currency="inr", limit=1)
+    newest = {"currency": "INR", "rate_date": "2026-11-21", "per_usd": "88.5", "source": "bank"}
+    assert found == {"rates": [newest], "has_more": True}
+    assert [row["per_usd"] for row in answer(client, "/v1/fx-rates", to="2026-11-20")["rates"]] == ["80"]
 
 
 def test_every_response_has_its_freshness(client: TestClient) -> None:

@@ -5,11 +5,13 @@ Features rows 2, 3, 4, 5, 6, 7, 8 of the feature table.
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import date, datetime, timedelta
+from decimal import Decimal, localcontext
+from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
 
@@ -26,6 +28,7 @@ from tests.support.usage import insert_usage, merge_rollups
 from tests.support.usage_oracle import (
     BEGIN,
     END,
+    PICO,
     SUMMED,
     TAGS,
     VALUES,
@@ -43,6 +46,13 @@ from tests.support.usage_oracle import (
 ROWS = random_rows(4000, seed=20261122)
 FRAME = frame_of(ROWS)
 STUDENTS = ("class", "section")
+RATES = {date(2025, 9, 1) + timedelta(days=9 * week): 80 + Decimal(week) / 7919 for week in range(30)}
+RATES = {day: rate.quantize(Decimal("1e-12")) for day, rate in RATES.items()}
+
+
+def converted(cost: int, at: datetime) -> Decimal:
+    with localcontext(prec=80):
+        return cost * PICO * RATES[max(day for day in RATES if day <= at.date())]
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +64,9 @@ def client(store: Store) -> Iterator[TestClient]:
             merge_rollups(store)
     merge_rollups(store)
     insert_usage(store, ROWS[3000:])
+    with store.session("rates") as session:
+        rows = [("INR", day, rate, "", END) for day, rate in RATES.items()]
+        asyncio.run(session.insert("fx_rates", rows, ["currency", "rate_date", "per_usd", "source", "updated_at"]))
     with service(store, now=END + timedelta(hours=3)) as client:
         yield client
 
@@ -184,6 +197,40 @@ def test_every_view_filters_by_every_dimension(client: TestClient, dimension: st
     assert {value["value"] for value in values} <= {chosen[dimension][0]}
     lines = client.get("/v1/usage/export/events", params=query(case)).text.splitlines()
     assert len(lines) - 1 == found.filter(pl.col("kind") == "usage").height
+
+
+@pytest.mark.slow
+@settings(oracle, max_examples=15)
+@given(case=cases, pair=st.lists(st.sampled_from(sorted(DIMENSIONS)), min_size=2, max_size=2, unique=True))
+def test_converted_parts_equal_the_converted_whole(client: TestClient, case: dict[str, Any], pair: list[str]) -> None:
+    """Amounts of a call are converted at the rate of its UTC day, whatever the window, zone and grouping."""
+    found = expected(case)
+    whole = sum(map(converted, found["cost"], found["at"]), Decimal(0))
+    parameters = query(case, currency="INR")
+    assert Decimal(answer(client, "/v1/usage/summary", **parameters)["totals"]["cost"]) == whole
+    (series,) = answer(client, "/v1/usage/timeseries", granularity="day", **parameters)["series"]
+    assert sum(Decimal(point["cost"]) for point in series["points"]) == whole
+    students = found.filter(pl.col("role") == "student") if {*pair} & {*STUDENTS} else found
+    body = answer(client, "/v1/usage/breakdown", group_by=pair, limit=3, **parameters)
+    parts = [*body["rows"], *([body["other"]] if body["other"] else [])]
+    assert sum(Decimal(row["cost"]) for row in parts) == sum(map(converted, students["cost"], students["at"]))
+
+
+@pytest.mark.slow
+@settings(oracle, max_examples=10)
+@given(case=cases, cuts=st.lists(instants, max_size=4))
+def test_converted_windows_add_up(client: TestClient, case: dict[str, Any], cuts: list[datetime]) -> None:
+    start, end = case["window"]
+    edges = [start, *sorted(cut for cut in {*cuts} if start < cut < end), end]
+    windows = [case["window"], *pairwise(edges)]
+    totals_of = [
+        answer(client, "/v1/usage/summary", **query({**case, "window": window}, currency="INR"))["totals"]
+        for window in windows
+    ]
+    for amount in ("cost", "chargeable_cost", "input_cost", "cache_savings"):
+        whole, *parts = (Decimal(each[amount]) for each in totals_of)
+        with localcontext(prec=80):
+            assert sum(parts) == whole
 
 
 def test_shares_are_of_the_total_of_each_measure(client: TestClient) -> None:

@@ -132,6 +132,8 @@ def expected(method: str, path: str, mix: Mix) -> int:
     if (method, path) in WRITES:
         done = {"POST": 201, "DELETE": 204}.get(method, 200)
         return done if PLATFORM_WRITE in mix[0] else 403
+    if (method, path) == ("GET", "/v1/fx-rates"):
+        return 200 if PLATFORM_WRITE in mix[0] or sees_own(mix) else 403
     if path in ("/v1/budgets/{budget_id}", "/v1/usage/events/{event_id}") and sees_own(mix) and not sees_all(mix):
         return 404
     return 200 if sees_own(mix) else 403

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from spendmeter_clickhouse.catalogue import ROW_MEASURES
 from spendmeter_rollups.catalogue.aggregates import add, aggregates, change, zero
-from spendmeter_rollups.catalogue.money import Rate, plain
+from spendmeter_rollups.catalogue.money import Rate, Rates, plain
 from spendmeter_rollups.query.percentiles import percentiles
 
 
@@ -40,8 +40,18 @@ def test_converted_parts_add_up_to_the_converted_whole(parts: list[Decimal]) -> 
     assert sum((Fraction(rate.convert(part)) for part in parts), Fraction(0)) == whole * Fraction(rate.per_usd)
 
 
+def test_a_day_has_the_newest_rate_dated_on_or_before_it() -> None:
+    rates = Rates("INR", tuple(Rate("INR", Decimal(day), date(2026, 11, day)) for day in (5, 10)))
+    days = [date(2026, 11, day) for day in (1, 5, 9, 10, 30)]
+    assert [rates.on(day).per_usd for day in days] == [5, 5, 5, 10, 10]
+    assert rates.daily(days[2], days[3]) == [5, 10]
+    assert [rate.per_usd for rate in rates.between(days[0], days[2])] == [5]
+    assert [rate.per_usd for rate in rates.between(days[2], days[4])] == [5, 10]
+    assert (Rates().on(days[0]), Rates().between(days[0], days[4])) == (Rate(), ())
+
+
 def test_ratios_of_nothing_are_null() -> None:
-    found = aggregates(zero(ROW_MEASURES), Rate())
+    found = aggregates(zero(ROW_MEASURES))
     assert found["success_rate"] is None
     assert found["avg_latency_ms"] is None
     assert found["cost"] == 0
@@ -58,7 +68,7 @@ def test_tokens_are_counted_once() -> None:
         "input_audio_tokens": 100_000,
         "output_audio_tokens": 1_000_000,
     }
-    found = aggregates(sums, Rate())
+    found = aggregates(sums)
     assert found["prompt_tokens"] == 101_111
     assert found["completion_tokens"] == 1_010_000
     assert found["total_tokens"] == 1_111_111

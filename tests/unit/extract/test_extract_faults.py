@@ -47,7 +47,7 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
     ),
     (
         "from_openai",
-        openai(prompt_tokens=10, completion_tokens=float("nan")),
+        openai(prompt_tokens=10, completion_tokens=float("inf")),
         "completion_tokens is negative or impossibly large",
         {"input_tokens": 10},
     ),

@@ -49,7 +49,8 @@ def read(payload: object, request: Request, provider: str) -> Usage:
     body = _decoded(pick(payload, "body")) or batch or payload
     fields: dict[str, Any] = {
         "model": text(pick(pick(pick(body, "trace"), "promptRouter"), "invokedModelId"))
-        or text(pick(request, "modelId", "model")),
+        or text(pick(request, "modelId", "model"))
+        or text(pick(body, "modelId")),
         "request_id": text(pick(pick(payload, "ResponseMetadata"), "RequestId") or pick(body, "id")),
         "service_tier": "batch" if batch is not None else _tier(body, headers),
         **outcome(body),

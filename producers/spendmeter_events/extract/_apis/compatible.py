@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from spendmeter_events.extract._apis.dialect import Dialect, Request, extract
-from spendmeter_events.extract._apis.openai import OPENAI, build_usage, identity, reported_cost, unwrap
+from spendmeter_events.extract._apis.openai import OPENAI, build_usage, identity, unwrap
 from spendmeter_events.extract._apis.openai import read as read_openai
 from spendmeter_events.extract._apis.openai_stream import fold, has_output
+from spendmeter_events.extract._sections.costs import reported_cost
 from spendmeter_events.extract._sections.payload import pick, text
 from spendmeter_events.extract._sections.tally import Tally
 from spendmeter_events.extract._sections.tokens import tokens, usage_of

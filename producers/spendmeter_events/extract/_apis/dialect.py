@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from spendmeter_events.extract._sections.intermediaries import joined, part_usage, plain
 from spendmeter_events.extract._sections.payload import is_stream
 from spendmeter_events.extract.errors import InconsistentUsage
 from spendmeter_events.extract.usage import Usage
@@ -68,12 +69,17 @@ def extract(
 
     Raises the exceptions of the iterator, and with `strict` `InconsistentUsage`.
     """
-    if not is_stream(response):
-        return lenient(lambda: dialect.read(response, request or {}, provider or dialect.provider), strict)
     collector = Collector(dialect, request=request, provider=provider)
-    for chunk in response:
-        collector.add(chunk)
-    return lenient(collector.usage, strict)
+    parts: list[Merged] = []
+    for chunk in response if is_stream(response) else ():
+        if (part := part_usage(chunk)) is None:
+            collector.add(chunk)
+        else:
+            parts.append(part)
+    if is_stream(response) and not parts:
+        return lenient(collector.usage, strict)
+    body = joined(parts) if parts else plain(response)
+    return lenient(lambda: dialect.read(body, request or {}, provider or dialect.provider), strict)
 
 
 def lenient(read: Callable[[], Usage], strict: bool) -> Usage:

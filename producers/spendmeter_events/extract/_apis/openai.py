@@ -7,18 +7,19 @@ compatible services count the same way; some exclude reasoning from the output, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from spendmeter_events.extract._apis.dialect import Dialect, Request, extract
 from spendmeter_events.extract._apis.openai_stream import fold, has_output
+from spendmeter_events.extract._sections.costs import reported_cost
 from spendmeter_events.extract._sections.native import native_usage
 from spendmeter_events.extract._sections.outcome import error_type, finish_reason
 from spendmeter_events.extract._sections.payload import items, pick, text, tier
 from spendmeter_events.extract._sections.tally import Tally, part
 from spendmeter_events.extract._sections.tokens import OUTPUT_DETAILS, has_anthropic_layout, tokens, usage_of
 from spendmeter_events.extract._sections.tools import images_and_tools
-from spendmeter_events.extract.usage import COST_SOURCE_TAG, Usage
+from spendmeter_events.extract.usage import Usage
 
 _IMAGE_MODEL: Final = re.compile(r"gpt-image|chatgpt-image")
 
@@ -78,7 +79,7 @@ def unwrap(payload: object) -> tuple[Any, dict[str, Any]]:
 
 def identity(body: object, request: Request) -> dict[str, Any]:
     """Return model, request id, tier and outcome, as far as they are reported."""
-    metadata = pick(body, "response_metadata", "llm_output")
+    metadata = pick(body, "response_metadata", "llm_output", "llmOutput")
     return {
         "model": text(pick(body, "model"))
         or text(pick(metadata, "model_name", "model", "model_id"))
@@ -99,37 +100,6 @@ def outcome(body: object) -> dict[str, str]:
     if status in ("failed", "error") or error or finish_reason(body) == "error":
         return {"status": "error", "error_type": error_type(error)}
     return {}
-
-
-def reported_cost(tally: Tally, body: object, usage: object, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the cost that a gateway or provider reports, the tag with its field, and the key source."""
-    own_key = pick(usage, "is_byok") is True
-    reported: dict[str, Any] = {"key_source": "byok"} if own_key else {}
-    for section, name, source in _cost_places(body, usage):
-        amount = tally.usd(section, name)
-        if amount is None:
-            continue
-        if own_key:
-            # `cost` is only OpenRouter's fee; the upstream bills the caller directly.
-            upstream = tally.usd(pick(usage, "cost_details"), "upstream_inference_cost")
-            if upstream is None:
-                return reported
-            amount += upstream
-        return reported | {"provider_cost_usd": amount, "tags": {**fields["tags"], COST_SOURCE_TAG: source}}
-    return reported
-
-
-def _cost_places(body: object, usage: object) -> Iterator[tuple[object, str, str]]:
-    """Yield the sections that may have a cost, the name in it, and the path for the tag."""
-    yield pick(usage, "cost"), "total_cost", "usage.cost.total_cost"  # Perplexity
-    yield usage, "cost", "usage.cost"  # OpenRouter, also through LiteLLM
-    yield usage, "estimated_cost", "usage.estimated_cost"  # DeepInfra
-    yield usage, "total_cost", "usage.total_cost"
-    yield body, "response_cost", "response_cost"  # LiteLLM's logs and callbacks
-    yield pick(body, "_hidden_params"), "response_cost", "_hidden_params.response_cost"  # LiteLLM's SDK
-    metadata = pick(body, "provider_metadata", "providerMetadata")
-    yield pick(metadata, "gateway"), "cost", "providerMetadata.gateway.cost"  # Vercel's AI Gateway
-    yield pick(pick(metadata, "openrouter"), "usage"), "cost", "providerMetadata.openrouter.usage.cost"
 
 
 def build_usage(tally: Tally, usage: object, fields: dict[str, Any], provider: str) -> Usage:

@@ -188,10 +188,12 @@ class Tally:
         if value is None or isinstance(value, Mapping) or fields_of(value):  # a breakdown, which contains counts
             return None
         value = float(value) if isinstance(value, Decimal) else value
+        if isinstance(value, float) and math.isnan(value):  # SDKs in JavaScript: not reported
+            return None
         fault = ""
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             fault = "is not a number"
-        elif not 0 <= value <= MAX_COUNT:  # also excludes NaN
+        elif not 0 <= value <= MAX_COUNT:
             fault = "is negative or impossibly large"
         elif whole and value != math.floor(value):
             fault = "is not a whole count"

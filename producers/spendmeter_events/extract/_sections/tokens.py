@@ -135,9 +135,9 @@ def tokens(
 
 def usage_of(body: object) -> Any:
     """Return the usage section: the provider's, LangChain's, or the body itself if it is one."""
-    metadata = pick(body, "response_metadata", "llm_output")
+    metadata = pick(body, "response_metadata", "llm_output", "llmOutput")
     found = pick(body, "usage_metadata", "usageMetadata", "usage", "token_usage") or pick(
-        metadata, "token_usage", "usage"
+        metadata, "token_usage", "tokenUsage", "usage"
     )
     if found is None and any(pick(body, spelling) is not None for name in PROMPT for spelling in spellings(name)):
         return body

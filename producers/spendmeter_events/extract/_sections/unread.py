@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Set
 from decimal import Decimal
@@ -54,7 +55,7 @@ def looks_like_count(name: str, value: Any) -> bool:
     counted = _COUNTED.search(name.lower()) is not None
     if isinstance(value, str):
         return counted and value.strip().isdecimal() and value.strip(" 0") != ""
-    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)) or value == 0:
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)) or value == 0 or math.isnan(value):
         return False
     return counted or value == value // 1
 

@@ -12,6 +12,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from spendmeter_events.extract._sections import ai_sdk
+from spendmeter_events.extract._sections.payload import fields_of
+
 _USAGE: Final = re.compile(
     r"^(?:(?:gen_ai|llm|ai|vercel\.ai|langsmith|langfuse\.observation|mlflow\.chat)"
     r"\.(?:usage_metadata|usage_details|usage|token_usage|token_count|tokenUsage)\.)"
@@ -19,6 +22,14 @@ _USAGE: Final = re.compile(
 _SECTIONS: Final = re.compile(r"\.(?:usage_metadata|usage_details|usage|token_usage|token_count|tokenUsage)$")
 _DETAILS: Final = re.compile(r"^(?:(input|prompt|completion|output)_)?(?:tokens?_)?details_")
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+_METADATA: Final = "ai.response.providerMetadata"
+_IN_METADATA: Final = {
+    "ai.usage.cachedInputTokens": "cached",
+    "ai.usage.cacheWriteInputTokens": "written",
+    "ai.usage.ephemeral_1h_input_tokens": "long",
+    "ai.usage.reasoningTokens": "reasoning",
+}
 
 NAMES: Final[Mapping[str, frozenset[str]]] = {
     "input": frozenset(("input_tokens", "prompt_tokens", "prompt", "input", "tokens", "input_tokens_total")),
@@ -80,7 +91,18 @@ def usage_attributes(attributes: Mapping[str, object]) -> dict[str, Any]:
     for name, value in attributes.items():
         if isinstance(name, str) and (_USAGE.match(name) or (_SECTIONS.search(name) and _USAGE.match(name + "."))):
             found |= dict(_flat(name, value))
-    return found
+    return found | _of_metadata(attributes.get(_METADATA), found)
+
+
+def _of_metadata(value: object, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the counts that AI SDK 4 and 5 report in the provider's metadata only. It may contain prompts."""
+    metadata = _decoded(value) if isinstance(value, str) else value
+    if not isinstance(metadata, Mapping):
+        return {}
+    counts = ai_sdk.metadata_counts(metadata)
+    named = {name: counts.get(kind) for name, kind in _IN_METADATA.items()}
+    named |= {f"ai.usage.{name}": value for name, value in fields_of(counts.get("tools")).items()}
+    return {name: value for name, value in named.items() if value is not None and name not in found}
 
 
 def names_by_kind(section: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

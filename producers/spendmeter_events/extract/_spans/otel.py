@@ -76,6 +76,10 @@ def _counts(tally: Tally, section: Mapping[str, Any], outside: bool | None, *, e
             input_total, cached=found["cached"], writes=written, kinds=kinds, cached_kinds=cached_kinds
         )
     if output is not None:
+        reasoning = found["reasoning"] or 0
+        if total is not None and total - output not in (prompt, input_total) and reasoning:
+            # Google's output excludes reasoning, and AI SDK 4 and 5 report it so.
+            output += reasoning if total - output - reasoning in (prompt, input_total) else 0
         kinds = Kinds(found["audio_out"] or 0, found["image_out"] or 0)
         counts |= tally.output_side(output, reasoning=found["reasoning"], kinds=kinds)
     if total is None or prompt is None or output is None:

@@ -58,6 +58,14 @@ DIRECTORY_ENTRIES = Counter("spendmeter_directory_entries", "Directory records r
 SURPLUS_REMOVED = Counter(
     "spendmeter_surplus_copies_removed", "Surplus copies of calls from other partitions that were removed."
 )
+EVENT_CONFLICTS = Counter(
+    "spendmeter_event_conflicts", "Events dropped because another event with their id, but other content, is stored."
+)
+SUSPECTED_DOUBLE_REPORTS = Gauge(
+    "spendmeter_suspected_double_reports",
+    "Calls of the last 24 hours that may be a second report of another call, by evidence.",
+    ["evidence"],
+)
 ROLLUP_DRIFT = Gauge(
     "spendmeter_rollup_drift",
     "Differences between raw events and rollups at the last check; 0 is correct.",

@@ -37,6 +37,7 @@ from spendmeter_stream.runtime.store_health import check_store, forget_store
 from spendmeter_stream.runtime.web import WorkerWeb
 from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.verify import check_drift, closed_days
+from spendmeter_stream.verify.doubles import forget_double_reports, watch_double_reports
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ _RECONCILE_SECONDS: Final = 10.0
 _RECONCILE_BACKOFF_SECONDS: Final = 60.0
 _ORPHANS_SECONDS: Final = 900.0
 _SURPLUS_SECONDS: Final = 900.0
+_DOUBLES_SECONDS: Final = 3600.0
 """How often the leader checks whether the daily removal is due."""
 
 
@@ -166,6 +168,8 @@ def _maintain(app: faust.App, store: Store, settings: StreamSettings, tasks: Bac
     on_leader("orphans", _ORPHANS_SECONDS, partial(retry_forever, "orphans", find))
     remove = partial(remove_surplus_when_due, surplus)
     on_leader("surplus", _SURPLUS_SECONDS, partial(retry_forever, "surplus", remove))
+    doubles = partial(_watch_doubles, surplus)
+    on_leader("double_reports", _DOUBLES_SECONDS, doubles, forget=forget_double_reports)
 
 
 def _run_on_leader(
@@ -194,6 +198,10 @@ def _run_on_leader(
 async def _check_drift(session: Session) -> None:
     days = closed_days(datetime.now(UTC))
     await retry_forever("drift", lambda: check_drift(session, days=days))
+
+
+async def _watch_doubles(session: Session) -> None:
+    await retry_forever("double_reports", lambda: watch_double_reports(session, datetime.now(UTC)))
 
 
 async def _check_store(session: Session) -> None:

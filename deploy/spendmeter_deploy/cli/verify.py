@@ -21,6 +21,8 @@ from spendmeter_deploy.cli.terminal.console import progress_bars
 from spendmeter_deploy.cli.terminal.option_values import supported_day
 from spendmeter_deploy.cli.verify_tables import show
 from spendmeter_stream.dlq import count_dead_letters
+from spendmeter_stream.maintenance.drop_doubles import drop_doubles
+from spendmeter_stream.maintenance.rebuild import rebuild
 from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.verify import Days, Report, Surroundings, verify
 from spendmeter_stream.verify.run import Progress as OnProgress
@@ -54,6 +56,13 @@ def verify_command(
         typer.Option("--barrier/--no-barrier", help="Pause workers while differing days are compared again."),
     ] = True,
     barrier_seconds: BarrierSeconds = 60,
+    drop_suspected: Annotated[
+        bool,
+        typer.Option(
+            "--drop-suspected",
+            help="First remove the calls that repeat request id and usage of another call. They are not restored.",
+        ),
+    ] = False,
     bootstrap: Bootstrap = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -62,6 +71,8 @@ def verify_command(
     if days.first > days.last:
         raise refuse("--from is after --to")
     broker = named_broker(bootstrap) if embedded_folder(data_dir) is None else None
+    if drop_suspected:
+        _drop_first(days, data_dir)
     report = run(check(days, broker=broker, data_dir=data_dir, barrier=barrier, barrier_seconds=barrier_seconds))
     if days != Days() and not report.days:
         raise refuse(f"nothing to compare: {_why_nothing(report)}; choose other days, or omit --from and --to")
@@ -79,7 +90,7 @@ async def check(
 
     :raises StartError: the store or the broker cannot be reached.
     """
-    alone = embedded_folder(data_dir) is not None or StoreSettings().embedded
+    alone = _is_alone(data_dir)
     async with stream_or_none(broker) as stream, offline_store(data_dir) as store:
         around = Surroundings(
             stream=stream,
@@ -90,6 +101,30 @@ async def check(
         )
         with store.session("verify") as session, progress("compare", "days") as advance:
             return await verify(session, days, around=around, progress=advance)
+
+
+def _drop_first(days: Days, data_dir: Path | None) -> None:
+    """Remove suspected double reports. Exit here if running workers rebuild the rollups."""
+    removed = run(_drop(days, data_dir))
+    typer.echo(f"{removed:,} suspected double reports removed, and recorded in ingest_surplus", err=True)
+    if removed and not _is_alone(data_dir):
+        typer.echo("the leading worker rebuilds the rollups of their months; verify again in a minute", err=True)
+        raise typer.Exit(0)
+
+
+async def _drop(days: Days, data_dir: Path | None) -> int:
+    async with offline_store(data_dir) as store:
+        with store.session("drop") as session:
+            removed, changed = await drop_doubles(session, days)
+            if _is_alone(data_dir):
+                for month in sorted({day.replace(day=1) for day in changed}):
+                    await rebuild(session, month, stream=None, suspects=changed)
+            return removed
+
+
+def _is_alone(data_dir: Path | None) -> bool:
+    """Return whether no worker can use the store during the command."""
+    return embedded_folder(data_dir) is not None or StoreSettings().embedded
 
 
 def _why_nothing(report: Report) -> str:

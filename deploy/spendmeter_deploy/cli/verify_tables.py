@@ -6,14 +6,16 @@ from rich.console import Console
 from rich.table import Table
 
 from spendmeter_deploy.cli.terminal.console import add_plain_row, output
+from spendmeter_rollups.catalogue.money import plain
 from spendmeter_stream.verify import Report
+from spendmeter_stream.verify.doubles import Doubts
 from spendmeter_stream.verify.measures import ROLLUPS
 
 _MAX_ROWS = 40
 
 
 def show(report: Report) -> None:
-    """Print the result for each rollup, then differences and duplicates, then open chunks and dead letters."""
+    """Print the result of each rollup, differences, duplicates and warnings, open chunks and dead letters."""
     console = output()
     span = f"{report.first} … {report.last}" if report.days else "no rows"
     console.print(f"{report.events:,} raw events, {report.days} days with rows ({span})")
@@ -25,6 +27,7 @@ def show(report: Report) -> None:
     console.print(_verdicts(report))
     _show_differences(report, console)
     _show_duplicates(report, console)
+    _show_doubts(report.doubts, console)
     _show_surroundings(report, console)
 
 
@@ -64,6 +67,22 @@ def _show_duplicates(report: Report, console: Console) -> None:
     for found in report.duplicates[:_MAX_ROWS]:
         add_plain_row(table, str(found.day), found.org, str(found.event_id), str(found.copies))
     console.print(table)
+
+
+def _show_doubts(doubts: Doubts, console: Console) -> None:
+    if doubts.suspected:
+        title = f"Warning: {doubts.suspected:,} suspected double reports, {plain(doubts.suspected_cost)} USD, counted"
+        table = Table("time", "org", "call", "event_id", "first report", "evidence", title=title)
+        for each in doubts.double_reports[:_MAX_ROWS]:
+            call, at = f"{each.provider} {each.model}", f"{each.occurred_at:%Y-%m-%d %H:%M:%S}"
+            add_plain_row(table, at, each.org, call, str(each.event_id), str(each.first_event_id), each.evidence)
+        console.print(table)
+    if doubts.conflicts:
+        title = f"Warning: {doubts.conflicts:,} events not counted, because a call with their id differs"
+        table = Table("day", "org", "event_id", "fields that differ", title=title)
+        for found in doubts.conflict_list[:_MAX_ROWS]:
+            add_plain_row(table, str(found.day), found.org, str(found.event_id), ", ".join(found.fields))
+        console.print(table)
 
 
 def _show_surroundings(report: Report, console: Console) -> None:

@@ -42,14 +42,22 @@ _RECENT: Final = """
 # The pairs are a prefix of the sorting key, so a look-up reads only granules that can contain them; most of their rows
 # are rejected by PREWHERE, which reads a single column. Among 5 million events of 90 days, 10,000
 # neighbours take 0.15 s, 10,000 from anywhere 0.4 s, 100 from anywhere 0.05 s.
-_STORED: Final = """
-    SELECT event_id, topic_id, topic_partition, topic_offset
+_ROWS: Final = """
+    SELECT {columns}
     FROM usage_events
-    PREWHERE event_id IN (SELECT arrayJoin({ids:Array(UUID)}))
+    PREWHERE event_id IN (SELECT arrayJoin({{ids:Array(UUID)}}))
     WHERE kind = 'usage'
       AND (toStartOfHour(occurred_at), UUIDToNum(event_id)) IN (
           SELECT toDateTime(pair.1 + arrayJoin([-3600, 0, 3600]), 'UTC'), UUIDToNum(pair.2)
-          FROM (SELECT arrayJoin(arrayZip({hours:Array(UInt32)}, {ids:Array(UUID)})) AS pair))"""
+          FROM (SELECT arrayJoin(arrayZip({{hours:Array(UInt32)}}, {{ids:Array(UUID)}})) AS pair))"""
+
+
+def stored_rows(columns: str) -> str:
+    """Return SQL of `columns` of the stored events with one of {ids}, within an hour of its {hours}."""
+    return _ROWS.format(columns=columns)
+
+
+_STORED: Final = stored_rows("event_id, topic_id, topic_partition, topic_offset")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,15 +167,20 @@ async def lookup_coordinates(session: Session, events: Events) -> dict[bytes, St
 
     An id within an hour of the event's time is the same event: some clients set a new timestamp for each attempt.
     """
-    found: dict[bytes, StoredAt] = {}
+    rows = await lookup(session, events, _STORED)
+    return {event_id.bytes: StoredAt(*where) for event_id, *where in rows}
+
+
+async def lookup(session: Session, events: Events, sql: str) -> list[Sequence[Any]]:
+    """Return the rows of `sql` (made by `stored_rows`) for those `events` that are stored. Raises `StoreError`."""
+    found: list[Sequence[Any]] = []
     hours = (events.occurred_at_ms // _HOUR_MS * 3600).tolist()
     # In sorting-key order, so that each query reads distinct granules.
     keys = sorted(zip(hours, map(_uuid, events.keys), strict=True))
     for start in range(0, len(keys), _IDS_A_QUERY):
         batch = keys[start : start + _IDS_A_QUERY]
         parameters = {"hours": [hour for hour, _ in batch], "ids": [event_id for _, event_id in batch]}
-        rows = await session.query(_STORED, parameters)
-        found.update((event_id.bytes, StoredAt(*where)) for event_id, *where in rows.result_rows)
+        found += (await session.query(sql, parameters)).result_rows
     return found
 
 

@@ -19,6 +19,7 @@ from spendmeter_clickhouse import Session
 from spendmeter_stream.barrier.waiter import BarrierWaiter
 from spendmeter_stream.dlq.dead_letters import DeadLetters, DeadLetterSource
 from spendmeter_stream.ingest.builder import BlockBuilder
+from spendmeter_stream.ingest.conflicts import record_conflicts
 from spendmeter_stream.ingest.decode import Events
 from spendmeter_stream.ingest.dedup import SeenIds, drop_duplicates, lookup_coordinates
 from spendmeter_stream.ingest.validate import Validated, validate
@@ -194,7 +195,10 @@ class ChunkProtocol:
         # A recovery keeps rows stored under its own coordinates, so that the block stays identical. A new chunk drops
         # them: the group's offsets were reset manually, and the token may have expired.
         ours = self.coordinates if chunk.is_recovery else None
-        return await self._off_loop(lambda: drop_duplicates(events, stored, ours=ours))
+        kept = await self._off_loop(lambda: drop_duplicates(events, stored, ours=ours))
+        if len(kept) < len(events):
+            await record_conflicts(self.store, events, kept, self.coordinates)
+        return kept
 
     def _candidates(self, chunk: Chunk, events: Events) -> list[int]:
         """Return the rows of `events` to look up: filter hits, and events whose copies may be in another partition."""

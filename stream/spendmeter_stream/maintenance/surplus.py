@@ -29,7 +29,7 @@ _MIN_AGE: Final = timedelta(hours=1)
 _MARGIN: Final = timedelta(days=1)
 """Maximum delay between `ingested_at` (worker's clock) and the insert into the store."""
 _BEGINNING: Final = datetime(1970, 1, 2, tzinfo=UTC)
-_ROWS_AT_ONCE: Final = 500
+ROWS_AT_ONCE: Final = 500
 
 _LAST: Final = "SELECT max(until), max(at), now64(3, 'UTC'), count() FROM ingest_surplus_scans"
 _HOURS: Final = """
@@ -61,6 +61,11 @@ _DELETE: Final = """
             arrayZip({topic_ids:Array(String)}, {partitions:Array(UInt32)}, {offsets:Array(UInt64)}),
             (toString(topic_id), topic_partition, topic_offset)
         )"""
+_DELETE_ADJUSTMENTS: Final = """
+    DELETE FROM usage_events
+    WHERE kind = 'adjustment'
+        AND toStartOfHour(occurred_at) BETWEEN {first:DateTime} AND {last:DateTime}
+        AND has({ids:Array(UUID)}, adjusts)"""
 _COLUMNS: Final = [
     "event_id", "org_id", "occurred_at", "topic_id", "topic_partition", "topic_offset", "ingested_at",
     "kept_topic_id", "kept_partition", "kept_offset",
@@ -107,8 +112,8 @@ async def remove_surplus(session: Session, *, since: datetime, until: datetime) 
     for first in await _windows(session, since, until):
         rows = (await session.query(_COPIES, {"first": first, "until": until}, settings=BOUNDED)).result_rows
         surplus = list(surplus_of([Copy(*row) for row in rows]))
-        for start in range(0, len(surplus), _ROWS_AT_ONCE):
-            await _remove(session, surplus[start : start + _ROWS_AT_ONCE])
+        for start in range(0, len(surplus), ROWS_AT_ONCE):
+            await remove(session, surplus[start : start + ROWS_AT_ONCE])
         removed += len(surplus)
     await session.insert("ingest_surplus_scans", [(until,)], ["until"])
     if removed:
@@ -129,8 +134,12 @@ def surplus_of(copies: Sequence[Copy]) -> Iterator[tuple[Copy, Copy]]:
         yield from ((copy, kept) for copy in others if copy.place != kept.place)
 
 
-async def _remove(session: Session, surplus: Sequence[tuple[Copy, Copy]]) -> None:
-    """Record, flag, delete, in this order: the next check completes the work after a crash."""
+async def remove(session: Session, surplus: Sequence[tuple[Copy, Copy]], *, adjustments: bool = False) -> None:
+    """Record, flag, delete, in this order: the next check completes the work after a crash.
+
+    :param surplus: rows to remove, each with the row that is kept; at most `ROWS_AT_ONCE`.
+    :param adjustments: also remove the adjustments of the removed calls, because no row with their id is kept.
+    """
     copies = [copy for copy, _ in surplus]
     rows: list[tuple[Any, ...]] = [
         (copy.event_id, copy.org_id, copy.occurred_at, *copy.place, copy.ingested_at, *kept.place)
@@ -148,11 +157,17 @@ async def _remove(session: Session, surplus: Sequence[tuple[Copy, Copy]]) -> Non
         "partitions": [copy.partition for copy in copies],
         "offsets": [copy.offset for copy in copies],
     }
-    settings = {"lightweight_deletes_sync": 2}
-    await session.run(lambda client: client.command(_DELETE, parameters=parameters, settings=settings))
+    if adjustments:
+        await _delete(session, _DELETE_ADJUSTMENTS, parameters)
+    await _delete(session, _DELETE, parameters)
     # Flag again: the first flag may have been reconciled before the rows were deleted.
     await flag_suspect(session, "surplus", days=days)
     metrics.SURPLUS_REMOVED.inc(len(copies))
+
+
+async def _delete(session: Session, statement: str, parameters: dict[str, Any]) -> None:
+    settings = {"lightweight_deletes_sync": 2}
+    await session.run(lambda client: client.command(statement, parameters=parameters, settings=settings))
 
 
 async def _windows(session: Session, since: datetime, until: datetime) -> list[datetime]:

@@ -28,6 +28,8 @@ PATHS = (
     "/v1/usage/events",
     "/v1/usage/users/ann",
     "/v1/filters/feature",
+    "/v1/usage/duplicates",
+    "/v1/usage/conflicts",
     "/v1/prices",
 )
 

@@ -73,6 +73,8 @@ PATHS = (
     "/v1/usage/cache",
     "/v1/usage/errors",
     "/v1/usage/events",
+    "/v1/usage/duplicates",
+    "/v1/usage/conflicts",
     "/v1/prices",
     *(f"/v1/filters/{name}" for name in ("org", "user", "model")),
 )

@@ -10,7 +10,9 @@ from fastapi import APIRouter, Path, Query, Response
 
 from spendmeter_rollups.calls.error_report import ErrorsAnswer, ErrorsParams, errors
 from spendmeter_rollups.calls.explained_call import ExplainedCall, explain_call
+from spendmeter_rollups.calls.id_conflicts import ConflictsAnswer, id_conflicts
 from spendmeter_rollups.calls.log import EventsAnswer, EventsParams, events
+from spendmeter_rollups.calls.suspected_doubles import DoublesAnswer, PageParams, suspected_doubles
 from spendmeter_rollups.calls.user_page import UserAnswer, UserParams, user_page
 from spendmeter_rollups.forecast.month_end import ProjectionAnswer, projection
 from spendmeter_rollups.http.audit_log import record_read
@@ -120,6 +122,18 @@ async def get_event(event_id: UUID, context: RequestContextDep) -> Response:
     """One call: the arithmetic of its cost (units times rates, with row and source), and each adjustment since."""
     visible = context.credential.visible_orgs()
     return await context.encoded(explain_call(context.reader, event_id, visible))
+
+
+@router.get("/duplicates", response_model=DoublesAnswer)
+async def get_duplicates(params: Annotated[PageParams, Query()], context: RequestContextDep) -> Response:
+    """Suspected double reports: calls with the same provider, usage and request id or time as another, newest first."""
+    return await context.answer(params, partial(suspected_doubles, params=params))
+
+
+@router.get("/conflicts", response_model=ConflictsAnswer)
+async def get_conflicts(params: Annotated[PageParams, Query()], context: RequestContextDep) -> Response:
+    """Events that are not counted, because a call with their id and other content was stored before; newest first."""
+    return await context.answer(params, partial(id_conflicts, params=params))
 
 
 # An id may contain slashes.

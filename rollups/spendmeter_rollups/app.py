@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from fastapi import Depends, FastAPI
 from prometheus_client import CollectorRegistry
@@ -20,9 +20,10 @@ from spendmeter_rollups.access.auth import AdminKey, Authenticator
 from spendmeter_rollups.access.oidc import OidcTokens
 from spendmeter_rollups.access.rate_limit import RateLimit
 from spendmeter_rollups.access.sessions import SignInLinks
-from spendmeter_rollups.collect import event_routes
-from spendmeter_rollups.collect.event_bodies import MOST_EVENT_BODY_BYTES
+from spendmeter_rollups.collect import event_routes, trace_routes
+from spendmeter_rollups.collect.event_bodies import MOST_EVENT_BODY_BYTES, MOST_LOG_BODY_BYTES
 from spendmeter_rollups.collect.event_publisher import EventPublisher, PublisherReadiness
+from spendmeter_rollups.collect.judged import RecentEvents
 from spendmeter_rollups.collect.metrics import CollectorMetrics
 from spendmeter_rollups.http.bounds import BoundedRequests
 from spendmeter_rollups.http.cache import AnswerCache
@@ -52,6 +53,10 @@ from spendmeter_rollups.page import routes as page
 from spendmeter_rollups.problems import describe_problems, install_problems, refuse_repeated
 from spendmeter_rollups.query.reader import Reader
 from spendmeter_rollups.settings import ServiceSettings
+
+_DOORS: Final = (event_routes, trace_routes)
+_LARGER: Final = {"/v1/events": MOST_EVENT_BODY_BYTES, "/v1/traces": MOST_LOG_BODY_BYTES}
+"""Path → maximum size of its body."""
 
 
 def create_app(
@@ -88,7 +93,7 @@ def create_app(
         runbooks,
         page,
     )
-    app = _app(service, registry or CollectorRegistry(), (*routes, event_routes) if publisher else routes)
+    app = _app(service, registry or CollectorRegistry(), (*routes, *_DOORS) if publisher else routes)
     app.state.failures = failures
     if publisher is not None:
         _collect_with(app, publisher)
@@ -104,7 +109,7 @@ def create_collector(
 ) -> FastAPI:
     """Create the app of a separate collector: events, health and metrics. `store` has the API keys."""
     service = replace(_service(store, settings, (), utc_now, SignInLinks()), readiness=PublisherReadiness(publisher))
-    app = _app(service, registry or CollectorRegistry(), (event_routes, health))
+    app = _app(service, registry or CollectorRegistry(), (*_DOORS, health))
     app.state.failures = dict
     _collect_with(app, publisher)
     return app
@@ -112,6 +117,7 @@ def create_collector(
 
 def _collect_with(app: FastAPI, publisher: EventPublisher) -> None:
     app.state.publisher = publisher
+    app.state.recent_events = RecentEvents()
     app.state.collector_metrics = CollectorMetrics(app.state.registry)
 
 
@@ -144,7 +150,7 @@ def _app(service: Service, registry: CollectorRegistry, routes: Sequence[Any]) -
         )
     app.add_middleware(HeadRequests)
     app.add_middleware(TrailingSlash)
-    app.add_middleware(BoundedRequests, larger={"/v1/events": MOST_EVENT_BODY_BYTES})
+    app.add_middleware(BoundedRequests, larger=_LARGER)
     app.add_middleware(RequestLogMiddleware, metrics=ServiceMetrics(registry))
     app.add_middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds)
     return app

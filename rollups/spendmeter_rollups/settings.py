@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from spendmeter_clickhouse.secret_text import Secret
 from spendmeter_clickhouse.urls import is_https_or_local, is_origin, url_fault
+from spendmeter_events.telemetry.span_names import FIELDS
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Accepted signature algorithms: asymmetric only, so that published keys cannot be used to sign."""
@@ -56,6 +57,8 @@ class ServiceSettings(BaseSettings):
     """Signature algorithms of the issuer, separated by commas."""
     oidc_org_claim: str = "org_id"
     oidc_scope_claim: str = "scope"
+    span_attributes: str = ""
+    """Attributes of spans besides those of docs/sending.md: `org_id=tenant.id,tags.course=course`. Empty: none."""
     word_org: str = "Org/Orgs"
     """Singular and plural of an org on the page, such as `School/Schools`."""
     word_class: str = "Class/Classes"
@@ -67,6 +70,11 @@ class ServiceSettings(BaseSettings):
         """Singular and plural of each word."""
         named = {"org": self.word_org, "class": self.word_class, "section": self.word_section, "user": self.word_user}
         return {name: (text.split("/")[0].strip(), text.split("/")[-1].strip()) for name, text in named.items()}
+
+    @property
+    def mapped_attributes(self) -> dict[str, str]:
+        """Event field, or `tags.NAME` → attribute of a span or its resource."""
+        return dict(pair.split("=", 1) for pair in _split(self.span_attributes))
 
     @property
     def pinned_algorithms(self) -> tuple[str, ...]:
@@ -91,6 +99,15 @@ class ServiceSettings(BaseSettings):
         if not self.oidc_audience:
             raise ValueError("SPENDMETER_OIDC_AUDIENCE is required: tokens issued for other services must be rejected")
         return self
+
+    @field_validator("span_attributes")
+    @classmethod
+    def _fields_are_known(cls, text: str) -> str:
+        for pair in _split(text):
+            name, _, attribute = pair.partition("=")
+            if (name not in FIELDS and not name.startswith("tags.")) or not attribute:
+                raise ValueError(f"must be FIELD=ATTRIBUTE,…; a field is one of {', '.join(FIELDS)}, tags.NAME")
+        return text
 
     @field_validator("word_org", "word_class", "word_section", "word_user")
     @classmethod

@@ -15,6 +15,8 @@ from spendmeter_rollups.problems import Problem
 
 MOST_EVENT_BODY_BYTES: Final = 4 * 2**20
 """Limit of a body as sent, and again after decompression."""
+MOST_LOG_BODY_BYTES: Final = 20 * 2**20
+"""The same for spans and LiteLLM's payloads, which may contain prompts. OTLP suggests this limit."""
 MOST_EVENTS: Final = 10_000
 _GZIP: Final = 31
 _MOST_MEMBERS: Final = 100
@@ -23,15 +25,15 @@ _BATCH: Final = "application/cloudevents-batch"
 _STRUCTURED: Final = "application/cloudevents"
 
 
-def decompressed(body: bytes, encoding: str) -> bytes:
-    """Return the body without its Content-Encoding. Raises `Problem`: 413 above the limit, 415 or 400."""
+def decompressed(body: bytes, encoding: str, *, most: int = MOST_EVENT_BODY_BYTES) -> bytes:
+    """Return the body without its Content-Encoding. Raises `Problem`: 413 above `most` bytes, 415 or 400."""
     match encoding.strip().lower():
         case "" | "identity":
             return body
         case "gzip" | "x-gzip":
-            return _inflated(body)
+            return _inflated(body, most)
         case "zstd":
-            return _unpacked(body)
+            return _unpacked(body, most)
         case other:
             detail = f"Content-Encoding {other[:40]!r} is not supported: use gzip, zstd or none"
             raise Problem(status=415, kind="unsupported-encoding", title="Unsupported encoding", detail=detail)
@@ -89,17 +91,17 @@ def _attributes(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.removeprefix("ce-"): unquote(headers[name].strip().strip('"')) for name in names}
 
 
-def _inflated(body: bytes) -> bytes:
+def _inflated(body: bytes, most: int) -> bytes:
     """Return the contents of all members: RFC 1952 permits several, as `cat a.gz b.gz` writes."""
     found, rest = bytearray(), body
     for _ in range(_MOST_MEMBERS):
         stream = zlib.decompressobj(_GZIP)
         try:
-            found += stream.decompress(rest, MOST_EVENT_BODY_BYTES + 1 - len(found))
+            found += stream.decompress(rest, most + 1 - len(found))
         except zlib.error:
             raise _damaged("gzip") from None
-        if len(found) > MOST_EVENT_BODY_BYTES:
-            raise _too_large(f"the body has more than {MOST_EVENT_BODY_BYTES} bytes without compression")
+        if len(found) > most:
+            raise _too_large(f"the body has more than {most} bytes without compression")
         if not stream.eof:
             raise _damaged("gzip")
         rest = stream.unused_data
@@ -108,13 +110,13 @@ def _inflated(body: bytes) -> bytes:
     raise _too_large(f"the body has more than {_MOST_MEMBERS} gzip members")
 
 
-def _unpacked(body: bytes) -> bytes:
-    buffer = bytearray(MOST_EVENT_BODY_BYTES)
+def _unpacked(body: bytes, most: int) -> bytes:
+    buffer = bytearray(most)
     try:
         return bytes(memoryview(buffer)[: cramjam.zstd.decompress_into(body, buffer)])
     except cramjam.DecompressionError as error:
         if "whole buffer" in str(error):
-            raise _too_large(f"the body has more than {MOST_EVENT_BODY_BYTES} bytes without compression") from None
+            raise _too_large(f"the body has more than {most} bytes without compression") from None
         raise _damaged("zstd") from None
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from typing import Annotated, Any
-from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import APIRouter, Query, Request
@@ -15,29 +13,14 @@ from fastapi.responses import JSONResponse
 
 from spendmeter_clickhouse.scopes import EVENTS_WRITE
 from spendmeter_events import UsageEvent
-from spendmeter_events.normalize.record import InvalidRecord, check_time, event_of
+from spendmeter_events.normalize.record import InvalidRecord, event_of
 from spendmeter_rollups.access.auth import Credential
 from spendmeter_rollups.collect.event_bodies import contents, decompressed
-from spendmeter_rollups.collect.event_publisher import EventPublisher
-from spendmeter_rollups.collect.metrics import CollectorMetrics
+from spendmeter_rollups.collect.judged import Judged, RecentEvents, answer, check_event, judge, publish
 from spendmeter_rollups.http.service import RequestContextDep
-from spendmeter_rollups.problems import Problem, ProblemAnswer, invalid_parameter
+from spendmeter_rollups.problems import ProblemAnswer, invalid_parameter
 
 router = APIRouter(tags=["events"])
-
-
-@dataclass(slots=True)
-class Judged:
-    """The events of one request, and the result of each in the order of the body."""
-
-    events: list[UsageEvent] = field(default_factory=list)
-    results: list[dict[str, Any]] = field(default_factory=list)
-    refused: int = 0
-
-    @property
-    def duplicates(self) -> int:
-        """Events that repeat an event of the same body."""
-        return len(self.results) - len(self.events) - self.refused
 
 
 @router.post("/v1/events", responses={code: {"model": ProblemAnswer} for code in (400, 401, 403, 413, 415, 429, 503)})
@@ -50,54 +33,29 @@ async def post_events(
     context.credential.require(EVENTS_WRITE)
     zone = _zone(timezone)
     body, headers = await request.body(), dict(request.headers)
-    now = context.service.clock()
+    now, recent = context.service.clock(), request.app.state.recent_events
     # Thousands of events take longer than other requests should wait.
-    judged = await asyncio.to_thread(_judge, body, headers, context.credential, zone, now)
-    publisher: EventPublisher = request.app.state.publisher
-    metrics: CollectorMetrics = request.app.state.collector_metrics
-    if judged.events:
-        try:
-            await publisher.publish(judged.events)
-        except Problem:
-            metrics.count(unacknowledged=len(judged.events))
-            raise
-    counts = {"accepted": len(judged.events), "duplicates": judged.duplicates, "refused": judged.refused}
-    metrics.count(**counts)
-    answer = {**counts, "results": judged.results}
-    status = 200 if not judged.refused else 207 if judged.events else 422
-    return JSONResponse(answer, status_code=status)
+    judged = await asyncio.to_thread(_judge, body, headers, context.credential, zone, now, recent)
+    await publish(request.app, judged)
+    return answer(judged)
 
 
 def _judge(
-    body: bytes, headers: Mapping[str, str], credential: Credential, zone: tzinfo | None, now: datetime
+    body: bytes,
+    headers: Mapping[str, str],
+    credential: Credential,
+    zone: tzinfo | None,
+    now: datetime,
+    recent: RecentEvents,
 ) -> Judged:
-    judged, seen = Judged(), set[UUID]()
-    found: Sequence[Any] = contents(decompressed(body, headers.get("content-encoding", "")), headers)
-    for index, content in enumerate(found):
-        try:
-            event = _event(content, credential, zone, now)
-        except InvalidRecord as error:
-            judged.refused += 1
-            reason = {"code": error.code, "field": error.field, "reason": error.message}
-            judged.results.append({"index": index, "status": "refused", **reason})
-            continue
-        repeated = event.event_id in seen
-        seen.add(event.event_id)
-        status = "duplicate" if repeated else "accepted"
-        judged.results.append({"index": index, "status": status, "event_id": str(event.event_id)})
-        if not repeated:
-            judged.events.append(event)
-    return judged
+    def read(content: Any) -> UsageEvent:
+        if isinstance(content, InvalidRecord):
+            raise content
+        event = event_of(content, zone=zone, org_id=credential.org_id or "")
+        check_event(event, credential, now)
+        return event
 
-
-def _event(content: Any, credential: Credential, zone: tzinfo | None, now: datetime) -> UsageEvent:
-    if isinstance(content, InvalidRecord):
-        raise content
-    event = event_of(content, zone=zone, org_id=credential.org_id or "")
-    check_time(event, now=now)
-    if credential.org_id is not None and event.org_id != credential.org_id:
-        raise InvalidRecord("forbidden_org", "org_id: this credential may only write its own org", field="org_id")
-    return event
+    return judge(contents(decompressed(body, headers.get("content-encoding", "")), headers), read, recent)
 
 
 def _zone(name: str) -> tzinfo | None:

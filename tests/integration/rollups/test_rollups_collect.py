@@ -8,11 +8,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -23,58 +19,20 @@ from spendmeter_clickhouse.scopes import EVENTS_WRITE, ORG_READ, PLATFORM_READ, 
 from spendmeter_deploy.listening import listen, served, url_of
 from spendmeter_events import KafkaConnection
 from spendmeter_events.topics import USAGE
-from spendmeter_rollups import Credential, ServiceSettings, create_app
+from spendmeter_rollups import ServiceSettings
 from spendmeter_rollups.app import create_collector
 from spendmeter_rollups.collect.event_publisher import EventPublisher
+from tests.support.collector import ADMIN, collector, key, stored
 from tests.support.kafka.process import free_port
 from tests.support.kafka.tansu import Tansu
-from tests.support.kafka.topic import create_topic, read_topic
+from tests.support.kafka.topic import create_topic
 from tests.support.records import event_fields
 from tests.support.service import ADMIN_KEY
 from tests.support.until import until
 
 README = Path(__file__).parents[3] / "README.md"
 SHELL_BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
-NOW = datetime(2026, 11, 22, tzinfo=UTC)
 PATH = "/v1/events"
-ADMIN = {"Authorization": f"Bearer {ADMIN_KEY}"}
-
-
-class Writers:
-    """Keys `SCOPE,SCOPE/org`."""
-
-    async def authenticate(self, token: str) -> Credential | None:
-        scopes, _, org = token.partition("/")
-        return Credential(token, frozenset(scopes.split(",")), org or None) if ":" in token else None
-
-
-def key(*scopes: str, org: str = "") -> dict[str, str]:
-    return {"Authorization": f"Bearer {','.join(scopes)}/{org}"}
-
-
-@asynccontextmanager
-async def collector(
-    store: Store, connection: KafkaConnection, *, ready: bool = True, most_in_flight: int = 1000
-) -> AsyncIterator[httpx.AsyncClient]:
-    publisher = EventPublisher(connection, most_in_flight=most_in_flight)
-    await publisher.start()
-    settings = ServiceSettings(admin_key=ADMIN_KEY)
-    app = create_app(
-        store=store, settings=settings, authenticators=(Writers(),), clock=lambda: NOW, publisher=publisher
-    )
-    try:
-        if ready:
-            await until(lambda: publisher.connected)
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test", headers=ADMIN) as http:
-            yield http
-    finally:
-        await publisher.stop()
-        app.state.service.close()
-
-
-async def stored(connection: KafkaConnection, count: int) -> list[dict[str, Any]]:
-    records = await read_topic(connection, USAGE, count=count)
-    return [json.loads(record.value or b"") for record in records]
 
 
 async def test_every_form_of_a_body_is_in_kafka_when_it_is_answered(fresh_tansu: Tansu, store: Store) -> None:
@@ -130,10 +88,12 @@ async def test_each_event_has_a_result_and_only_accepted_ones_are_published(fres
             assert f'spendmeter_collector_events_total{{outcome="{outcome}"}} {count}.0' in metrics
         assert body["results"][3]["code"] == "occurred_at_out_of_range"
         assert (await http.post(PATH, json=mixed[1])).status_code == 422
+        again = (await http.post(PATH, json=[mixed[0], event_fields(1, org_id="other")])).json()
+        assert [result["status"] for result in again["results"]] == ["duplicate", "accepted"]
         assert (await http.post(PATH, json=mixed[0], params={"timezone": "Mars"})).status_code == 422
         assert (await http.post(PATH, content=b"[]")).status_code == 200
-    times = sorted(event["occurred_at"] for event in await stored(fresh_tansu.connection, 2))
-    assert [text[:19] for text in times] == ["2026-11-02T10:00:00", "2026-11-02T10:01:00"]
+    times = sorted(event["occurred_at"] for event in await stored(fresh_tansu.connection, 3))
+    assert [text[:19] for text in times] == ["2026-11-02T10:00:00", "2026-11-02T10:01:00", "2026-11-02T10:01:00"]
 
 
 async def test_a_key_writes_only_its_own_org_and_only_with_the_scope(fresh_tansu: Tansu, store: Store) -> None:

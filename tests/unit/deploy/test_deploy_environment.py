@@ -171,6 +171,7 @@ TEXTS = {
         "https://",
         "https://issuer:x",
     ),
+    "SPENDMETER_SPAN_ATTRIBUTES": ("cost=x", "org_id", "org_id=", "tenant.id=org_id"),
     "SPENDMETER_OIDC_ALGORITHMS": ("HS256", ",", "RS256,none"),
     "SPENDMETER_ADMIN_KEY": ("short",),
     "SPENDMETER_METRICS_TOKEN": ("short",),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from spendmeter_events.extract._sections.payload import pick, text
+from spendmeter_events.extract._spans.attributes import usage_attributes
 
 _OPERATIONS: Final = frozenset((
     "chat", "text_completion", "generate_content", "embeddings",
@@ -29,6 +30,16 @@ _AI_SDK_CALLS: Final = (".doGenerate", ".doStream", ".doEmbed", ".doRerank")
 
 _AGENT_RUNS: Final = ("pydantic_ai.all_messages", "all_messages_events", "final_result")
 """Attributes of Pydantic AI's agent runs: older versions set no operation name."""
+
+_EVIDENCE: Final = (
+    "ai.operationId",
+    "vercel.ai.operationId",
+    "gen_ai.operation.name",
+    "llm.request.type",
+    *(name for name in _MODEL_CALLS if not name.startswith("traceloop.")),
+    "mlflow.spanType",
+)
+"""Attributes that only spans of model calls have, once `is_inference` has excluded the others."""
 
 _SCOPES: Final = (
     ("opentelemetry.instrumentation.bedrock", True),
@@ -60,6 +71,11 @@ def is_inference(attributes: Mapping[str, Any]) -> bool:
         return False
     kinds = {key: text(pick(attributes, key, key.replace("spantype", "spanType"))).strip('"') for key in _MODEL_CALLS}
     return all(kinds[key].lower() in names for key, names in _MODEL_CALLS.items() if kinds[key])
+
+
+def shows_model_call(attributes: Mapping[str, Any]) -> bool:
+    """Return whether a span of any kind, such as one of a web server, is a model call."""
+    return is_inference(attributes) and (pick(attributes, *_EVIDENCE) is not None or bool(usage_attributes(attributes)))
 
 
 def scope_of(span: object, attributes: Mapping[str, Any], scope: object) -> tuple[str, str]:

@@ -1,0 +1,112 @@
+"""Decide for each event of a request whether it is accepted, and publish the accepted ones before the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+
+from spendmeter_events import UsageEvent
+from spendmeter_events.normalize.record import InvalidRecord, check_time
+from spendmeter_events.telemetry.errors import NotCounted
+from spendmeter_rollups.access.auth import Credential
+from spendmeter_rollups.collect.event_publisher import EventPublisher
+from spendmeter_rollups.collect.metrics import CollectorMetrics
+from spendmeter_rollups.problems import Problem
+
+_MOST_RECENT: Final = 50_000
+
+
+class RecentEvents:
+    """The last events that Kafka acknowledged to this process. Only a report: the worker decides what is counted."""
+
+    def __init__(self, most: int = _MOST_RECENT) -> None:
+        self._most = most
+        self._keys: dict[tuple[str, bytes], None] = {}
+
+    def __contains__(self, event: UsageEvent) -> bool:
+        return (event.org_id, event.key) in self._keys
+
+    def add(self, events: Iterable[UsageEvent]) -> None:
+        """Remember acknowledged events, and forget the oldest ones."""
+        self._keys |= {(event.org_id, event.key): None for event in events}
+        for key in list(self._keys)[: max(0, len(self._keys) - self._most)]:
+            del self._keys[key]
+
+
+@dataclass(slots=True)
+class Judged:
+    """The events of one request to publish, and the result of each in the order of the body."""
+
+    events: list[UsageEvent] = field(default_factory=list)
+    results: list[dict[str, Any]] = field(default_factory=list)
+    refused: int = 0
+    ignored: int = 0
+
+    @property
+    def duplicates(self) -> int:
+        """Events that repeat an event of this body, or one that was accepted just now."""
+        return len(self.results) - len(self.events) - self.refused - self.ignored
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of events by outcome."""
+        return {"accepted": len(self.events), "duplicates": self.duplicates, "refused": self.refused}
+
+
+def judge(contents: Iterable[Any], read: Callable[[Any], UsageEvent], recent: RecentEvents) -> Judged:
+    """Read each event with `read`, which raises `InvalidRecord`, or `NotCounted` for one that must not be counted."""
+    judged, seen = Judged(), set[tuple[str, bytes]]()
+    for index, content in enumerate(contents):
+        try:
+            event = read(content)
+        except InvalidRecord as error:
+            judged.refused += 1
+            reason = {"code": error.code, "field": error.field, "reason": error.message}
+            judged.results.append({"index": index, "status": "refused", **reason})
+            continue
+        except NotCounted as error:
+            judged.ignored += 1
+            judged.results.append({"index": index, "status": "ignored", "reason": str(error)})
+            continue
+        key = (event.org_id, event.key)
+        repeated = key in seen or event in recent
+        seen.add(key)
+        status = "duplicate" if repeated else "accepted"
+        judged.results.append({"index": index, "status": status, "event_id": str(event.event_id)})
+        if not repeated:
+            judged.events.append(event)
+    return judged
+
+
+def check_event(event: UsageEvent, credential: Credential, now: datetime) -> None:
+    """Raise `InvalidRecord` for an event of a time or an org that the credential may not write."""
+    check_time(event, now=now)
+    if credential.org_id is not None and event.org_id != credential.org_id:
+        raise InvalidRecord("forbidden_org", "org_id: this credential may only write its own org", field="org_id")
+
+
+async def publish(app: FastAPI, judged: Judged) -> None:
+    """Return once Kafka acknowledged the events, and count them. Raises `Problem` (503)."""
+    publisher: EventPublisher = app.state.publisher
+    metrics: CollectorMetrics = app.state.collector_metrics
+    if judged.events:
+        try:
+            await publisher.publish(judged.events)
+        except Problem:
+            metrics.count(unacknowledged=len(judged.events))
+            raise
+        recent: RecentEvents = app.state.recent_events
+        recent.add(judged.events)
+    metrics.count(**judged.counts)
+
+
+def answer(judged: Judged) -> JSONResponse:
+    """Return the response: 200 nothing refused, 207 some refused, 422 all refused."""
+    status = 200 if not judged.refused else 422 if judged.refused == len(judged.results) else 207
+    ignored = {"ignored": judged.ignored} if judged.ignored else {}
+    return JSONResponse({**judged.counts, **ignored, "results": judged.results}, status_code=status)

@@ -1,0 +1,86 @@
+"""`POST /v1/traces`: count the model calls among the spans of an OpenTelemetry exporter (OTLP/HTTP)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
+
+from spendmeter_clickhouse.scopes import EVENTS_WRITE
+from spendmeter_events import UsageEvent
+from spendmeter_events.normalize.record import InvalidRecord, event_of
+from spendmeter_events.telemetry.spans import FinishedSpan, fields_of_span, model_calls
+from spendmeter_rollups.access.auth import Credential
+from spendmeter_rollups.collect.event_bodies import MOST_LOG_BODY_BYTES, decompressed
+from spendmeter_rollups.collect.judged import Judged, RecentEvents, check_event, judge, publish
+from spendmeter_rollups.collect.otlp_bodies import JSON, PROTOBUF, encoding_of, failure, spans_of, success
+from spendmeter_rollups.http.service import RequestContextDep
+from spendmeter_rollups.problems import Problem, ProblemWhileReading
+
+_TRACE: Final = re.compile(r"[0-9a-f]{32}")
+_SPAN: Final = re.compile(r"[0-9a-f]{16}")
+_MOST_REASONS: Final = 3
+
+
+class OtlpRoute(APIRoute):
+    """A route whose errors, also those of authentication and limits, are a google.rpc.Status as OTLP requires."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler of this route."""
+        handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            encoding = JSON if JSON in request.headers.get("content-type", "") else PROTOBUF
+            try:
+                return await handler(request)
+            except Problem as problem:
+                return failure(encoding, problem)
+            except ProblemWhileReading as error:
+                return failure(encoding, error.problem)
+
+        return handle
+
+
+router = APIRouter(tags=["events"], route_class=OtlpRoute)
+
+
+@router.post("/v1/traces", response_class=Response)
+async def post_traces(request: Request, context: RequestContextDep) -> Response:
+    """Publish the model calls of an ExportTraceServiceRequest (protobuf or JSON), and respond once Kafka acknowledges
+    them. Other spans are ignored; refused model calls are in `partial_success`."""
+    context.credential.require(EVENTS_WRITE)
+    encoding = encoding_of(request.headers.get("content-type", ""))
+    body, compression = await request.body(), request.headers.get("content-encoding", "")
+    mapped, recent = context.service.settings.mapped_attributes, request.app.state.recent_events
+
+    def work() -> Judged:
+        spans = spans_of(decompressed(body, compression, most=MOST_LOG_BODY_BYTES), encoding)
+        return _judge(spans, context.credential, mapped, context.service.clock(), recent)
+
+    judged = await asyncio.to_thread(work)
+    await publish(request.app, judged)
+    return success(encoding, refused=judged.refused, reason=_reasons(judged))
+
+
+def _judge(
+    spans: list[FinishedSpan], credential: Credential, mapped: Mapping[str, str], now: datetime, recent: RecentEvents
+) -> Judged:
+    def read(span: FinishedSpan) -> UsageEvent:
+        if not _TRACE.fullmatch(span.trace_id) or not _SPAN.fullmatch(span.span_id):
+            raise InvalidRecord("invalid_field", "trace id or span id: not 16 and 8 bytes", field="event_id")
+        event = event_of(fields_of_span(span, mapped=mapped), org_id=credential.org_id or "")
+        check_event(event, credential, now)
+        return event
+
+    return judge(model_calls(spans), read, recent)
+
+
+def _reasons(judged: Judged) -> str:
+    found = Counter(result["reason"] for result in judged.results if result["status"] == "refused")
+    return "; ".join(f"{count} refused: {reason}" for reason, count in found.most_common(_MOST_REASONS))

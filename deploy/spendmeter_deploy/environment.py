@@ -43,14 +43,17 @@ DEPLOYMENT: Final = frozenset(
         "SPENDMETER_CLICKHOUSE_DATABASE",
         "SPENDMETER_PROMETHEUS_URL",
         "SPENDMETER_RUNBOOKS",
+        # emitting services (docs/emitting.md)
+        "SPENDMETER_COLLECTOR_URL",
+        "SPENDMETER_COLLECTOR_KEY",
         # tests and benchmarks
         "SPENDMETER_REQUIRE_ALL",
         "SPENDMETER_UPDATE_DOCS",
         "SPENDMETER_SCHEMA_EXAMPLES",
     }
 )
-"""Known variables that are not settings: for deployment, tests and benchmarks."""
-_TOOLS: Final = ("SPENDMETER_TEST_", "SPENDMETER_BENCH_")
+"""Known variables that are not settings: for deployment, emitting services, tests and benchmarks."""
+_TOOLS: Final = ("SPENDMETER_TEST_", "SPENDMETER_BENCH_", "SPENDMETER_EMIT_")
 # Kubernetes sets these for every Service of the namespace whose name starts with "spendmeter".
 _SERVICE_LINK: Final = re.compile(r"_SERVICE_HOST$|_SERVICE_PORT(_\w+)?$|_PORT_\d+_(TCP|UDP)(_\w+)?$")
 # `KafkaConnection` reports faults by its argument names.

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from spendmeter_events.connection import KafkaConnection
+    from spendmeter_events.connection import HttpConnection, KafkaConnection
     from spendmeter_events.directory import OrgEntry, UserEntry
     from spendmeter_events.directory_publisher import DirectoryPublisher
     from spendmeter_events.errors import (
@@ -30,6 +30,7 @@ __all__ = [
     "DirectoryPublisher",
     "DropReason",
     "EventRefused",
+    "HttpConnection",
     "InvalidSettings",
     "KafkaConnection",
     "OrgEntry",
@@ -44,7 +45,7 @@ __all__ = [
 ]
 
 _NAMES: Final = {
-    "connection": ("KafkaConnection",),
+    "connection": ("HttpConnection", "KafkaConnection"),
     "directory": ("OrgEntry", "UserEntry"),
     "directory_publisher": ("DirectoryPublisher",),
     "errors": ("DeliveryFailed", "EventRefused", "InvalidSettings", "ProducerClosed", "SpendmeterError"),

@@ -1,4 +1,4 @@
-"""Kafka connection settings for producers, consumers and admin clients."""
+"""Connection settings: Kafka, for producers, consumers and admin clients; or the collector."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import ssl
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 from spendmeter_events.errors import InvalidSettings
 
@@ -71,6 +72,71 @@ class KafkaConnection:
             options["sasl_plain_username"] = self.sasl_username
             options["sasl_plain_password"] = self.sasl_password
         return options
+
+    def check_files(self) -> None:
+        """Read the certificates. Raises `OSError` if `ssl_cafile` cannot be read."""
+        self.client_options()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpConnection:
+    """URL of `spendmeter collect` or of the embedded stack, and an API key with the scope `events:write`.
+
+    `http://` sends key and events in plain text: use it only for loopback and inside a trusted network. TLS trusts the
+    system's certificate authorities, or those of `ssl_cafile`.
+    Raises `InvalidSettings` with all errors.
+    """
+
+    url: str
+    key: str = field(default="", repr=False)
+    ssl_cafile: str | None = None
+
+    def __post_init__(self) -> None:
+        faults = [] if _is_http_url(self.url) else ["url must be http://HOST[:PORT] or https://HOST[:PORT], no query"]
+        if not (self.key.isascii() and self.key.isprintable() and " " not in self.key):
+            faults.append("key must be printable ASCII without spaces")
+        if faults:
+            raise InvalidSettings("\n".join(faults))
+
+    @property
+    def host(self) -> str:
+        """Host name or address."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int | None:
+        """Port, if the URL has one."""
+        return urlsplit(self.url).port
+
+    @property
+    def path(self) -> str:
+        """Prefix of the path, for a collector behind a proxy."""
+        return urlsplit(self.url).path.rstrip("/")
+
+    @property
+    def secure(self) -> bool:
+        """Whether requests use TLS."""
+        return urlsplit(self.url).scheme == "https"
+
+    def check_files(self) -> None:
+        """Read the certificates. Raises `OSError` if `ssl_cafile` cannot be read."""
+        if self.secure:
+            self.tls()
+
+    def tls(self) -> ssl.SSLContext:
+        """Return the TLS context. Raises `OSError` if `ssl_cafile` cannot be read."""
+        return ssl.create_default_context(cafile=self.ssl_cafile)
+
+
+def _is_http_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    plain = not (parts.username or parts.password or parts.query or parts.fragment)
+    printable = url.isascii() and url.isprintable() and " " not in url
+    return bool(parts.scheme in ("http", "https") and parts.hostname and plain and printable and port != 0)
 
 
 def _address_faults(bootstrap_servers: str) -> list[str]:

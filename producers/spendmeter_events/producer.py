@@ -1,18 +1,22 @@
-"""`UsageProducer`: send usage events to Kafka without ever blocking or failing the measured call."""
+"""`UsageProducer`: send usage events to Kafka or the collector without ever blocking or failing the measured call."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
+import weakref
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from spendmeter_events._delivery.buffer import Buffer, Record
-from spendmeter_events._delivery.link import Link
-from spendmeter_events._delivery.loop import Delivery
+from spendmeter_events._delivery.delivery import Delivers, open_delivery
+from spendmeter_events._delivery.from_environment import connection_from, settings_from
 from spendmeter_events._delivery.losses import LOG_INTERVAL_S, Losses, logger
-from spendmeter_events.connection import KafkaConnection
+from spendmeter_events._delivery.spool import Spool
+from spendmeter_events.connection import HttpConnection, KafkaConnection
 from spendmeter_events.errors import EventRefused, ProducerClosed
 from spendmeter_events.event import MAX_EVENT_BYTES, UsageEvent
 from spendmeter_events.settings import ProducerSettings
@@ -32,23 +36,44 @@ class UsageProducer:
     docs/emitting.md describes the outcome of an event in each case.
     """
 
-    def __init__(self, *, connection: KafkaConnection, settings: ProducerSettings | None = None) -> None:
+    def __init__(
+        self, *, connection: KafkaConnection | HttpConnection, settings: ProducerSettings | None = None
+    ) -> None:
         self._connection = connection
         self._settings = settings or ProducerSettings()
+        self._closer: asyncio.Task[int] | None = None
+        self._closing = False
+        self._forked = False
+        self._unsent = 0
+        self._kept = 0
+        self._spool: Spool | None = None
+        self._begin()
+        _producers.add(self)
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """Return a producer for `SPENDMETER_COLLECTOR_URL` (HTTP) or `SPENDMETER_BOOTSTRAP` (Kafka).
+
+        docs/emitting.md lists the variables. Raises `InvalidSettings` with the names of all faulty ones.
+        """
+        return cls(connection=connection_from(), settings=settings_from())
+
+    def _begin(self) -> None:
+        """Set the state of a producer that is not started."""
+        settings = self._settings
         self._losses = Losses()
         self._buffer = Buffer(
-            max_events=self._settings.max_buffered_events, max_bytes=self._settings.max_buffered_bytes
+            max_events=settings.max_buffered_events, max_bytes=settings.max_buffered_bytes, on_release=self._released
         )
-        self._delivery = Delivery(
-            settings=self._settings, buffer=self._buffer, losses=self._losses, open_link=self._open_link
+        if settings.spool_dir is not None:
+            self._spool = Spool(settings.spool_dir, max_bytes=settings.spool_max_bytes, buffer=self._buffer)
+        self._delivery: Delivers = open_delivery(
+            self._connection, settings=settings, buffer=self._buffer, losses=self._losses
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runner: asyncio.Task[None] | None = None
-        self._closer: asyncio.Task[int] | None = None
         self._signal = asyncio.Event()
         self._progress = asyncio.Condition()
-        self._closing = False
-        self._unsent = 0
 
     async def start(self) -> None:
         """Start sending in the background and return immediately. Starting twice is harmless.
@@ -59,9 +84,8 @@ class UsageProducer:
             raise ProducerClosed("a closed producer cannot be restarted; create a new one")
         if self._runner is None:
             # Read certificates now, so that the caller gets the error instead of a log.
-            self._connection.client_options()
-            self._loop = asyncio.get_running_loop()
-            self._runner = self._loop.create_task(self._run(), name="spendmeter-usage-producer")
+            self._connection.check_files()
+            self._start_in(asyncio.get_running_loop())
 
     def emit(self, event: UsageEvent) -> bool:
         """Accept the event for sending. Return False (counted by reason in `stats`) if it is dropped.
@@ -146,6 +170,7 @@ class UsageProducer:
             dropped=self._losses.counts(),
             failed_attempts=delivery.failed_attempts,
             connected=delivery.connected,
+            spooled=self._kept + (self._spool.waiting_events if self._spool else 0),
             idempotent=delivery.idempotent,
             last_error=delivery.last_error,
         )
@@ -162,12 +187,31 @@ class UsageProducer:
     def _not_running(self) -> DropReason | None:
         if self._closing or (self._loop is not None and self._loop.is_closed()):
             return DropReason.CLOSED
+        if self._loop is None and self._forked:
+            # The parent has started this producer: start it in the child's loop too, if the child runs one.
+            with contextlib.suppress(RuntimeError):
+                self._start_in(asyncio.get_running_loop())
         return DropReason.NOT_STARTED if self._loop is None else None
+
+    def _start_in(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._runner = loop.create_task(self._run(), name="spendmeter-usage-producer")
+
+    def _reset(self) -> None:
+        """Reset the state in a forked child: the parent sends the events in its buffer."""
+        # Keep a reference: finalizers would close the parent's sockets.
+        _parents.append((self._delivery, self._runner, self._loop))
+        self._forked = self._loop is not None
+        self._begin()
+
+    def _released(self, records: Sequence[Record]) -> None:
+        if self._spool is not None:
+            self._spool.acknowledged(records)
 
     def _accept(self, record: Record) -> bool:
         batch_bytes = self._settings.batch_bytes
         before = self._buffer.waiting_bytes
-        if not self._buffer.put(record):
+        if not (self._buffer.put(record) if self._spool is None else self._spool.accept(record)):
             return False
         # Wake the sender for the first event, and when a full batch makes lingering unnecessary.
         if before == 0 or before < batch_bytes <= before + record.size:
@@ -180,12 +224,11 @@ class UsageProducer:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._signal.set)
 
-    async def _open_link(self) -> Link:
-        return await Link.open(self._connection, topic=self._settings.topic, timeout_s=self._settings.request_timeout_s)
-
     async def _run(self) -> None:
-        while not (self._closing and self._buffer.events == 0):
+        while not (self._closing and self._buffer.events == 0 and not (self._spool and self._spool.waiting_events)):
             await self._wait_for_work()
+            if self._spool is not None:
+                self._spool.load()
             if self._buffer.events:
                 await self._delivery.round()
             async with self._progress:
@@ -203,8 +246,11 @@ class UsageProducer:
 
     def _seconds_to_wait(self) -> float:
         """Return the seconds until something can be sent; a signal ends the wait earlier."""
+        if self._spool is not None:
+            self._spool.scan()
         if self._buffer.events == 0:
-            return 0 if self._closing else LOG_INTERVAL_S
+            ready = self._closing or (self._spool is not None and self._spool.has_waiting)
+            return 0 if ready else LOG_INTERVAL_S
         reconnect_in = self._delivery.seconds_until_reconnect()
         if reconnect_in or self._buffer.waiting_bytes:
             return reconnect_in
@@ -231,13 +277,36 @@ class UsageProducer:
                 async with asyncio.timeout(_CLOSE_LINK_S):
                     await self._delivery.close()
         self._unsent = self._buffer.abandon()
-        if self._unsent:
+        if self._spool is not None:
+            self._keep(self._spool)
+        elif self._unsent:
             self._losses.add(DropReason.UNSENT, self._unsent, why=self._delivery.last_error)
         self._losses.report(at_once=True)
         async with self._progress:
             self._progress.notify_all()
         logger.debug("Usage producer closed: %d sent, %d unsent", self._delivery.sent, self._unsent)
         return self._unsent
+
+    def _keep(self, spool: Spool) -> None:
+        self._unsent += spool.waiting_events
+        self._kept = self._unsent
+        spool.close()
+        if self._kept:
+            folder = self._settings.spool_dir
+            logger.warning("%d usage events stay in %s until the next producer with this spool", self._kept, folder)
+
+
+_producers: Final[weakref.WeakSet[UsageProducer]] = weakref.WeakSet()
+_parents: Final[list[Any]] = []
+
+
+def _reset_all() -> None:
+    for producer in list(_producers):
+        producer._reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_all)
 
 
 def _encode(event: UsageEvent) -> Record:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from spendmeter_events import topics
 from spendmeter_events.errors import InvalidSettings
@@ -28,11 +29,16 @@ class ProducerSettings:
     retry_backoff_max_s: float = 15.0
     close_timeout_s: float = 10.0
     """Default timeout of `close()` for sending the buffer."""
+    spool_dir: Path | None = None
+    """Folder that has a copy of each accepted event until its acknowledgement. Processes may share it."""
+    spool_max_bytes: int = 2**30
+    """Size limit of the folder. Further events are dropped and counted."""
 
     def __post_init__(self) -> None:
         positive = (
             "max_buffered_events",
             "max_buffered_bytes",
+            "spool_max_bytes",
             "batch_bytes",
             "request_timeout_s",
             "retry_backoff_s",

@@ -26,13 +26,15 @@ class DropReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProducerStats:
-    """Snapshot of event counts. `accepted = sent + buffered + dropped[refused] + dropped[unsent]`."""
+    """Snapshot of event counts. `accepted = sent + buffered + spooled + dropped[refused] + dropped[unsent]`."""
 
     accepted: int = 0
     sent: int = 0
     """Acknowledged by all in-sync replicas."""
     buffered: int = 0
     buffered_bytes: int = 0
+    spooled: int = 0
+    """Events that are only in files of the spool; after `close`, all unacknowledged events of this process."""
     dropped: Mapping[DropReason, int] = field(default_factory=lambda: MappingProxyType({}))
     failed_attempts: int = 0
     """Failed requests and connections, which are retried."""

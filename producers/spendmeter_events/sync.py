@@ -4,8 +4,9 @@ A daemon thread with its own event loop runs a `UsageProducer`. Two cases need c
 
 * `fork` (gunicorn, celery): the thread does not exist in the child, and the parent sends the events in its buffer. The
   child discards both and starts its own thread at its first `emit`.
-* Exit: an `atexit` hook sends buffered events, within `close_timeout_s`. Processes that end with `os._exit` (children
-  of `multiprocessing`) skip these hooks: they must call `close()`.
+* Exit: an `atexit` hook sends buffered events, within `close_timeout_s`. Children of `multiprocessing` and workers of
+  Celery skip these hooks, but have their own, which are used. A process that calls `os._exit` itself must call
+  `close()`, or use a spool.
 """
 
 from __future__ import annotations
@@ -13,14 +14,17 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
+from importlib import import_module
 from types import TracebackType
 from typing import Final, Self, TypeVar, TypeVarTuple
 
+from spendmeter_events._delivery.from_environment import connection_from, settings_from
 from spendmeter_events._delivery.losses import Losses
-from spendmeter_events.connection import KafkaConnection
+from spendmeter_events.connection import HttpConnection, KafkaConnection
 from spendmeter_events.event import UsageEvent
 from spendmeter_events.producer import UsageProducer
 from spendmeter_events.settings import ProducerSettings
@@ -31,6 +35,7 @@ _Result = TypeVar("_Result")
 
 _THREAD_START_S: Final = 5.0
 _CLOSE_MARGIN_S: Final = 5.0
+_CLOSE_PRIORITY: Final = 100
 
 
 class _ThreadLoop(asyncio.SelectorEventLoop):
@@ -51,9 +56,10 @@ class _ThreadLoop(asyncio.SelectorEventLoop):
 class _ProducerThread:
     """A running `UsageProducer` and its thread."""
 
-    def __init__(self, *, connection: KafkaConnection, settings: ProducerSettings) -> None:
+    def __init__(self, *, connection: KafkaConnection | HttpConnection, settings: ProducerSettings) -> None:
         self.producer = UsageProducer(connection=connection, settings=settings)
         self.loop = _ThreadLoop()
+        _close_with_the_pool()
         self._thread = threading.Thread(target=self._serve, name="spendmeter-usage-producer", daemon=True)
         self._thread.start()
         try:
@@ -91,7 +97,9 @@ class SyncUsageProducer:
     for the whole process: producers that are still open are closed at exit.
     """
 
-    def __init__(self, *, connection: KafkaConnection, settings: ProducerSettings | None = None) -> None:
+    def __init__(
+        self, *, connection: KafkaConnection | HttpConnection, settings: ProducerSettings | None = None
+    ) -> None:
         self._connection = connection
         self._settings = settings or ProducerSettings()
         self._lock = threading.Lock()
@@ -100,6 +108,11 @@ class SyncUsageProducer:
         self._losses = Losses()
         self._worker: _ProducerThread | None = self._start_worker()
         _unclosed.add(self)
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """Like `UsageProducer.from_env`."""
+        return cls(connection=connection_from(), settings=settings_from())
 
     def emit(self, event: UsageEvent) -> bool:
         """Like `UsageProducer.emit`: never blocks and never raises. Return False if the event is dropped."""
@@ -179,6 +192,19 @@ _parent_workers: Final[list[_ProducerThread | None]] = []
 def _close_all() -> None:
     for producer in list(_unclosed):
         producer.close()
+
+
+def _close_with_the_pool() -> None:
+    """Close all producers when a child of `multiprocessing` or Celery ends: it skips `atexit` hooks."""
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    if multiprocessing is not None and multiprocessing.parent_process() is not None:
+        import_module("multiprocessing.util").Finalize(None, _close_all, exitpriority=_CLOSE_PRIORITY)
+    if celery := sys.modules.get("celery.signals"):
+        celery.worker_process_shutdown.connect(_close_on_signal, weak=False, dispatch_uid="spendmeter")
+
+
+def _close_on_signal(**_: object) -> None:
+    _close_all()
 
 
 def _reset_all() -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
-from typing import NamedTuple, Self
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from spendmeter_events._delivery.segment import Segment
 
 
 class Record(NamedTuple):
@@ -20,6 +23,8 @@ class Record(NamedTuple):
     timestamp_ms: int
     size: int
     """Bytes of key and value."""
+    segment: Segment | None = None
+    """The file of the spool that has this record."""
 
     @classmethod
     def of(cls, key: bytes, value: bytes, *, timestamp_ms: int) -> Self:
@@ -33,9 +38,12 @@ class Buffer:
     A full buffer rejects new events; an accepted event is never dropped in favour of another.
     """
 
-    def __init__(self, *, max_events: int, max_bytes: int) -> None:
+    def __init__(
+        self, *, max_events: int, max_bytes: int, on_release: Callable[[Sequence[Record]], None] | None = None
+    ) -> None:
         self._max_events = max_events
         self._max_bytes = max_bytes
+        self._on_release = on_release
         # Re-entrant: a finalizer that emits may run while this thread owns the lock.
         self._lock = threading.RLock()
         self._waiting: deque[Record] = deque()
@@ -62,6 +70,25 @@ class Buffer:
             self.bytes += size
         return True
 
+    def has_room(self, size: int) -> bool:
+        """Return whether `put` would accept a record of this size."""
+        with self._lock:
+            return self.events < self._max_events and self.bytes + size <= self._max_bytes
+
+    @property
+    def half_empty(self) -> bool:
+        """Whether half of both limits is free."""
+        return 2 * self.events <= self._max_events and 2 * self.bytes <= self._max_bytes
+
+    def load(self, records: Sequence[Record]) -> None:
+        """Append records of the spool, whatever the limits: the spool loads a file when the buffer is half empty."""
+        size = sum(record.size for record in records)
+        with self._lock:
+            self._waiting.extend(records)
+            self._waiting_bytes += size
+            self.events += len(records)
+            self.bytes += size
+
     def take(self, max_bytes: int) -> list[Record]:
         """Remove and return the oldest waiting records, up to `max_bytes`, but at least one if any is waiting."""
         taken: list[Record] = []
@@ -86,6 +113,8 @@ class Buffer:
         with self._lock:
             self.events -= len(records)
             self.bytes -= size
+        if self._on_release is not None:
+            self._on_release(records)
 
     def abandon(self) -> int:
         """Drop all events, reject new ones, and return the number dropped."""

@@ -23,6 +23,7 @@ from aiokafka.errors import (
     RequestTimedOutError,
 )
 
+from spendmeter_events._delivery.back_off import back_off
 from spendmeter_events._delivery.buffer import Buffer, Record
 from spendmeter_events._delivery.lanes import Lane, partition_of
 from spendmeter_events._delivery.link import TRANSPORT_ERRORS, ProducerId
@@ -52,12 +53,6 @@ class OpenLink(Protocol):
     async def producer_id(self) -> ProducerId: ...
     async def produce(self, payloads: Mapping[int, bytes]) -> dict[int, Exception | None]: ...
     async def close(self) -> None: ...
-
-
-def back_off(failures: int, settings: ProducerSettings, *, jitter: float) -> float:
-    """Return the seconds to wait after this many consecutive failures; `jitter` (0 to 1) spreads the producers."""
-    full = min(settings.retry_backoff_max_s, settings.retry_backoff_s * 2.0 ** min(failures - 1, 32))
-    return full * (0.5 + jitter / 2)
 
 
 class Delivery:

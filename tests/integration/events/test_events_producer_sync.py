@@ -204,3 +204,56 @@ def test_missing_authority_file_is_reported_at_once(tmp_path: Path) -> None:
             )
         )
     assert threading.active_count() == before
+
+
+async def test_children_of_a_pool_send_their_events(tansu: Tansu) -> None:
+    """Given children of `multiprocessing`, which skip `atexit` hooks, then their last events arrive too."""
+    topic = await create_topic(tansu.connection)
+    _run(
+        """
+        import multiprocessing
+        child = multiprocessing.get_context("fork").Process(target=lambda: producer.emit(event(1)))
+        child.start()
+        child.join()
+        assert child.exitcode == 0
+        """,
+        tansu.connection.bootstrap_servers,
+        topic,
+    )
+    assert await _numbers(tansu, topic, 1) == [1]
+
+
+async def test_a_started_producer_starts_again_in_a_forked_child(tansu: Tansu) -> None:
+    topic = await create_topic(tansu.connection)
+    _run(
+        """
+        import asyncio
+        from spendmeter_events import UsageProducer
+
+        started = UsageProducer(
+            connection=KafkaConnection(bootstrap_servers=sys.argv[1]), settings=ProducerSettings(topic=sys.argv[2])
+        )
+
+        async def child():
+            assert started.emit(event(2))
+            assert await started.close() == 0
+
+        async def parent():
+            await started.start()
+            assert started.emit(event(1))
+
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(parent())
+        pid = os.fork()
+        if pid == 0:
+            asyncio.events._set_running_loop(None)
+            asyncio.run(child())
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        assert loop.run_until_complete(started.close()) == 0
+        loop.close()
+        """,
+        tansu.connection.bootstrap_servers,
+        topic,
+    )
+    assert await _numbers(tansu, topic, 2) == [1, 2]

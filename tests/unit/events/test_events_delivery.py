@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spendmeter_events import DropReason, ProducerSettings
-from spendmeter_events._delivery.loop import back_off
+from spendmeter_events._delivery.back_off import back_off
 from spendmeter_events._delivery.verdict import Verdict, error_for, verdict
 from tests.support.scripted_link import Bench, ScriptedLink
 

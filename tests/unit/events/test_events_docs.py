@@ -11,7 +11,7 @@ import spendmeter_events
 from spendmeter_events import DropReason, KafkaConnection, ProducerSettings, ProducerStats
 
 _DOCS = (Path(__file__).resolve().parents[3] / "docs" / "emitting.md").read_text()
-_SHOWN = {100_000: "100,000", 64 * 2**20: "64 MiB", 512 * 2**10: "512 KiB", 10.0: "10", 15.0: "15"}
+_SHOWN = {100_000: "100,000", 64 * 2**20: "64 MiB", 512 * 2**10: "512 KiB", 2**30: "1 GiB", 10.0: "10", 15.0: "15"}
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(ProducerSettings), ids=lambda field: field.name)

@@ -16,6 +16,7 @@ def test_events_surface_is_pinned() -> None:
         "DirectoryPublisher",
         "DropReason",
         "EventRefused",
+        "HttpConnection",
         "InvalidSettings",
         "KafkaConnection",
         "OrgEntry",

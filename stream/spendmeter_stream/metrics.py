@@ -15,6 +15,9 @@ DEAD_LETTERS = Counter("spendmeter_dead_letters", "Records written to the dead-l
 UNPRICED = Counter(
     "spendmeter_unpriced_events", "Events that use a unit without a rate.", ["provider", "model", "unit"]
 )
+UNREAD = Counter(
+    "spendmeter_unread_counts", "Counts of usage sections that no bucket took, by key.", ["provider", "key"]
+)
 CALLS = Counter("spendmeter_calls", "Calls stored, by outcome.", ["provider", "status"])
 UNKNOWN_ORGS = Counter("spendmeter_unknown_orgs", "Events of an org that is not in the directory.")
 UNKNOWN_USERS = Counter("spendmeter_unknown_users", "Events of a user who is not in the directory.")
@@ -96,6 +99,8 @@ _MAX_PROVIDERS = 100
 _providers: set[str] = set()
 _MAX_MODELS = 500
 _models: set[tuple[str, str]] = set()
+_MAX_KEYS = 500
+_unread: set[tuple[str, str]] = set()
 
 
 def count_outcome(stored: int, duplicates: int, dead_letter_codes: list[str]) -> None:
@@ -126,6 +131,17 @@ def count_unpriced(provider: str, model: str, unit: str) -> None:
             provider, model = "other", "other"
         _models.add((provider, model))
     UNPRICED.labels(provider, model, unit).inc()
+
+
+def count_unread(provider: str, key: str) -> None:
+    """Count a count that no bucket took. Emitters choose the names, so keys past a limit share one label."""
+    if not key or key == "…":
+        return
+    if (provider, key) not in _unread:
+        if len(_unread) >= _MAX_KEYS:
+            provider, key = "other", "other"
+        _unread.add((provider, key))
+    UNREAD.labels(provider, key).inc()
 
 
 def count_calls(calls: Mapping[tuple[str, str], int]) -> None:

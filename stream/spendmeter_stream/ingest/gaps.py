@@ -7,9 +7,11 @@ from collections import Counter
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spendmeter_events.extract import UNREAD_TAG
 from spendmeter_stream import metrics
 from spendmeter_stream.directory import Directory
 from spendmeter_stream.ingest.decode import Events
+from spendmeter_stream.pricing.book.units import USAGE_TAG
 
 
 def count_gaps(events: Events, block: pa.Table, directory: Directory) -> None:
@@ -27,6 +29,9 @@ def count_gaps(events: Events, block: pa.Table, directory: Directory) -> None:
     metrics.count_calls({(row["provider"], row["status"]): row["count_all"] for row in calls})
     metrics.NEWEST_EVENT.set(pc.max(block["occurred_at"]).as_py().timestamp())
     if pc.any(pc.not_equal(pc.list_value_length(block["unpriced_units"]), pa.scalar(0))).as_py():
-        for row in block.select(["provider", "model", "unpriced_units"]).to_pylist():
+        for row in block.select(["provider", "model", "unpriced_units", "tags"]).to_pylist():
             for unit in row["unpriced_units"]:
                 metrics.count_unpriced(row["provider"], row["model"], unit)
+            if USAGE_TAG in row["unpriced_units"]:
+                for key in dict(row["tags"]).get(UNREAD_TAG, "").split(","):
+                    metrics.count_unread(row["provider"], key)

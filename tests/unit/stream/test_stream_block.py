@@ -109,9 +109,21 @@ def test_no_events_make_no_rows(book: PriceBook) -> None:
     assert build(book).num_rows == 0
 
 
-def test_a_block_without_events_has_nothing_to_count(book: PriceBook, tmp_path: Path) -> None:
-    """A recovery has an empty block if its records have expired."""
+def test_a_block_counts_the_keys_that_were_not_read(book: PriceBook, tmp_path: Path) -> None:
+    """Given events with unread counts, then each key is counted; and an empty block has nothing to count."""
+    unread = {"usage": "unread", "usage_unread": "video_tokens,details.odd_tokens,…"}
+    events = [event(1, tags=unread), event(2, tags=unread), event(3, tags={"usage": "aborted"}), event(4)]
+
+    def counted(key: str) -> float:
+        return metric("spendmeter_unread_counts_total", provider=events[0].provider, key=key)
+
     with Store(StoreSettings(store_dsn=f"chdb://{tmp_path / 'store'}")) as store:
+        directory = Directory(session=store.session("directory"))
         newest = metric("spendmeter_newest_event_timestamp_seconds")
-        count_gaps(Events.of([]), build(book), Directory(session=store.session("directory")))
-    assert metric("spendmeter_newest_event_timestamp_seconds") == newest
+        # A recovery has an empty block if its records have expired.
+        count_gaps(Events.of([]), build(book), directory)
+        assert metric("spendmeter_newest_event_timestamp_seconds") == newest
+        before = [counted(key) for key in ("video_tokens", "details.odd_tokens", "…", "")]
+        count_gaps(Events.of(events), build(book, *events), directory)
+    after = [counted(key) for key in ("video_tokens", "details.odd_tokens", "…", "")]
+    assert [late - early for late, early in zip(after, before, strict=True)] == [2, 2, 0, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from spendmeter_events.extract._apis.dialect import FINISHED, Dialect, Merged, Request, extract
@@ -43,14 +44,16 @@ def from_anthropic(
 
 def read(payload: object, request: Request, provider: str) -> Usage:
     """Return the usage of a complete message."""
-    result = pick(payload, "result")
-    message = pick(result, "message") or payload
+    result, response = pick(payload, "result"), pick(payload, "response")
+    message = pick(result, "message") or (payload if pick(response, "usage") is None else response)
     tally, usage = Tally(), usage_of(message)
     fields = identity(message, request) | {"region": _region(usage)}
     if pick(usage, "speed") == "fast":
         fields["service_tier"] = "fast"
     elif pick(usage, "service_tier"):
         fields["service_tier"] = tier(pick(usage, "service_tier"))
+    if message is response:  # a line of a batch on Vertex AI
+        fields["service_tier"] = "batch"
     if (failed := _batch_failure(result)) is not None:
         # Failed requests of a batch are not billed.
         return tally.usage(None, provider=provider, **fields | failed)
@@ -65,6 +68,8 @@ def read(payload: object, request: Request, provider: str) -> Usage:
         elif kind == "advisor_message":
             state = "incomplete"
     tally.skip(usage, "iterations")
+    if _runs_code(items(message, "content")):
+        tally.flag("code_execution")
     return tally.usage(usage, provider=provider, state=state, **fields, **counts, **_searches(tally, usage))
 
 
@@ -73,6 +78,12 @@ def _searches(tally: Tally, usage: object) -> dict[str, Any]:
     tally.skip(tools, "web_fetch_requests")  # free of charge
     searches = tally.count(tools, "web_search_requests")
     return {"tool_calls": searches, "tags": tool_tag({"web_search": searches})} if searches else {}
+
+
+def _runs_code(content: Sequence[object]) -> bool:
+    """Return whether code was executed in a container, which is billed by the hour, and is free with web tools."""
+    names = {text(pick(block, "name")) for block in content if pick(block, "type") == "server_tool_use"}
+    return any(name.endswith("code_execution") for name in names) and names.isdisjoint(("web_search", "web_fetch"))
 
 
 def _batch_failure(result: object) -> dict[str, Any] | None:
@@ -92,6 +103,10 @@ def fold(merged: Merged, event: object) -> None:
     if kind == "message_start" and message is not None:
         merged |= {name: pick(message, name) for name in ("id", "model")}
         merged["usage"] = _known(pick(message, "usage"))
+    elif kind == "content_block_start":
+        block = pick(event, "content_block")
+        if pick(block, "type") == "server_tool_use":
+            merged.setdefault("content", []).append({"type": "server_tool_use", "name": pick(block, "name")})
     elif kind == "message_delta":
         merged.setdefault("usage", {}).update(_known(pick(event, "usage")))
         if pick(pick(event, "delta"), "stop_reason"):

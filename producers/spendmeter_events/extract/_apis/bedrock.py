@@ -6,7 +6,7 @@ In Converse and in the response headers, the input count excludes cached tokens 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from spendmeter_events.extract._apis import anthropic as _anthropic
@@ -14,7 +14,7 @@ from spendmeter_events.extract._apis import openai_stream as _openai_stream
 from spendmeter_events.extract._apis.dialect import FINISHED, Dialect, Merged, Request, extract
 from spendmeter_events.extract._apis.openai import outcome
 from spendmeter_events.extract._sections.native import native_usage
-from spendmeter_events.extract._sections.payload import items, pick, text, tier
+from spendmeter_events.extract._sections.payload import fields_of, items, pick, text, tier
 from spendmeter_events.extract._sections.tally import NOT_THE_SUM, Tally
 from spendmeter_events.extract._sections.tokens import has_openai_layout, tokens, usage_of
 from spendmeter_events.extract.usage import State, Usage
@@ -46,7 +46,7 @@ def from_bedrock(response: object, *, request: Request | None = None, strict: bo
 def read(payload: object, request: Request, provider: str) -> Usage:
     """Return the usage of a complete payload."""
     headers, batch = _headers(payload), pick(payload, "modelOutput")
-    body = _decoded(pick(payload, "body")) or batch or payload
+    body = _decoded(pick(payload, "body")) or batch or _sonic(payload) or payload
     fields: dict[str, Any] = {
         "model": text(pick(pick(pick(body, "trace"), "promptRouter"), "invokedModelId"))
         or text(pick(request, "modelId", "model"))
@@ -63,6 +63,8 @@ def read(payload: object, request: Request, provider: str) -> Usage:
     if not counts and not tally.faults:
         section = pick(body, _METRICS) or headers
         counts = _bedrock_counts(tally, body, headers)
+    for unit in _guardrail_units(pick(pick(body, "trace"), "guardrail")):
+        tally.flag(f"guardrail.{unit}")
     reported = {"input_tokens", "output_tokens"} <= counts.keys()
     state: State = "complete" if reported else "missing"
     if pick(payload, "recordId") and pick(payload, "error"):
@@ -79,6 +81,8 @@ def fold(merged: Merged, event: object) -> None:
         _openai_stream.fold(merged, chunk)
     else:
         _anthropic.fold(merged, chunk)
+    if (sonic := _sonic(chunk)) is not None:  # running totals
+        merged |= {**sonic, FINISHED: True}
     merged |= {name: value for name in _CHUNK_COUNTS if (value := pick(chunk, name)) is not None}
     metadata = pick(chunk, "metadata")
     merged |= {name: value for name in _METADATA if (value := pick(metadata, name)) is not None}
@@ -92,6 +96,23 @@ def fold(merged: Merged, event: object) -> None:
 def has_output(event: object) -> bool:
     """Return whether the event carries output."""
     return pick(event, "contentBlockDelta", "chunk") is not None
+
+
+def _sonic(payload: object) -> dict[str, Any] | None:
+    """Return a `usageEvent` of Nova Sonic, whose totals are those of the session so far, in OpenAI's layout."""
+    event = pick(pick(payload, "event") or payload, "usageEvent")
+    if event is None:
+        return None
+    spoken = pick(pick(event, "details"), "total")
+    details = {side: {"audio_tokens": pick(pick(spoken, side), "speechTokens") or 0} for side in ("input", "output")}
+    usage = {
+        "input_tokens": pick(event, "totalInputTokens"),
+        "output_tokens": pick(event, "totalOutputTokens"),
+        "total_tokens": pick(event, "totalTokens"),
+        "input_tokens_details": details["input"],
+        "output_tokens_details": details["output"],
+    }
+    return {"usage": usage, "id": pick(event, "completionId")}
 
 
 Reader = Callable[[Tally, object, object], dict[str, Any]]
@@ -161,6 +182,15 @@ def _disjoint(uncached: int | None, output: int | None, cached: int | None, writ
     if output is not None:
         counts["output_tokens"] = output
     return counts
+
+
+def _guardrail_units(section: object) -> Iterator[str]:
+    """Yield the names of text units that a guardrail charged; word filters are free."""
+    for name, value in fields_of(section).items():
+        if name.endswith("PolicyUnits") and name != "wordPolicyUnits" and value:
+            yield name
+        for inner in value if isinstance(value, list) else (value,):
+            yield from _guardrail_units(inner)
 
 
 def _headers(payload: object) -> dict[str, Any]:

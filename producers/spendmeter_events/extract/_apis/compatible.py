@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from spendmeter_events.extract._apis.dialect import Dialect, Request, extract
+from spendmeter_events.extract._apis.dialect import FINISHED, Dialect, Merged, Request, extract
 from spendmeter_events.extract._apis.openai import OPENAI, build_usage, identity, unwrap
 from spendmeter_events.extract._apis.openai import read as read_openai
 from spendmeter_events.extract._apis.openai_stream import fold, has_output
 from spendmeter_events.extract._sections.costs import reported_cost
-from spendmeter_events.extract._sections.payload import pick, text
+from spendmeter_events.extract._sections.payload import fields_of, pick, text
 from spendmeter_events.extract._sections.tally import Tally
 from spendmeter_events.extract._sections.tokens import tokens, usage_of
 from spendmeter_events.extract._sections.tools import images_and_tools, tool_tag
@@ -50,7 +50,7 @@ def from_cohere(response: object, *, request: Request | None = None, strict: boo
 
     With `strict`, raises `InconsistentUsage`.
     """
-    return extract(OPENAI, response, request=request, provider="cohere", strict=strict)
+    return extract(COHERE, response, request=request, strict=strict)
 
 
 def from_ollama(response: object, *, request: Request | None = None, strict: bool = False) -> Usage:
@@ -62,7 +62,7 @@ def from_ollama(response: object, *, request: Request | None = None, strict: boo
 
 
 def _read_openrouter(payload: object, request: Request, provider: str) -> Usage:
-    body, fields = unwrap(payload)
+    body, fields = unwrap(_generation(payload) or payload)
     tally, fields, usage = Tally(), identity(body, request) | fields, usage_of(body)
     fields |= images_and_tools(tally, body, request) | tokens(tally, usage)
     tools = pick(usage, "server_tool_use")
@@ -71,6 +71,44 @@ def _read_openrouter(payload: object, request: Request, provider: str) -> Usage:
         fields["tags"]["upstream"] = upstream
     fields |= reported_cost(tally, body, usage, fields)
     return build_usage(tally, usage, fields, provider)
+
+
+def _generation(payload: object) -> dict[str, Any] | None:
+    """Return the answer of `GET /generation` as a chat completion: native counts are those that are billed."""
+    data = pick(payload, "data")
+    if pick(data, "native_tokens_prompt") is None:
+        return None
+    usage = {
+        "prompt_tokens": pick(data, "native_tokens_prompt"),
+        "completion_tokens": pick(data, "native_tokens_completion"),
+        "prompt_tokens_details": {"cached_tokens": pick(data, "native_tokens_cached")},
+        "completion_tokens_details": {
+            "reasoning_tokens": pick(data, "native_tokens_reasoning"),
+            "image_tokens": pick(data, "native_tokens_completion_images"),
+        },
+        "cost": pick(data, "total_cost"),
+        "is_byok": pick(data, "is_byok"),
+        "cost_details": {"upstream_inference_cost": pick(data, "upstream_inference_cost")},
+        "num_search_results": pick(data, "num_search_results"),  # a fee without a rate
+    }
+    named = {"id": pick(data, "id"), "model": pick(data, "model"), "provider": pick(data, "provider_name")}
+    return {**named, "usage": usage, "status": "cancelled" if pick(data, "cancelled") is True else None}
+
+
+def _fold_cohere(merged: Merged, chunk: object) -> None:
+    """Merge an event of API v1 (`stream-end` has the response) or v2 (`message-end` has the usage)."""
+    kind = pick(chunk, "type", "event_type")
+    end = pick(chunk, "delta", "response")
+    merged |= {name: value for name in ("id", "generation_id") if (value := pick(chunk, name)) is not None}
+    if kind in ("message-end", "stream-end"):
+        merged |= {name: value for name in ("usage", "meta") if (value := pick(end, name)) is not None}
+        merged[FINISHED] = True
+        if str(pick(end, "finish_reason") or pick(chunk, "finish_reason")).startswith("ERROR"):
+            merged |= {"status": "failed", "error": {"code": "failed"}}
+
+
+def _has_cohere_output(chunk: object) -> bool:
+    return pick(chunk, "type", "event_type") in ("content-delta", "text-generation", "tool-call-delta")
 
 
 def _read_perplexity(body: object, request: Request, provider: str) -> Usage:
@@ -97,16 +135,24 @@ def _read_mistral(payload: object, request: Request, provider: str) -> Usage:
     body, fields = unwrap(payload)
     tally, fields, usage = Tally(), identity(body, request) | fields, usage_of(body)
     fields |= images_and_tools(tally, body, request)
+    if pages := tally.count(pick(body, "usage_info"), "pages_processed"):
+        return build_usage(tally, None, fields | {"tool_calls": pages, "tags": tool_tag({"ocr_page": pages})}, provider)
+    connectors = pick(usage, "connectors")
+    tools = {name: count for name in fields_of(connectors) if (count := tally.count(connectors, name))}
+    if tools:
+        # Connectors read tokens too; at which rate they are billed is not published, so these stay unread.
+        fields |= {"tool_calls": sum(tools.values()), "tags": fields["tags"] | tool_tag(tools)}
     seconds = tally.seconds(usage, "prompt_audio_seconds")
     if seconds:
         # The total counts audio as tokens too, although it is billed per second.
         fields |= {"audio_seconds": seconds, **tokens(tally, usage, ignore_total=True)}
     else:
-        fields |= tokens(tally, usage)
+        fields |= tokens(tally, usage, ignore_total=pick(usage, "connector_tokens") is not None)
     return build_usage(tally, usage, fields, provider)
 
 
 OPENROUTER = Dialect(provider="openrouter", read=_read_openrouter, fold=fold, has_output=has_output)
 MISTRAL = Dialect(provider="mistral", read=_read_mistral, fold=fold, has_output=has_output)
+COHERE = Dialect(provider="cohere", read=read_openai, fold=_fold_cohere, has_output=_has_cohere_output)
 PERPLEXITY = Dialect(provider="perplexity", read=_read_perplexity, fold=fold, has_output=has_output)
 DEEPSEEK = Dialect(provider="deepseek", read=read_openai, fold=fold, has_output=has_output)

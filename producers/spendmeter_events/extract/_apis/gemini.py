@@ -53,6 +53,9 @@ def read(payload: object, request: Request, provider: str) -> Usage:
         **_outcome(payload),
     }
     fields |= _counts(tally, body, usage, str(fields["model"]))
+    if text(pick(body, "name")).startswith(("cachedContents/", "projects/")) and usage is not None:
+        # The hours of storage depend on how long the cache lives, which is not reported.
+        tally.flag("cachedContents.storage")
     if images := len(items(body, "generated_images", "generatedImages")) + _images(body):
         fields["images"] = images
     tools = {name: count for name, count in _grounding(body, str(fields["model"])).items() if count}
@@ -95,6 +98,8 @@ def _content(tally: Tally, body: object, usage: object, model: str) -> dict[str,
     prompt = tally.count(usage, *_PROMPT)
     if prompt is None and total is None:
         return {}
+    if prompt is None and pick(body, "name") is not None:
+        prompt = total  # a cache that was created
     prompt = prompt or 0
     tools = tally.count(usage, "tool_use_prompt_token_count", "total_tool_use_tokens") or 0
     answer = tally.count(usage, *_OUTPUT) or 0
@@ -125,18 +130,22 @@ def _input(tally: Tally, usage: object, total: int, model: str) -> dict[str, int
 
 def _other(tally: Tally, body: object) -> dict[str, int]:
     """Return the usage of embeddings: Vertex reports tokens per text, older models report characters."""
-    counts = [tally.count(pick(each, "statistics"), "token_count", "tokenCount") for each in items(body, "embeddings")]
+    characters = tally.count(pick(body, "metadata"), "billable_character_count", "billableCharacterCount")
+    embeddings = items(body, "embeddings")
+    if not embeddings and characters is None:
+        embeddings = [pick(each, "embeddings") for each in items(body, "predictions")]
+    counts = [tally.count(pick(each, "statistics"), "token_count", "tokenCount") for each in embeddings]
     known = [count for count in counts if count is not None]
     if known:
         return {"input_tokens": sum(known)}
-    characters = tally.count(pick(body, "metadata"), "billable_character_count", "billableCharacterCount")
     return {} if characters is None else {"characters": characters}
 
 
 def _images(body: object) -> int:
     earlier = pick(body, "_images") or 0
     parts = [part for each in items(body, "candidates") for part in items(pick(each, "content"), "parts")]
-    kinds = [text(pick(pick(part, "inline_data", "inlineData"), "mime_type", "mimeType")) for part in parts]
+    found = [*(pick(part, "inline_data", "inlineData") for part in parts), *items(body, "predictions")]
+    kinds = [text(pick(data, "mime_type", "mimeType")) for data in found]
     return int(earlier) + sum(kind.startswith("image/") for kind in kinds)
 
 

@@ -107,7 +107,7 @@ def build_usage(tally: Tally, usage: object, fields: dict[str, Any], provider: s
     if "state" in fields:
         return tally.usage(usage, provider=provider, **fields)
     sides = ("input_tokens" in fields) + ("output_tokens" in fields)
-    other = any(unit in fields for unit in ("characters", "audio_seconds", "images"))
+    other = any(unit in fields for unit in ("characters", "audio_seconds", "images", "tool_calls"))
     reported = sides == 2 or (sides == 0 and other)
     return tally.usage(usage, provider=provider, state="complete" if reported else "missing", **fields)
 

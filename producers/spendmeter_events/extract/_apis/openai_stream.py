@@ -10,8 +10,9 @@ from spendmeter_events.extract._sections.payload import items, pick
 from spendmeter_events.extract._sections.tools import cites_the_web
 
 _OLLAMA: Final = ("prompt_eval_count", "eval_count", "done")
+_TOOLS: Final = ("tools", "previous_response_id", "conversation")
 _IN_CHUNK: Final = ("id", "model", "service_tier", "usage", "citations", "provider", *_OLLAMA)
-_IN_RESPONSE: Final = ("id", "model", "service_tier", "usage", "tool_usage", "output", "status")
+_IN_RESPONSE: Final = ("id", "model", "service_tier", "usage", "tool_usage", "output", "status", *_TOOLS)
 _OUTPUT: Final = ("content", "reasoning_content", "reasoning", "tool_calls", "refusal", "audio")
 _ENDS: Final = (
     "response.completed",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from spendmeter_events.extract._sections.payload import items, pick
-from spendmeter_events.extract._sections.tally import Tally, part
+from spendmeter_events.extract._sections.payload import fields_of, items, pick
+from spendmeter_events.extract._sections.tally import Kinds, Tally, part
+from spendmeter_events.extract._sections.tokens import tokens
 from spendmeter_events.extract._sections.tools import tool_tag
 
 Native = Callable[[Tally], tuple[object, dict[str, Any]]]
@@ -20,6 +21,8 @@ def native_usage(body: object, usage: object) -> Native | None:
             return lambda tally: (section, _cohere(tally, section))
     if pick(body, "prompt_eval_count", "eval_count") is not None:
         return lambda tally: _ollama(tally, body)
+    if usage is None and (found := _flat_usage(body)) is not None:
+        return lambda tally: (found, tokens(tally, found))
     section = usage if usage is not None else _bare_total(body)
     sides = ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens")
     if pick(section, "total_tokens") is not None and pick(section, *sides) is None and _is_input_only(body):
@@ -33,10 +36,14 @@ def _cohere(tally: Tally, section: object) -> dict[str, Any]:
     tally.skip(section, "tokens", "api_version", "warnings")
     prompt, output = tally.count(billed, "input_tokens"), tally.count(billed, "output_tokens")
     cached = tally.first((section, ("cached_tokens",)), (billed, ("cached_tokens",)))
+    images = tally.count(billed, "image_tokens") or 0
+    if images:
+        tally.skip(billed, "images")  # billed by their tokens
+        prompt = (prompt or 0) + images
     searches = tally.count(billed, "search_units")
     fields: dict[str, Any] = {}
     if prompt is not None:
-        fields |= tally.input_side(prompt, cached=cached)
+        fields |= tally.input_side(prompt, cached=cached, kinds=Kinds(image=images))
     if prompt is not None or searches is not None or output is not None:
         fields |= {"input_tokens": fields.get("input_tokens", 0), "output_tokens": output or 0}
     if searches:
@@ -46,7 +53,7 @@ def _cohere(tally: Tally, section: object) -> dict[str, Any]:
 
 def _ollama(tally: Tally, body: object) -> tuple[object, dict[str, Any]]:
     names = ("prompt_eval_count", "eval_count")
-    section = {name: value for name in names if (value := pick(body, name)) is not None}
+    section = {name: value for name, value in fields_of(body).items() if name.endswith(("_count", "_tokens"))}
     fields: dict[str, Any] = {}
     prompt, output = (tally.count(section, name) for name in names)
     # A fully cached prompt is not evaluated, so its count is absent.
@@ -55,6 +62,21 @@ def _ollama(tally: Tally, body: object) -> tuple[object, dict[str, Any]]:
     fields |= {} if prompt is None else {"input_tokens": prompt}
     fields |= {} if output is None else {"output_tokens": output}
     return section, fields
+
+
+def _flat_usage(body: object) -> dict[str, Any] | None:
+    """Return the counts of llama.cpp, Workers AI, watsonx.ai and OpenRouter's generations in OpenAI's layout."""
+    if pick(body, "tokens_evaluated") is not None:
+        return {"prompt_tokens": pick(body, "tokens_evaluated"), "completion_tokens": pick(body, "tokens_predicted")}
+    if (usage := pick(pick(body, "result"), "usage")) is not None:
+        return dict(fields_of(usage))
+    results = [each for each in items(body, "results") if pick(each, "generated_token_count") is not None]
+    if results:
+        return {
+            "prompt_tokens": sum(pick(each, "input_token_count") or 0 for each in results),
+            "completion_tokens": sum(pick(each, "generated_token_count") for each in results),
+        }
+    return None
 
 
 def _bare_total(body: object) -> object:

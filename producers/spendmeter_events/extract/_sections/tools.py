@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
-from spendmeter_events.extract._sections.payload import items, pick, text
+from spendmeter_events.extract._sections.payload import field_name, items, pick, text
 from spendmeter_events.extract._sections.tally import Tally, part
 
 _BILLED_BY_CALL: Final = {"web_search_call": "web_search", "file_search_call": "file_search"}
-"""Output items of the Responses API that are priced per call. Code interpreter is billed per container."""
+"""Output items of the Responses API that are priced per call."""
+_IN_CONTAINER: Final = {"code_interpreter_call": "code_interpreter", "shell_call": "shell"}
+"""Output items that run in a container of the provider, which is billed per session, and their tools."""
 
 _SEARCH_MODEL: Final = re.compile(r"search-(preview|api)")
 
@@ -19,12 +22,20 @@ def images_and_tools(tally: Tally, body: object, request: object) -> dict[str, A
     generated = sum(pick(image, "b64_json", "url") is not None for image in items(body, "data"))
     tool_images = sum(pick(item, "type") == "image_generation_call" for item in items(body, "output"))
     tools = {name: count for name, count in _tools(tally, body).items() if count}
+    _flag_executed_tools(tally, body)
     fields: dict[str, Any] = {"tags": {**_image_tags(body, request, generated), **tool_tag(tools)}}
     if generated or tool_images:
         fields["images"] = generated + tool_images
     if tools:
         fields["tool_calls"] = sum(tools.values())
     return fields
+
+
+def _flag_executed_tools(tally: Tally, body: object) -> None:
+    """Flag the tools that Groq's Compound systems ran: their fees depend on kind and duration."""
+    for choice in items(body, "choices"):
+        for tool in items(pick(choice, "message"), "executed_tools"):
+            tally.flag(f"executed_tools.{field_name(pick(tool, 'type'))}")
 
 
 def tool_tag(tools: dict[str, int]) -> dict[str, str]:
@@ -36,11 +47,16 @@ def tool_tag(tools: dict[str, int]) -> dict[str, str]:
 
 def _tools(tally: Tally, body: object) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for item in items(body, "output"):
+    output = items(body, "output")
+    for item in output:
         name = _BILLED_BY_CALL.get(text(pick(item, "type")))
         # Opening a page and searching within it are free actions of the same tool.
         if name and pick(pick(item, "action"), "type") in (None, "search"):
             counts[name] = counts.get(name, 0) + 1
+    if output:
+        counts |= _containers(tally, body, output)
+        if "web_search" in counts and any(kind.startswith("web_search_preview") for kind in _configured(body)):
+            counts["web_search_preview"] = counts.pop("web_search")
     billed = tally.count(pick(pick(body, "tool_usage"), "web_search"), "num_requests")
     if billed is None:
         billed = _gateway_searches(tally, pick(body, "usage"))
@@ -50,6 +66,39 @@ def _tools(tally: Tally, body: object) -> dict[str, int]:
         # These models search at most once per call, and do not report it in the usage.
         counts["web_search_preview"] = 1
     return counts
+
+
+def _containers(tally: Tally, body: object, output: Sequence[object]) -> dict[str, int]:
+    """Return the containers that the call created, by the tool whose memory limit determines the rate.
+
+    A container that the caller named, or that an earlier response may have created, was billed before.
+    """
+    found: dict[str, set[str]] = {}
+    for item in output:
+        tool = _IN_CONTAINER.get(text(pick(item, "type")))
+        container = text(pick(item, "container_id") or pick(pick(item, "environment"), "container_id"))
+        if tool and container:
+            found.setdefault(tool, set()).add(container)
+    counts: dict[str, int] = {}
+    for tool, containers in found.items():
+        setting = _configured(body).get(tool)
+        if (
+            isinstance(setting, str)
+            or pick(setting, "container_id")
+            or pick(body, "previous_response_id", "conversation") is not None
+        ):
+            tally.ambiguous = True
+            continue
+        memory = text(pick(setting, "memory_limit"), 8)
+        name = "code_interpreter" if memory in ("", "1g") else f"code_interpreter_{memory}"
+        counts[name] = counts.get(name, 0) + len(containers)
+    return counts
+
+
+def _configured(body: object) -> dict[str, Any]:
+    """Return the tools that the response repeats from the request, by type, and their containers."""
+    tools = items(body, "tools")
+    return {text(pick(tool, "type")): pick(tool, "container", "environment") for tool in tools}
 
 
 def cites_the_web(body: object) -> bool:

@@ -15,7 +15,7 @@ help: ## list the targets
 
 # uv is faster; pip is the fallback, because it honours a mirror that is set only in pip.conf.
 define install
-	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r $(1) \
+	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r $(1) \
 	  || $(BIN)/pip install -q --require-hashes -r $(1)
 	$(BIN)/pip install -q --no-deps --no-build-isolation -e ./producers -e .
 	@touch $@

@@ -29,6 +29,8 @@ _Records = dict[str, tuple[ConsumerRecord, Row | None]]
 """Newest record of each key and its row; None removes the row."""
 
 _POLL_MS: Final = 1000
+_FIRST_POLL_MS: Final = 50
+"""Shorter: at the end of the topic no record ends the poll, and ingestion waits for it."""
 _RESTART_SECONDS: Final = 5.0
 
 
@@ -145,7 +147,7 @@ async def _records_until_end(consumer: AIOKafkaConsumer) -> _Records:
     """Read to the end offsets that the broker reports. Raises `KafkaError`."""
     records: _Records = {}
     while not await _at_end(consumer):
-        records |= _newest(await consumer.getmany(timeout_ms=_POLL_MS))
+        records |= _newest(await consumer.getmany(timeout_ms=_FIRST_POLL_MS))
     return records
 
 

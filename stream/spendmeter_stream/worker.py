@@ -30,6 +30,7 @@ from spendmeter_stream.recovery.reconcile import find_orphans, reconcile_suspect
 from spendmeter_stream.retry import retry_forever
 from spendmeter_stream.runtime.background import BackgroundTasks
 from spendmeter_stream.runtime.boot import ANY_PORT, WorkerApp, faust_options
+from spendmeter_stream.runtime.early_start import EarlyStart, EarlyStarted
 from spendmeter_stream.runtime.health import WorkerHealth
 from spendmeter_stream.runtime.readiness import WorkerReadiness
 from spendmeter_stream.runtime.start import Start
@@ -77,12 +78,14 @@ def create_worker(
     ingest_type: type[Ingest] = Ingest,
     web: bool = True,
     health: WorkerHealth | None = None,
+    prices: PriceBookWatcher | None = None,
 ) -> Worker:
     """Create a worker. It opens no connections until the app starts.
 
     :param ingest_type: the class of the ingest service.
     :param web: serve `/healthz`, `/readyz` and `/metrics` on the worker's own port; False if another service does.
     :param health: registry of failing conditions and tasks; a new one by default.
+    :param prices: the compiled price book; by default it is compiled here.
     :raises PriceBookError: the price book is invalid.
     """
     wait_for_named_brokers()
@@ -92,7 +95,7 @@ def create_worker(
     tasks = BackgroundTasks(health)
     app = WorkerApp(APP, **faust_options(settings))
     directory = Directory(session=store.session("directory"))
-    prices = PriceBookWatcher(directory=settings.prices_path)
+    prices = prices or PriceBookWatcher(directory=settings.prices_path)
     ingest = ingest_type(
         settings=settings,
         store=store,
@@ -102,11 +105,12 @@ def create_worker(
         health=health,
     )
     start = Start(settings=settings, store=store, health=health)
-    app.first = [_web(app, ingest, store, health, settings), start] if web else [start]
     feed = PriceFeed(watcher=prices, client_options=settings.client_options(), tasks=tasks)
-    guard = SpendGuard(settings=settings, session=store.session("guard"), leads=app.is_leader, tasks=tasks)
     # The order matters: ingest starts after the rows of the price topic are in force.
-    for service in (feed, ingest, guard):
+    early = EarlyStart([feed, ingest])
+    app.first = [*([_web(app, ingest, store, health, settings)] if web else []), start, early]
+    guard = SpendGuard(settings=settings, session=store.session("guard"), leads=app.is_leader, tasks=tasks)
+    for service in (EarlyStarted(early), feed, ingest, guard):
         app.service(service)  # type: ignore[arg-type]  # takes an instance as well
     _follow_directory(app, directory, tasks)
     _maintain(app, store, settings, tasks)

@@ -28,6 +28,7 @@ class DataFolder:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self._lock: IO[str] | None = None
+        self._created = False
 
     @property
     def store(self) -> Path:
@@ -50,6 +51,7 @@ class DataFolder:
         :raises StartError: another stack runs on it, or it is not writable.
         """
         try:
+            self._created = not self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = (self.path / "lock").open("a+")
         except OSError as error:
@@ -72,8 +74,11 @@ class DataFolder:
         self._note.write_text(json.dumps(asdict(note)))
 
     def release(self) -> None:
-        """Remove the note and unlock the folder."""
+        """Remove the note and unlock the folder. Remove a new folder if nothing was started on it."""
         self._note.unlink(missing_ok=True)
+        if self._created and [entry.name for entry in self.path.iterdir()] == ["lock"]:
+            (self.path / "lock").unlink()
+            self.path.rmdir()
         if self._lock is not None:
             self._lock.close()
 

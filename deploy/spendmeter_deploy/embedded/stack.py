@@ -24,6 +24,7 @@ from spendmeter_rollups import ServiceSettings, SignInLinks, create_app
 from spendmeter_rollups.collect.event_publisher import EventPublisher
 from spendmeter_stream.journal.group_owner import adopt_group
 from spendmeter_stream.kafka.topic_admin import ensure_topics
+from spendmeter_stream.pricing import PriceBookWatcher
 from spendmeter_stream.settings import StreamSettings
 from spendmeter_stream.worker import Worker, create_worker
 
@@ -84,6 +85,8 @@ async def embedded_stack(settings: StackSettings) -> AsyncIterator[EmbeddedStack
         broker = await _start_broker(folder, stack)
         store = Store(StoreSettings(store_dsn=folder.store_dsn))
         stack.callback(store.close)
+        # The engine stops with its last client: without this one, each step of the start would restart it.
+        await store.admin().query("SELECT 1")
         stream = _stream_settings(broker)
         worker = await _prepare_worker(stream, store)
         service = ServiceSettings()
@@ -128,16 +131,20 @@ def _stream_settings(broker: TansuBroker) -> StreamSettings:
         # The memory broker reuses offsets, so each start is a new topic epoch.
         topic_id=uuid.uuid4().hex,
         rebalance_timeout_ms=2000,
-        # Tansu answers a join after half of this timeout, and each start joins two groups in sequence.
-        session_timeout_ms=5000,
+        # Tansu answers a join after half of this timeout. It never removes a member for late heartbeats.
+        session_timeout_ms=2000,
     )
 
 
 async def _prepare_worker(stream: StreamSettings, store: Store) -> Worker:
     """Migrate the store, create the topics, and return the worker."""
-    await migrate(store)
-    await ensure_topics(stream.client_options(), usage_partitions=stream.usage_partitions)
+    prices, *_ = await asyncio.gather(
+        # Compiling the book takes as long as most of the migrations, which run in the engine's threads.
+        asyncio.to_thread(PriceBookWatcher, directory=stream.prices_path),
+        migrate(store),
+        ensure_topics(stream.client_options(), usage_partitions=stream.usage_partitions),
+    )
     # The folder is locked, so no other group is running; the offsets of an earlier one are gone.
     with store.session("group") as session:
         await adopt_group(session, stream.group)
-    return create_worker(settings=stream, store=store, web=False)
+    return create_worker(settings=stream, store=store, web=False, prices=prices)

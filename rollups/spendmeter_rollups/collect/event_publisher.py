@@ -69,6 +69,9 @@ class EventPublisher:
         except (KafkaError, OSError, TimeoutError) as error:
             log.warning("Kafka acknowledged not all of %d events: %s", len(events), type(error).__name__)
             raise _unavailable("Kafka did not acknowledge the events") from None
+        except asyncio.CancelledError:
+            # A stopping server cancels requests that outlast its grace period: without Kafka, these.
+            raise _unavailable("the collector stopped before Kafka acknowledged the events") from None
         finally:
             self._in_flight -= len(events)
 

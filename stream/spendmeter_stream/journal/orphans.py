@@ -65,6 +65,9 @@ async def suspect_orphans(session: Session, *, topic_id: str, partitions: Collec
     for earlier, partition in rows:
         coordinates = Coordinates(earlier, partition)
         found += await _flag_each(session, coordinates, await newest_intents(session, coordinates))
+    if found:
+        # Even after a clean stop: the broker of an earlier epoch no longer reports which chunks were closed.
+        log.info("comparing the days of the last %d chunks of earlier topic epochs with raw events, once", found)
     return found
 
 
@@ -89,7 +92,7 @@ async def _flag_each(session: Session, coordinates: Coordinates, intents: Sequen
         days = await days_of(session, coordinates, intent)
         if days:
             chunk = f"partition {coordinates.partition} [{offsets.start}, {offsets.end})"
-            log.info("orphaned chunk %s of topic id %s: its days will be reconciled", chunk, coordinates.topic_id)
+            log.debug("orphaned chunk %s of topic id %s: its days will be reconciled", chunk, coordinates.topic_id)
             # The order matters: a crash in between repeats the comparison and loses nothing.
             await flag_suspect(session, insert_token(coordinates, offsets), days=days)
         mark = (coordinates.topic_id, coordinates.partition, offsets.start)

@@ -11,6 +11,7 @@ from typing import Any, Final
 import faust
 import mode
 from faust.app.base import BootStrategy
+from faust.tables.manager import TableManager
 
 from spendmeter_stream.kafka.topic_admin import APP
 from spendmeter_stream.settings import StreamSettings
@@ -33,6 +34,13 @@ class _Boot(BootStrategy):
         return []
 
 
+class _NoTables(TableManager):
+    """A table manager without Faust's pause of a second, in which an app may add tables. There are none."""
+
+    async def sleep(self, *_: object) -> None:
+        """Do not sleep."""
+
+
 class WorkerApp(faust.App):
     """A Faust app that starts `first` before all other services, and writes no files."""
 
@@ -52,6 +60,7 @@ def faust_options(settings: StreamSettings) -> dict[str, Any]:
         "datadir": str(_DATA),
         "autodiscover": False,
         "store": "memory://",
+        "TableManager": _NoTables,
         "topic_allow_declare": False,
         "topic_partitions": 1,
         "topic_replication_factor": settings.replication,

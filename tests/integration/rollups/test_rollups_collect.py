@@ -17,11 +17,12 @@ from aiokafka.errors import KafkaTimeoutError
 from spendmeter_clickhouse import Store
 from spendmeter_clickhouse.scopes import EVENTS_WRITE, ORG_READ, PLATFORM_READ, PLATFORM_WRITE
 from spendmeter_deploy.listening import listen, served, url_of
-from spendmeter_events import KafkaConnection
+from spendmeter_events import KafkaConnection, UsageEvent
 from spendmeter_events.topics import USAGE
 from spendmeter_rollups import ServiceSettings
 from spendmeter_rollups.app import create_collector
 from spendmeter_rollups.collect.event_publisher import EventPublisher
+from spendmeter_rollups.problems import Problem
 from tests.support.collector import ADMIN, collector, key, stored
 from tests.support.kafka.process import free_port
 from tests.support.kafka.tansu import Tansu
@@ -146,6 +147,22 @@ async def test_a_full_buffer_and_a_missing_acknowledgement_are_not_accepted(
             patched.setattr("aiokafka.AIOKafkaProducer.send", send)
             assert (await http.post(PATH, json=event_fields(1))).status_code == 503
         assert (await http.post(PATH, json=event_fields(1))).status_code == 200
+
+
+async def test_a_request_that_a_stop_cancels_is_not_accepted(fresh_tansu: Tansu) -> None:
+    await create_topic(fresh_tansu.connection, name=USAGE, partitions=1)
+    publisher = EventPublisher(fresh_tansu.connection)
+    await publisher.start()
+    await until(lambda: publisher.connected)
+    fresh_tansu.freeze()
+    publishing = asyncio.create_task(publisher.publish([UsageEvent.model_validate_json(json.dumps(event_fields(1)))]))
+    await asyncio.sleep(0)  # It waits for the broker now.
+    publishing.cancel()
+    with pytest.raises(Problem) as refused:
+        await publishing
+    assert refused.value.status == 503
+    fresh_tansu.thaw()
+    await publisher.stop()
 
 
 async def test_the_recipe_of_the_readme_is_accepted_as_written(fresh_tansu: Tansu, store: Store) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
 
 from spendmeter_events.event import Identifier, Label, Moment
 
@@ -55,7 +55,7 @@ class OrgEntry(BaseModel):
 
 
 class UserEntry(BaseModel):
-    """A user of an org. The worker adds role, class and section at the time of the call to events."""
+    """A user of an org. The worker adds the role, class and section in force when a call occurred to its event."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -68,6 +68,15 @@ class UserEntry(BaseModel):
     class_name: Label = ""
     section: Label = ""
     updated_at: UpdatedAt = Field(default_factory=lambda: datetime.now(UTC))
+    valid_from: UpdatedAt | None = None
+    """From when role, class and section apply, at the latest `updated_at`, which is the default. Those of the earliest
+    entry apply to earlier calls too. An entry never changes events that are stored."""
+
+    @model_validator(mode="after")
+    def _valid_from_the_past(self) -> Self:
+        if self.valid_from is not None and self.valid_from > self.updated_at:
+            raise ValueError("valid_from must not be after updated_at")
+        return self
 
     @property
     def key(self) -> bytes:

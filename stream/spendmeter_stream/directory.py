@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import Final, NamedTuple, Protocol
 
 from pydantic import ValidationError
@@ -16,6 +19,13 @@ from spendmeter_stream.poison import Located, Reason, fault_of, skip
 ORG_COLUMNS = ["org_id", "name", "timezone", "currency", "updated_at"]
 USER_COLUMNS = ["org_id", "user_id", "name", "email", "role", "class_name", "section", "updated_at"]
 
+
+VERSION_COLUMNS = ["org_id", "user_id", "valid_from", "role", "class_name", "section", "updated_at"]
+_VERSIONS: Final = """
+    SELECT org_id, user_id, toUnixTimestamp64Milli(valid_from), role, class_name, section
+    FROM user_versions FINAL
+    ORDER BY org_id, user_id"""
+_BEGINNING_MS: Final = -(2**62)
 
 _MAX_FUTURE: Final = timedelta(hours=1)
 
@@ -37,8 +47,48 @@ class UserAttributes(NamedTuple):
     class_name: str = ""
     section: str = ""
 
+    def at(self, _time_ms: int) -> UserAttributes:
+        """Return these attributes: the history of a user that never changed."""
+        return self
+
 
 UNKNOWN = UserAttributes()
+
+
+@dataclass(frozen=True, slots=True)
+class UserVersions:
+    """The attributes of a user that changed, oldest first, each with the Unix ms from which it applies."""
+
+    starts: tuple[int, ...]
+    attributes: tuple[UserAttributes, ...]
+
+    def at(self, time_ms: int) -> UserAttributes:
+        """Return the attributes in force at a time; the earliest ones apply to all earlier times."""
+        return self.attributes[max(0, bisect_right(self.starts, time_ms) - 1)]
+
+
+UserHistory = UserAttributes | UserVersions
+
+
+def history_of(versions: Mapping[int, UserAttributes]) -> UserHistory:
+    """Return the history of `versions`: Unix ms → attributes from then on."""
+    kept: dict[int, UserAttributes] = {}
+    for start, attributes in sorted(versions.items()):
+        if not kept or next(reversed(kept.values())) != attributes:
+            kept[start] = attributes
+    if len(kept) == 1:
+        # Most users never change: without a wrapper, a million of them take half the memory.
+        return next(iter(kept.values()))
+    return UserVersions(tuple(kept), tuple(kept.values()))
+
+
+def with_version(history: UserHistory | None, start: int, attributes: UserAttributes) -> UserHistory:
+    """Return `history` with the version that starts at `start` added or replaced."""
+    if isinstance(history, UserVersions):
+        known = dict(zip(history.starts, history.attributes, strict=True))
+    else:
+        known = {} if history is None else {_BEGINNING_MS: history}
+    return history_of(known | {start: attributes})
 
 
 class Directory:
@@ -47,14 +97,17 @@ class Directory:
     def __init__(self, *, session: Session) -> None:
         self._session = session
         self.orgs: set[str] = set()
-        self.users: dict[tuple[str, str], UserAttributes] = {}
+        self.users: dict[tuple[str, str], UserHistory] = {}
 
     async def refresh(self) -> None:
         """Reload everything from the store: other workers consume other partitions of the topic."""
         orgs = await self._session.query("SELECT org_id FROM orgs FINAL")
-        users = await self._session.query("SELECT org_id, user_id, role, class_name, section FROM users FINAL")
+        users = await self._session.query(_VERSIONS)
         self.orgs = {org_id for (org_id,) in orgs.result_rows}
-        self.users = {(row[0], row[1]): UserAttributes(*row[2:]) for row in users.result_rows}
+        self.users = {
+            pair: history_of({start: UserAttributes(*attributes) for _, _, start, *attributes in versions})
+            for pair, versions in groupby(users.result_rows, key=lambda row: (row[0], row[1]))
+        }
 
     async def apply(self, records: Sequence[EntryRecord]) -> None:
         """Store entries of the directory topic, then use them. An invalid entry is skipped without affecting others.
@@ -62,15 +115,30 @@ class Directory:
         :raises StoreError: the store failed; retry with the same records.
         """
         parsed = [(record, entry) for record in records if record.value and (entry := _parse(record))]
+        users = [pair for pair in parsed if isinstance(pair[1], UserEntry)]
+        # Versions first: a user that is listed has attributes.
+        await self._insert("user_versions", VERSION_COLUMNS, [pair for pair in users if self._changes(pair[1])])
         stored = [
             *await self._insert("orgs", ORG_COLUMNS, [pair for pair in parsed if isinstance(pair[1], OrgEntry)]),
-            *await self._insert("users", USER_COLUMNS, [pair for pair in parsed if isinstance(pair[1], UserEntry)]),
+            *await self._insert("users", USER_COLUMNS, users),
         ]
-        self.orgs.update(entry.org_id for entry in stored if isinstance(entry, OrgEntry))
-        # An out-of-order entry may overwrite a newer one here, until the next refresh reads the merged state.
-        users = [entry for entry in stored if isinstance(entry, UserEntry)]
-        self.users.update({(e.org_id, e.user_id): UserAttributes(e.role, e.class_name, e.section) for e in users})
+        for entry in stored:
+            if isinstance(entry, OrgEntry):
+                self.orgs.add(entry.org_id)
+            elif self._changes(entry):
+                pair = (entry.org_id, entry.user_id)
+                self.users[pair] = with_version(self.users.get(pair), _start(entry), _attributes(entry))
+        if any(isinstance(entry, UserEntry) and entry.valid_from for entry in stored):
+            # A version in the past may belong between two others.
+            await self.refresh()
         metrics.DIRECTORY_ENTRIES.labels("stored").inc(len(stored))
+
+    def _changes(self, entry: OrgEntry | UserEntry) -> bool:
+        """Return whether an entry adds a version. A nightly copy of unchanged users does not."""
+        if isinstance(entry, OrgEntry):
+            return False
+        known = self.users.get((entry.org_id, entry.user_id))
+        return known is None or entry.valid_from is not None or known.at(_start(entry)) != _attributes(entry)
 
     async def _insert(self, table: str, columns: list[str], entries: Sequence[_Parsed]) -> list[OrgEntry | UserEntry]:
         """Insert all entries; if that fails other than by an outage, insert one by one. Return the stored entries."""
@@ -127,7 +195,17 @@ def _refuse(record: EntryRecord, reason: Reason, fault: BaseException | str) -> 
     skip(record, reason, fault)
 
 
+def _start(entry: UserEntry) -> int:
+    """Return the Unix ms from which the attributes of an entry apply."""
+    return round((entry.valid_from or entry.updated_at).timestamp() * 1000)
+
+
+def _attributes(entry: UserEntry) -> UserAttributes:
+    return UserAttributes(entry.role, entry.class_name, entry.section)
+
+
 def _row(entry: OrgEntry | UserEntry, columns: list[str]) -> tuple[object, ...]:
     values = entry.model_dump()
     values["updated_at"] = entry.updated_at.astimezone(UTC)
+    values["valid_from"] = ((isinstance(entry, UserEntry) and entry.valid_from) or entry.updated_at).astimezone(UTC)
     return tuple(values[column] for column in columns)

@@ -49,7 +49,7 @@ OFFSETS_LOST = Counter(
     "Offsets of the usage topic that retention removed before they were confirmed as stored.",
     ["partition"],
 )
-NEWEST_EVENT = Gauge("spendmeter_newest_event_timestamp_seconds", "Timestamp of the newest stored event.")
+LAST_STORED = Gauge("spendmeter_last_stored_timestamp_seconds", "Time at which this worker last stored events.")
 RECOVERED_CHUNKS = Counter(
     "spendmeter_recovered_chunks", "Chunks that an earlier owner left open and that were recovered."
 )

@@ -41,9 +41,9 @@ def build() -> Json:
 def _now() -> list[Json]:
     return [
         _stat(
-            "Newest event",
-            "Age of the newest stored event.",
-            "time() - max(spendmeter_newest_event_timestamp_seconds)",
+            "Last stored",
+            "Time since events were last stored.",
+            "time() - max(spendmeter_last_stored_timestamp_seconds)",
             "s",
         ),
         _stat(

@@ -100,7 +100,14 @@ class Service:
         raw_from, first = datetime.combine(row["raw_from"], time.min, UTC), row["first"]
         if visible is None and row["raw_from"] > EVERYTHING:
             first = (await self.reader.rows(first_day()))[0]["first"]
-        return Span(first=first, newest=row["newest"], raw_from=raw_from)
+        stored, newest = row["stored"], row["newest"]
+        if not stored.timestamp():
+            # Filled without a worker.
+            stored = newest
+        elif visible is not None:
+            # An org must not learn when calls of others were stored.
+            stored = min(stored, newest)
+        return Span(first=first, newest=newest, raw_from=raw_from, stored=stored)
 
 
 async def service_of(request: Request) -> Service:

@@ -11,21 +11,25 @@ from spendmeter_rollups.query.statement import Query, milliseconds
 
 _RAW_FROM: Final = "(SELECT argMax(raw_kept_from, at) FROM ingest_raw_watermarks) AS raw_from"
 """1970-01-01 if no raw events were deleted."""
+_STORED: Final = "(SELECT max(last_written_at) FROM ingest_newest_chunks) AS stored"
+"""When the workers last stored a chunk; 1970-01-01 if none did."""
 
 
 def event_span(orgs: Sequence[str] | None) -> Query:
-    """Return the first and newest event of `orgs` (None: all), the event count and the watermark of raw events.
+    """Return the first and newest event of `orgs` (None: all), the event count, the watermark of raw events, and
+    the time of the newest chunk.
 
     For all orgs, ClickHouse answers from metadata. If raw events were deleted, `first` is too late: see `first_day`.
     """
     if orgs is None:
         sql = (
             "SELECT min(event.occurred_at) AS first, max(event.occurred_at) AS newest, count() AS events,\n"
-            f"    {_RAW_FROM}\nFROM {EVENTS} AS event"
+            f"    {_RAW_FROM},\n    {_STORED}\nFROM {EVENTS} AS event"
         )
         return Query(sql)
     sql = (
-        f"SELECT min(rollup.first_seen) AS first, max(rollup.last_seen) AS newest, count() AS events, {_RAW_FROM}\n"
+        "SELECT min(rollup.first_seen) AS first, max(rollup.last_seen) AS newest, count() AS events,\n"
+        f"    {_RAW_FROM},\n    {_STORED}\n"
         "FROM usage_daily AS rollup\nWHERE rollup.org_id IN {orgs:Array(String)}"
     )
     return Query(sql, {"orgs": list(orgs)})

@@ -42,6 +42,8 @@ class Span:
     newest: datetime | None = None
     raw_from: datetime | None = None
     """Raw events are complete from here on."""
+    stored: datetime | None = None
+    """When a call was last stored, by the store's clock. A call states its own time, which may be wrong."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,15 +89,18 @@ class FreshnessAnswer(BaseModel):
     """How recent the data of this answer is."""
 
     as_of: datetime
-    newest_event_at: datetime | None = Field(description="time of the newest call")
-    lag_seconds: float | None = Field(description="from the newest call to `as_of`; null without calls")
+    newest_event_at: datetime | None = Field(description="time of the newest call, as the call states it")
+    stored_at: datetime | None = Field(
+        description="when calls were last stored; for an org's key, not after its newest call"
+    )
+    lag_seconds: float | None = Field(description="from `stored_at` to `as_of`; null without calls")
 
     @classmethod
     def of(cls, scope: Scope) -> Self:
         """Return the freshness of the data that the caller of `scope` may see."""
-        newest = scope.span.newest
-        lag = None if newest is None else max(0.0, round((scope.now - newest).total_seconds(), 3))
-        return cls(as_of=scope.now, newest_event_at=newest, lag_seconds=lag)
+        stored = scope.span.stored
+        lag = None if stored is None else max(0.0, round((scope.now - stored).total_seconds(), 3))
+        return cls(as_of=scope.now, newest_event_at=scope.span.newest, stored_at=stored, lag_seconds=lag)
 
 
 class Answer(BaseModel):

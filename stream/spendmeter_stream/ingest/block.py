@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from spendmeter_clickhouse.catalogue import ATTRIBUTES, COLUMNS
 from spendmeter_events.event import SYSTEM_USER
 from spendmeter_events.usage_units import REASONING, WHOLE_UNITS
-from spendmeter_stream.directory import UNKNOWN, UserAttributes
+from spendmeter_stream.directory import UNKNOWN, UserAttributes, UserHistory
 from spendmeter_stream.ingest.decode import Events, WireEvent
 from spendmeter_stream.journal.coordinates import Coordinates
 from spendmeter_stream.pricing import PriceBook, price_chunk
@@ -38,7 +38,7 @@ def build_block(
     *,
     coordinates: Coordinates,
     book: PriceBook,
-    users: Mapping[tuple[str, str], UserAttributes],
+    users: Mapping[tuple[str, str], UserHistory],
     ingested_at: datetime,
 ) -> pa.Table:
     """Return one row of `usage_events` per event, in order. Costs are USD with 12 decimals."""
@@ -54,7 +54,7 @@ def build_block(
         "occurred_at": occurred_at,
         "user_id": pa.array(user_ids, pa.string()),
         **_text(columns),
-        **_attributes(columns["org_id"], user_ids, users),
+        **_attributes(zip(columns["org_id"], user_ids, strict=True), events.occurred_at_ms.tolist(), users),
         **{name: pa.array(values.view(np.uint64)) for name, values in counts.items()},
         "audio_seconds": thousandths(audio_ms),
         **_price(book, columns, counts, events.occurred_at_ms, audio_ms, provider_cost),
@@ -83,9 +83,10 @@ def _text(columns: Mapping[str, Any]) -> dict[str, pa.Array[Any]]:
 
 
 def _attributes(
-    org_ids: Sequence[str], user_ids: Sequence[str], users: Mapping[tuple[str, str], UserAttributes]
+    pairs: Iterable[tuple[str, str]], times_ms: Sequence[int], users: Mapping[tuple[str, str], UserHistory]
 ) -> dict[str, pa.Array[Any]]:
-    attributes = [users.get(pair, UNKNOWN) for pair in zip(org_ids, user_ids, strict=True)]
+    """Return the attributes in force when each call occurred."""
+    attributes = [users.get(pair, UNKNOWN).at(time_ms) for pair, time_ms in zip(pairs, times_ms, strict=True)]
     return {
         name: pa.array([user[index] for user in attributes], pa.string())
         for index, name in enumerate(UserAttributes._fields)

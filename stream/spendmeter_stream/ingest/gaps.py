@@ -27,7 +27,8 @@ def count_gaps(events: Events, block: pa.Table, directory: Directory) -> None:
     )
     calls = block.group_by(["provider", "status"]).aggregate([([], "count_all")]).to_pylist()
     metrics.count_calls({(row["provider"], row["status"]): row["count_all"] for row in calls})
-    metrics.NEWEST_EVENT.set(pc.max(block["occurred_at"]).as_py().timestamp())
+    # Not the newest `occurred_at`: one event that states a later time would hide a stalled pipeline.
+    metrics.LAST_STORED.set(pc.max(block["ingested_at"]).as_py().timestamp())
     if pc.any(pc.not_equal(pc.list_value_length(block["unpriced_units"]), pa.scalar(0))).as_py():
         for row in block.select(["provider", "model", "unpriced_units", "tags"]).to_pylist():
             for unit in row["unpriced_units"]:

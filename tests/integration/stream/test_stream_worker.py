@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,7 @@ from spendmeter_stream.ingest.service import Ingest
 from tests.support.kafka.topic import read_topic
 from tests.support.metrics import metric
 from tests.support.records import FakeRecord, record
+from tests.support.service import answer, service
 from tests.support.until import until
 from tests.support.worker import count, publish, scalar, stream_settings, working
 
@@ -149,9 +150,16 @@ async def test_an_outage_of_the_store_is_waited_out(fresh_tansu: Any, store: Sto
     assert await scalar(store, "SELECT sum(requests) FROM usage_daily WHERE org_id = 'outage'") == 30
 
 
-async def test_the_newest_event_is_shown(fresh_tansu: Any, store: Store) -> None:
+async def test_freshness_is_when_events_were_stored_not_when_they_say(fresh_tansu: Any, store: Store) -> None:
+    """Row B14: an event half an hour ahead must not make a stalled pipeline look fresh."""
+    start = datetime.now(UTC)
+    ahead = (start + timedelta(minutes=28)).isoformat(timespec="milliseconds")
     async with working(stream_settings(fresh_tansu.connection), store):
-        await publish(fresh_tansu.connection, of("fresh", range(1), occurred_at="2026-11-20T00:00:00Z"))
+        await publish(fresh_tansu.connection, of("fresh", range(1), occurred_at=ahead))
         await arrived(store, "fresh", 1)
-    newest = metric("spendmeter_newest_event_timestamp_seconds")
-    assert newest == datetime(2026, 11, 20, tzinfo=UTC).timestamp()
+    end = datetime.now(UTC)
+    # Whole milliseconds.
+    assert start.timestamp() - 0.001 <= metric("spendmeter_last_stored_timestamp_seconds") <= end.timestamp()
+    with service(store, now=end + timedelta(minutes=10)) as client:
+        lag = answer(client, "/v1/usage/summary")["freshness"]["lag_seconds"]
+    assert 600 <= lag <= 600 + (end - start).total_seconds() + 1

@@ -236,12 +236,14 @@ LIMIT {row_limit:UInt64}\
 def test_the_span_of_all_events_needs_no_rows() -> None:
     assert lookups.event_span(None).sql == snapshot("""\
 SELECT min(event.occurred_at) AS first, max(event.occurred_at) AS newest, count() AS events,
-    (SELECT argMax(raw_kept_from, at) FROM ingest_raw_watermarks) AS raw_from
+    (SELECT argMax(raw_kept_from, at) FROM ingest_raw_watermarks) AS raw_from,
+    (SELECT max(last_written_at) FROM ingest_newest_chunks) AS stored
 FROM usage_events AS event\
 """)
     assert lookups.event_span(["acme"]).sql == snapshot("""\
-SELECT min(rollup.first_seen) AS first, max(rollup.last_seen) AS newest, count() AS events, \
-(SELECT argMax(raw_kept_from, at) FROM ingest_raw_watermarks) AS raw_from
+SELECT min(rollup.first_seen) AS first, max(rollup.last_seen) AS newest, count() AS events,
+    (SELECT argMax(raw_kept_from, at) FROM ingest_raw_watermarks) AS raw_from,
+    (SELECT max(last_written_at) FROM ingest_newest_chunks) AS stored
 FROM usage_daily AS rollup
 WHERE rollup.org_id IN {orgs:Array(String)}\
 """)

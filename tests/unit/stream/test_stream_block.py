@@ -13,7 +13,7 @@ import pytest
 
 from spendmeter_clickhouse import Store, StoreSettings
 from spendmeter_events import UsageEvent
-from spendmeter_stream.directory import Directory, UserAttributes
+from spendmeter_stream.directory import Directory, UserAttributes, UserVersions, history_of, with_version
 from spendmeter_stream.ingest.block import build_block
 from spendmeter_stream.ingest.decode import Events
 from spendmeter_stream.ingest.gaps import count_gaps
@@ -31,7 +31,7 @@ def book() -> PriceBook:
     return PriceBook.load()
 
 
-def build(book: PriceBook, *events: UsageEvent, users: dict[tuple[str, str], UserAttributes] | None = None) -> pa.Table:
+def build(book: PriceBook, *events: UsageEvent, users: dict[tuple[str, str], Any] | None = None) -> pa.Table:
     return build_block(
         Events.of(events, range(100, 100 + len(events))),
         coordinates=Coordinates("life-1", 3),
@@ -82,6 +82,28 @@ def test_users_are_stamped_as_they_stand(book: PriceBook) -> None:
     assert (other["role"], other["class_name"], other["section"]) == ("", "", "")
 
 
+MARCH = datetime(2026, 3, 1, tzinfo=UTC)
+PUPIL, TEACHER = UserAttributes("student", "12", "A"), UserAttributes("teacher")
+
+
+def test_a_late_event_has_the_attributes_of_its_time(book: PriceBook) -> None:
+    """Row B13. Calls before the first version have its attributes."""
+    versions = history_of({0: PUPIL, 1000: PUPIL, round(MARCH.timestamp() * 1000): TEACHER})
+    assert isinstance(versions, UserVersions)
+    times = ("2025-01-01T00:00:00Z", "2026-02-28T23:59:59.999Z", "2026-03-01T00:00:00Z")
+    calls = [event(number, occurred_at=at) for number, at in enumerate(times, 1)]
+    roles = [row["role"] for row in build(book, *calls, users={("school-1", "user-1"): versions}).to_pylist()]
+    assert roles == ["student", "student", "teacher"]
+
+
+def test_a_user_who_never_changed_has_no_list_of_versions() -> None:
+    assert history_of({5: PUPIL, 9: PUPIL}) is PUPIL
+    changed = with_version(PUPIL, 7, TEACHER)
+    assert [changed.at(time) for time in (6, 7)] == [PUPIL, TEACHER]
+    assert with_version(changed, 7, PUPIL) is PUPIL
+    assert with_version(None, 7, TEACHER) is TEACHER
+
+
 def test_times_and_seconds_keep_milliseconds(book: PriceBook) -> None:
     kept = row(book, occurred_at="2026-11-02T10:00:00.123456+05:45", audio_seconds=1.0005)
     assert kept["occurred_at"] == datetime(2026, 11, 2, 4, 15, 0, 123_000, tzinfo=UTC)
@@ -119,10 +141,10 @@ def test_a_block_counts_the_keys_that_were_not_read(book: PriceBook, tmp_path: P
 
     with Store(StoreSettings(store_dsn=f"chdb://{tmp_path / 'store'}")) as store:
         directory = Directory(session=store.session("directory"))
-        newest = metric("spendmeter_newest_event_timestamp_seconds")
+        newest = metric("spendmeter_last_stored_timestamp_seconds")
         # A recovery has an empty block if its records have expired.
         count_gaps(Events.of([]), build(book), directory)
-        assert metric("spendmeter_newest_event_timestamp_seconds") == newest
+        assert metric("spendmeter_last_stored_timestamp_seconds") == newest
         before = [counted(key) for key in ("video_tokens", "details.odd_tokens", "…", "")]
         count_gaps(Events.of(events), build(book, *events), directory)
     after = [counted(key) for key in ("video_tokens", "details.odd_tokens", "…", "")]

@@ -35,12 +35,12 @@ function setTheme(choice) {
 /** Show how recent the figures are, according to the answer and not to the time of the request. */
 export function showFreshness(answer, ctx) {
   const node = document.getElementById("freshness");
-  const { newest_event_at: newest, lag_seconds: lag } = answer.freshness;
+  const { newest_event_at: newest, stored_at: stored, lag_seconds: lag } = answer.freshness;
   if (!node) return;
   node.className = newest && lag > STALE_SECONDS ? "stale" : "";
   const offset = offsetOf(answer.window.from);
   node.title = newest ? `Newest call: ${newest} (${ctx.state.tz}, ${offset})` : "";
-  fill(node, newest ? [h("i", { "aria-hidden": "true" }), `Data until ${instant(newest, ctx.state.tz, lag > 43200)} · ${ago(lag)} ago`] : "No calls yet");
+  fill(node, newest ? [h("i", { "aria-hidden": "true" }), `Data until ${instant(stored, ctx.state.tz, lag > 43200)} · ${ago(lag)} ago`] : "No calls yet");
 }
 
 /** @param {string} iso */

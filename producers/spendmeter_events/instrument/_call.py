@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Protocol
@@ -46,6 +46,19 @@ class Meter:
     defaults: Mapping[str, Any]
     stream_usage: bool = False
     """Request the usage of streams that do not report it by default, and hide the extra chunk from the caller."""
+
+    logged: set[str] = field(default_factory=set)
+    """Messages that were logged."""
+
+    def warn_once(self, message: str) -> None:
+        """Log the message as a warning, once for this client."""
+        if message not in self.logged:
+            self.logged.add(message)
+            logger.warning(message)
+
+    def warn_unmetered(self, method: str) -> None:
+        """Log once that a method which may be billed is not metered."""
+        self.warn_once(f"{method} of {self.provider} is not metered: emit its events yourself (docs/extractors.md)")
 
     def call(
         self, *, service: str, request: Mapping[str, object], streamed: bool = False, lazy: bool = False
@@ -120,7 +133,13 @@ class MeteredCall:
     def finish(self) -> None:
         """Emit the event of a stream that was read to its end."""
         if self._ended.acquire(blocking=False):
-            self._emit(known_usage(self._collector.usage))
+            usage = known_usage(self._collector.usage)
+            if usage.state == "missing":
+                self._meter.warn_once(
+                    f"a stream of {self._meter.provider} ended without usage, so its cost is unknown: set"
+                    " stream_options={'include_usage': True}, or instrument(…, stream_usage=True)"
+                )
+            self._emit(usage)
 
     @never_raises
     def fail(self, error: BaseException) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final
 
@@ -21,6 +22,15 @@ _METHODS: Final = (
 )
 _STREAMS: Final = (("_generate_content_stream", "generate_content_stream", "chat"),)
 _ORIGINAL: Final = "_spendmeter_original"
+_UNMETERED: Final = (
+    ("interactions", "create"),
+    ("batches", "create"),
+    ("models", "generate_videos"),
+    ("models", "edit_image"),
+    ("models", "upscale_image"),
+    ("live", "connect"),
+)
+"""Methods that are billed and not metered."""
 
 
 def instrument_google(client: Any, meter: Meter) -> None:
@@ -31,6 +41,37 @@ def instrument_google(client: Any, meter: Meter) -> None:
             _replace(models, inner, public, functools.partial(_call_method, meter, service))
         for inner, public, service in _STREAMS:
             _replace(models, inner, public, functools.partial(_call_stream, meter, service))
+    for side in filter(None, sides):
+        _log_unmetered(side, meter)
+
+
+def _log_unmetered(side: Any, meter: Meter) -> None:
+    """Log the first call of each billed method that is not metered."""
+    for name, method in _UNMETERED:
+        owner = vars(side).get(f"_{name}") or _attribute(side, name)
+        original = getattr(getattr(owner, method, None), _ORIGINAL, getattr(owner, method, None))
+        if original is not None:
+            setattr(owner, method, _logging(original, meter, f"{name}.{method}"))
+
+
+def _attribute(side: Any, name: str) -> Any:
+    # A property of an experimental API may warn or fail when it is read.
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return getattr(side, name, None)
+    except Exception:
+        return None
+
+
+def _logging(original: Callable[..., Any], meter: Meter, name: str) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def method(*args: Any, **kwargs: Any) -> Any:
+        meter.warn_unmetered(name)
+        return original(*args, **kwargs)
+
+    setattr(method, _ORIGINAL, original)
+    return method
 
 
 def _replace(models: Any, inner: str, public: str, wrap: Callable[[Any], Any]) -> None:

@@ -51,6 +51,10 @@ _DOMAINS: Final = {
     "gateway.ai.cloudflare.com": "cloudflare",
 }
 """Domain → provider, for the domain and the hosts in it."""
+STREAM_USAGE: Final = frozenset(
+    ("openai", "openrouter", "deepseek", "groq", "xai", "together", "fireworks", "cerebras", "moonshotai")
+)
+"""Providers whose chat streams accept `stream_options.include_usage`. Old API versions of Azure reject it."""
 _PATTERNS: Final = (
     (re.compile(r"\.azure\.(com|us|cn)$"), "azure"),
     (re.compile(r"^bedrock-.*\.(amazonaws\.com|api\.aws)(\.cn)?$"), "bedrock"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -35,6 +36,15 @@ SERVICES: Final = {
     "/v1/messages": "chat",
 }
 """Paths that are billed by usage, with the event's `service`. Other paths are not metered."""
+
+_ID: Final = re.compile(r"/[^/]*[_\d][^/]*(?=/)")
+_FREE: Final = ("/moderations", "/files", "/uploads", "/count_tokens", "/input_tokens", "/cancel", "/conversations")
+"""Parts of paths that are not billed by tokens."""
+
+
+def _is_billed(path: str) -> bool:
+    return bool(path) and not any(part in path for part in _FREE)
+
 
 _REQUEST_FIELDS: Final = ("model", "voice", "size", "quality")
 _ORIGINAL: Final = "_spendmeter_original"
@@ -98,7 +108,11 @@ def _begin(meter: Meter, options: Any, kwargs: Mapping[str, Any]) -> tuple[Meter
     """Return the metered call (None if the request is not billed by usage) and the options to send."""
     path = str(getattr(options, "url", "")).split("?", 1)[0]
     service = SERVICES.get(path)
-    if service is None or str(getattr(options, "method", "")).lower() != "post":
+    if str(getattr(options, "method", "")).lower() != "post":
+        return None, options
+    if service is None:
+        if _is_billed(path):
+            meter.warn_unmetered(f"POST {_ID.sub('/…', path)}")
         return None, options
     body = getattr(options, "json_data", None)
     body = body if isinstance(body, Mapping) else {}
@@ -115,8 +129,8 @@ def _begin(meter: Meter, options: Any, kwargs: Mapping[str, Any]) -> tuple[Meter
 def _with_stream_usage(call: MeteredCall, options: Any, body: Mapping[str, Any]) -> Any:
     given = body.get("stream_options")
     given = given if isinstance(given, Mapping) else {}
-    if "include_usage" in given:
-        return options  # set by the caller
+    if "include_usage" in given or not hasattr(options, "model_copy"):
+        return options  # set by the caller, or a changed SDK
     call.hides_usage = True
     changed = {**body, "stream_options": {**given, "include_usage": True}}
     return options.model_copy(update={"json_data": changed})

@@ -15,7 +15,7 @@ from spendmeter_events.extract._apis.openai import OPENAI
 from spendmeter_events.extract._apis.xai import XAI
 from spendmeter_events.instrument._call import EmitsUsage, Meter
 from spendmeter_events.instrument._google import instrument_google
-from spendmeter_events.instrument._hosts import provider_of_host
+from spendmeter_events.instrument._hosts import STREAM_USAGE, provider_of_host
 from spendmeter_events.instrument._stainless import instrument_stainless
 
 ClientT = TypeVar("ClientT")
@@ -31,6 +31,8 @@ _REGIONS: Final = re.compile(
     r"^bedrock-\w+\.([a-z\d-]+)\.|^([a-z\d-]+)-aiplatform\.|^(us|eu|ae|au|in|jp)\.api\.openai\.com$"
 )
 """Regions in host names: AWS and Google regions, OpenAI's data residency."""
+_INNER_CLIENTS: Final = ("root_client", "root_async_client")
+"""Attributes of LangChain's OpenAI models with the clients that they use."""
 
 
 def instrument(
@@ -40,7 +42,7 @@ def instrument(
     org_id: str,
     feature: str,
     provider: str = "",
-    stream_usage: bool = False,
+    stream_usage: bool | None = None,
     **defaults: Any,
 ) -> ClientT:
     """Emit one `UsageEvent` for each billed call of this client. Returns the same client.
@@ -48,11 +50,23 @@ def instrument(
     Supports clients of `openai` (also Azure and compatible services), `anthropic` (also on Bedrock and Vertex) and
     `google-genai`, sync and async. The caller receives the same objects, exceptions and lazy streams as before.
     `defaults` are further fields of the event (`user_id=`, `tags=`, …); `usage_context` sets them per call.
-    `provider` defaults to the one of the client's class and base URL. `stream_usage=True` requests the usage of
-    OpenAI chat streams and hides the extra chunk; otherwise, streams without `include_usage` are `missing`.
+    LangChain's OpenAI models (`ChatOpenAI`) are instrumented through their clients. `provider` defaults to the one of
+    the client's class and base URL. `stream_usage` requests the usage of chat streams and hides the extra chunk; by
+    default, on hosts that are known to report it. Otherwise, streams without `include_usage` are `missing`.
 
     Raises `TypeError` for any other client and `pydantic.ValidationError` for defaults that violate the contract.
     """
+    inner = [each for name in _INNER_CLIENTS if (each := getattr(client, name, None)) is not None]
+    if inner:
+        given: dict[str, Any] = {
+            "org_id": org_id,
+            "feature": feature,
+            "provider": provider,
+            "stream_usage": stream_usage,
+        }
+        for each in inner:
+            instrument(each, producer, **given, **defaults)
+        return client
     package = _package(client)
     name = provider or _provider(package, client)
     region = _region(package, client)
@@ -60,6 +74,8 @@ def instrument(
     # Reject invalid defaults now, instead of logging at the first call.
     UsageEvent.now(**{"provider": name, "model": "-", **fields})
     dialect = _dialect(package, name)
+    if stream_usage is None:
+        stream_usage = _provider_of_host(client) in STREAM_USAGE
     meter = Meter(producer=producer, provider=name, dialect=dialect, defaults=fields, stream_usage=stream_usage)
     wrap = instrument_google if package == "google.genai" else instrument_stainless
     wrap(client, meter)
@@ -72,7 +88,10 @@ def _package(client: object) -> str:
         for package in ("openai", "anthropic", "google.genai"):
             if f"{kind.__module__}.".startswith(f"{package}."):
                 return package
-    raise TypeError(f"{type(client).__name__} is not a client of openai, anthropic or google-genai")
+    raise TypeError(
+        f"{type(client).__name__} is not a client of openai, anthropic or google-genai; instrument its inner client,"
+        " or use an extractor (docs/extractors.md)"
+    )
 
 
 def _dialect(package: str, provider: str) -> Dialect:
@@ -89,9 +108,12 @@ def _provider(package: str, client: Any) -> str:
     for word, name in (("Azure", "azure"), ("Foundry", "azure"), ("Bedrock", "bedrock"), ("Vertex", "vertex")):
         if word in kinds:
             return name
+    return _provider_of_host(client) or ("gemini" if package == "google.genai" else package)
+
+
+def _provider_of_host(client: Any) -> str:
     address = _address(client)
-    known = "gemini" if package == "google.genai" else package
-    return provider_of_host(address.hostname, _port(address)) if address.hostname else known
+    return provider_of_host(address.hostname, _port(address)) if address.hostname else ""
 
 
 def _region(package: str, client: Any) -> str:

@@ -273,4 +273,5 @@ def test_the_public_surface() -> None:
         "from_otel",
         "from_perplexity",
         "from_xai",
+        "usage_of",
     ]

@@ -20,7 +20,7 @@ from spendmeter_rollups.access.auth import AdminKey, Authenticator
 from spendmeter_rollups.access.oidc import OidcTokens
 from spendmeter_rollups.access.rate_limit import RateLimit
 from spendmeter_rollups.access.sessions import SignInLinks
-from spendmeter_rollups.collect import event_routes, trace_routes
+from spendmeter_rollups.collect import event_routes, litellm_routes, trace_routes
 from spendmeter_rollups.collect.event_bodies import MOST_EVENT_BODY_BYTES, MOST_LOG_BODY_BYTES
 from spendmeter_rollups.collect.event_publisher import EventPublisher, PublisherReadiness
 from spendmeter_rollups.collect.judged import RecentEvents
@@ -54,8 +54,12 @@ from spendmeter_rollups.problems import describe_problems, install_problems, ref
 from spendmeter_rollups.query.reader import Reader
 from spendmeter_rollups.settings import ServiceSettings
 
-_DOORS: Final = (event_routes, trace_routes)
-_LARGER: Final = {"/v1/events": MOST_EVENT_BODY_BYTES, "/v1/traces": MOST_LOG_BODY_BYTES}
+_DOORS: Final = (event_routes, trace_routes, litellm_routes)
+_LARGER: Final = {
+    "/v1/events": MOST_EVENT_BODY_BYTES,
+    "/v1/traces": MOST_LOG_BODY_BYTES,
+    "/v1/litellm": MOST_LOG_BODY_BYTES,
+}
 """Path → maximum size of its body."""
 
 

@@ -44,7 +44,7 @@ def contents(body: bytes, headers: Mapping[str, str]) -> list[Any]:
 
     Content types are a hint at most: some senders declare NDJSON as `application/json`.
     """
-    found = _values(body)
+    found = values_of(body)
     if "ce-specversion" in headers and not headers.get("content-type", "").lower().startswith((_BATCH, _STRUCTURED)):
         attributes = _attributes(headers)
         found = [_enveloped(value, attributes, alone=len(found) == 1) for value in found]
@@ -60,7 +60,8 @@ def _enveloped(value: Any, attributes: Mapping[str, str], *, alone: bool) -> Any
     return {**attributes, "data": value}
 
 
-def _values(body: bytes) -> list[Any]:
+def values_of(body: bytes) -> list[Any]:
+    """Return the JSON values of a body: one, those of an array, or one per line. Raises `Problem` (413)."""
     text = body.strip()
     if not text:
         return []

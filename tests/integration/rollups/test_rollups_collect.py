@@ -24,6 +24,7 @@ from spendmeter_rollups.app import create_collector
 from spendmeter_rollups.collect.event_publisher import EventPublisher
 from spendmeter_rollups.problems import Problem
 from tests.support.collector import ADMIN, collector, key, stored
+from tests.support.doors import litellm_payload
 from tests.support.kafka.process import free_port
 from tests.support.kafka.tansu import Tansu
 from tests.support.kafka.topic import create_topic
@@ -111,6 +112,28 @@ async def test_a_key_writes_only_its_own_org_and_only_with_the_scope(fresh_tansu
         assert (await http.post(PATH, json=bare, headers={"Authorization": ""})).status_code == 401
         assert (await http.get("/v1/usage/summary", headers=key(EVENTS_WRITE, org="acme"))).status_code == 403
     assert {event["org_id"] for event in await stored(fresh_tansu.connection, 2)} == {"acme"}
+
+
+async def test_every_form_of_a_litellm_log_is_counted_once(fresh_tansu: Tansu, store: Store) -> None:
+    await create_topic(fresh_tansu.connection, name=USAGE, partitions=1)
+    calls = [litellm_payload(id=f"call-{number}") for number in range(5)]
+    lines = "\n".join(json.dumps(call) for call in calls[2:4])
+    async with collector(store, fresh_tansu.connection) as http:
+        bodies = (json.dumps([calls[0], calls[1], None, {**calls[4], "cache_hit": True}]), lines, json.dumps(calls[4]))
+        writer = key(EVENTS_WRITE, org="acme")
+        answers = [await http.post("/v1/litellm", content=body, headers=writer) for body in bodies]
+        assert [answer.status_code for answer in answers] == [200] * 3
+        assert [answer.json()["accepted"] for answer in answers] == [2, 2, 1]
+        assert answers[0].json()["ignored"] == 2
+        assert (await http.post("/v1/litellm", json=calls[0], headers=writer)).json()["duplicates"] == 1
+        odd = await http.post("/v1/litellm", json=[{"model": "SECRET"}], headers=writer)
+        assert (odd.status_code, odd.json()["results"][0]["code"]) == (422, "missing_field")
+        assert (await http.post("/v1/litellm", json=calls[0], headers=key(ORG_READ, org="acme"))).status_code == 403
+    found = await stored(fresh_tansu.connection, 5)
+    assert {(event["org_id"], event["input_tokens"], event["cache_read_tokens"]) for event in found} == {
+        ("acme", 176, 1024)
+    }
+    assert "SECRET" not in json.dumps(found)
 
 
 async def test_a_body_has_a_limit_in_bytes(fresh_tansu: Tansu, store: Store) -> None:

@@ -34,6 +34,7 @@ from spendmeter_rollups.http.metrics import ServiceMetrics
 from spendmeter_rollups.http.middleware import RequestLogMiddleware
 from spendmeter_rollups.http.readiness import Readiness
 from spendmeter_rollups.http.routes import (
+    alerts,
     api_keys,
     audit,
     budgets,
@@ -89,6 +90,7 @@ def create_app(
         filters,
         budgets,
         rates,
+        alerts,
         api_keys,
         audit,
         session,

@@ -18,6 +18,7 @@ from spendmeter_rollups import ServiceSettings, create_app
 from tests.screens.views import BUDGETS, DARK, NAMESPACE, PHONE, SCREENS
 from tests.support.browser import chromium, served_page, visiting
 from tests.support.demo_store import fill_with_demo
+from tests.support.sent_alerts import store_alerts
 from tests.support.service import ADMIN_KEY, NOW
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "page"
@@ -34,6 +35,7 @@ def demo() -> Iterator[str]:
         asyncio.run(migrate(store))
         fill_with_demo(store, days=70, end=NOW, scale=0.3)
         asyncio.run(_set_budgets(store))
+        store_alerts(store)
         with served_page(create_app(store=store, settings=settings, clock=lambda: NOW)) as url:
             yield url
 

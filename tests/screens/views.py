@@ -20,7 +20,7 @@ SCREENS: Final = {
         name: f"tab={name}"
         for name in (
             *("orgs", "roles", "classes", "sections", "users", "features", "actions", "models", "providers"),
-            *("agents", "tags", "errors", "cache", "heatmap", "log", "budgets"),
+            *("agents", "tags", "errors", "cache", "heatmap", "log", "budgets", "prices", "alerts"),
         )
     },
     "user": "tab=users&drawer=niketan-bengaluru/tch-niketan-015",

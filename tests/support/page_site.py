@@ -17,6 +17,7 @@ from spendmeter_clickhouse.scopes import ORG_READ
 from spendmeter_rollups import ServiceSettings, SignInLinks, create_app
 from tests.support.browser import served_page
 from tests.support.demo_store import fill_with_demo
+from tests.support.sent_alerts import store_alerts
 from tests.support.service import ADMIN_KEY, NOW
 
 ORG: Final = "niketan-bengaluru"
@@ -38,6 +39,10 @@ class Site:
         """Return the explanation of a call, which has no parameters."""
         return self._get(f"v1/usage/events/{event_id}")
 
+    def alerts(self) -> Any:
+        """Return the sent alerts, which have no parameters of usage."""
+        return self._get("v1/alerts")["alerts"]
+
     def _get(self, address: str) -> Any:
         headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
         with urllib.request.urlopen(urllib.request.Request(f"{self.url}{address}", headers=headers)) as answer:
@@ -48,6 +53,7 @@ class Site:
 def demo_site(store: Store) -> Iterator[Site]:
     """Store 10 days of demo traffic and an org's key, and serve the page."""
     fill_with_demo(store, days=10, end=NOW, scale=0.1)
+    store_alerts(store)
     key, prefix = generate_key()
     with store.session("page") as session:
         stored = ApiKey(

@@ -8,10 +8,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from spendmeter_rollups.http.service import RequestContext
-from spendmeter_rollups.problems import invalid_parameter
 from spendmeter_rollups.query.lookups import audited
 from spendmeter_rollups.query.params import Value, Values
-from spendmeter_rollups.query.scope import only_visible
+from spendmeter_rollups.query.scope import only_visible, time_before
 
 _COLUMNS = ["at", "request_id", "actor", "action", "org_id", "user_id"]
 _USER_READ = "user.read"
@@ -65,21 +64,7 @@ async def audit(context: RequestContext, params: AuditParams) -> AuditAnswer:
     filters = {"org_id": orgs, "user_id": tuple(params.user) or None, "actor": tuple(params.actor) or None}
     query = audited(
         {column: values for column, values in filters.items() if values is not None},
-        before=_before(params.before),
+        before=time_before(params.before),
         limit=params.limit,
     )
     return AuditAnswer(rows=[AuditRow(**row) for row in await context.reader.rows(query)])
-
-
-def _before(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None or not 2000 <= instant.year < 2100:
-        raise invalid_parameter(
-            "before", f"{text!r} is not an ISO 8601 timestamp with an offset", allowed=["2026-11-22T10:30:00.000Z"]
-        )
-    return instant

@@ -42,7 +42,30 @@ def first_day() -> Query:
 
 def audited(filters: Mapping[str, Sequence[str]], *, before: datetime | None, limit: int) -> Query:
     """Return rows of the audit log, newest first. Columns of `filters`: org_id, user_id, actor."""
-    unknown = filters.keys() - {"org_id", "user_id", "actor"}
+    columns = ("at", "request_id", "actor", "action", "org_id", "user_id")
+    return _newest("audit_log", columns, filters, ("org_id", "user_id", "actor"), before=before, limit=limit)
+
+
+def sent_alerts(filters: Mapping[str, Sequence[str]], *, before: datetime | None, limit: int) -> Query:
+    """Return sent alerts, newest first. Columns of `filters`: org_id, kind, severity."""
+    columns = (
+        *("alert_id", "at", "since", "kind", "severity", "scope", "org_id", "name", "span"),
+        *("spend_usd", "limit_usd", "expected_usd", "summary"),
+    )
+    return _newest("spend_alerts FINAL", columns, filters, ("org_id", "kind", "severity"), before=before, limit=limit)
+
+
+def _newest(
+    table: str,
+    columns: Sequence[str],
+    filters: Mapping[str, Sequence[str]],
+    known: Sequence[str],
+    *,
+    before: datetime | None,
+    limit: int,
+) -> Query:
+    """Return rows of a table sorted by time and its first or second column."""
+    unknown = filters.keys() - set(known)
     if unknown:
         raise ValueError(f"not a column to filter by: {', '.join(sorted(unknown))}")
     parameters: dict[str, object] = {f"only_{column}": list(values) for column, values in filters.items()}
@@ -51,10 +74,8 @@ def audited(filters: Mapping[str, Sequence[str]], *, before: datetime | None, li
         parameters["before_ms"] = milliseconds(before.astimezone(UTC))
         conditions.append("at < fromUnixTimestamp64Milli({before_ms:Int64}, 'UTC')")
     where = f"WHERE {' AND '.join(conditions)}\n" if conditions else ""
-    sql = (
-        "SELECT at, request_id, actor, action, org_id, user_id\n"
-        f"FROM audit_log\n{where}ORDER BY at DESC, request_id DESC\nLIMIT {{row_limit:UInt64}}"
-    )
+    tie = next(column for column in columns if column != "at")
+    sql = f"SELECT {', '.join(columns)}\nFROM {table}\n{where}ORDER BY at DESC, {tie} DESC\nLIMIT {{row_limit:UInt64}}"
     return Query(sql, {**parameters, "row_limit": limit})
 
 

@@ -197,3 +197,18 @@ def _parse_time(parameter: str, text: str, zone: ZoneInfo, *, whole_day: bool = 
 
 def _invalid_time(parameter: str, text: str) -> Problem:
     return invalid_parameter(parameter, f"{text!r} is not an ISO 8601 day or timestamp", allowed=_ALLOWED_TIMES)
+
+
+def time_before(text: str | None) -> datetime | None:
+    """Return the value of the parameter `before`. Raises `Problem` unless it is a timestamp with an offset."""
+    if text is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None or not 2000 <= instant.year < 2100:
+        raise invalid_parameter(
+            "before", f"{text!r} is not an ISO 8601 timestamp with an offset", allowed=["2026-11-22T10:30:00.000Z"]
+        )
+    return instant

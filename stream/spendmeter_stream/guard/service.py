@@ -18,6 +18,7 @@ from spendmeter_stream.guard.evaluate.findings import find
 from spendmeter_stream.guard.evaluate.thresholds import load_thresholds
 from spendmeter_stream.guard.notify.alert_topic import AlertTopic
 from spendmeter_stream.guard.notify.alerts import AlertHistory
+from spendmeter_stream.guard.notify.stored_alerts import StoredAlerts
 from spendmeter_stream.guard.notify.webhook import Webhook
 from spendmeter_stream.guard.read.spend_reader import SpendReader
 from spendmeter_stream.retry import OUTAGES
@@ -53,6 +54,7 @@ class SpendGuard(mode.Service):
         self._clock = clock
         self._reader = SpendReader(session=session, floor=self._thresholds.user.floor_usd)
         self._topic = AlertTopic(client_options=settings.client_options())
+        self._stored = StoredAlerts(session)
         self._exported = metrics.ExportedRows()
         self._history: AlertHistory | None = None
         url, secret = settings.alert_webhook_url, settings.alert_webhook_secret
@@ -102,20 +104,24 @@ class SpendGuard(mode.Service):
         findings = find(reading, thresholds=self._thresholds)
         self._exported.replace(reading, thresholds=self._thresholds, findings=findings)
         if self._history is None:
-            history = AlertHistory()
-            history.record(await self._topic.newest())
+            history, sent = AlertHistory(), await self._topic.newest()
+            history.record(sent)
+            # A former leader may have stopped between sending and storing.
+            await self._stored.store(sent)
             self._history = history
         alerts = self._history.pending(findings, at=reading.at)
         if alerts:
             await self._topic.publish(alerts)
             self._history.record(alerts)
             self._send(alerts)
+        await self._stored.store(alerts)
         metrics.LAST_RUN.set(time.time())
         return alerts
 
     def reset(self) -> None:
         """Drop the alert history and the exported rows."""
         self._history = None
+        self._stored.forget()
         self._exported.clear()
 
     def _send(self, alerts: list[SpendAlert]) -> None:

@@ -160,7 +160,7 @@ async def test_the_workers_statements_are_within_its_grants(
 
 @pytest.mark.parametrize("rollup", ["usage_15m", "usage_hourly", "usage_daily", "user_daily", "latency_daily"])
 def test_the_worker_may_rebuild_a_rollup_and_repair_a_block(rollup: str, empty_store: Path, tmp_path: Path) -> None:
-    """The statements of `shadows.py` and `confirm.py`, by their shape."""
+    """The statements of `shadows.py`, `confirm.py` and `stored_alerts.py`, by their shape."""
     shadow, repair = f"{rollup}_rebuild_{'0' * 32}", f"usage_events_repair_{'0' * 32}"
     calls = [
         statement(text)
@@ -175,6 +175,7 @@ def test_the_worker_may_rebuild_a_rollup_and_repair_a_block(rollup: str, empty_s
             f"INSERT INTO {repair} SELECT * FROM usage_events",
             f"ALTER TABLE {repair} MOVE PARTITION 202611 TO TABLE usage_events",
             f"DROP TABLE IF EXISTS {repair} SYNC",
+            "INSERT INTO spend_alerts (alert_id) VALUES (generateUUIDv4())",
             "DELETE FROM usage_events WHERE kind = 'usage' AND has([generateUUIDv4()], event_id)",
             "SELECT name, as_select FROM system.tables WHERE database = currentDatabase() AND name LIKE '%_view'",
         )
@@ -267,4 +268,5 @@ def test_every_table_is_granted_to_the_worker_or_kept_from_it_on_purpose() -> No
         for pattern in patterns
         if (table.startswith(pattern[:-1]) if pattern.endswith("*") else table == pattern)
     }
-    assert tables - covered == {"api_keys", "audit_log"}
+    # It only writes the alerts that it sent.
+    assert tables - covered == {"api_keys", "audit_log", "spend_alerts"}

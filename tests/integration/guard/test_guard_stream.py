@@ -107,7 +107,19 @@ async def test_a_runaway_is_reported_to_topic_metrics_and_webhook(
     assert [body for _, body in got[1:]] == [alert.to_json() for alert in alerts]
     # The first was rejected once, and retried unchanged.
     assert got[0][1] == got[1][1]
+    assert await listed(store) == sorted(str(alert.alert_id) for alert in alerts)
+    # The next leader stores what the former one may not have stored, and sends nothing.
+    with store.session("test") as session:
+        await session.command("DELETE FROM spend_alerts WHERE scope = 'user'")
     assert await lead(settings, store) == []
+    assert await listed(store) == sorted(str(alert.alert_id) for alert in alerts)
+
+
+async def listed(store: Store) -> list[str]:
+    """Return the ids of the stored alerts."""
+    with store.session("test") as session:
+        found = await session.query("SELECT toString(alert_id) FROM spend_alerts FINAL ORDER BY 1")
+        return [row[0] for row in found.result_rows]
 
 
 async def stored(store: Store, org_id: str, events: int) -> None:

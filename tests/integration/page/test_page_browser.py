@@ -18,9 +18,24 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 TABS = [
     *("overview", "orgs", "roles", "classes", "sections", "users", "features", "actions", "models", "providers"),
     *("agents", "tags", "errors", "cache", "heatmap", "log", "budgets"),
+    *("prices", "alerts"),
 ]
 # The other tabs consist of the same parts as these.
-AUDITED = {"overview", "users", "features", "models", "agents", "tags", "errors", "cache", "heatmap", "log", "budgets"}
+AUDITED = {
+    "overview",
+    "users",
+    "features",
+    "models",
+    "agents",
+    "tags",
+    "errors",
+    "cache",
+    "heatmap",
+    "log",
+    "budgets",
+    "prices",
+    "alerts",
+}
 WORDS = {"org": "School"}
 TABLES = {"orgs": "org", "roles": "role", "classes": "class", "sections": "section", "users": "user"}
 TABLES |= {"features": "feature", "actions": "action", "models": "model", "providers": "provider"}
@@ -155,7 +170,7 @@ def test_an_org_sees_itself_alone(browser: Browser, site: Site) -> None:
         assert visit.page.get_by_role("link", name="Schools", exact=True).count() == 0
         texts += [
             visit.open(f"tab={tab}").locator("body").inner_text()
-            for tab in ("orgs", "users", "errors", "log", "budgets")
+            for tab in ("orgs", "users", "errors", "log", "budgets", "prices", "alerts")
         ]
     assert any(ORG in text for text in texts)
     assert [name for name in names if any(name in text for text in texts)] == []
@@ -190,6 +205,21 @@ def test_the_drawer_never_shows_the_former_user(browser: Browser, site: Site) ->
         assert box["width"] == 640
         page.reload()
         expect(page.get_by_role("dialog").get_by_role("heading", name=second["name"])).to_be_visible()
+
+
+def test_prices_and_alerts_are_those_of_the_api(visit: Visit, site: Site) -> None:
+    page, prices = visit.open("tab=prices"), site.answer("v1/prices", limit=500)["rows"]
+    for row in sorted(prices, key=lambda row: -row["calls"])[:5]:
+        shown = page.locator("tbody tr").filter(has=page.get_by_text(row["model"], exact=True)).first
+        for rate in (each for each in row["rates"] if each["unit"] in ("input_tokens", "output_tokens", "characters")):
+            expect(shown.get_by_title(f"USD {rate['rate_usd']} each", exact=True).first).to_be_visible()
+    page, alerts = visit.open("tab=alerts"), site.alerts()
+    assert len(alerts) == page.locator("tbody tr").count() == 3
+    for alert in alerts:
+        name = alert["user_name"] or alert["org_name"]
+        row = page.locator("tbody tr").filter(has=page.get_by_role("link", name=name, exact=True)).first
+        expect(row.get_by_title(exact(alert["spend_usd"]), exact=True)).to_be_visible()
+        expect(row).to_contain_text(alert["severity"].capitalize())
 
 
 def test_a_link_signs_in_once_and_leaves_the_address(browser: Browser, site: Site) -> None:

@@ -10,7 +10,9 @@ import { cache } from "./views/cache.js";
 import { heatmap } from "./views/heatmap.js";
 import { log } from "./views/log.js";
 import { tags } from "./views/tags.js";
+import { alerts } from "./views/alerts.js";
 import { budgets } from "./views/budgets.js";
+import { prices } from "./views/prices.js";
 
 /** @param {...any} panels */
 const page = (...panels) => ({
@@ -43,7 +45,7 @@ const GROUPS = [
     heatmap: { view: () => page(heatmap()) },
     log: { view: () => page(log()), csv: "events" },
   }],
-  ["Money", { budgets: { view: () => page(budgets()) } }],
+  ["Money", { budgets: { view: () => page(budgets()) }, prices: { view: () => page(prices()) }, alerts: { view: () => page(alerts()) } }],
 ];
 
 /** @returns {[string, any[]][]} */

@@ -43,11 +43,11 @@ function arithmetic(title, priced) {
     priced.price_version ? h("p", { class: "note" }, `Price book ${priced.price_version}`) : null);
 }
 
-/** Units whose rate is too small to read are priced per million. */
-function rate(line) {
+/** A rate in USD; one that is too small to read, per million units. @param {any} line @param {boolean} [named] whether to write `million` */
+export function rate(line, named = true) {
   if (line.rate_usd === null) return "no price";
   const many = /tokens$|^characters$/.test(line.unit) && !line.rate_usd.includes("/");
-  const shown = many ? `${Number((Number(line.rate_usd) * MILLION).toPrecision(12))} / million` : line.rate_usd;
+  const shown = many ? `${Number((Number(line.rate_usd) * MILLION).toPrecision(12))}${named ? " / million" : ""}` : line.rate_usd;
   return h("span", { title: `USD ${line.rate_usd} each` }, shown);
 }
 

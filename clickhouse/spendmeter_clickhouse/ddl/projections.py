@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from spendmeter_clickhouse.catalogue import CHARGEABLE, POINT_MEASURES, ROW_MEASURES, TOTAL_MEASURES, USERS
@@ -135,3 +137,22 @@ PROJECTIONS: Final = (
     Projection("totals", ("latency_daily",), (), ("latency_requests",), gain="drift check: 5 ms, 12 without"),
 )
 """Measured and dropped: hours and quarters of all calls (12 ms, 15 to 18 from by_model)."""
+
+_SMALLER: Final = ("by_outcome", "by_model", "by_class", "by_class_day")
+"""Read before others with all columns of a query: their number of rows does not grow with orgs or tasks."""
+
+
+@cache
+def projection_of(table: str, time: str, columns: Set[str], measures: Set[str]) -> str:
+    """Return the projection that sums `measures` of `table` by `time` and `columns` from fewest rows; "" if none can.
+
+    If a query names its projection, ClickHouse does not analyse the others, which takes 8 of 23 ms.
+    """
+    able = [
+        each
+        for each in PROJECTIONS
+        if table in each.tables and each.time == time and columns <= {*each.columns} and measures <= {*each.measures}
+    ]
+    # Fewer columns have fewer rows, if the others have them too.
+    least = [each for each in able if not any({*other.columns} < {*each.columns} for other in able)]
+    return min(least, key=lambda each: each.name not in _SMALLER).name if least else ""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from textwrap import dedent
+from textwrap import dedent, indent
 from typing import Any, Final
 
 from spendmeter_clickhouse.catalogue import (
@@ -20,6 +20,7 @@ from spendmeter_clickhouse.catalogue import (
     USERS,
     user_set,
 )
+from spendmeter_clickhouse.ddl.projections import projection_of
 from spendmeter_rollups.catalogue.money import USD, Rates
 from spendmeter_rollups.catalogue.orders import KEY, ORDERS
 from spendmeter_rollups.catalogue.tags import KEY_EXPRESSION, TAG_KEYS, tag_of
@@ -82,19 +83,12 @@ class Sums:
 
 def sums(spec: Sums, pieces: Sequence[Piece]) -> Query:
     """Return one row per combination with events: `spec.group`, then `spec.measures`."""
-    union, parameters = _union(spec, pieces)
-    if len(pieces) == 1 and spec.group and USERS not in spec.measures:
-        # A single piece needs no outer aggregation.
-        return Query(dedent(union), parameters)
-    group = f"\nGROUP BY {', '.join(spec.group)}" if spec.group else ""
-    return Query(f"SELECT {_columns(spec)}\nFROM (\n{union}\n) AS piece{group}", parameters)
+    return _sums(spec, pieces)
 
 
 def keyed_sums(spec: Sums, pieces: Sequence[Piece], *, limit: int) -> Query:
     """Return the first `limit` rows of `sums`, ordered by key."""
-    query = sums(spec, pieces)
-    sql = f"{query.sql}\nORDER BY {', '.join(spec.columns)}\nLIMIT {{row_limit:UInt64}}"
-    return Query(sql, {**query.parameters, "row_limit": limit})
+    return _sums(spec, pieces, order=", ".join(spec.columns), limit=limit)
 
 
 def ranked_sums(spec: Sums, pieces: Sequence[Piece], *, order_by: str, limit: int, descending: bool = True) -> Query:
@@ -102,18 +96,18 @@ def ranked_sums(spec: Sums, pieces: Sequence[Piece], *, order_by: str, limit: in
 
     The totals cover all combinations, including those beyond `limit`.
     """
-    union, parameters = _union(spec, pieces)
+    parameters: dict[str, Any] = {"row_limit": limit + 1}
     ties = ", ".join(spec.group)
     ranked = f"ORDER BY is_total DESC, {_order(spec, order_by, descending)}\nLIMIT {{row_limit:UInt64}}"
     is_total = f"grouping({spec.group[0]}) AS is_total"
     if len(pieces) == 1 and USERS not in spec.measures:
-        sql = f"{dedent(union).replace('SELECT ', f'SELECT {is_total}, ', 1)} WITH ROLLUP{_whole(spec.group)}\n{ranked}"
-    else:
-        sql = (
-            f"SELECT {is_total}, {_columns(spec)}\nFROM (\n{union}\n) AS piece\n"
-            f"GROUP BY GROUPING SETS (({ties}), ())\n{ranked}"
-        )
-    return Query(sql, {**parameters, "row_limit": limit + 1})
+        one = dedent(_piece(spec, pieces[0], "p0", parameters)).replace("SELECT ", f"SELECT {is_total}, ", 1)
+        return Query(f"{one} WITH ROLLUP{_whole(spec.group)}\n{ranked}{_projection(spec, pieces[0])}", parameters)
+    sql = (
+        f"SELECT {is_total}, {_columns(spec)}\nFROM (\n{_union(spec, pieces, parameters)}\n) AS piece\n"
+        f"GROUP BY GROUPING SETS (({ties}), ())\n{ranked}"
+    )
+    return Query(sql, parameters)
 
 
 def _whole(group: Sequence[str]) -> str:
@@ -125,14 +119,13 @@ def _whole(group: Sequence[str]) -> str:
 
 def ranked_keys(spec: Sums, pieces: Sequence[Piece], *, order_by: str, limit: int, descending: bool = True) -> Query:
     """Return `sums` by `order_by` (of `ORDERS`), without totals, which are too expensive over many keys."""
-    query = sums(spec, pieces)
-    sql = f"{query.sql}\nORDER BY {_order(spec, order_by, descending)}\nLIMIT {{row_limit:UInt64}}"
-    return Query(sql, {**query.parameters, "row_limit": limit})
+    return _sums(spec, pieces, order=_order(spec, order_by, descending), limit=limit)
 
 
 def ranked_series(spec: Sums, pieces: Sequence[Piece], *, keys: Sequence[tuple[str, ...]]) -> Query:
     """Return sums per bucket and per key of `keys` (values of `spec.columns`), numbered from 1; 0 is all other keys."""
-    union, parameters = _union(spec, pieces)
+    parameters: dict[str, Any] = {}
+    union = _union(spec, pieces, parameters)
     for number in range(len(spec.columns)):
         parameters[f"key_{number}"] = [key[number] for key in keys]
     names = [f"{{key_{number}:Array(String)}}" for number in range(len(spec.columns))]
@@ -147,10 +140,35 @@ def ranked_series(spec: Sums, pieces: Sequence[Piece], *, keys: Sequence[tuple[s
     return Query(sql, parameters)
 
 
-def _union(spec: Sums, pieces: Sequence[Piece]) -> tuple[str, dict[str, Any]]:
-    parameters: dict[str, Any] = {}
-    parts = [_piece(spec, piece, f"p{number}", parameters) for number, piece in enumerate(pieces)]
-    return "\nUNION ALL\n".join(parts), parameters
+def _sums(spec: Sums, pieces: Sequence[Piece], *, order: str = "", limit: int = 0) -> Query:
+    parameters: dict[str, Any] = {"row_limit": limit} if limit else {}
+    ending = f"\nORDER BY {order}\nLIMIT {{row_limit:UInt64}}" if limit else ""
+    if len(pieces) == 1 and spec.group and USERS not in spec.measures:
+        # A single piece needs no outer aggregation.
+        sql = f"{dedent(_piece(spec, pieces[0], 'p0', parameters))}{ending}{_projection(spec, pieces[0])}"
+        return Query(sql, parameters)
+    group = f"\nGROUP BY {', '.join(spec.group)}" if spec.group else ""
+    union = _union(spec, pieces, parameters)
+    return Query(f"SELECT {_columns(spec)}\nFROM (\n{union}\n) AS piece{group}{ending}", parameters)
+
+
+def _union(spec: Sums, pieces: Sequence[Piece], parameters: dict[str, Any]) -> str:
+    parts = [
+        f"{_piece(spec, piece, f'p{number}', parameters)}{indent(_projection(spec, piece), '    ')}"
+        for number, piece in enumerate(pieces)
+    ]
+    return "\nUNION ALL\n".join(parts)
+
+
+def _projection(spec: Sums, piece: Piece) -> str:
+    """Return the settings of the SELECT of `piece` that spare ClickHouse the analysis of projections."""
+    name = ""
+    # No projection has converted amounts.
+    if piece.rollup and not spec.converted:
+        time = piece.rollup.time.removeprefix("rollup.")
+        name = projection_of(piece.rollup.table, time, spec.touched, frozenset(spec.measures))
+    setting = f"preferred_optimize_projection_name = '{name}'" if name else "optimize_use_projections = 0"
+    return f"\nSETTINGS {setting}"
 
 
 def _piece(spec: Sums, piece: Piece, name: str, parameters: dict[str, Any]) -> str:

@@ -29,10 +29,12 @@ FROM (
     SELECT sum(rollup.requests) AS requests, sum(rollup.cost) AS cost, sum(rollup.errors) AS errors
     FROM usage_daily AS rollup
     WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC')) AND rollup.org_id IN {only_org_id:Array(String)}
+    SETTINGS preferred_optimize_projection_name = 'by_org'
 UNION ALL
     SELECT sum(event.requests) AS requests, sum(event.cost) AS cost, sumIf(event.requests, event.status = 'error') AS errors
     FROM usage_events AS event
     WHERE (event.occurred_at >= fromUnixTimestamp64Milli({p1_0_start:Int64}, 'UTC') AND event.occurred_at < fromUnixTimestamp64Milli({p1_0_end:Int64}, 'UTC')) AND event.org_id IN {only_org_id:Array(String)}
+    SETTINGS optimize_use_projections = 0
 ) AS piece\
 """)
     assert query.parameters == snapshot(
@@ -53,7 +55,8 @@ def test_a_series_rounds_down_to_the_edges_it_is_given() -> None:
 SELECT roundDown(toInt64(toUnixTimestamp(rollup.bucket)) * 1000, {edges:Array(Int64)}) AS bucket, rollup.feature AS feature, sum(rollup.cost) AS cost
 FROM usage_daily AS rollup
 WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC'))
-GROUP BY bucket, feature\
+GROUP BY bucket, feature
+SETTINGS preferred_optimize_projection_name = 'by_feature'\
 """)
     assert query.parameters == snapshot(
         {"edges": [1793491200000, 1793577600000, 1793664000000], "p0_0_start": 1793491200, "p0_0_end": 1793664000}
@@ -70,7 +73,8 @@ WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket
 GROUP BY provider, model WITH ROLLUP
 HAVING grouping(model) = grouping(provider)
 ORDER BY is_total DESC, cost DESC, provider, model
-LIMIT {row_limit:UInt64}\
+LIMIT {row_limit:UInt64}
+SETTINGS preferred_optimize_projection_name = 'by_outcome'\
 """)
 
 
@@ -95,7 +99,8 @@ FROM user_daily AS rollup
 WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC')) AND rollup.org_id >= {after_0:String} AND tuple(rollup.org_id, rollup.user_id) > tuple({after_0:String}, {after_1:String})
 GROUP BY org_id, user_id
 ORDER BY org_id, user_id
-LIMIT {row_limit:UInt64}\
+LIMIT {row_limit:UInt64}
+SETTINGS preferred_optimize_projection_name = 'by_day'\
 """)
     assert query.parameters == snapshot(
         {
@@ -119,6 +124,7 @@ FROM (
     FROM usage_daily AS rollup
     WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC'))
     GROUP BY bucket, provider, model
+    SETTINGS preferred_optimize_projection_name = 'by_outcome'
 ) AS piece
 GROUP BY bucket, position\
 """)
@@ -134,6 +140,7 @@ FROM (
     FROM user_daily AS rollup
     WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC')) AND rollup.role IN {only_role:Array(String)}
     GROUP BY feature
+    SETTINGS preferred_optimize_projection_name = 'by_feature_day'
 ) AS piece
 GROUP BY feature\
 """)
@@ -148,6 +155,7 @@ SELECT rollup.org_id AS org_id, rollup.user_id AS user_id, sum(rollup.requests) 
 FROM user_daily AS rollup
 WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC'))
 GROUP BY org_id, user_id
+SETTINGS preferred_optimize_projection_name = 'by_day'
 )\
 """)
 
@@ -162,11 +170,13 @@ FROM (
     FROM user_daily AS rollup
     WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC'))
     GROUP BY org_id, user_id
+    SETTINGS preferred_optimize_projection_name = 'by_day'
 UNION ALL
     SELECT event.org_id AS org_id, event.user_id AS user_id, sum(event.requests) AS requests, sum(event.cost) AS cost
     FROM usage_events AS event
     WHERE (event.occurred_at >= fromUnixTimestamp64Milli({p1_0_start:Int64}, 'UTC') AND event.occurred_at < fromUnixTimestamp64Milli({p1_0_end:Int64}, 'UTC'))
     GROUP BY org_id, user_id
+    SETTINGS optimize_use_projections = 0
 ) AS piece
 GROUP BY org_id, user_id
 ORDER BY cost DESC, org_id, user_id
@@ -185,9 +195,9 @@ SELECT rollup.org_id AS org_id, rollup.user_id AS user_id, rollup.feature AS fea
 FROM user_daily AS rollup
 WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC')) AND rollup.user_id IN {among_1:Array(String)} AND (rollup.org_id, rollup.user_id) IN arrayZip({among_0:Array(String)}, {among_1:Array(String)})
 GROUP BY org_id, user_id, feature
+SETTINGS optimize_use_projections = 0
 ) AS piece
-GROUP BY org_id, user_id
-SETTINGS optimize_use_projections = 0\
+GROUP BY org_id, user_id\
 """)
     assert query.parameters["among_1"] == ["ann", "a'; DROP TABLE x --"]
 
@@ -202,11 +212,13 @@ FROM (
     FROM latency_daily AS rollup
     WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC'))
     GROUP BY latency_bin
+    SETTINGS preferred_optimize_projection_name = 'by_model'
 UNION ALL
     SELECT toUInt16(floor(16 * log2(1 + ifNull(event.latency_ms, 0)))) AS latency_bin, countIf(event.latency_ms IS NOT NULL) AS latency_requests
     FROM usage_events AS event
     WHERE (event.occurred_at >= fromUnixTimestamp64Milli({p1_0_start:Int64}, 'UTC') AND event.occurred_at < fromUnixTimestamp64Milli({p1_0_end:Int64}, 'UTC'))
     GROUP BY latency_bin
+    SETTINGS optimize_use_projections = 0
 ) AS piece
 GROUP BY latency_bin\
 """)
@@ -223,6 +235,7 @@ SELECT rollup.org_id AS org_id, sum(rollup.requests) AS requests
 FROM usage_daily AS rollup
 WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC'))
 GROUP BY org_id
+SETTINGS preferred_optimize_projection_name = 'by_org'
 )
 WHERE org_id != '' AND (positionCaseInsensitiveUTF8(org_id, {search:String}) > 0
     OR (org_id) IN (SELECT org_id FROM orgs FINAL
@@ -269,6 +282,7 @@ def test_the_key_of_a_tag_is_a_bound_parameter() -> None:
 SELECT event.tags[{key_of_tag_61275d202d2d_:String}] AS tag_61275d202d2d_, sum(event.cost) AS cost
 FROM usage_events AS event
 WHERE (event.occurred_at >= fromUnixTimestamp64Milli({p0_0_start:Int64}, 'UTC') AND event.occurred_at < fromUnixTimestamp64Milli({p0_0_end:Int64}, 'UTC')) AND event.tags[{key_of_tag_61275d202d2d_:String}] IN {only_tag_61275d202d2d_:Array(String)}
-GROUP BY tag_61275d202d2d_\
+GROUP BY tag_61275d202d2d_
+SETTINGS optimize_use_projections = 0\
 """)
     assert query.parameters[f"key_of_{column}"] == "a'] --"

@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import demo, pricing
+from benchmarks import demo, page, pricing
 from benchmarks.query_section import section
 
 _PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
@@ -122,6 +122,11 @@ def freshness() -> str:
     )
 
 
+def browser() -> str:
+    """The page in Chromium."""
+    return page.section(_child("benchmarks.page"))
+
+
 def query(sizes: Sequence[int] = _SIZES) -> str:
     """Every endpoint over generated events, beside the same on raw events, at each size."""
     return section([_child("benchmarks.query", str(size), timeout=7200) for size in sizes])
@@ -157,6 +162,7 @@ SECTIONS: dict[str, tuple[str, Callable[[], str]]] = {
     "freshness": ("Freshness", freshness),
     "pricing": ("Pricing", prices),
     "query": ("The query service", query),
+    "page": ("The page", browser),
     "incidents": ("False alarms and incidents", incidents),
 }
 

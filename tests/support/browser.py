@@ -25,7 +25,7 @@ _FOLLOW = """(address) => {
   history.pushState(null, "", address);
   window.dispatchEvent(new PopStateEvent("popstate"));
 }"""
-_DRAWN = """() => {
+DRAWN = """() => {
   const panels = [...document.querySelectorAll("#view .panel")];
   const near = [...document.querySelectorAll(".plot")].filter((plot) => plot.offsetWidth
     && plot.getBoundingClientRect().top < innerHeight && plot.getBoundingClientRect().bottom > 0);
@@ -82,7 +82,7 @@ class Visit:
 
     def ready(self) -> None:
         """Wait until the panels and the charts on the screen are drawn."""
-        self.page.wait_for_function(_DRAWN)
+        self.page.wait_for_function(DRAWN)
 
     def violations(self) -> list[str]:
         """Return the violations of the Content-Security-Policy in this document."""

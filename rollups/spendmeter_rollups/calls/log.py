@@ -14,9 +14,9 @@ from pydantic import BaseModel, BeforeValidator, Field, create_model
 from spendmeter_events.usage_units import OTHER_UNITS, REASONING, TOKENS
 from spendmeter_rollups.calls.call_statement import adjustment_sums
 from spendmeter_rollups.calls.log_order import LOG_COLUMNS, LONGEST_CURSOR, TIME, decode_cursor, encode_cursor, sort_key
+from spendmeter_rollups.calls.log_statement import events as events_query
+from spendmeter_rollups.calls.log_statement import events_count
 from spendmeter_rollups.catalogue.money import Money
-from spendmeter_rollups.query.log_statement import events as events_query
-from spendmeter_rollups.query.log_statement import events_count
 from spendmeter_rollups.query.params import ScopeParams, fold
 from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope

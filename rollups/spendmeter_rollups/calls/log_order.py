@@ -14,8 +14,8 @@ from typing import Final, Literal
 from uuid import UUID
 
 from spendmeter_events.usage_units import OTHER_UNITS, REASONING, TOKENS
+from spendmeter_rollups.calls.log_statement import Position, SortKey
 from spendmeter_rollups.problems import Problem, invalid_parameter
-from spendmeter_rollups.query.log_statement import Position, SortKey
 from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.statement import milliseconds
 

@@ -17,9 +17,9 @@ from uuid import UUID
 
 from spendmeter_clickhouse.catalogue import COST_COLUMNS, Dimension
 from spendmeter_rollups.calls.log import COLUMNS, LogParams, with_adjustments
+from spendmeter_rollups.calls.log_statement import Position, events
 from spendmeter_rollups.catalogue.tags import public_name
 from spendmeter_rollups.export.csv_text import csv_text
-from spendmeter_rollups.query.log_statement import Position, events
 from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds

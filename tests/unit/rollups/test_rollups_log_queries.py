@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 from inline_snapshot import snapshot
 
+from spendmeter_rollups.calls.log_statement import Position, events
 from spendmeter_rollups.query import lookups
-from spendmeter_rollups.query.log_statement import Position, events
 from spendmeter_rollups.query.windows import Window
 
 WINDOW = Window(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 3, 0, 7, tzinfo=UTC))

@@ -47,6 +47,7 @@ CREATE TABLE IF NOT EXISTS usage_events
     characters UInt64 CODEC(T64, ZSTD(1)),
     audio_seconds Decimal(18, 3) CODEC(ZSTD(1)),
     images UInt64 CODEC(T64, ZSTD(1)),
+    video_seconds UInt64 CODEC(T64, ZSTD(1)),
     tool_calls UInt64 CODEC(T64, ZSTD(1)),
     -- price context and cost, estimated with the price in force at occurred_at
     service_tier LowCardinality(String),
@@ -57,7 +58,7 @@ CREATE TABLE IF NOT EXISTS usage_events
     output_cost Decimal(38, 12) CODEC(ZSTD(1)),
     -- uncached input and output audio tokens; cached ones are in cache_read_cost, image tokens in input and output_cost
     audio_cost Decimal(38, 12) CODEC(ZSTD(1)),
-    -- units other than tokens: characters, audio seconds, images, tool calls; and costs that only the provider knows
+    -- units other than tokens: characters, audio seconds, images, video seconds, tool calls; and costs that only the provider knows
     unit_cost Decimal(38, 12) CODEC(ZSTD(1)),
     -- the sum of the six above
     cost Decimal(38, 12) CODEC(ZSTD(1)),

@@ -30,11 +30,11 @@ ALTER TABLE usage_daily
             sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens),
             sum(output_tokens), sum(input_audio_tokens), sum(cache_read_audio_tokens), sum(output_audio_tokens),
             sum(input_image_tokens), sum(cache_read_image_tokens), sum(output_image_tokens), sum(characters),
-            sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
-            sum(partial_requests), sum(unpriced_requests), max(last_seen), sum(reasoning_tokens), sum(input_cost),
-            sum(cache_read_cost), sum(cache_write_cost), sum(output_cost), sum(audio_cost), sum(unit_cost),
-            sum(cache_savings), sum(provider_cost), sum(provider_cost_requests), sum(cache_unpriced_requests),
-            sum(ttft_sum), sum(ttft_requests), min(first_seen)
+            sum(audio_seconds), sum(images), sum(video_seconds), sum(tool_calls), sum(latency_sum),
+            sum(latency_requests), sum(partial_requests), sum(unpriced_requests), max(last_seen), sum(reasoning_tokens),
+            sum(input_cost), sum(cache_read_cost), sum(cache_write_cost), sum(output_cost), sum(audio_cost),
+            sum(unit_cost), sum(cache_savings), sum(provider_cost), sum(provider_cost_requests),
+            sum(cache_unpriced_requests), sum(ttft_sum), sum(ttft_requests), min(first_seen)
         GROUP BY bucket, org_id, key_source
     ),
     -- models of a role: 27 ms, 70 without
@@ -45,11 +45,11 @@ ALTER TABLE usage_daily
             sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens),
             sum(cache_read_audio_tokens), sum(output_audio_tokens), sum(input_image_tokens),
             sum(cache_read_image_tokens), sum(output_image_tokens), sum(characters), sum(audio_seconds), sum(images),
-            sum(tool_calls), sum(latency_sum), sum(latency_requests), sum(partial_requests), sum(unpriced_requests),
-            max(last_seen), sum(reasoning_tokens), sum(input_cost), sum(cache_read_cost), sum(cache_write_cost),
-            sum(output_cost), sum(audio_cost), sum(unit_cost), sum(cache_savings), sum(provider_cost),
-            sum(provider_cost_requests), sum(cache_unpriced_requests), sum(ttft_sum), sum(ttft_requests),
-            min(first_seen)
+            sum(video_seconds), sum(tool_calls), sum(latency_sum), sum(latency_requests), sum(partial_requests),
+            sum(unpriced_requests), max(last_seen), sum(reasoning_tokens), sum(input_cost), sum(cache_read_cost),
+            sum(cache_write_cost), sum(output_cost), sum(audio_cost), sum(unit_cost), sum(cache_savings),
+            sum(provider_cost), sum(provider_cost_requests), sum(cache_unpriced_requests), sum(ttft_sum),
+            sum(ttft_requests), min(first_seen)
         GROUP BY bucket, role, feature, action, service, provider, model, key_source, status, error_type
     ),
     -- agents: 17 ms, 65 without
@@ -59,8 +59,8 @@ ALTER TABLE usage_daily
             sumIf(cost, key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
             sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(cache_read_audio_tokens),
             sum(output_audio_tokens), sum(input_image_tokens), sum(cache_read_image_tokens), sum(output_image_tokens),
-            sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
-            sum(partial_requests), sum(unpriced_requests), max(last_seen)
+            sum(characters), sum(audio_seconds), sum(images), sum(video_seconds), sum(tool_calls), sum(latency_sum),
+            sum(latency_requests), sum(partial_requests), sum(unpriced_requests), max(last_seen)
         GROUP BY bucket, agent_id, task_id, configuration_id, key_source
     ),
     -- totals of a summary: 25 ms, 71 from by_model
@@ -70,11 +70,11 @@ ALTER TABLE usage_daily
             sumIf(cost, key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
             sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(cache_read_audio_tokens),
             sum(output_audio_tokens), sum(input_image_tokens), sum(cache_read_image_tokens), sum(output_image_tokens),
-            sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
-            sum(partial_requests), sum(unpriced_requests), max(last_seen), sum(reasoning_tokens), sum(input_cost),
-            sum(cache_read_cost), sum(cache_write_cost), sum(output_cost), sum(audio_cost), sum(unit_cost),
-            sum(cache_savings), sum(provider_cost), sum(provider_cost_requests), sum(cache_unpriced_requests),
-            sum(ttft_sum), sum(ttft_requests), min(first_seen)
+            sum(characters), sum(audio_seconds), sum(images), sum(video_seconds), sum(tool_calls), sum(latency_sum),
+            sum(latency_requests), sum(partial_requests), sum(unpriced_requests), max(last_seen), sum(reasoning_tokens),
+            sum(input_cost), sum(cache_read_cost), sum(cache_write_cost), sum(output_cost), sum(audio_cost),
+            sum(unit_cost), sum(cache_savings), sum(provider_cost), sum(provider_cost_requests),
+            sum(cache_unpriced_requests), sum(ttft_sum), sum(ttft_requests), min(first_seen)
         GROUP BY bucket, provider, model, status, error_type, key_source
     ),
     -- features: 12 ms, 26 from by_model; at the ends of a window 17 ms, 83 without (hours), 13 ms, 54 without
@@ -84,8 +84,8 @@ ALTER TABLE usage_daily
             key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
             sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(cache_read_audio_tokens),
             sum(output_audio_tokens), sum(input_image_tokens), sum(cache_read_image_tokens), sum(output_image_tokens),
-            sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
-            sum(partial_requests), sum(unpriced_requests), max(last_seen)
+            sum(characters), sum(audio_seconds), sum(images), sum(video_seconds), sum(tool_calls), sum(latency_sum),
+            sum(latency_requests), sum(partial_requests), sum(unpriced_requests), max(last_seen)
         GROUP BY bucket, role, feature, action, service, key_source
     ),
     -- drift check: 9 ms, 17 to 21 without, by hour and quarter; the others grow with orgs and users
@@ -125,11 +125,11 @@ ALTER TABLE usage_hourly
             'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
             sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(cache_read_audio_tokens),
             sum(output_audio_tokens), sum(input_image_tokens), sum(cache_read_image_tokens), sum(output_image_tokens),
-            sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
-            sum(partial_requests), sum(unpriced_requests), max(last_seen), sum(reasoning_tokens), sum(input_cost),
-            sum(cache_read_cost), sum(cache_write_cost), sum(output_cost), sum(audio_cost), sum(unit_cost),
-            sum(cache_savings), sum(provider_cost), sum(provider_cost_requests), sum(cache_unpriced_requests),
-            sum(ttft_sum), sum(ttft_requests), min(first_seen)
+            sum(characters), sum(audio_seconds), sum(images), sum(video_seconds), sum(tool_calls), sum(latency_sum),
+            sum(latency_requests), sum(partial_requests), sum(unpriced_requests), max(last_seen), sum(reasoning_tokens),
+            sum(input_cost), sum(cache_read_cost), sum(cache_write_cost), sum(output_cost), sum(audio_cost),
+            sum(unit_cost), sum(cache_savings), sum(provider_cost), sum(provider_cost_requests),
+            sum(cache_unpriced_requests), sum(ttft_sum), sum(ttft_requests), min(first_seen)
         GROUP BY bucket, provider, model, key_source
     ),
     -- features: 12 ms, 26 from by_model; at the ends of a window 17 ms, 83 without (hours), 13 ms, 54 without
@@ -139,8 +139,8 @@ ALTER TABLE usage_hourly
             key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
             sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(cache_read_audio_tokens),
             sum(output_audio_tokens), sum(input_image_tokens), sum(cache_read_image_tokens), sum(output_image_tokens),
-            sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
-            sum(partial_requests), sum(unpriced_requests), max(last_seen)
+            sum(characters), sum(audio_seconds), sum(images), sum(video_seconds), sum(tool_calls), sum(latency_sum),
+            sum(latency_requests), sum(partial_requests), sum(unpriced_requests), max(last_seen)
         GROUP BY bucket, role, feature, action, service, key_source
     ),
     -- drift check: 9 ms, 17 to 21 without, by hour and quarter; the others grow with orgs and users
@@ -178,11 +178,11 @@ ALTER TABLE usage_15m
             'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
             sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(cache_read_audio_tokens),
             sum(output_audio_tokens), sum(input_image_tokens), sum(cache_read_image_tokens), sum(output_image_tokens),
-            sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
-            sum(partial_requests), sum(unpriced_requests), max(last_seen), sum(reasoning_tokens), sum(input_cost),
-            sum(cache_read_cost), sum(cache_write_cost), sum(output_cost), sum(audio_cost), sum(unit_cost),
-            sum(cache_savings), sum(provider_cost), sum(provider_cost_requests), sum(cache_unpriced_requests),
-            sum(ttft_sum), sum(ttft_requests), min(first_seen)
+            sum(characters), sum(audio_seconds), sum(images), sum(video_seconds), sum(tool_calls), sum(latency_sum),
+            sum(latency_requests), sum(partial_requests), sum(unpriced_requests), max(last_seen), sum(reasoning_tokens),
+            sum(input_cost), sum(cache_read_cost), sum(cache_write_cost), sum(output_cost), sum(audio_cost),
+            sum(unit_cost), sum(cache_savings), sum(provider_cost), sum(provider_cost_requests),
+            sum(cache_unpriced_requests), sum(ttft_sum), sum(ttft_requests), min(first_seen)
         GROUP BY bucket, provider, model, key_source
     ),
     -- features: 12 ms, 26 from by_model; at the ends of a window 17 ms, 83 without (hours), 13 ms, 54 without
@@ -192,8 +192,8 @@ ALTER TABLE usage_15m
             key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
             sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(cache_read_audio_tokens),
             sum(output_audio_tokens), sum(input_image_tokens), sum(cache_read_image_tokens), sum(output_image_tokens),
-            sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
-            sum(partial_requests), sum(unpriced_requests), max(last_seen)
+            sum(characters), sum(audio_seconds), sum(images), sum(video_seconds), sum(tool_calls), sum(latency_sum),
+            sum(latency_requests), sum(partial_requests), sum(unpriced_requests), max(last_seen)
         GROUP BY bucket, role, feature, action, service, key_source
     ),
     -- drift check: 9 ms, 17 to 21 without, by hour and quarter; the others grow with orgs and users
@@ -221,8 +221,8 @@ ALTER TABLE user_daily
             sumIf(cost, key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
             sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(cache_read_audio_tokens),
             sum(output_audio_tokens), sum(input_image_tokens), sum(cache_read_image_tokens), sum(output_image_tokens),
-            sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
-            sum(partial_requests), sum(unpriced_requests), max(last_seen)
+            sum(characters), sum(audio_seconds), sum(images), sum(video_seconds), sum(tool_calls), sum(latency_sum),
+            sum(latency_requests), sum(partial_requests), sum(unpriced_requests), max(last_seen)
         GROUP BY five_days, org_id, user_id, role, class_name, section, key_source
     ),
     -- users of days outside whole five-day periods: 71 ms, 114 without
@@ -241,9 +241,9 @@ ALTER TABLE user_daily
             sumIf(cost, key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
             sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(cache_read_audio_tokens),
             sum(output_audio_tokens), sum(input_image_tokens), sum(cache_read_image_tokens), sum(output_image_tokens),
-            sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
-            sum(partial_requests), sum(unpriced_requests), max(last_seen), uniqExactIfState(org_id, user_id, requests >
-            0 AND user_id != 'system')
+            sum(characters), sum(audio_seconds), sum(images), sum(video_seconds), sum(tool_calls), sum(latency_sum),
+            sum(latency_requests), sum(partial_requests), sum(unpriced_requests), max(last_seen),
+            uniqExactIfState(org_id, user_id, requests > 0 AND user_id != 'system')
         GROUP BY five_days, org_id, role, class_name, section, key_source
     ),
     -- users of classes, days outside whole five-day periods: 44 ms, 253 without
@@ -253,9 +253,9 @@ ALTER TABLE user_daily
             key_source = 'platform'), sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
             sum(cache_write_1h_tokens), sum(output_tokens), sum(input_audio_tokens), sum(cache_read_audio_tokens),
             sum(output_audio_tokens), sum(input_image_tokens), sum(cache_read_image_tokens), sum(output_image_tokens),
-            sum(characters), sum(audio_seconds), sum(images), sum(tool_calls), sum(latency_sum), sum(latency_requests),
-            sum(partial_requests), sum(unpriced_requests), max(last_seen), uniqExactIfState(org_id, user_id, requests >
-            0 AND user_id != 'system')
+            sum(characters), sum(audio_seconds), sum(images), sum(video_seconds), sum(tool_calls), sum(latency_sum),
+            sum(latency_requests), sum(partial_requests), sum(unpriced_requests), max(last_seen),
+            uniqExactIfState(org_id, user_id, requests > 0 AND user_id != 'system')
         GROUP BY bucket, org_id, role, class_name, section, key_source
     ),
     -- users of features: 42 ms, 152 without

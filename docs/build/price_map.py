@@ -33,7 +33,11 @@ _TOKENS: Final = {
     "cache_creation_input_token_cost_above_1hr": "cache_write_1h_tokens",
     "output_cost_per_token": "output_tokens",
     "input_cost_per_audio_token": "input_audio_tokens",
+    "cache_read_input_audio_token_cost": "cache_read_audio_tokens",
     "output_cost_per_audio_token": "output_audio_tokens",
+    "input_cost_per_image_token": "input_image_tokens",
+    "cache_read_input_image_token_cost": "cache_read_image_tokens",
+    "output_cost_per_image_token": "output_image_tokens",
     "input_cost_per_character": "characters",
 }
 _PROVIDERS: Final = {
@@ -89,6 +93,9 @@ def _entry(key: str, data: Mapping[str, Any]) -> Entry | None:
     for prefix in (f"{name}/", f"{name.split('-')[0]}/", f"{provider_of(name)}/"):
         model = model.removeprefix(prefix)
     tags = {"image_size": f"{size['w']}x{size['h']}"} if size else {}
+    if "output_image_tokens" in rates:
+        # A call that counts tokens of its images does not pay for images.
+        rates.pop("images", None)
     if size and size["quality"]:
         tags["image_quality"] = size["quality"]
     source = str(data.get("source", ""))

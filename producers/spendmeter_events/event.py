@@ -123,6 +123,7 @@ class UsageEvent(BaseModel):
     characters: Count = 0
     audio_seconds: Annotated[float, Field(ge=0, le=MAX_COUNT, allow_inf_nan=False)] = 0.0
     images: Count = 0
+    video_seconds: Count = 0
     tool_calls: Count = 0
     # informational: part of `output_tokens`, never priced by itself
     reasoning_tokens: Count = 0

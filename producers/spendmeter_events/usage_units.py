@@ -43,6 +43,7 @@ UNITS: Final = (
     Unit("characters", "unit_cost"),
     Unit("audio_seconds", "unit_cost", decimals=3),
     Unit("images", "unit_cost"),
+    Unit("video_seconds", "unit_cost"),
     Unit("tool_calls", "unit_cost"),
 )
 

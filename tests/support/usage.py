@@ -48,6 +48,7 @@ def usage_row(number: int, occurred_at: datetime, **columns: Any) -> dict[str, A
         "characters": 0,
         "audio_seconds": Decimal(0),
         "images": 0,
+        "video_seconds": 0,
         "tool_calls": 0,
         **dict.fromkeys(_COSTS, Decimal(0)),
         "cache_savings": Decimal(0),

@@ -69,6 +69,8 @@ class Usage:
     characters: int = 0
     audio_seconds: float = 0.0
     images: int = 0
+    video_seconds: int = 0
+    """Seconds of generated video, started ones as whole ones."""
     tool_calls: int = 0
     """Calls of tools that the provider runs and bills per call; never the caller's own functions."""
     reasoning_tokens: int = 0

@@ -69,6 +69,7 @@ class WireEvent(Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
     characters: _Count = 0
     audio_seconds: Annotated[float, Meta(ge=0, le=MAX_COUNT)] = 0.0
     images: _Count = 0
+    video_seconds: _Count = 0
     tool_calls: _Count = 0
     reasoning_tokens: _Count = 0
     service_tier: _Label = "standard"

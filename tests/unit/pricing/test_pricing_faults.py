@@ -76,7 +76,7 @@ NO_RATE = f"a price needs a rate in one of {TABLES}, or free = true"
         ('characters_counted = "rwa"', "5: unknown way to count characters 'rwa'; did you mean 'raw'?"),
         ('when = { image_sise = "1" }', "5: unknown tag 'image_sise'; did you mean 'image_size'?"),
         ("when = { tool = 1 }", "5: the value of 'tool' must be a string"),
-        ('when = { tool = "x" }', "5: tags choose rates of images and tool_calls, not of 'input_tokens'"),
+        ('when = { tool = "x" }', "5: tags choose rates of images, video_seconds, tool_calls, not of 'input_tokens'"),
         ("daily = 1", "5: 'daily' must be a table"),
         ("daily = { from = 01:00:00, until = 02:00:00 }", "5: unknown key 'until'"),
         ("daily = { from = 23:00:00, to = 01:00:00 }", "5: " + MIDNIGHT),

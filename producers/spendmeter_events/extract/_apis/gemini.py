@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from spendmeter_events.extract._apis.dialect import FINISHED, Dialect, Merged, Request, extract
 from spendmeter_events.extract._apis.openai import outcome
+from spendmeter_events.extract._sections import video
 from spendmeter_events.extract._sections.modalities import modalities
 from spendmeter_events.extract._sections.payload import items, pick, text, tier
 from spendmeter_events.extract._sections.tally import NOT_THE_SUM, Kinds, Tally
@@ -46,6 +47,11 @@ def read(payload: object, request: Request, provider: str) -> Usage:
     inner = pick(payload, "response")
     body = payload if inner is None else inner
     tally, usage = Tally(), usage_of(body)
+    if "/operations/" in text(pick(payload, "name"), 256):
+        named = {"model": _model(None, request), **_outcome(payload)}
+        found = video.of_operation(tally, payload, request)
+        done = found or "status" in named
+        return tally.usage(None, provider=provider, state="complete" if done else "missing", **named, **found)
     fields: dict[str, Any] = {
         "model": text(pick(body, "model_version", "modelVersion")) or _model(pick(body, "model"), request),
         "request_id": text(pick(body, "response_id", "responseId", "id")),

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from spendmeter_events.extract._apis.dialect import Dialect, Request, extract
 from spendmeter_events.extract._apis.openai_stream import fold, has_output
+from spendmeter_events.extract._sections import video
 from spendmeter_events.extract._sections.costs import reported_cost
 from spendmeter_events.extract._sections.native import native_usage
 from spendmeter_events.extract._sections.outcome import error_type, finish_reason
@@ -20,6 +21,7 @@ from spendmeter_events.extract._sections.tally import Tally, part
 from spendmeter_events.extract._sections.tokens import OUTPUT_DETAILS, has_anthropic_layout, tokens, usage_of
 from spendmeter_events.extract._sections.tools import images_and_tools
 from spendmeter_events.extract.usage import Usage
+from spendmeter_events.usage_units import OTHER_UNITS
 
 _IMAGE_MODEL: Final = re.compile(r"gpt-image|chatgpt-image")
 
@@ -40,6 +42,8 @@ def read(payload: object, request: Request, provider: str) -> Usage:
     body, fields = unwrap(payload)
     fields = identity(body, request) | fields
     tally, usage = Tally(), usage_of(body)
+    if pick(body, "object") == "video":
+        return build_usage(tally, None, fields | video.of_job(tally, body), provider)
     fields |= images_and_tools(tally, body, request)
     if (native := native_usage(body, usage)) is not None:
         usage, counts = native(tally)
@@ -107,7 +111,7 @@ def build_usage(tally: Tally, usage: object, fields: dict[str, Any], provider: s
     if "state" in fields:
         return tally.usage(usage, provider=provider, **fields)
     sides = ("input_tokens" in fields) + ("output_tokens" in fields)
-    other = any(unit in fields for unit in ("characters", "audio_seconds", "images", "tool_calls"))
+    other = any(unit in fields for unit in OTHER_UNITS)
     reported = sides == 2 or (sides == 0 and other)
     return tally.usage(usage, provider=provider, state="complete" if reported else "missing", **fields)
 

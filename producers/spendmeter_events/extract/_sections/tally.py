@@ -216,8 +216,8 @@ def spellings(name: str) -> tuple[str, ...]:
 
 
 @cache
-def _all_spellings(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(spelling for name in names for spelling in spellings(name)))
+def _all_spellings(names: tuple[str, ...]) -> dict[str, None]:
+    return dict.fromkeys(spelling for name in names for spelling in spellings(name))
 
 
 def _present(section: object, names: tuple[str, ...]) -> Sequence[str]:
@@ -225,7 +225,9 @@ def _present(section: object, names: tuple[str, ...]) -> Sequence[str]:
     if section is None:
         return ()
     every = _all_spellings(names)
-    return [name for name in every if name in section] if isinstance(section, dict) else every
+    if not isinstance(section, dict):
+        return tuple(every)
+    return () if every.keys().isdisjoint(section) else [name for name in every if name in section]
 
 
 def part(section: object, *names: str) -> Any:

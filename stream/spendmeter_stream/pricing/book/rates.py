@@ -47,7 +47,7 @@ def _tables(reader: BlockReader, exchange: Fraction | int) -> Iterator[UnitRate]
             elif per in (60, 3_600) and unit != "audio_seconds":
                 reader.fault(table, f"{table!r} prices audio_seconds, not {unit!r}")
             elif when and unit not in QUALIFIED_UNITS:
-                reader.fault("when", f"tags choose rates of {' and '.join(QUALIFIED_UNITS)}, not of {unit!r}")
+                reader.fault("when", f"tags choose rates of {', '.join(QUALIFIED_UNITS)}, not of {unit!r}")
             else:
                 seen.add(unit)
                 yield UnitRate(unit, pico_rate(rate, per, unit), when)

@@ -37,10 +37,10 @@ PICO: Final = 10**12
 TIERS: Final = ("standard", "batch", "flex", "priority", "fast", "free")
 """Service tiers as served, in canonical spelling."""
 
-QUALIFIERS: Final = ("image_quality", "image_size", "tool")
+QUALIFIERS: Final = ("image_quality", "image_size", "tool", "video_size")
 """Event tags that select between rates of one unit, sorted."""
 
-QUALIFIED_UNITS: Final = ("images", "tool_calls")
+QUALIFIED_UNITS: Final = ("images", "video_seconds", "tool_calls")
 """Units whose rate a tag may select."""
 
 REPLACED: Final = {"images": "output_image_tokens"}

@@ -15,6 +15,7 @@ from spendmeter_stream.pricing.book.units import (
     CONTEXT_UNITS,
     COUNT_COLUMNS,
     FEE_UNIT,
+    QUALIFIED_UNITS,
     QUALIFIERS,
     REGION_UNIT,
     UNIT_INDEX,
@@ -33,9 +34,9 @@ def price_chunk(book: PriceBook, columns: Mapping[str, Any]) -> dict[str, Column
     """Return the cost columns of a chunk, at the prices in force when each event occurred.
 
     `columns` has N rows: lists of texts `provider`, `model`, `org_id`, `service_tier`, `region`; numpy
-    int64 `occurred_at_ms` (Unix ms, UTC), the token counts, `characters`, `audio_milliseconds`, `images` and
-    `tool_calls`; and `tags`, a list of dicts. Counts are not negative. `provider_cost`, an Arrow array of USD or nulls,
-    is optional: it is the cost of calls without any rate.
+    int64 `occurred_at_ms` (Unix ms, UTC), the token counts, `characters`, `audio_milliseconds`, `images`,
+    `video_seconds` and `tool_calls`; and `tags`, a list of dicts. Counts are not negative. `provider_cost`, an Arrow
+    array of USD or nulls, is optional: it is the cost of calls without any rate.
 
     The result has one Arrow array of N rows for each column of `usage_events` that pricing fills: six component
     costs, `cost` (their sum) and `cache_savings` as decimal128(38, 12) USD, `pricing_status`,
@@ -82,8 +83,8 @@ def _kinds(book: PriceBook, columns: Mapping[str, Any], counts: Int64) -> list[t
     texts = (columns[name] for name in ("provider", "model", "service_tier", "region"))
     kinds: list[tuple[Any, ...]] = list(zip(*texts, orgs, unqualified, strict=True))
     tags = columns["tags"]
-    # Tags select rates of images and tool calls only; other events must not split into more kinds.
-    qualified = counts[UNIT_INDEX["images"]] + counts[UNIT_INDEX["tool_calls"]] > 0
+    # Tags select rates of some units only; other events must not split into more kinds.
+    qualified = counts[[UNIT_INDEX[unit] for unit in QUALIFIED_UNITS]].any(axis=0)
     for row in np.flatnonzero(qualified).tolist():
         if found := tuple((tag, tags[row][tag].lower()) for tag in QUALIFIERS if tag in tags[row]):
             kinds[row] = (*kinds[row][:-1], found)

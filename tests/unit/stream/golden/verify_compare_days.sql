@@ -22,26 +22,27 @@ WITH 11400714819323198485 * toUInt64(event.requests)
 + 635340061525167377 * toUInt64(event.characters)
 + 12036054880848365863 * reinterpretAsUInt64(event.audio_seconds)
 + 4990025626462012731 * toUInt64(event.images)
-+ 16390740445785211217 * toUInt64(event.tool_calls)
-+ 9344711191398858085 * toUInt64(event.reasoning_tokens)
-+ 2298681937012504955 * reinterpretAsUInt64(event.input_cost)
-+ 13699396756335703439 * reinterpretAsUInt64(event.cache_read_cost)
-+ 6653367501949350309 * reinterpretAsUInt64(event.cache_write_cost)
-+ 18054082321272548793 * reinterpretAsUInt64(event.output_cost)
-+ 11008053066886195663 * reinterpretAsUInt64(event.audio_cost)
-+ 3962023812499842531 * reinterpretAsUInt64(event.unit_cost)
-+ 15362738631823041017 * reinterpretAsUInt64(event.cost)
-+ 8316709377436687885 * reinterpretAsUInt64(event.cache_savings)
-+ 1270680123050334755 * reinterpretAsUInt64(ifNull(event.provider_cost, toDecimal128(0, 12)))
-+ 12671394942373533239 * toUInt64(toUInt64(event.provider_cost IS NOT NULL))
-+ 5625365687987180109 * toUInt64(if(event.status = 'error', event.requests, 0))
-+ 17026080507310378593 * toUInt64(event.partial_requests)
-+ 9980051252924025463 * toUInt64(event.unpriced_requests)
-+ 2934021998537672331 * toUInt64(event.cache_unpriced_requests)
-+ 14334736817860870817 * toUInt64(toUInt64(ifNull(event.latency_ms, 0)))
-+ 7288707563474517685 * toUInt64(toUInt64(event.latency_ms IS NOT NULL))
-+ 242678309088164555 * toUInt64(toUInt64(ifNull(event.ttft_ms, 0)))
-+ 11643393128411363039 * toUInt64(toUInt64(event.ttft_ms IS NOT NULL)) AS weight
++ 16390740445785211217 * toUInt64(event.video_seconds)
++ 9344711191398858085 * toUInt64(event.tool_calls)
++ 2298681937012504955 * toUInt64(event.reasoning_tokens)
++ 13699396756335703439 * reinterpretAsUInt64(event.input_cost)
++ 6653367501949350309 * reinterpretAsUInt64(event.cache_read_cost)
++ 18054082321272548793 * reinterpretAsUInt64(event.cache_write_cost)
++ 11008053066886195663 * reinterpretAsUInt64(event.output_cost)
++ 3962023812499842531 * reinterpretAsUInt64(event.audio_cost)
++ 15362738631823041017 * reinterpretAsUInt64(event.unit_cost)
++ 8316709377436687885 * reinterpretAsUInt64(event.cost)
++ 1270680123050334755 * reinterpretAsUInt64(event.cache_savings)
++ 12671394942373533239 * reinterpretAsUInt64(ifNull(event.provider_cost, toDecimal128(0, 12)))
++ 5625365687987180109 * toUInt64(toUInt64(event.provider_cost IS NOT NULL))
++ 17026080507310378593 * toUInt64(if(event.status = 'error', event.requests, 0))
++ 9980051252924025463 * toUInt64(event.partial_requests)
++ 2934021998537672331 * toUInt64(event.unpriced_requests)
++ 14334736817860870817 * toUInt64(event.cache_unpriced_requests)
++ 7288707563474517685 * toUInt64(toUInt64(ifNull(event.latency_ms, 0)))
++ 242678309088164555 * toUInt64(toUInt64(event.latency_ms IS NOT NULL))
++ 11643393128411363039 * toUInt64(toUInt64(ifNull(event.ttft_ms, 0)))
++ 4597363874025009909 * toUInt64(toUInt64(event.ttft_ms IS NOT NULL)) AS weight
 SELECT toDate(event.occurred_at) AS day, org_id, [
 toString(sum(event.requests)),
 toString(sum(event.input_tokens)),
@@ -58,6 +59,7 @@ toString(sum(event.output_image_tokens)),
 toString(sum(event.characters)),
 toString(sum(event.audio_seconds)),
 toString(sum(event.images)),
+toString(sum(event.video_seconds)),
 toString(sum(event.tool_calls)),
 toString(sum(event.reasoning_tokens)),
 toString(sum(event.input_cost)),
@@ -86,7 +88,7 @@ toString(max(event.occurred_at))] AS totals, [
 ('user_daily', arrayPushBack(totals, toString(sum(cityHash64(toUnixTimestamp(toStartOfInterval(event.occurred_at, INTERVAL 1 DAY)), event.user_id, event.role, event.class_name, event.section, event.feature, event.key_source) * weight)))),
 ('latency_daily', [
 toString(sum(toUInt64(event.latency_ms IS NOT NULL))),
-toString(sum(cityHash64(toUnixTimestamp(toStartOfInterval(event.occurred_at, INTERVAL 1 DAY)), event.role, event.feature, event.provider, event.model, event.key_source, toUInt16(floor(16 * log2(1 + ifNull(event.latency_ms, 0))))) * (7288707563474517685 * toUInt64(toUInt64(event.latency_ms IS NOT NULL)))))])
+toString(sum(cityHash64(toUnixTimestamp(toStartOfInterval(event.occurred_at, INTERVAL 1 DAY)), event.role, event.feature, event.provider, event.model, event.key_source, toUInt16(floor(16 * log2(1 + ifNull(event.latency_ms, 0))))) * (242678309088164555 * toUInt64(toUInt64(event.latency_ms IS NOT NULL)))))])
 ] AS sides
 FROM usage_events AS event
 WHERE toStartOfHour(event.occurred_at) >= {first:Date}
@@ -112,6 +114,7 @@ toString(sum(rolled.output_image_tokens)),
 toString(sum(rolled.characters)),
 toString(sum(rolled.audio_seconds)),
 toString(sum(rolled.images)),
+toString(sum(rolled.video_seconds)),
 toString(sum(rolled.tool_calls)),
 toString(sum(rolled.reasoning_tokens)),
 toString(sum(rolled.input_cost)),
@@ -149,26 +152,27 @@ toString(sum(cityHash64(toUnixTimestamp(rolled.bucket), rolled.role, rolled.feat
 + 635340061525167377 * toUInt64(rolled.characters)
 + 12036054880848365863 * reinterpretAsUInt64(rolled.audio_seconds)
 + 4990025626462012731 * toUInt64(rolled.images)
-+ 16390740445785211217 * toUInt64(rolled.tool_calls)
-+ 9344711191398858085 * toUInt64(rolled.reasoning_tokens)
-+ 2298681937012504955 * reinterpretAsUInt64(rolled.input_cost)
-+ 13699396756335703439 * reinterpretAsUInt64(rolled.cache_read_cost)
-+ 6653367501949350309 * reinterpretAsUInt64(rolled.cache_write_cost)
-+ 18054082321272548793 * reinterpretAsUInt64(rolled.output_cost)
-+ 11008053066886195663 * reinterpretAsUInt64(rolled.audio_cost)
-+ 3962023812499842531 * reinterpretAsUInt64(rolled.unit_cost)
-+ 15362738631823041017 * reinterpretAsUInt64(rolled.cost)
-+ 8316709377436687885 * reinterpretAsUInt64(rolled.cache_savings)
-+ 1270680123050334755 * reinterpretAsUInt64(rolled.provider_cost)
-+ 12671394942373533239 * toUInt64(rolled.provider_cost_requests)
-+ 5625365687987180109 * toUInt64(rolled.errors)
-+ 17026080507310378593 * toUInt64(rolled.partial_requests)
-+ 9980051252924025463 * toUInt64(rolled.unpriced_requests)
-+ 2934021998537672331 * toUInt64(rolled.cache_unpriced_requests)
-+ 14334736817860870817 * toUInt64(rolled.latency_sum)
-+ 7288707563474517685 * toUInt64(rolled.latency_requests)
-+ 242678309088164555 * toUInt64(rolled.ttft_sum)
-+ 11643393128411363039 * toUInt64(rolled.ttft_requests))))] AS found
++ 16390740445785211217 * toUInt64(rolled.video_seconds)
++ 9344711191398858085 * toUInt64(rolled.tool_calls)
++ 2298681937012504955 * toUInt64(rolled.reasoning_tokens)
++ 13699396756335703439 * reinterpretAsUInt64(rolled.input_cost)
++ 6653367501949350309 * reinterpretAsUInt64(rolled.cache_read_cost)
++ 18054082321272548793 * reinterpretAsUInt64(rolled.cache_write_cost)
++ 11008053066886195663 * reinterpretAsUInt64(rolled.output_cost)
++ 3962023812499842531 * reinterpretAsUInt64(rolled.audio_cost)
++ 15362738631823041017 * reinterpretAsUInt64(rolled.unit_cost)
++ 8316709377436687885 * reinterpretAsUInt64(rolled.cost)
++ 1270680123050334755 * reinterpretAsUInt64(rolled.cache_savings)
++ 12671394942373533239 * reinterpretAsUInt64(rolled.provider_cost)
++ 5625365687987180109 * toUInt64(rolled.provider_cost_requests)
++ 17026080507310378593 * toUInt64(rolled.errors)
++ 9980051252924025463 * toUInt64(rolled.partial_requests)
++ 2934021998537672331 * toUInt64(rolled.unpriced_requests)
++ 14334736817860870817 * toUInt64(rolled.cache_unpriced_requests)
++ 7288707563474517685 * toUInt64(rolled.latency_sum)
++ 242678309088164555 * toUInt64(rolled.latency_requests)
++ 11643393128411363039 * toUInt64(rolled.ttft_sum)
++ 4597363874025009909 * toUInt64(rolled.ttft_requests))))] AS found
 FROM usage_15m AS rolled
 WHERE rolled.bucket >= {first:Date}
 AND rolled.bucket < {last:Date} + 1
@@ -191,6 +195,7 @@ toString(sum(rolled.output_image_tokens)),
 toString(sum(rolled.characters)),
 toString(sum(rolled.audio_seconds)),
 toString(sum(rolled.images)),
+toString(sum(rolled.video_seconds)),
 toString(sum(rolled.tool_calls)),
 toString(sum(rolled.reasoning_tokens)),
 toString(sum(rolled.input_cost)),
@@ -228,26 +233,27 @@ toString(sum(cityHash64(toUnixTimestamp(rolled.bucket), rolled.role, rolled.feat
 + 635340061525167377 * toUInt64(rolled.characters)
 + 12036054880848365863 * reinterpretAsUInt64(rolled.audio_seconds)
 + 4990025626462012731 * toUInt64(rolled.images)
-+ 16390740445785211217 * toUInt64(rolled.tool_calls)
-+ 9344711191398858085 * toUInt64(rolled.reasoning_tokens)
-+ 2298681937012504955 * reinterpretAsUInt64(rolled.input_cost)
-+ 13699396756335703439 * reinterpretAsUInt64(rolled.cache_read_cost)
-+ 6653367501949350309 * reinterpretAsUInt64(rolled.cache_write_cost)
-+ 18054082321272548793 * reinterpretAsUInt64(rolled.output_cost)
-+ 11008053066886195663 * reinterpretAsUInt64(rolled.audio_cost)
-+ 3962023812499842531 * reinterpretAsUInt64(rolled.unit_cost)
-+ 15362738631823041017 * reinterpretAsUInt64(rolled.cost)
-+ 8316709377436687885 * reinterpretAsUInt64(rolled.cache_savings)
-+ 1270680123050334755 * reinterpretAsUInt64(rolled.provider_cost)
-+ 12671394942373533239 * toUInt64(rolled.provider_cost_requests)
-+ 5625365687987180109 * toUInt64(rolled.errors)
-+ 17026080507310378593 * toUInt64(rolled.partial_requests)
-+ 9980051252924025463 * toUInt64(rolled.unpriced_requests)
-+ 2934021998537672331 * toUInt64(rolled.cache_unpriced_requests)
-+ 14334736817860870817 * toUInt64(rolled.latency_sum)
-+ 7288707563474517685 * toUInt64(rolled.latency_requests)
-+ 242678309088164555 * toUInt64(rolled.ttft_sum)
-+ 11643393128411363039 * toUInt64(rolled.ttft_requests))))] AS found
++ 16390740445785211217 * toUInt64(rolled.video_seconds)
++ 9344711191398858085 * toUInt64(rolled.tool_calls)
++ 2298681937012504955 * toUInt64(rolled.reasoning_tokens)
++ 13699396756335703439 * reinterpretAsUInt64(rolled.input_cost)
++ 6653367501949350309 * reinterpretAsUInt64(rolled.cache_read_cost)
++ 18054082321272548793 * reinterpretAsUInt64(rolled.cache_write_cost)
++ 11008053066886195663 * reinterpretAsUInt64(rolled.output_cost)
++ 3962023812499842531 * reinterpretAsUInt64(rolled.audio_cost)
++ 15362738631823041017 * reinterpretAsUInt64(rolled.unit_cost)
++ 8316709377436687885 * reinterpretAsUInt64(rolled.cost)
++ 1270680123050334755 * reinterpretAsUInt64(rolled.cache_savings)
++ 12671394942373533239 * reinterpretAsUInt64(rolled.provider_cost)
++ 5625365687987180109 * toUInt64(rolled.provider_cost_requests)
++ 17026080507310378593 * toUInt64(rolled.errors)
++ 9980051252924025463 * toUInt64(rolled.partial_requests)
++ 2934021998537672331 * toUInt64(rolled.unpriced_requests)
++ 14334736817860870817 * toUInt64(rolled.cache_unpriced_requests)
++ 7288707563474517685 * toUInt64(rolled.latency_sum)
++ 242678309088164555 * toUInt64(rolled.latency_requests)
++ 11643393128411363039 * toUInt64(rolled.ttft_sum)
++ 4597363874025009909 * toUInt64(rolled.ttft_requests))))] AS found
 FROM usage_hourly AS rolled
 WHERE rolled.bucket >= {first:Date}
 AND rolled.bucket < {last:Date} + 1
@@ -270,6 +276,7 @@ toString(sum(rolled.output_image_tokens)),
 toString(sum(rolled.characters)),
 toString(sum(rolled.audio_seconds)),
 toString(sum(rolled.images)),
+toString(sum(rolled.video_seconds)),
 toString(sum(rolled.tool_calls)),
 toString(sum(rolled.reasoning_tokens)),
 toString(sum(rolled.input_cost)),
@@ -307,26 +314,27 @@ toString(sum(cityHash64(toUnixTimestamp(rolled.bucket), rolled.role, rolled.feat
 + 635340061525167377 * toUInt64(rolled.characters)
 + 12036054880848365863 * reinterpretAsUInt64(rolled.audio_seconds)
 + 4990025626462012731 * toUInt64(rolled.images)
-+ 16390740445785211217 * toUInt64(rolled.tool_calls)
-+ 9344711191398858085 * toUInt64(rolled.reasoning_tokens)
-+ 2298681937012504955 * reinterpretAsUInt64(rolled.input_cost)
-+ 13699396756335703439 * reinterpretAsUInt64(rolled.cache_read_cost)
-+ 6653367501949350309 * reinterpretAsUInt64(rolled.cache_write_cost)
-+ 18054082321272548793 * reinterpretAsUInt64(rolled.output_cost)
-+ 11008053066886195663 * reinterpretAsUInt64(rolled.audio_cost)
-+ 3962023812499842531 * reinterpretAsUInt64(rolled.unit_cost)
-+ 15362738631823041017 * reinterpretAsUInt64(rolled.cost)
-+ 8316709377436687885 * reinterpretAsUInt64(rolled.cache_savings)
-+ 1270680123050334755 * reinterpretAsUInt64(rolled.provider_cost)
-+ 12671394942373533239 * toUInt64(rolled.provider_cost_requests)
-+ 5625365687987180109 * toUInt64(rolled.errors)
-+ 17026080507310378593 * toUInt64(rolled.partial_requests)
-+ 9980051252924025463 * toUInt64(rolled.unpriced_requests)
-+ 2934021998537672331 * toUInt64(rolled.cache_unpriced_requests)
-+ 14334736817860870817 * toUInt64(rolled.latency_sum)
-+ 7288707563474517685 * toUInt64(rolled.latency_requests)
-+ 242678309088164555 * toUInt64(rolled.ttft_sum)
-+ 11643393128411363039 * toUInt64(rolled.ttft_requests))))] AS found
++ 16390740445785211217 * toUInt64(rolled.video_seconds)
++ 9344711191398858085 * toUInt64(rolled.tool_calls)
++ 2298681937012504955 * toUInt64(rolled.reasoning_tokens)
++ 13699396756335703439 * reinterpretAsUInt64(rolled.input_cost)
++ 6653367501949350309 * reinterpretAsUInt64(rolled.cache_read_cost)
++ 18054082321272548793 * reinterpretAsUInt64(rolled.cache_write_cost)
++ 11008053066886195663 * reinterpretAsUInt64(rolled.output_cost)
++ 3962023812499842531 * reinterpretAsUInt64(rolled.audio_cost)
++ 15362738631823041017 * reinterpretAsUInt64(rolled.unit_cost)
++ 8316709377436687885 * reinterpretAsUInt64(rolled.cost)
++ 1270680123050334755 * reinterpretAsUInt64(rolled.cache_savings)
++ 12671394942373533239 * reinterpretAsUInt64(rolled.provider_cost)
++ 5625365687987180109 * toUInt64(rolled.provider_cost_requests)
++ 17026080507310378593 * toUInt64(rolled.errors)
++ 9980051252924025463 * toUInt64(rolled.partial_requests)
++ 2934021998537672331 * toUInt64(rolled.unpriced_requests)
++ 14334736817860870817 * toUInt64(rolled.cache_unpriced_requests)
++ 7288707563474517685 * toUInt64(rolled.latency_sum)
++ 242678309088164555 * toUInt64(rolled.latency_requests)
++ 11643393128411363039 * toUInt64(rolled.ttft_sum)
++ 4597363874025009909 * toUInt64(rolled.ttft_requests))))] AS found
 FROM usage_daily AS rolled
 WHERE rolled.bucket >= {first:Date}
 AND rolled.bucket < {last:Date} + 1
@@ -349,6 +357,7 @@ toString(sum(rolled.output_image_tokens)),
 toString(sum(rolled.characters)),
 toString(sum(rolled.audio_seconds)),
 toString(sum(rolled.images)),
+toString(sum(rolled.video_seconds)),
 toString(sum(rolled.tool_calls)),
 toString(sum(rolled.reasoning_tokens)),
 toString(sum(rolled.input_cost)),
@@ -386,26 +395,27 @@ toString(sum(cityHash64(toUnixTimestamp(rolled.bucket), rolled.user_id, rolled.r
 + 635340061525167377 * toUInt64(rolled.characters)
 + 12036054880848365863 * reinterpretAsUInt64(rolled.audio_seconds)
 + 4990025626462012731 * toUInt64(rolled.images)
-+ 16390740445785211217 * toUInt64(rolled.tool_calls)
-+ 9344711191398858085 * toUInt64(rolled.reasoning_tokens)
-+ 2298681937012504955 * reinterpretAsUInt64(rolled.input_cost)
-+ 13699396756335703439 * reinterpretAsUInt64(rolled.cache_read_cost)
-+ 6653367501949350309 * reinterpretAsUInt64(rolled.cache_write_cost)
-+ 18054082321272548793 * reinterpretAsUInt64(rolled.output_cost)
-+ 11008053066886195663 * reinterpretAsUInt64(rolled.audio_cost)
-+ 3962023812499842531 * reinterpretAsUInt64(rolled.unit_cost)
-+ 15362738631823041017 * reinterpretAsUInt64(rolled.cost)
-+ 8316709377436687885 * reinterpretAsUInt64(rolled.cache_savings)
-+ 1270680123050334755 * reinterpretAsUInt64(rolled.provider_cost)
-+ 12671394942373533239 * toUInt64(rolled.provider_cost_requests)
-+ 5625365687987180109 * toUInt64(rolled.errors)
-+ 17026080507310378593 * toUInt64(rolled.partial_requests)
-+ 9980051252924025463 * toUInt64(rolled.unpriced_requests)
-+ 2934021998537672331 * toUInt64(rolled.cache_unpriced_requests)
-+ 14334736817860870817 * toUInt64(rolled.latency_sum)
-+ 7288707563474517685 * toUInt64(rolled.latency_requests)
-+ 242678309088164555 * toUInt64(rolled.ttft_sum)
-+ 11643393128411363039 * toUInt64(rolled.ttft_requests))))] AS found
++ 16390740445785211217 * toUInt64(rolled.video_seconds)
++ 9344711191398858085 * toUInt64(rolled.tool_calls)
++ 2298681937012504955 * toUInt64(rolled.reasoning_tokens)
++ 13699396756335703439 * reinterpretAsUInt64(rolled.input_cost)
++ 6653367501949350309 * reinterpretAsUInt64(rolled.cache_read_cost)
++ 18054082321272548793 * reinterpretAsUInt64(rolled.cache_write_cost)
++ 11008053066886195663 * reinterpretAsUInt64(rolled.output_cost)
++ 3962023812499842531 * reinterpretAsUInt64(rolled.audio_cost)
++ 15362738631823041017 * reinterpretAsUInt64(rolled.unit_cost)
++ 8316709377436687885 * reinterpretAsUInt64(rolled.cost)
++ 1270680123050334755 * reinterpretAsUInt64(rolled.cache_savings)
++ 12671394942373533239 * reinterpretAsUInt64(rolled.provider_cost)
++ 5625365687987180109 * toUInt64(rolled.provider_cost_requests)
++ 17026080507310378593 * toUInt64(rolled.errors)
++ 9980051252924025463 * toUInt64(rolled.partial_requests)
++ 2934021998537672331 * toUInt64(rolled.unpriced_requests)
++ 14334736817860870817 * toUInt64(rolled.cache_unpriced_requests)
++ 7288707563474517685 * toUInt64(rolled.latency_sum)
++ 242678309088164555 * toUInt64(rolled.latency_requests)
++ 11643393128411363039 * toUInt64(rolled.ttft_sum)
++ 4597363874025009909 * toUInt64(rolled.ttft_requests))))] AS found
 FROM user_daily AS rolled
 WHERE rolled.bucket >= {first:Date}
 AND rolled.bucket < {last:Date} + 1
@@ -414,7 +424,7 @@ GROUP BY day, org_id
 UNION ALL
 SELECT toDate(rolled.bucket) AS day, 'latency_daily' AS name, org_id, false AS is_raw, [
 toString(sum(rolled.latency_requests)),
-toString(sum(cityHash64(toUnixTimestamp(rolled.bucket), rolled.role, rolled.feature, rolled.provider, rolled.model, rolled.key_source, rolled.latency_bin) * (7288707563474517685 * toUInt64(rolled.latency_requests))))] AS found
+toString(sum(cityHash64(toUnixTimestamp(rolled.bucket), rolled.role, rolled.feature, rolled.provider, rolled.model, rolled.key_source, rolled.latency_bin) * (242678309088164555 * toUInt64(rolled.latency_requests))))] AS found
 FROM latency_daily AS rolled
 WHERE rolled.bucket >= {first:Date}
 AND rolled.bucket < {last:Date} + 1

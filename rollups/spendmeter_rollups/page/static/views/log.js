@@ -90,7 +90,7 @@ function callColumns(ctx, code, brief) {
 function tokens(row) {
   // By name: a bucket that is added to the catalogue counts here too. Reasoning is part of the output.
   const sum = (kind) => Object.entries(row).reduce((total, [field, count]) => (kind.test(field) ? total + count : total), 0);
-  const prompt = sum(/^(input|cache)_.*tokens$/), completion = sum(/^output_.*tokens$/), other = [[row.characters, "characters"], [Number(row.audio_seconds), "s of audio"], [row.images, "images"]].filter(([count]) => count);
+  const prompt = sum(/^(input|cache)_.*tokens$/), completion = sum(/^output_.*tokens$/), other = [[row.characters, "characters"], [Number(row.audio_seconds), "s of audio"], [row.images, "images"], [row.video_seconds, "s of video"]].filter(([count]) => count);
   const text = [`prompt ${whole(prompt)} (${whole(sum(/^cache_read_.*tokens$/))} from cache)`, `completion ${whole(completion)}`, ...other.map(([count, unit]) => `${count} ${unit}`)].join(", ");
   return figure(prompt + completion ? compact(prompt + completion) : other.map(([count, unit]) => `${compact(Number(count))} ${unit}`).join(", ") || "0", text);
 }

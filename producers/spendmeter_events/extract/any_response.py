@@ -19,7 +19,9 @@ from spendmeter_events.extract._apis.compatible import (
 from spendmeter_events.extract._apis.gemini import from_gemini
 from spendmeter_events.extract._apis.openai import from_openai
 from spendmeter_events.extract._apis.xai import from_xai
-from spendmeter_events.extract._sections.payload import is_stream, pick
+from spendmeter_events.extract._sections.ai_sdk import METADATA
+from spendmeter_events.extract._sections.payload import fields_of, is_stream, pick, text
+from spendmeter_events.extract._spans.providers import provider_of
 from spendmeter_events.extract.usage import Usage
 
 _PACKAGES: Final[tuple[tuple[str, Callable[..., Usage]], ...]] = (
@@ -45,6 +47,7 @@ def usage_of(response: object, *, provider: str = "", request: Mapping[str, obje
         chunks = list(response) if is_stream(response) else None
         response, sample = (response, response) if chunks is None else (chunks, next(iter(chunks), None))
         usage = _extractor(sample, provider)(response, request=request)
+        provider = provider or _named(sample)
         return replace(usage, provider=provider) if provider else usage
     except Exception:
         # Metering must not break the measured call.
@@ -57,9 +60,19 @@ def _extractor(sample: object, provider: str) -> Callable[..., Usage]:
         for prefix, extractor in _PACKAGES:
             if module.startswith(prefix):
                 return extractor
+    if named := _named(sample):
+        return _PROVIDERS.get(provider or named, from_openai)
     if provider in _PROVIDERS and not (provider == "vertex" and pick(sample, "type") == "message"):
         return _PROVIDERS[provider]
     return next((extractor for has_layout, extractor in _LAYOUTS if has_layout(sample)), from_openai)
+
+
+def _named(sample: object) -> str:
+    """Return the provider that a framework names: LangChain's messages, results of the Vercel AI SDK."""
+    if name := text(pick(pick(sample, "response_metadata"), "model_provider")):
+        return provider_of(name)
+    metadata = fields_of(pick(sample, *METADATA))
+    return next((provider_of(name) for name in metadata if name != "gateway"), "")
 
 
 _PROVIDERS: Final[dict[str, Callable[..., Usage]]] = {
@@ -77,6 +90,7 @@ _PROVIDERS: Final[dict[str, Callable[..., Usage]]] = {
 }
 _LAYOUTS: Final[tuple[tuple[Callable[[object], bool], Callable[..., Usage]], ...]] = (
     (lambda body: pick(body, "ResponseMetadata", "messageStart") is not None, from_bedrock),
+    (lambda body: pick(body, "finishReason", "steps") is not None, from_openai),  # the Vercel AI SDK
     (lambda body: pick(pick(body, "usage"), "inputTokens") is not None, from_bedrock),
     (lambda body: pick(body, "modelOutput") is not None, from_bedrock),
     (lambda body: pick(body, "usageMetadata", "candidates") is not None, from_gemini),

@@ -36,6 +36,22 @@ def test_a_published_payload_is_recognised(case: dict[str, Any]) -> None:
         ({"usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 3}}, "gemini", (5, 3)),
         ({"usage": {"inputTokens": 5, "outputTokens": 3}, "ResponseMetadata": {}}, "bedrock", (5, 3)),
         ({"usage": {"prompt_tokens": 5, "completion_tokens": 3}}, "openai", (5, 3)),
+        # frameworks name the provider, or only have their own layout
+        (
+            {"usage": {"inputTokens": 5, "outputTokens": 3}, "providerMetadata": {"gateway": {}, "anthropic": {}}},
+            "anthropic",
+            (5, 3),
+        ),
+        ({"usage": {"inputTokens": 5, "outputTokens": 3}, "providerMetadata": {"groq": {}}}, "groq", (5, 3)),
+        ({"usage": {"inputTokens": 5, "outputTokens": 3}, "finishReason": "stop"}, "openai", (5, 3)),
+        (
+            {
+                "usage_metadata": {"input_tokens": 5, "output_tokens": 3, "total_tokens": 8},
+                "response_metadata": {"model_provider": "google_genai"},
+            },
+            "gemini",
+            (5, 3),
+        ),
     ],
 )
 def test_the_layout_names_the_provider(payload: object, provider: str, counts: tuple[int, int]) -> None:

@@ -96,7 +96,8 @@ def has_output(chunk: object) -> bool:
 def _counts(tally: Tally, body: object, usage: object, model: str) -> dict[str, int]:
     if usage is None:
         return _other(tally, body)
-    return tokens(tally, usage) if has_openai_layout(usage) else _content(tally, body, usage, model)
+    intermediary = has_openai_layout(usage) or pick(usage, "input_tokens") is not None
+    return tokens(tally, usage) if intermediary else _content(tally, body, usage, model)
 
 
 def _content(tally: Tally, body: object, usage: object, model: str) -> dict[str, int]:

@@ -4,6 +4,7 @@
 # All arguments go to kafka-acls.sh, which must be on the PATH. The script is idempotent.
 #
 #   spendmeter-emitter   services that publish their calls, and `spendmeter collect`
+#   spendmeter-gate      services that ask `BudgetGate`; the states of budgets are those of all orgs
 #   spendmeter-worker    `spendmeter worker`; with Create on its own topics, so that it can create missing ones
 #   spendmeter-operator  `spendmeter dlq`, `import`, `verify`, `rollups rebuild`, `reprice` and `prices`: dead letters,
 #                        committed offsets, from which open chunks are found, and price rows
@@ -23,13 +24,15 @@ dead=(--topic spendmeter.usage.dlq.v1)
 directory=(--topic spendmeter.directory.v1)
 prices=(--topic spendmeter.prices.v1)
 alerts=(--topic spendmeter.alerts.v1)
+budgets=(--topic spendmeter.budgets.v1)
 leader=(--topic spendmeter-worker-__assignor-__leader)
 groups=(--group spendmeter-ingest --group spendmeter-worker)
 
 allow spendmeter-emitter "Describe Write" "${usage[@]}" "${directory[@]}"
+allow spendmeter-gate "Describe Read" "${budgets[@]}"
 
 allow spendmeter-worker "Create Describe Read" "${usage[@]}" "${directory[@]}" "${prices[@]}" "${leader[@]}"
-allow spendmeter-worker "Create Describe Write" "${dead[@]}" "${alerts[@]}"
+allow spendmeter-worker "Create Describe Write" "${dead[@]}" "${alerts[@]}" "${budgets[@]}"
 allow spendmeter-worker "Describe Read" "${groups[@]}"
 
 allow spendmeter-operator "Describe Read" "${dead[@]}"

@@ -17,6 +17,8 @@ from grafana.build.usage import condition
 from spendmeter_clickhouse.catalogue import CHARGEABLE
 
 _DAY: Final = 86400
+_SHOWN: Final = "scope IN ('org', 'user', 'feature') AND budget.user_id != '*'"
+"""Budgets of other dimensions and the limits of each user are shown by the API and the page only."""
 _FILTERS: Final = {"org": "org_id", "feature": "feature", "user": "user_id"}
 
 _NAMES: Final = {
@@ -42,7 +44,7 @@ def _budgets(*, chosen: bool = True) -> str:
     """A row for each budget: its month [m0, m1), and its amount in USD (null without a rate)."""
     zone = "dictGetOrDefault('org_directory', 'timezone', tuple(toString(budget.org_id)), '')"
     filters = [condition(name, column, "budget") for name, column in _FILTERS.items()]
-    where = "\n    AND ".join(["NOT deleted", *(filters if chosen else ())])
+    where = "\n    AND ".join(["NOT deleted", _SHOWN, *(filters if chosen else ())])
     found = (
         "SELECT budget_id, scope, org_id, user_id, feature,\n"
         "    toFloat64(budget.amount) / if(currency = 'USD', 1, nullIf(rates[currency], 0)) AS cap,\n"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         SpendmeterError,
     )
     from spendmeter_events.event import ACTIONS, SYSTEM_USER, UsageEvent
+    from spendmeter_events.gate.budget_gate import BudgetGate, GateDecision
     from spendmeter_events.producer import UsageProducer
     from spendmeter_events.settings import ProducerSettings
     from spendmeter_events.stats import DropReason, ProducerStats
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
 __all__ = [
     "ACTIONS",
     "SYSTEM_USER",
+    "BudgetGate",
     "DeliveryFailed",
     "DirectoryPublisher",
     "DropReason",
     "EventRefused",
+    "GateDecision",
     "HttpConnection",
     "InvalidSettings",
     "KafkaConnection",
@@ -50,6 +53,7 @@ _NAMES: Final = {
     "directory_publisher": ("DirectoryPublisher",),
     "errors": ("DeliveryFailed", "EventRefused", "InvalidSettings", "ProducerClosed", "SpendmeterError"),
     "event": ("ACTIONS", "SYSTEM_USER", "UsageEvent"),
+    "gate.budget_gate": ("BudgetGate", "GateDecision"),
     "producer": ("UsageProducer",),
     "settings": ("ProducerSettings",),
     "stats": ("DropReason", "ProducerStats"),

@@ -9,10 +9,11 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
-from spendmeter_events.event import Identifier, Moment, OptionalIdentifier
+from spendmeter_events.event import Moment, OptionalIdentifier
 
 AlertKind = Literal["spike", "burn", "budget"]
-AlertScope = Literal["org", "user", "feature"]
+AlertScope = Annotated[str, Field(min_length=1, max_length=32)]
+"""`org`, `user` or `feature`; of a budget, any dimension, or `tag`."""
 AlertSeverity = Literal["warning", "critical"]
 # Fixed-point notation: 1E-7 is valid JSON but hard to read.
 Usd = Annotated[Decimal, Field(ge=0), PlainSerializer(lambda amount: f"{amount:f}", when_used="json")]
@@ -31,10 +32,15 @@ class BudgetLine(BaseModel):
     """`amount` in USD at the current rate."""
     used_ratio: Annotated[float, Field(ge=0)]
     """Month-to-date spend ÷ amount."""
+    threshold: float | None = None
+    """Share of the budget that was passed (kind `budget`)."""
 
 
 class SpendAlert(BaseModel):
-    """An alert about the spend of an org, user or feature. Unknown fields are ignored, so that fields can be added."""
+    """An alert about the spend of an org, user, feature or another dimension.
+
+    Unknown fields are ignored, so that fields can be added.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -47,9 +53,9 @@ class SpendAlert(BaseModel):
     severity: AlertSeverity
     scope: AlertScope
     org_id: OptionalIdentifier
-    """Empty if the spend of a feature is summed over all orgs."""
-    key: Identifier
-    """The org, user or feature."""
+    """Empty if the spend is summed over all orgs."""
+    key: Annotated[str, Field(min_length=1, max_length=400)]
+    """The org, user, feature, or value of another dimension."""
     at: Moment
     """Time of the evaluation."""
     since: Moment

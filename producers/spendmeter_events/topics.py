@@ -16,6 +16,9 @@ PRICES: Final = "spendmeter.prices.v1"
 ALERTS: Final = "spendmeter.alerts.v1"
 """Alerts of the spend guard, one per record, keyed by fingerprint."""
 
+BUDGETS: Final = "spendmeter.budgets.v1"
+"""State of each budget, compacted, and a heartbeat: one partition, written by the spend guard, read by `BudgetGate`."""
+
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
@@ -36,4 +39,6 @@ def topic_specs(*, usage_partitions: int) -> tuple[TopicSpec, ...]:
         TopicSpec(DIRECTORY, 1, {"cleanup.policy": "compact"}),
         TopicSpec(PRICES, 1, {"cleanup.policy": "compact"}),
         TopicSpec(ALERTS, 1, {"retention.ms": str(30 * day_ms)}),
+        # The open segment is never compacted: an hour of heartbeats and changes is what a gate reads at its start.
+        TopicSpec(BUDGETS, 1, {"cleanup.policy": "compact", "segment.ms": str(60 * 60 * 1000)}),
     )

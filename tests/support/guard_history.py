@@ -65,7 +65,7 @@ async def set_budgets(session: Session, *, headroom: Decimal, now: datetime) -> 
         currency = await _currency(session, org_id)
         amount = (max(amounts) * headroom * PER_USD[currency]).quantize(Decimal("0.01"), ROUND_CEILING)
         user, feature = (name if scope == "user" else "", name if scope == "feature" else "")
-        await write_budget(session, Budget(uuid4(), scope, org_id, user, feature, amount, currency, now))  # type: ignore[arg-type]
+        await write_budget(session, Budget(uuid4(), scope, org_id, user, feature, amount, currency, now))
         number += 1
     return number
 

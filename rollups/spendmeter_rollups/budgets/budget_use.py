@@ -19,6 +19,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from spendmeter_clickhouse.budgets import Budget, calendar_month
+from spendmeter_rollups.catalogue.tags import PREFIX, tag_column
 from spendmeter_rollups.forecast.trend import Day, complete_days, days_left, extend_trend
 from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.query.windows import Window, bucket_edges, local_date, start_of_day
@@ -44,11 +45,12 @@ async def budget_uses(
 ) -> list[BudgetUse]:
     """Return the use of each budget, in order. `pairs` are budgets and their amounts in USD; None without a rate.
 
-    Runs one query for all budgets of the same scope and time zone.
+    Runs one query for all budgets of the same columns and time zone. The use of a limit of each user is empty.
     """
     groups: dict[tuple[tuple[str, ...], str], list[Budget]] = {}
     for budget, _ in pairs:
-        groups.setdefault((tuple(budget.filters()), _zone(budget, zones).key), []).append(budget)
+        if not budget.per_user:
+            groups.setdefault((_columns(budget), _zone(budget, zones).key), []).append(budget)
     found = await asyncio.gather(
         *(_daily(usage, ZoneInfo(zone), columns, group) for (columns, zone), group in groups.items())
     )
@@ -57,11 +59,18 @@ async def budget_uses(
         for group, each in zip(groups.values(), found, strict=True)
         for budget in group
     }
-    return [_use(usage.scope.now, _zone(budget, zones), days[budget.budget_id], amount) for budget, amount in pairs]
+    return [
+        _use(usage.scope.now, _zone(budget, zones), days.get(budget.budget_id, {}), amount) for budget, amount in pairs
+    ]
 
 
 def _zone(budget: Budget, zones: Mapping[str, ZoneInfo]) -> ZoneInfo:
     return zones.get(budget.org_id, _UTC)
+
+
+def _columns(budget: Budget) -> tuple[str, ...]:
+    tags = {column: column.removeprefix(PREFIX) for column in budget.filters() if column.startswith(PREFIX)}
+    return tuple(tag_column(tags[column]) if column in tags else column for column in budget.filters())
 
 
 def _key(budget: Budget) -> Key:

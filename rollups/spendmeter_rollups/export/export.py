@@ -41,7 +41,7 @@ _USER: Final = ("role", "class_name", "section", "top_feature")
 _NAMES: Final = ("org_name", "user_name")
 _UNSAFE: Final = re.compile(r"[^\w.-]+", re.ASCII)
 """Characters of a dimension that a file name does not need."""
-_NESTED: Final = ("key", "user", "sparkline")
+_NESTED: Final = ("key", "user", "budget", "sparkline")
 _PRICING: Final = (
     *COST_COLUMNS, "provider_cost", "service_tier", "region", "price_version",
 )  # fmt: skip

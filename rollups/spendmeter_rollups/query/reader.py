@@ -8,6 +8,7 @@ from typing import Any, Final
 from clickhouse_connect.driver.client import Client
 
 from spendmeter_clickhouse import Session
+from spendmeter_clickhouse.budgets.snapshot import BudgetStates
 from spendmeter_rollups.access.auth import Limits
 from spendmeter_rollups.query.statement import Query
 from spendmeter_rollups.settings import ServiceSettings
@@ -27,8 +28,11 @@ class Reader:
         settings: ServiceSettings,
         limits: Limits = _SERVICE,
         turn: AbstractAsyncContextManager[object] | None = None,
+        budgets: BudgetStates | None = None,
     ) -> None:
         self.session = session
+        self.budgets = budgets or BudgetStates(session)
+        """States of budgets, shared by all credentials."""
         self._settings = settings
         self._turn = turn or nullcontext()
         self._limits = {
@@ -42,7 +46,7 @@ class Reader:
 
     def within(self, limits: Limits, turn: AbstractAsyncContextManager[object]) -> Reader:
         """Return this reader with one credential's limits, and `turn` acquired around each of its queries."""
-        return Reader(self.session, self._settings, limits, turn)
+        return Reader(self.session, self._settings, limits, turn, self.budgets)
 
     async def rows(self, query: Query, *, threads: int = 0) -> list[Row]:
         """Return all rows of `query` by column name. Raises `StoreError`.

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, Field
 
@@ -64,6 +65,17 @@ class UserColumns(BaseModel):
     top_feature: str | None = Field(description="the feature with most requests in the window")
 
 
+class UserBudgetColumns(BaseModel):
+    """A user's monthly budget: their own, or the limit of each user of their org or role. Always the current month."""
+
+    budget_id: UUID
+    amount: Money = Field(description="in `currency`")
+    currency: str
+    spent: Money | None = Field(description="month to date; null without an exchange rate")
+    used_share: float | None = Field(description="spent / amount; above 1 if exceeded")
+    default: bool = Field(description="whether it is the limit of each user")
+
+
 class BreakdownRow(Measures):
     """One value of the dimension, or one combination of two."""
 
@@ -77,6 +89,7 @@ class BreakdownRow(Measures):
     name: str | None = Field(default=None, description="of an org or a user, from the directory")
     org_name: str | None = Field(default=None, description="for users, classes and sections")
     user: UserColumns | None = Field(default=None, description="for users")
+    budget: UserBudgetColumns | None = Field(default=None, description="for users; null without a budget")
     sparkline: list[Money] | None = Field(default=None, description="for agents: cost per bucket of the window")
 
 

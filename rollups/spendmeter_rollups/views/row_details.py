@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
+from spendmeter_clickhouse.budgets.snapshot import BudgetSnapshot
 from spendmeter_clickhouse.catalogue import Dimension
+from spendmeter_events.event import SYSTEM_USER
 from spendmeter_rollups.query import sums as queries
 from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.statement import milliseconds
@@ -32,9 +35,28 @@ async def row_details(usage: UsageReader, dimension: Dimension, rows: Sequence[R
     names = await names_of_keys(usage.reader, columns, keys)
     found: dict[Key, dict[str, Any]] = {key: names.of(columns, key) for key in keys}
     if dimension.name == "user":
+        snapshot = await usage.reader.budgets.current(usage.scope.now)
         for key, row in zip(keys, rows, strict=True):
-            found[key]["user"] = {**names.identity(*key), "top_feature": row["top_feature"] or None}
+            identity = names.identity(*key)
+            found[key]["user"] = {**identity, "top_feature": row["top_feature"] or None}
+            found[key]["budget"] = _budget(snapshot, *key, role=identity["role"])
     return found
+
+
+def _budget(snapshot: BudgetSnapshot, org_id: str, user_id: str, *, role: str | None) -> dict[str, Any] | None:
+    found = None if user_id == SYSTEM_USER else snapshot.of_user(org_id, user_id, role)
+    if found is None:
+        return None
+    budget, usd = found
+    rate = Decimal(1) if budget.currency == "USD" else snapshot.rates.get(budget.currency)
+    return {
+        "budget_id": budget.budget_id,
+        "amount": budget.amount,
+        "currency": budget.currency,
+        "spent": usd * rate if rate else None,
+        "used_share": round(float(usd * rate / budget.amount), 6) if rate else None,
+        "default": budget.per_user,
+    }
 
 
 async def _sparklines(usage: UsageReader, dimension: Dimension, keys: Sequence[Key]) -> dict[Key, dict[str, Any]]:

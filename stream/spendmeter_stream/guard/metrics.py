@@ -11,12 +11,12 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from spendmeter_clickhouse.budgets import BudgetScope
+from spendmeter_clickhouse.budgets import SCOPES
 from spendmeter_stream.guard.evaluate.burn import BudgetState, evaluate_budgets
 from spendmeter_stream.guard.evaluate.findings import Finding, by_severity, find, spike_scores
 from spendmeter_stream.guard.evaluate.spike import expected
 from spendmeter_stream.guard.evaluate.thresholds import Thresholds
-from spendmeter_stream.guard.values import TOTAL, Key, Reading, Spend
+from spendmeter_stream.guard.values import PLAIN_SCOPES, TOTAL, Key, Reading, Spend
 
 OTHER: Final = "other"
 MOST_BUDGETS: Final = 50
@@ -98,8 +98,7 @@ def exported_keys(reading: Reading, states: Iterable[BudgetState]) -> set[Key]:
     )
     # A feature called `other` is counted in the row of the remainder, which has the same labels.
     spent = [key for key in reading.spend if key not in (TOTAL, Key("feature", "", OTHER))]
-    scopes: tuple[BudgetScope, ...] = ("org", "user", "feature")
-    for scope in scopes:
+    for scope in SCOPES:
         in_scope = [key for key in spent if key.scope == scope]
         keys.update([state.key for state in by_use if state.key.scope == scope][:MOST_BUDGETS])
         keys.update(sorted(in_scope, key=lambda key: reading.spend[key].hour, reverse=True)[:MOST_SPENDERS])
@@ -109,8 +108,10 @@ def exported_keys(reading: Reading, states: Iterable[BudgetState]) -> set[Key]:
 
 def _spend_rows(reading: Reading, keys: Iterable[Key]) -> Rows:
     rows: Rows = {}
-    rest: dict[str, Mapping[str, Decimal]] = dict.fromkeys(("org", "user", "feature"), _total(reading))
+    rest: dict[str, Mapping[str, Decimal]] = dict.fromkeys(PLAIN_SCOPES, _total(reading))
     for key in keys:
+        if key.scope not in PLAIN_SCOPES:
+            continue
         windows = reading.spend_of(key).windows()
         rows |= {(*_labels(key), window): float(value) for window, value in windows.items()}
         # A feature of one org is part of the same feature over all orgs.

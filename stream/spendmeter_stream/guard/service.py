@@ -1,4 +1,4 @@
-"""The guard service of the worker: on the leader, read spend and send alerts at an interval."""
+"""The guard service of the worker: on the leader, read spend, publish budget states and send alerts at an interval."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import mode
+from aiokafka.errors import KafkaError
 
 from spendmeter_clickhouse import Session
 from spendmeter_events.alert import SpendAlert
@@ -18,9 +19,11 @@ from spendmeter_stream.guard.evaluate.findings import find
 from spendmeter_stream.guard.evaluate.thresholds import load_thresholds
 from spendmeter_stream.guard.notify.alert_topic import AlertTopic
 from spendmeter_stream.guard.notify.alerts import AlertHistory
+from spendmeter_stream.guard.notify.state_topic import BudgetStateTopic
 from spendmeter_stream.guard.notify.stored_alerts import StoredAlerts
 from spendmeter_stream.guard.notify.webhook import Webhook
 from spendmeter_stream.guard.read.spend_reader import SpendReader
+from spendmeter_stream.guard.values import Reading
 from spendmeter_stream.retry import OUTAGES
 from spendmeter_stream.runtime.background import BackgroundTasks
 from spendmeter_stream.settings import StreamSettings
@@ -55,15 +58,17 @@ class SpendGuard(mode.Service):
         self._reader = SpendReader(session=session, floor=self._thresholds.user.floor_usd)
         self._topic = AlertTopic(client_options=settings.client_options())
         self._stored = StoredAlerts(session)
+        self._states = BudgetStateTopic(client_options=settings.client_options())
         self._exported = metrics.ExportedRows()
         self._history: AlertHistory | None = None
         url, secret = settings.alert_webhook_url, settings.alert_webhook_secret
         self._webhook = Webhook(url=url, secret=secret) if url else None
 
     async def on_stop(self) -> None:
-        """Close the producer. Alerts that the webhook did not deliver remain in the topic."""
+        """Close the producers. Alerts that the webhook did not deliver remain in the topic."""
         self.reset()
         await self._topic.close()
+        await self._states.close()
 
     @mode.Service.task
     async def _watch(self) -> None:
@@ -101,6 +106,8 @@ class SpendGuard(mode.Service):
     async def run_once(self) -> list[SpendAlert]:
         """Read spend once, send pending alerts and return them. Raises one of `OUTAGES` if store or broker are down."""
         reading = await self._reader.read(self._clock())
+        # First, because a gate stops spend: alerts only report it.
+        await self._publish_states(reading)
         findings = find(reading, thresholds=self._thresholds)
         self._exported.replace(reading, thresholds=self._thresholds, findings=findings)
         if self._history is None:
@@ -118,10 +125,19 @@ class SpendGuard(mode.Service):
         metrics.LAST_RUN.set(time.time())
         return alerts
 
+    async def _publish_states(self, reading: Reading) -> None:
+        defaults = [budget.budget_id for budget in reading.budgets if budget.per_user]
+        try:
+            await self._states.publish(reading.statuses(), at=reading.at, defaults=defaults)
+        except KafkaError as error:
+            # Such as a missing ACL: alerts must go out all the same.
+            log.warning("budget states were not published, retrying at the next interval: %r", error)
+
     def reset(self) -> None:
-        """Drop the alert history and the exported rows."""
+        """Drop the alert history, the published states and the exported rows."""
         self._history = None
         self._stored.forget()
+        self._states.forget()
         self._exported.clear()
 
     def _send(self, alerts: list[SpendAlert]) -> None:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from spendmeter_clickhouse.budgets import Budget, BudgetScope, calendar_month
+from spendmeter_clickhouse.budgets.states import budget_statuses
+from spendmeter_events.gate.status import BudgetStatus
 
 Window = Literal["15m", "1h", "6h", "month_to_date"]
 
 
+PLAIN_SCOPES: Final = ("org", "user", "feature")
+"""Scopes whose spend is read for every key, not only for budgets."""
+
+
 class Key(NamedTuple):
-    """A spender: an org (`name` repeats it), a user, a feature of an org, or (no `org_id`) a feature over all orgs."""
+    """A spender: an org (`name` repeats it), a user, or a value of another dimension. No `org_id`: over all orgs."""
 
     scope: BudgetScope
     org_id: str
@@ -62,6 +69,8 @@ class Reading:
     baselines: Mapping[Key, Baseline] = field(default_factory=dict)
     """Of every org and feature, and of users with significant spend."""
     budgets: Sequence[Budget] = ()
+    budget_spend: Mapping[UUID, Mapping[str, Decimal]] = field(default_factory=dict)
+    """Spend of the month, by user, of the budgets that are not of a key in `spend`."""
     rates: Mapping[str, Decimal] = field(default_factory=dict)
     """Currency → units per USD, in force at `at`."""
     zones: Mapping[str, ZoneInfo] = field(default_factory=dict)
@@ -75,11 +84,17 @@ class Reading:
         """Return the spend of `key`, by default zero."""
         return self.spend.get(key, Spend())
 
+    def statuses(self) -> Iterator[BudgetStatus]:
+        """Yield the state of each budget, and of each user of a default with spend."""
+        plain = {it.budget_id: {"": self.spend_of(key_of(it)).month} for it in self.budgets if not it.per_user}
+        spent = {**plain, **self.budget_spend}
+        return budget_statuses(self.budgets, spent, rates=self.rates, zones=self.zones, at=self.at)
 
-def key_of(budget: Budget) -> Key:
-    """Return the key of a budget."""
-    name = {"org": budget.org_id, "user": budget.user_id, "feature": budget.feature}[budget.scope]
-    return Key(budget.scope, budget.org_id, name)
+
+def key_of(budget: Budget, user_id: str = "") -> Key:
+    """Return the key of a budget; of a default, that of one user."""
+    name = user_id or budget.subject
+    return Key(budget.scope, budget.org_id, f"{budget.class_name} {name}" if budget.class_name else name)
 
 
 def utc(at: datetime) -> datetime:

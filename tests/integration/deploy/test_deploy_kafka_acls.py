@@ -18,7 +18,7 @@ from typer.main import get_command
 from spendmeter_clickhouse import Store, StoreSettings, migrate
 from spendmeter_deploy.cli import app as cli
 from spendmeter_events import DirectoryPublisher, OrgEntry
-from spendmeter_events.topics import ALERTS, DIRECTORY, PRICES, USAGE, USAGE_DLQ, topic_specs
+from spendmeter_events.topics import ALERTS, BUDGETS, DIRECTORY, PRICES, USAGE, USAGE_DLQ, topic_specs
 from spendmeter_stream.dlq import Filter, RedrivePlan, dead_letters, redrive_dead_letters
 from spendmeter_stream.dlq.dead_letters import DeadLetters
 from spendmeter_stream.kafka.topic_admin import LEADER, ensure_topics
@@ -194,7 +194,14 @@ def test_an_operator_may_run_the_command(
 
 @pytest.mark.parametrize(
     ("user", "topic"),
-    [(EMITTER, USAGE), (EMITTER, DIRECTORY), (WORKER, USAGE_DLQ), (WORKER, ALERTS), (OPERATOR, USAGE)],
+    [
+        (EMITTER, USAGE),
+        (EMITTER, DIRECTORY),
+        (WORKER, USAGE_DLQ),
+        (WORKER, ALERTS),
+        (WORKER, BUDGETS),
+        (OPERATOR, USAGE),
+    ],
 )
 async def test_no_key_reads_data_of_other_orgs(guarded: ApacheKafka, user: str, topic: str) -> None:
     await ensure_topics(stream_settings(guarded.connection).client_options(), usage_partitions=2)
@@ -208,7 +215,7 @@ async def test_no_key_reads_data_of_other_orgs(guarded: ApacheKafka, user: str, 
         await consumer.stop()
 
 
-@pytest.mark.parametrize(("user", "topic"), [(EMITTER, USAGE_DLQ), (EMITTER, ALERTS), (OPERATOR, DIRECTORY)])
+@pytest.mark.parametrize(("user", "topic"), [(EMITTER, USAGE_DLQ), (EMITTER, BUDGETS), (OPERATOR, DIRECTORY)])
 async def test_no_role_reads_more_than_its_grants(guarded: ApacheKafka, user: str, topic: str) -> None:
     await ensure_topics(stream_settings(guarded.connection).client_options(), usage_partitions=2)
     async with admin_client(guarded.connection_of(user)) as admin:

@@ -223,3 +223,112 @@ def test_a_budget_of_an_unknown_org_is_refused(client: TestClient) -> None:
             "org_id",
             "unknown org 'akme': neither the directory nor any call has it",
         )
+
+
+@pytest.mark.parametrize(
+    ("body", "spent"),
+    [
+        ({"scope": "role", "value": "student"}, "49"),
+        ({"scope": "role", "org_id": "acme", "value": "student"}, "52"),
+        ({"scope": "class", "org_id": "acme", "value": "7"}, "52"),
+        ({"scope": "section", "org_id": "acme", "class_name": "7", "value": "A"}, "52"),
+        ({"scope": "section", "org_id": "acme", "class_name": "8", "value": "A"}, "0"),
+        ({"scope": "model", "value": "gpt-4o"}, "49"),
+        ({"scope": "status", "org_id": "acme", "value": "OK"}, "52"),
+        ({"scope": "key_source", "org_id": "acme", "value": "platform"}, "52"),
+        ({"scope": "agent", "value": "not seen yet"}, "0"),
+        ({"scope": "tag", "org_id": "acme", "value": "env:prod"}, "0"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "-".join(value.values()),
+)
+def test_every_dimension_has_budgets(client: TestClient, define: Any, body: dict[str, str], spent: str) -> None:
+    budget = define(**body, amount="100")
+    assert (budget["spent"], budget["scope"], budget["value"].lower()) == (spent, body["scope"], body["value"].lower())
+    listed = answer(client, "/v1/budgets", scope=body["scope"], value=budget["value"])["budgets"]
+    assert [it["budget_id"] for it in listed] == [budget["budget_id"]]
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ({"scope": "status", "value": "broken"}, "value"),
+        ({"scope": "key_source", "value": "byok"}, "value"),
+        ({"scope": "class", "value": "7"}, "org_id"),
+        ({"scope": "section", "org_id": "acme", "value": "A"}, "class_name"),
+        ({"scope": "tag", "value": "env"}, "value"),
+        ({"scope": "role", "value": ""}, "value"),
+        ({"scope": "org", "org_id": "acme", "thresholds": [0]}, "0"),
+    ],
+)
+def test_a_value_is_checked_as_a_filter_is(client: TestClient, body: dict[str, Any], name: str) -> None:
+    response = client.post("/v1/budgets", json={**body, "amount": "1"})
+    assert response.status_code == 422
+    assert [fault["parameter"] for fault in response.json()["errors"]] == [name]
+
+
+def test_each_user_has_the_default_unless_they_have_their_own(client: TestClient, define: Any) -> None:
+    """The bars of the user table: Ann's own budget, and the limit of each user for Bob."""
+    default = define(scope="user", org_id="acme", user_id="*", amount="1600", currency="INR")
+    assert (default["spent"], default["users"], default["users_over"]) == (None, 2, 1)
+    own = define(scope="user", org_id="acme", user_id="ann", amount="84")
+    rows = answer(client, "/v1/usage/breakdown/user", org="acme", preset="30d")["rows"]
+    assert {row["key"]["user_id"]: row["budget"] for row in rows} == {
+        "ann": {
+            "budget_id": own["budget_id"],
+            "amount": "84",
+            "currency": "USD",
+            "spent": "42",
+            "used_share": 0.5,
+            "default": False,
+        },
+        "bob": {
+            "budget_id": default["budget_id"],
+            "amount": "1600",
+            "currency": "INR",
+            "spent": "800",
+            "used_share": 0.5,
+            "default": True,
+        },
+    }
+    assert answer(client, f"/v1/budgets/{default['budget_id']}")["users"] == 1
+
+
+def test_thresholds_are_shown_with_those_that_are_passed(client: TestClient, define: Any) -> None:
+    budget = define(scope="org", org_id="acme", amount="65", thresholds=[80, 50, 95])
+    assert (budget["thresholds"], budget["passed"]) == ([50, 80, 95], [50, 80])
+    # Another amount keeps them.
+    changed = client.put(f"/v1/budgets/{budget['budget_id']}", json={"amount": "52"}).json()
+    assert (changed["thresholds"], changed["passed"]) == ([50, 80, 95], [50, 80, 95, 100])
+
+
+def test_a_call_is_checked_against_every_budget_that_limits_it(client: TestClient, define: Any) -> None:
+    def allowed(**call: str) -> bool:
+        found: bool = answer(client, "/v1/budgets/check", **call)["allowed"]
+        return found
+
+    assert allowed(org="acme", user="ann", feature="chat")
+    budget = define(scope="user", org_id="acme", user_id="ann", amount="42")
+    refused = answer(client, "/v1/budgets/check", org="acme", user="ann", feature="chat")
+    assert (refused["allowed"], refused["reason"], refused["budget"]) == (
+        False,
+        "over_budget",
+        {
+            "budget_id": budget["budget_id"],
+            "scope": "user",
+            "conditions": {"org": "acme", "user": "ann"},
+            "spent_usd": "42",
+            "limit_usd": "42",
+            "month_end": "2026-11-30T18:15:00Z",
+        },
+    )
+    assert allowed(org="acme", user="bob", feature="chat")
+    define(scope="model", value="gpt-4o", amount="1")
+    assert allowed(org="acme", user="bob")
+    assert not allowed(org="acme", user="bob", model="gpt-4o")
+    key = {"Authorization": "Bearer acme"}
+    hidden = client.get("/v1/budgets/check?org=acme&model=gpt-4o", headers=key).json()
+    assert (hidden["allowed"], hidden["budget"]) == (False, None)
+    assert client.get("/v1/budgets/check?org=beta", headers=key).status_code == 403
+    assert client.get("/v1/budgets/check").status_code == 422
+    client.put(f"/v1/budgets/{budget['budget_id']}", json={"amount": "43"})
+    assert allowed(org="acme", user="ann", feature="chat")

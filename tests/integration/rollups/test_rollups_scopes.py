@@ -123,7 +123,8 @@ def ask(client: TestClient, method: str, path: str, budget: str, mix: Mix) -> An
     elif path.startswith("/v1/budgets/"):
         client.post("/v1/budgets", json=BODIES["/v1/budgets"])
     body = BODIES[path] if method in ("POST", "PUT") else None
-    return client.request(method, path.format(budget_id=budget, **VALUES), json=body, headers=key(mix))
+    call = {"org": "acme"} if path == "/v1/budgets/check" else None
+    return client.request(method, path.format(budget_id=budget, **VALUES), json=body, params=call, headers=key(mix))
 
 
 def expected(method: str, path: str, mix: Mix) -> int:

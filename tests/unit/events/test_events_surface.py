@@ -12,10 +12,12 @@ def test_events_surface_is_pinned() -> None:
     assert spendmeter_events.__all__ == [
         "ACTIONS",
         "SYSTEM_USER",
+        "BudgetGate",
         "DeliveryFailed",
         "DirectoryPublisher",
         "DropReason",
         "EventRefused",
+        "GateDecision",
         "HttpConnection",
         "InvalidSettings",
         "KafkaConnection",

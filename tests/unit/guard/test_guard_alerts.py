@@ -124,6 +124,7 @@ def test_an_alert_about_a_budget_names_it() -> None:
         "currency": "INR",
         "usd": "100.000000",
         "used_ratio": 0.99,
+        "threshold": 0.9,
     }
 
 

@@ -8,13 +8,13 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from spendmeter_clickhouse.scopes import PLATFORM_WRITE
+from spendmeter_rollups.budgets.budget_bodies import BudgetBody, Limit
+from spendmeter_rollups.budgets.budget_check import CheckAnswer, CheckParams, check_budgets
 from spendmeter_rollups.budgets.budgets import (
     BudgetAnswer,
-    BudgetBody,
     BudgetContext,
     BudgetsAnswer,
     BudgetsParams,
-    Limit,
     budgets,
     change_budget,
     define_budget,
@@ -49,7 +49,10 @@ async def get_budgets(params: Annotated[BudgetsParams, Query()], context: Reques
     responses={409: {"model": ProblemAnswer, "description": "the budget exists already"}},
 )
 async def post_budget(body: BudgetBody, context: RequestContextDep) -> Response:
-    """Create a monthly budget for an org, a user or a feature. Its use is visible with read access to the org."""
+    """Create a monthly budget for a value of any dimension, or a limit of each user of an org (`user_id` `*`).
+
+    Its use is visible with read access to the org.
+    """
     context.credential.require(PLATFORM_WRITE)
 
     async def defined() -> BudgetAnswer:
@@ -58,6 +61,17 @@ async def post_budget(body: BudgetBody, context: RequestContextDep) -> Response:
         return answer
 
     return await context.encoded(defined(), status_code=201)
+
+
+@router.get("/check", response_model=CheckAnswer)
+async def check_budget(params: Annotated[CheckParams, Query()], context: RequestContextDep) -> Response:
+    """Whether a call may be made: no budget that limits it is used up. As of a few seconds ago."""
+
+    async def checked() -> CheckAnswer:
+        visible = context.credential.visible_orgs()
+        return await check_budgets(context.reader, params, now=context.service.clock(), visible=visible)
+
+    return await context.encoded(checked())
 
 
 @router.get("/{budget_id}", response_model=BudgetAnswer, responses=UNKNOWN)
@@ -74,7 +88,7 @@ async def get_budget(budget_id: UUID, context: RequestContextDep) -> Response:
 
 @router.put("/{budget_id}", response_model=BudgetAnswer, responses=UNKNOWN)
 async def put_budget(budget_id: UUID, body: Limit, context: RequestContextDep) -> Response:
-    """Change the amount or currency from this month on. Its use is visible with read access to the org."""
+    """Change amount, currency or thresholds from this month on. Its use is visible with read access to the org."""
     context.credential.require(PLATFORM_WRITE)
 
     async def changed() -> BudgetAnswer:

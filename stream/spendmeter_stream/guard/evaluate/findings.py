@@ -31,6 +31,8 @@ class Finding:
     score: float | None = None
     burn: float | None = None
     budget: BudgetState | None = None
+    threshold: float | None = None
+    """Of a budget: the highest share of it that is passed."""
 
     @property
     def value(self) -> float:
@@ -117,17 +119,18 @@ def _unusual(key: Key, reading: Reading, thresholds: Thresholds, limits: ScopeTh
 
 def _budgets(states: Sequence[BudgetState], thresholds: Thresholds) -> Iterator[Finding]:
     for state in states:
-        nearly = thresholds.of(state.key.scope).nearly_used
-        if state.used >= nearly:
-            over = state.used >= 1
+        own = [percent / 100 for percent in state.budget.thresholds]
+        passed = [it for it in (*(own or [thresholds.of(state.key.scope).nearly_used]), 1.0) if state.used >= it]
+        if passed:
             yield Finding(
                 kind="budget",
-                severity="critical" if over else "warning",
+                severity="critical" if state.used >= 1 else "warning",
                 key=state.key,
                 window="month_to_date",
                 spend=state.spent,
-                limit=float(state.usd) * (1.0 if over else nearly),
+                limit=float(state.usd) * max(passed),
                 budget=state,
+                threshold=max(passed),
             )
 
 

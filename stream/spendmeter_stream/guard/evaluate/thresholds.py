@@ -41,7 +41,7 @@ class ScopeThresholds(BaseModel):
 
 
 class Thresholds(BaseModel):
-    """Thresholds of every scope."""
+    """Thresholds by scope; those of `feature` apply to every other dimension too."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,9 +50,8 @@ class Thresholds(BaseModel):
     user: ScopeThresholds
 
     def of(self, scope: BudgetScope) -> ScopeThresholds:
-        """Return the thresholds of `scope`."""
-        found: ScopeThresholds = getattr(self, scope)
-        return found
+        """Return the thresholds of `scope`; those of a feature for every other dimension."""
+        return {"org": self.org, "user": self.user}.get(scope, self.feature)
 
 
 def load_thresholds(path: Path | None = None) -> Thresholds:

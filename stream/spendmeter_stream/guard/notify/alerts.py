@@ -29,6 +29,7 @@ class _SentAlert:
     at: datetime
     since: datetime
     severity: AlertSeverity
+    threshold: float
 
 
 class AlertHistory:
@@ -40,7 +41,9 @@ class AlertHistory:
     def record(self, alerts: Iterable[SpendAlert]) -> None:
         """Record sent alerts, in order."""
         for alert in alerts:
-            self._sent[alert.fingerprint] = _SentAlert(alert.at, alert.since, alert.severity)
+            self._sent[alert.fingerprint] = _SentAlert(
+                alert.at, alert.since, alert.severity, (alert.budget and alert.budget.threshold) or 0.0
+            )
 
     def pending(self, findings: Sequence[Finding], *, at: datetime) -> list[SpendAlert]:
         """Return the alerts to send now: new ones, worse ones, and repeats after `REPEAT`.
@@ -53,7 +56,9 @@ class AlertHistory:
     def _alert(self, finding: Finding, at: datetime) -> SpendAlert | None:
         key = finding.key
         sent = self._sent.get(fingerprint(finding.kind, key.scope, key.org_id, key.name))
-        worse = sent is not None and (sent.severity, finding.severity) == ("warning", "critical")
+        worse = sent is not None and (
+            (sent.severity, finding.severity) == ("warning", "critical") or (finding.threshold or 0.0) > sent.threshold
+        )
         if sent is not None and not worse and at - sent.at < REPEAT[finding.kind]:
             return None
         ongoing = sent is not None and at - sent.at < REPEAT[finding.kind] + _GAP
@@ -84,7 +89,7 @@ def to_alert(finding: Finding, *, at: datetime, since: datetime) -> SpendAlert:
         expected_usd=None if finding.expected is None else _usd(finding.expected),
         score=_round(finding.score),
         burn_ratio=_round(finding.burn),
-        budget=_line(finding.budget) if finding.budget else None,
+        budget=_line(finding.budget, finding.threshold) if finding.budget else None,
         summary=summary(finding),
     )
 
@@ -108,7 +113,7 @@ def describe(key: Key) -> str:
     return f"{key.scope} {key.name} of {key.org_id}"
 
 
-def _line(state: BudgetState) -> BudgetLine:
+def _line(state: BudgetState, threshold: float | None) -> BudgetLine:
     budget = state.budget
     return BudgetLine(
         budget_id=budget.budget_id,
@@ -116,6 +121,7 @@ def _line(state: BudgetState) -> BudgetLine:
         currency=budget.currency,
         usd=state.usd.quantize(_MICRO),
         used_ratio=round(state.used, 4),
+        threshold=threshold,
     )
 
 

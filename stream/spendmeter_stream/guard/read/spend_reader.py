@@ -7,11 +7,13 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 
 from spendmeter_clickhouse import Session
-from spendmeter_clickhouse.budgets import list_budgets, org_zones
+from spendmeter_clickhouse.budgets import Budget, list_budgets, org_zones
+from spendmeter_clickhouse.budgets.month_spend import MonthSpend, rates_in_force
+from spendmeter_clickhouse.budgets.months import quarter_end
 from spendmeter_stream.guard.read import queries
-from spendmeter_stream.guard.read.spend_rows import quarter_end, rows_by_key, to_key
+from spendmeter_stream.guard.read.spend_rows import rows_by_key, to_key
 from spendmeter_stream.guard.read.spending import Spending
-from spendmeter_stream.guard.values import TOTAL, Baseline, Key, Reading, Spend
+from spendmeter_stream.guard.values import PLAIN_SCOPES, TOTAL, Baseline, Key, Reading, Spend
 
 _DAYS: Final = {"days": queries.SAME_HOURS}
 _BUSY: Final = {"days": queries.BUSY_DAYS, "rank": queries.BUSY_RANK}
@@ -25,6 +27,7 @@ class SpendReader:
     def __init__(self, *, session: Session, floor: float) -> None:
         self._session = session
         self._spending = Spending(session=session)
+        self._months = MonthSpend(session=session)
         self._floor = floor
         self._busy: dict[Key, float] = {}
         self._days: dict[Key, int] = {}
@@ -37,14 +40,14 @@ class SpendReader:
         now = now.astimezone(UTC)
         budgets = await list_budgets(self._session)
         zones = await org_zones(self._session)
-        rates = await self._session.query(queries.RATES, {"today": now.date()})
         spend = await self._spending.read(now, budgets=budgets, zones=zones)
         return Reading(
             at=now,
             spend=spend,
             baselines=await self._baselines(now, spend),
             budgets=budgets,
-            rates={row[0]: row[1] for row in rates.result_rows},
+            budget_spend=await self._months.read(now, budgets=budgets, zones=zones, chosen=_is_read_apart),
+            rates=await rates_in_force(self._session, now.date()),
             zones=zones,
         )
 
@@ -99,6 +102,11 @@ class SpendReader:
             return max(self._busy.get(key, 0.0), platform)
         org = self._busy.get(Key("org", key.org_id, key.org_id), 0.0)
         return max(self._busy.get(key, 0.0), org or platform)
+
+
+def _is_read_apart(budget: Budget) -> bool:
+    """Return whether `Spending` does not read the spend of the budget's key anyway."""
+    return budget.scope not in PLAIN_SCOPES or budget.per_user
 
 
 def _by_day(rows: Iterable[Sequence[Any]]) -> Hours:

@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 from spendmeter_clickhouse import Session
 from spendmeter_stream.guard.values import TOTAL, Key
-
-QUARTER: Final = timedelta(minutes=15)
-
-
-def quarter_end(now: datetime) -> datetime:
-    """Return the end of the quarter of an hour that contains `now`."""
-    return now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0) + QUARTER
 
 
 async def rows_by_key(session: Session, sql: str, parameters: Mapping[str, Any]) -> dict[Key, tuple[Any, ...]]:

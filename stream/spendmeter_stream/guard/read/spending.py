@@ -6,17 +6,18 @@ hour late count from the next quarter on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from spendmeter_clickhouse import Session
 from spendmeter_clickhouse.budgets import Budget, calendar_month
+from spendmeter_clickhouse.budgets.months import QUARTER, ClosedEdges, closed_days
 from spendmeter_stream.guard.read import queries
-from spendmeter_stream.guard.read.spend_rows import QUARTER, quarter_end, rows_by_key
+from spendmeter_stream.guard.read.spend_rows import rows_by_key
 from spendmeter_stream.guard.values import Key, Spend
 
 _MOST: Final = 2000
@@ -24,22 +25,6 @@ _MOST: Final = 2000
 _HOUR: Final = timedelta(hours=1)
 _NOTHING: Final = (Decimal(0),) * 4
 _UTC: Final = ZoneInfo("UTC")
-
-
-@dataclass(frozen=True, slots=True)
-class _Edges:
-    """Edges of the closed parts of the six hours and of the month, the same for every `now` of a quarter."""
-
-    closed_from: datetime
-    closed_to: datetime
-    current: datetime
-    """End of the closed part of the month. No month begins later, so later spend is in every org's current month."""
-
-    @classmethod
-    def of(cls, now: datetime, months: Iterable[datetime]) -> _Edges:
-        end = quarter_end(now)
-        closed = end - QUARTER - _HOUR
-        return cls(end - 6 * _HOUR, closed, max(closed, *months))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +48,14 @@ class Spending:
     ) -> dict[Key, Spend]:
         """Return the spend of every key with spend; `now` is UTC. Raises `StoreError`."""
         starts = {zone.key: calendar_month(now, zone)[0] for zone in {*zones.values(), _UTC}}
-        edges = _Edges.of(now, starts.values())
+        edges = ClosedEdges.of(now, starts.values())
         most = _MOST + len(budgets)
         # New or changed budgets and zones change the rows to read: apply them at once, not in the next quarter.
         cache_key = (edges, zones, [budget.budget_id for budget in budgets])
         if self._closed is None or self._closed.cache_key != cache_key:
-            self._closed = await self._read_closed(cache_key, edges, {**_months(starts, edges.current), "most": most})
+            self._closed = await self._read_closed(
+                cache_key, edges, {**closed_days(starts, edges.current), "most": most}
+            )
         windows = {
             "six_hours": now - 6 * _HOUR,
             "closed_from": edges.closed_from,
@@ -82,7 +69,7 @@ class Spending:
         keys = recent.keys() | self._closed.hours.keys() | self._closed.months.keys()
         return {key: _spend(key, self._closed, recent) for key in keys}
 
-    async def _read_closed(self, cache_key: tuple[Any, ...], edges: _Edges, months: Mapping[str, Any]) -> _Closed:
+    async def _read_closed(self, cache_key: tuple[Any, ...], edges: ClosedEdges, months: Mapping[str, Any]) -> _Closed:
         never = dict.fromkeys(("hour", "quarter", "current", "now"), edges.closed_to)
         # The same query as for the open part, with an empty closed part.
         span = {"six_hours": edges.closed_from, **dict.fromkeys(("closed_from", "closed_to"), edges.closed_from)}
@@ -96,17 +83,3 @@ def _spend(key: Key, closed: _Closed, recent: Mapping[Key, tuple[Any, ...]]) -> 
     quarter, hour, six_hours, current = recent.get(key, _NOTHING)
     closed_hours = closed.hours.get(key, _NOTHING)[2]
     return Spend(quarter, hour, closed_hours + six_hours, closed.months.get(key, _NOTHING)[0] + current)
-
-
-def _months(starts: Mapping[str, datetime], until: datetime) -> dict[str, Any]:
-    """Return the current month's start by zone, and the UTC days up to `until` that daily rollups cannot answer."""
-    edges = sorted({datetime.combine(start.date(), time.min, UTC) for start in (*starts.values(), until)})
-    return {
-        "zones": list(starts),
-        "starts": list(starts.values()),
-        "utc_start": starts["UTC"],
-        "first": edges[0],
-        "edges": edges,
-        "edge_hours": [day + timedelta(hours=hour) for day in edges for hour in range(24)],
-        "current": until,
-    }

@@ -8,7 +8,7 @@ import { empty, panel } from "../parts/panel.js";
 import { drawPaged, name } from "../parts/table.js";
 import { budgetBar } from "./dimension.js";
 
-const subject = (row) => [row.org_name ?? (row.org_id || "all"), row.user_name ?? row.user_id, row.feature].filter(Boolean).join(" / ");
+const subject = (row) => [row.org_name ?? (row.org_id || "all"), row.user_id === "*" ? "each" : row.user_name ?? row.user_id, row.role, row.feature, row.class_name, row.value].filter(Boolean).join(" / ");
 
 export function budgets() {
   const box = panel({ title: "Budgets", note: "the current month of each org, without calls on its own keys; the period above does not apply", className: "table-panel",

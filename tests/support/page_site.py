@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from spendmeter_clickhouse import Store
 from spendmeter_clickhouse.api_keys import ApiKey, digest_of, generate_key, store_key
@@ -17,6 +17,7 @@ from spendmeter_clickhouse.scopes import ORG_READ
 from spendmeter_rollups import ServiceSettings, SignInLinks, create_app
 from tests.support.browser import served_page
 from tests.support.demo_store import fill_with_demo
+from tests.support.hostile_calls import store_hostile_calls
 from tests.support.sent_alerts import store_alerts
 from tests.support.service import ADMIN_KEY, NOW
 
@@ -33,7 +34,7 @@ class Site:
 
     def answer(self, path: str, **parameters: Any) -> Any:
         """Return the JSON answer of the API."""
-        return self._get(f"{path}?{urlencode({'tz': 'Asia/Kolkata', **parameters})}")
+        return self._get(f"{quote(path)}?{urlencode({'tz': 'Asia/Kolkata', **parameters})}")
 
     def explanation(self, event_id: str) -> Any:
         """Return the explanation of a call, which has no parameters."""
@@ -54,6 +55,7 @@ def demo_site(store: Store) -> Iterator[Site]:
     """Store 10 days of demo traffic and an org's key, and serve the page."""
     fill_with_demo(store, days=10, end=NOW, scale=0.1)
     store_alerts(store)
+    store_hostile_calls(store)
     key, prefix = generate_key()
     with store.session("page") as session:
         stored = ApiKey(

@@ -96,6 +96,10 @@ def test_every_tab_is_accessible_and_breaks_no_rule(browser: Browser, site: Site
                 assert inaccessible(page, "html" if tab == "overview" else "#view") == [], tab
             assert page.locator(".failure").count() == 0, tab
             assert visit.violations() == [], tab
+            # Names of the site are scripts and markup.
+            assert page.evaluate("window.attacked") is None, tab
+            assert page.locator("#main :is(img, script, a[href^=javascript])").count() == 0, tab
+            assert page.evaluate("document.documentElement.scrollWidth") <= 1280, tab
         assert visit.faults == []
 
 

@@ -22,7 +22,7 @@ from spendmeter_clickhouse.api_keys import (
 from spendmeter_clickhouse.scopes import EVENTS_WRITE, ORG_READ, PLATFORM_READ, PLATFORM_WRITE
 from spendmeter_deploy.cli.offline_store import offline_store
 from spendmeter_deploy.cli.running import refuse, run
-from spendmeter_deploy.cli.terminal.console import add_plain_row, output
+from spendmeter_deploy.cli.terminal.console import AsJson, add_plain_row, output, print_json
 from spendmeter_deploy.cli.terminal.option_values import MAX_COUNT, MAX_UINT32
 
 app = typer.Typer(help="Create, list and revoke API keys of the query service.", no_args_is_help=True)
@@ -82,8 +82,11 @@ def create(
 
 
 @app.command("list")
-def list_(data_dir: DataDir = None) -> None:
+def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List all keys by prefix, with scopes and state."""
+    if as_json:
+        print_json(_as_json(key) for key in run(_list(data_dir)))
+        return
     # `revoke` needs the whole prefix, however narrow the terminal is.
     prefix = Column("prefix", no_wrap=True, min_width=PREFIX_LENGTH)
     table = Table(prefix, "name", "scopes", "org", "created", "expires", "state")
@@ -94,6 +97,19 @@ def list_(data_dir: DataDir = None) -> None:
         created = f"{key.created_at:%Y-%m-%d %H:%M}"
         add_plain_row(table, key.prefix, key.name, " ".join(key.scopes), key.org_id, created, expires, state)
     output().print(table)
+
+
+def _as_json(key: ApiKey) -> dict[str, object]:
+    now = datetime.now(UTC)
+    return {
+        "prefix": key.prefix,
+        "name": key.name,
+        "scopes": list(key.scopes),
+        "org_id": key.org_id,
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+        "state": "revoked" if key.revoked else "valid" if key.valid(now) else "expired",
+    }
 
 
 @app.command("revoke")

@@ -14,6 +14,7 @@ import typer
 
 from spendmeter_deploy.cli.lazy import PLAIN, LazyGroup
 from spendmeter_deploy.cli.running import check_environment, configure_logs, log_as_json, refuse, run
+from spendmeter_deploy.dotenv import apply_dotenv
 from spendmeter_deploy.ending import current_ending, leaving_in_time
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ app = typer.Typer(
     cls=LazyGroup,
     help="Spendmeter: exact LLM cost by org, user, feature and model, from Kafka events to ClickHouse rollups.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=PLAIN,
     pretty_exceptions_enable=False,
 )
@@ -144,6 +144,7 @@ def bench(what: Annotated[list[str] | None, typer.Argument(help="Benchmarks to r
 
 def main() -> None:
     """Run the `spendmeter` command; the entry point of the script."""
+    apply_dotenv(os.environ)
     with leaving_in_time():
         app()
 

@@ -37,7 +37,9 @@ _MAX_LISTED: Final = 1_000_000
 Code = Annotated[str | None, typer.Option(help="Only this error code, for example invalid_field.")]
 Partition = Annotated[int | None, typer.Option(help="Only this partition of the usage topic.", min=0, max=MAX_UINT32)]
 Since = Annotated[str | None, typer.Option(help="Only dead letters since this time; UTC without an offset.")]
-Bootstrap = Annotated[str | None, typer.Option(help="Kafka broker, HOST:PORT. Default: SPENDMETER_BOOTSTRAP.")]
+Bootstrap = Annotated[
+    str | None, typer.Option(help="Kafka brokers, HOST:PORT, comma separated. Default: SPENDMETER_BOOTSTRAP.")
+]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Data folder of a running embedded stack.")]
 
 

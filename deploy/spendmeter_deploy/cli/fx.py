@@ -11,6 +11,7 @@ import typer
 from spendmeter_clickhouse.fx import FxFileError, FxRate, ImportedRates, import_rates, list_rates, read_rates
 from spendmeter_deploy.cli.offline_store import offline_store
 from spendmeter_deploy.cli.running import run
+from spendmeter_deploy.cli.terminal.console import AsJson, print_json
 
 app = typer.Typer(help="Import and list exchange rates.", no_args_is_help=True)
 
@@ -40,8 +41,21 @@ def import_(
 def list_(
     currency: Annotated[str, typer.Option(help="Only this currency, for example INR.")] = "",
     data_dir: DataDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """Print the stored rates in the CSV format of `import`."""
+    if as_json:
+        rates = run(_list(currency, data_dir))
+        print_json(
+            {
+                "date": rate.day,
+                "currency": rate.currency,
+                "rate": f"{rate.per_usd.normalize():f}",
+                "source": rate.source,
+            }
+            for rate in rates
+        )
+        return
     typer.echo("date,currency,rate,source")
     for rate in run(_list(currency, data_dir)):
         source = '"' + rate.source.replace('"', '""') + '"' if set(rate.source) & set(',"') else rate.source

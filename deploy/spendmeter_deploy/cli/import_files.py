@@ -67,7 +67,8 @@ def import_command(
         Path | None, typer.Option("--data-dir", help="Data folder of a running embedded stack.")
     ] = None,
     bootstrap: Annotated[
-        str | None, typer.Option(help="Kafka broker, HOST:PORT. Default: SPENDMETER_BOOTSTRAP.")
+        str | None,
+        typer.Option(help="Kafka brokers, HOST:PORT. Default: SPENDMETER_BOOTSTRAP, else the running stack."),
     ] = None,
 ) -> None:
     """Import past calls from a file. Importing the same calls again adds nothing."""
@@ -132,13 +133,17 @@ def _progress() -> Progress:
 
 def _show(report: ImportReport) -> None:
     skipped = f", {report.skipped:,} skipped, because they are not calls of a provider" if report.skipped else ""
-    typer.echo(f"{report.sent:,} events published, {report.rejected:,} lines rejected{skipped}")
+    typer.echo(f"{report.sent:,} events published, {_lines(report.rejected)} rejected{skipped}")
     for rejection in report.first_rejections:
         typer.echo(f"  line {rejection.line}: {rejection.reason}", err=True)
     if report.rejected > len(report.first_rejections):
         typer.echo(f"  and {report.rejected - len(report.first_rejections):,} more", err=True)
     if report.rejected:
         raise typer.Exit(1)
+
+
+def _lines(count: int) -> str:
+    return f"{count:,} {'line' if count == 1 else 'lines'}"
 
 
 @dataclass(slots=True)

@@ -20,6 +20,11 @@ COMMANDS: Final = {
     "verify": ("verify:verify_command", "Compare every rollup with the raw events."),
     "dlq": ("dlq:app", "Inspect and redrive dead letters."),
     "apikey": ("apikey:app", "Create, list and revoke API keys of the query service."),
+    "doctor": (
+        "setup.doctor:doctor_command",
+        "Show the settings in force, and check Kafka, topics, store, schema and clock.",
+    ),
+    "files": ("setup.files:app", "List and export boards, alert rules and manifests."),
     "explain": (
         "pricing.explain_command:explain_command",
         "Explain the cost of one call: units times rates, row, source and date, and each adjustment since.",

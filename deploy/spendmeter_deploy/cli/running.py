@@ -81,7 +81,7 @@ def check_environment(command: str | None) -> None:
 
     Other commands only warn about an unknown variable on stderr.
     """
-    if "--help" in sys.argv:
+    if "--help" in sys.argv or command == "doctor":
         return
     from spendmeter_deploy.environment import check
 

@@ -28,7 +28,9 @@ from spendmeter_stream.verify import Days, Report, Surroundings, verify
 from spendmeter_stream.verify.run import Progress as OnProgress
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Data folder of a stopped embedded stack.")]
-Bootstrap = Annotated[str | None, typer.Option(help="Kafka broker, HOST:PORT. Default: SPENDMETER_BOOTSTRAP.")]
+Bootstrap = Annotated[
+    str | None, typer.Option(help="Kafka brokers, HOST:PORT, comma separated. Default: SPENDMETER_BOOTSTRAP.")
+]
 BarrierSeconds = Annotated[
     int, typer.Option(help="Maximum time that workers are paused, even if this command is killed.", min=2, max=3600)
 ]

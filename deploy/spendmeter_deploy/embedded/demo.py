@@ -58,6 +58,7 @@ async def run_demo(settings: StackSettings, options: DemoOptions) -> None:
             return
         greet(stack, console)
         await current_ending().stop_requested()
+        console.print("Stopping: waiting until the worker has stored the backlog.", style="dim")
 
 
 def _missing(note: Path, options: DemoOptions) -> Traffic:

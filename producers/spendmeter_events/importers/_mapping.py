@@ -167,19 +167,25 @@ def _undeclared(mapping: EventMapping, reader: PresetReader | None) -> Iterator[
 
 
 def _missing(mapping: EventMapping, columns: Sequence[str], reader: PresetReader | None) -> Iterator[str]:
-    available = ", ".join(map(repr, columns))
+    faults = [*_absent(mapping, columns, reader)]
+    yield from faults
+    if faults:
+        yield f"the columns are {', '.join(map(repr, columns)) or 'unknown: no row was read'}"
+
+
+def _absent(mapping: EventMapping, columns: Sequence[str], reader: PresetReader | None) -> Iterator[str]:
     for name in reader.required if reader else ():
         if name not in columns:
-            yield f"{mapping.preset}: no column {name!r}; the columns are {available}"
+            yield f"{mapping.preset}: no column {name!r}"
     for name in _REQUIRED:
         if reader and name in reader.fields:
             continue
         if name not in mapping.columns and name not in mapping.constants:
-            yield f"{name}: neither a column nor a constant gives it; the columns are {available}"
+            yield f"{name}: neither a column nor a constant gives it"
     named = [*mapping.columns.items(), *([("the id", mapping.id_from)] if mapping.id_from is not None else [])]
     for name, column in named:
         if column not in columns:
-            yield f"{name}: no column {column!r}; the columns are {available}"
+            yield f"{name}: no column {column!r}"
         elif columns.count(column) > 1:
             yield f"{name}: more than one column is named {column!r}"
 

@@ -11,6 +11,7 @@ from spendmeter_events.importers._mapping import plan
 
 COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
 CONSTANTS = {"org_id": "azure", "provider": "openai", "model": "gpt-4o", "feature": "chat"}
+_COLUMNS_LINE = "the columns are 'TIMESTAMP', 'ContextTokens', 'GeneratedTokens'"
 
 
 def _faults(columns: dict[str, str], constants: dict[str, object], **options: Any) -> list[str]:
@@ -21,7 +22,8 @@ def _faults(columns: dict[str, str], constants: dict[str, object], **options: An
 
 def test_a_missing_column_names_the_field_and_the_columns_there_are() -> None:
     assert _faults({"occurred_at": "Timestamp"}, dict(CONSTANTS)) == [
-        "occurred_at: no column 'Timestamp'; the columns are 'TIMESTAMP', 'ContextTokens', 'GeneratedTokens'"
+        "occurred_at: no column 'Timestamp'",
+        "the columns are 'TIMESTAMP', 'ContextTokens', 'GeneratedTokens'",
     ]
 
 
@@ -38,14 +40,16 @@ def test_these_are_no_fields(name: str) -> None:
 
 def test_all_faults_come_at_once() -> None:
     faults = _faults({"input_tokens": "Tokens", "org_id": "TIMESTAMP"}, dict(CONSTANTS))
-    assert [fault.partition(":")[0] for fault in faults] == ["org_id", "occurred_at", "input_tokens"]
+    assert [fault.partition(":")[0] for fault in faults] == ["org_id", "occurred_at", "input_tokens", _COLUMNS_LINE]
     assert faults[0] == "org_id: given by both a column and a constant"
-    assert faults[1].startswith("occurred_at: neither a column nor a constant gives it; the columns are 'TIMESTAMP'")
+    assert faults[1].startswith("occurred_at: neither a column nor a constant gives it")
 
 
 def test_a_column_name_that_comes_twice_cannot_be_mapped() -> None:
     mapping = EventMapping(columns={"occurred_at": "at"}, constants=CONSTANTS)
-    with pytest.raises(InvalidMapping, match=r"^occurred_at: more than one column is named 'at'$"):
+    with pytest.raises(
+        InvalidMapping, match=r"^occurred_at: more than one column is named 'at'\nthe columns are 'at', 'n', 'at'$"
+    ):
         plan(mapping, ("at", "n", "at"))
     assert plan(mapping, ("at", "n", "n")).steps[0][:2] == ("occurred_at", "at")
 

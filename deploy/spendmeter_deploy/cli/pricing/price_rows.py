@@ -28,7 +28,9 @@ from spendmeter_stream.settings import StreamSettings
 
 Provider = Annotated[str, typer.Argument(help="Provider, in any spelling.")]
 Model = Annotated[str, typer.Argument(help="Model, as in events.")]
-Bootstrap = Annotated[str | None, typer.Option(help="Kafka brokers. Default: SPENDMETER_BOOTSTRAP.")]
+Bootstrap = Annotated[
+    str | None, typer.Option(help="Kafka brokers, HOST:PORT. Default: SPENDMETER_BOOTSTRAP, else the running stack.")
+]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Data folder of a running embedded stack.")]
 FilesOnly = Annotated[bool, typer.Option("--files-only", help="Ignore the price rows in Kafka.")]
 

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Final
+import json
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Annotated, Final
 
+import typer
 from rich.console import Console
 from rich.progress import Progress, ProgressColumn
 from rich.table import Table
 from rich.text import Text
 
 _UNLIMITED: Final = 100_000
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
+
+
+def print_json(rows: Iterable[Mapping[str, object]]) -> None:
+    """Print one JSON object per row, with times in ISO 8601."""
+    for row in rows:
+        typer.echo(json.dumps(row, default=_text, ensure_ascii=False))
+
+
+def _text(value: object) -> str:
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def output() -> Console:

@@ -1,0 +1,114 @@
+"""`.env`, `spendmeter doctor` and `spendmeter files`, without services."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from spendmeter_deploy.cli import app as cli
+from spendmeter_deploy.cli.setup.diagnosis import settings_in_force
+from spendmeter_deploy.cli.setup.files import FILES, packaged
+from spendmeter_deploy.dotenv import apply_dotenv, read_dotenv
+from tests.support.kafka.process import free_port
+
+_DOTENV = """
+# comment
+SPENDMETER_BOOTSTRAP=kafka:9092  # brokers
+export SPENDMETER_GROUP = "with space # and hash"
+SPENDMETER_SASL_PASSWORD='$literal'
+SPENDMETER_PORT=
+OTHER=1
+"""
+
+
+def test_dotenv(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(_DOTENV)
+    assert read_dotenv(tmp_path / ".env") == {
+        "SPENDMETER_BOOTSTRAP": "kafka:9092",
+        "SPENDMETER_GROUP": "with space # and hash",
+        "SPENDMETER_SASL_PASSWORD": "$literal",
+        "SPENDMETER_PORT": "",
+    }
+    assert read_dotenv(tmp_path / "missing") == {}
+
+
+def test_the_environment_overrides_dotenv(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("SPENDMETER_GROUP=file\nSPENDMETER_PORT=1\n")
+    environment = {"SPENDMETER_GROUP": "mine", "SPENDMETER_PORT": ""}
+    apply_dotenv(environment, tmp_path / ".env")
+    assert environment == {"SPENDMETER_GROUP": "mine", "SPENDMETER_PORT": "1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("SPENDMETER_STORE_DSN", "https://u:hunter2@h:8443/db?password=hunter2", "https://u:***@h:8443/db"),
+        ("SPENDMETER_SASL_PASSWORD", "hunter2", "***"),
+        ("SPENDMETER_ADMIN_KEY", "hunter2", "***"),
+        ("SPENDMETER_ALERT_WEBHOOK_SECRET", "hunter2", "***"),
+        ("SPENDMETER_GROUP", "g", "g"),
+    ],
+)
+def test_secrets_are_masked(name: str, value: str, shown: str) -> None:
+    assert list(settings_in_force({name: value})) == [(name, shown, "environment")]
+
+
+def test_doctor_names_each_fault_and_what_to_do(tmp_path: Path) -> None:
+    """Given invalid settings in .env, then the fault is named without the secret, and the exit code is 1."""
+    port = free_port()
+    (tmp_path / ".env").write_text(f"SPENDMETER_BOOTSTRAP=127.0.0.1:{port}\nSPENDMETER_SASL_PASSWORD=hunter2\n")
+    ended = subprocess.run(
+        [sys.executable, "-m", "spendmeter_deploy.cli.app", "doctor"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if not name.startswith("SPENDMETER_")},
+    )
+    assert ended.returncode == 1
+    assert "hunter2" not in ended.stdout + ended.stderr
+    assert f"SPENDMETER_BOOTSTRAP=127.0.0.1:{port}  (.env)" in ended.stdout
+    assert "FAIL  settings  " in ended.stdout
+    assert "sasl_* is given" in ended.stdout or "SPENDMETER_SASL" in ended.stdout
+
+
+def test_doctor_lists_invalid_settings_as_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = CliRunner().invoke(cli.app, ["doctor", "--json"], env={"SPENDMETER_PORT": "http"})
+    assert ended.exit_code == 1
+    report = json.loads(ended.stdout)
+    assert report["settings"] == [{"name": "SPENDMETER_PORT", "value": "http", "source": "environment"}]
+    assert [each["ok"] for each in report["checks"]] == [False]
+
+
+def test_files_are_exported_once(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    assert CliRunner().invoke(cli.app, ["files", "export", str(target)]).exit_code == 0
+    assert sorted(path for path in FILES if (target / path).exists()) == sorted(FILES)
+    assert list((target / "grafana/dashboards").glob("*.json"))
+    again = CliRunner().invoke(cli.app, ["files", "export", str(target), "--only", "deploy/k8s"])
+    assert (again.exit_code, "use --force" in again.stderr) == (2, True)
+
+
+def test_files_are_in_the_wheel() -> None:
+    """Each path is copied into the wheel, to the folder that `packaged` reads there."""
+    import tomllib
+
+    wheel = tomllib.loads((packaged() / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert {f"spendmeter_deploy/files/{path}" for path in FILES} <= set(wheel["force-include"].values())
+    assert all((packaged() / path).exists() for path in FILES)
+
+
+@pytest.mark.parametrize(("words", "expected"), [("spendmeter doc", "doctor"), ("spendmeter dlq li", "list")])
+def test_completion(words: str, expected: str) -> None:
+    """Completion works for lazily imported commands too."""
+    environment = {**os.environ, "_SPENDMETER_COMPLETE": "complete_bash", "COMP_WORDS": words}
+    environment["COMP_CWORD"] = str(words.count(" "))
+    program = "import sys; sys.argv = ['spendmeter']; from spendmeter_deploy.cli.app import main; main()"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+    assert ended.stdout.split() == [expected]

@@ -23,7 +23,7 @@ from spendmeter_rollups.access.sessions import SignInLinks
 from spendmeter_rollups.collect import event_routes, litellm_routes, trace_routes
 from spendmeter_rollups.collect.event_bodies import MOST_EVENT_BODY_BYTES, MOST_LOG_BODY_BYTES
 from spendmeter_rollups.collect.event_publisher import EventPublisher, PublisherReadiness
-from spendmeter_rollups.collect.judged import RecentEvents
+from spendmeter_rollups.collect.judged import RecentEvents, RecentKeys
 from spendmeter_rollups.collect.metrics import CollectorMetrics
 from spendmeter_rollups.http.bounds import BoundedRequests
 from spendmeter_rollups.http.cache import AnswerCache
@@ -124,6 +124,7 @@ def create_collector(
 def _collect_with(app: FastAPI, publisher: EventPublisher) -> None:
     app.state.publisher = publisher
     app.state.recent_events = RecentEvents()
+    app.state.recent_outer_spans = RecentKeys()
     app.state.collector_metrics = CollectorMetrics(app.state.registry)
 
 

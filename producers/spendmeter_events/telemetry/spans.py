@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
@@ -18,9 +18,9 @@ _LONGEST: Final = 128
 _LONGEST_TAG: Final = 256
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]+")
 _MILLISECOND_NS: Final = 1_000_000
-_Key = tuple[str, str]
+SpanKey = tuple[str, str]
 """Trace id and span id."""
-_ROOT: Final[_Key] = ("", "")
+_ROOT: Final[SpanKey] = ("", "")
 _SERVICES: Final = {
     "embed": "embedding",
     "rerank": "rerank",
@@ -34,6 +34,7 @@ _SERVICES: Final = {
 """Leading letters of an operation → service."""
 _FIRST_CHUNK: Final = (
     ("gen_ai.response.time_to_first_chunk", 1000),
+    ("gen_ai.client.operation.time_to_first_chunk", 1000),
     ("gen_ai.server.time_to_first_token", 1000),
     ("ai.response.msToFirstChunk", 1),
 )
@@ -57,17 +58,20 @@ class FinishedSpan:
     resource: Mapping[str, Any] = field(default_factory=dict)
 
 
-def model_calls(spans: Sequence[FinishedSpan]) -> list[FinishedSpan]:
+def model_calls(spans: Sequence[FinishedSpan], counted_inside: Container[SpanKey] = ()) -> list[FinishedSpan]:
     """Return the spans of model calls, each call once.
 
     Where a framework and the provider's SDK are both instrumented, the span of the SDK is inside that of the
     framework, and both are model calls. The inner one counts, unless only the outer one has usage.
+
+    :param counted_inside: spans with a call inside that was counted before, as `spans_around` returns them.
     """
     calls = {_key(span): span for span in spans if shows_model_call(span.attributes)}
+    calls = {key: span for key, span in calls.items() if key not in counted_inside}
     if len(calls) < 2:
         return list(calls.values())
     parents = {_key(span): (span.trace_id, span.parent_id) for span in spans}
-    repeated: set[_Key] = set()
+    repeated: set[SpanKey] = set()
     for key, span in calls.items():
         for above in _ancestors(key, parents):
             if above in calls:
@@ -76,11 +80,16 @@ def model_calls(spans: Sequence[FinishedSpan]) -> list[FinishedSpan]:
     return [span for key, span in calls.items() if key not in repeated]
 
 
-def _key(span: FinishedSpan) -> _Key:
+def spans_around(calls: Iterable[FinishedSpan]) -> list[SpanKey]:
+    """Return the parents of calls with usage. Exporters send an outer span later, often in another request."""
+    return [(call.trace_id, call.parent_id) for call in calls if call.parent_id and usage_attributes(call.attributes)]
+
+
+def _key(span: FinishedSpan) -> SpanKey:
     return span.trace_id, span.span_id
 
 
-def _ancestors(key: _Key, parents: Mapping[_Key, _Key]) -> Iterator[_Key]:
+def _ancestors(key: SpanKey, parents: Mapping[SpanKey, SpanKey]) -> Iterator[SpanKey]:
     seen = {key}
     while (key := parents.get(key, _ROOT)) not in seen and key in parents:
         yield key
@@ -105,7 +114,7 @@ def fields_of_span(span: FinishedSpan, *, mapped: Mapping[str, str] = MappingPro
         "service": _service(span.attributes),
     }
     if (first := _first_chunk(span.attributes)) is not None:
-        found["ttft_ms"] = first
+        found |= {"ttft_ms": first, "streamed": True}
     if span.failed or usage.status == "error":
         found |= {"status": "error", "error_type": found.get("error_type", "error")}
         if _answered_with_error(span.attributes):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -21,21 +22,40 @@ from spendmeter_rollups.problems import Problem
 _MOST_RECENT: Final = 50_000
 
 
-class RecentEvents:
-    """The last events that Kafka acknowledged to this process. Only a report: the worker decides what is counted."""
+class RecentKeys:
+    """The last keys that were added, in the memory of this process."""
 
     def __init__(self, most: int = _MOST_RECENT) -> None:
         self._most = most
-        self._keys: dict[tuple[str, bytes], None] = {}
+        self._keys: dict[tuple[str, ...], None] = {}
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._keys
+
+    def add(self, keys: Iterable[tuple[str, ...]]) -> None:
+        """Add keys, and forget the oldest ones."""
+        self._keys |= dict.fromkeys(keys)
+        for key in list(islice(self._keys, max(0, len(self._keys) - self._most))):
+            del self._keys[key]
+
+
+class RecentEvents:
+    """The last events that Kafka acknowledged to this process. Only a report: the worker decides what is counted."""
+
+    def __init__(self) -> None:
+        self._keys = RecentKeys()
 
     def __contains__(self, event: UsageEvent) -> bool:
-        return (event.org_id, event.key) in self._keys
+        return key_of(event) in self._keys
 
     def add(self, events: Iterable[UsageEvent]) -> None:
-        """Remember acknowledged events, and forget the oldest ones."""
-        self._keys |= {(event.org_id, event.key): None for event in events}
-        for key in list(self._keys)[: max(0, len(self._keys) - self._most)]:
-            del self._keys[key]
+        """Add acknowledged events."""
+        self._keys.add(key_of(event) for event in events)
+
+
+def key_of(event: UsageEvent) -> tuple[str, str]:
+    """Return org and id, which identify an event."""
+    return event.org_id, event.event_id.hex
 
 
 @dataclass(slots=True)
@@ -60,7 +80,7 @@ class Judged:
 
 def judge(contents: Iterable[Any], read: Callable[[Any], UsageEvent], recent: RecentEvents) -> Judged:
     """Read each event with `read`, which raises `InvalidRecord`, or `NotCounted` for one that must not be counted."""
-    judged, seen = Judged(), set[tuple[str, bytes]]()
+    judged, seen = Judged(), set[tuple[str, str]]()
     for index, content in enumerate(contents):
         try:
             event = read(content)
@@ -73,7 +93,7 @@ def judge(contents: Iterable[Any], read: Callable[[Any], UsageEvent], recent: Re
             judged.ignored += 1
             judged.results.append({"index": index, "status": "ignored", "reason": str(error)})
             continue
-        key = (event.org_id, event.key)
+        key = key_of(event)
         repeated = key in seen or event in recent
         seen.add(key)
         status = "duplicate" if repeated else "accepted"

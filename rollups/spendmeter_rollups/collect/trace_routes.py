@@ -15,10 +15,10 @@ from fastapi.routing import APIRoute
 from spendmeter_clickhouse.scopes import EVENTS_WRITE
 from spendmeter_events import UsageEvent
 from spendmeter_events.normalize.record import InvalidRecord, event_of
-from spendmeter_events.telemetry.spans import FinishedSpan, fields_of_span, model_calls
+from spendmeter_events.telemetry.spans import FinishedSpan, fields_of_span, model_calls, spans_around
 from spendmeter_rollups.access.auth import Credential
 from spendmeter_rollups.collect.event_bodies import MOST_LOG_BODY_BYTES, decompressed
-from spendmeter_rollups.collect.judged import Judged, RecentEvents, check_event, judge, publish
+from spendmeter_rollups.collect.judged import Judged, RecentEvents, RecentKeys, check_event, judge, publish
 from spendmeter_rollups.collect.otlp_bodies import JSON, PROTOBUF, encoding_of, failure, spans_of, success
 from spendmeter_rollups.http.service import RequestContextDep
 from spendmeter_rollups.problems import Problem, ProblemWhileReading
@@ -59,17 +59,21 @@ async def post_traces(request: Request, context: RequestContextDep) -> Response:
     body, compression = await request.body(), request.headers.get("content-encoding", "")
     mapped, recent = context.service.settings.mapped_attributes, request.app.state.recent_events
 
-    def work() -> Judged:
-        spans = spans_of(decompressed(body, compression, most=MOST_LOG_BODY_BYTES), encoding)
-        return _judge(spans, context.credential, mapped, context.service.clock(), recent)
+    around: RecentKeys = request.app.state.recent_outer_spans
 
-    judged = await asyncio.to_thread(work)
+    def work() -> tuple[list[FinishedSpan], Judged]:
+        spans = spans_of(decompressed(body, compression, most=MOST_LOG_BODY_BYTES), encoding)
+        calls = model_calls(spans, around)
+        return calls, _judge(calls, context.credential, mapped, context.service.clock(), recent)
+
+    calls, judged = await asyncio.to_thread(work)
     await publish(request.app, judged)
+    around.add(spans_around(calls))
     return success(encoding, refused=judged.refused, reason=_reasons(judged))
 
 
 def _judge(
-    spans: list[FinishedSpan], credential: Credential, mapped: Mapping[str, str], now: datetime, recent: RecentEvents
+    calls: list[FinishedSpan], credential: Credential, mapped: Mapping[str, str], now: datetime, recent: RecentEvents
 ) -> Judged:
     def read(span: FinishedSpan) -> UsageEvent:
         if not _TRACE.fullmatch(span.trace_id) or not _SPAN.fullmatch(span.span_id):
@@ -78,7 +82,7 @@ def _judge(
         check_event(event, credential, now)
         return event
 
-    return judge(model_calls(spans), read, recent)
+    return judge(calls, read, recent)
 
 
 def _reasons(judged: Judged) -> str:

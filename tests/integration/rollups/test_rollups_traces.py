@@ -30,6 +30,7 @@ from tests.support.collector import ADMIN, collector, key, listening_collector, 
 from tests.support.kafka.process import free_port
 from tests.support.kafka.tansu import Tansu
 from tests.support.kafka.topic import create_topic
+from tests.support.otlp import as_json
 from tests.support.service import ADMIN_KEY
 
 PATH = "/v1/traces"
@@ -105,20 +106,6 @@ async def test_each_call_of_an_exporter_is_counted_once(
         who = (event["org_id"], event["user_id"], event["provider"], event["model"], event["request_id"])
         assert who == ("acme", "u-7", "openai", "gpt-4o", "chatcmpl-1")
         assert event["tags"] == {"class": "5b", "service.name": "tutor"}
-
-
-def as_json(request: ExportTraceServiceRequest) -> dict[str, Any]:
-    """OTLP's JSON: ids in hexadecimal, 64-bit integers as text."""
-    from google.protobuf.json_format import MessageToDict
-
-    document: dict[str, Any] = MessageToDict(request)
-    wire = [span for each in request.resource_spans for scope in each.scope_spans for span in scope.spans]
-    plain = [span for each in document["resourceSpans"] for scope in each["scopeSpans"] for span in scope["spans"]]
-    for span, ids in zip(plain, wire, strict=True):
-        span |= {"traceId": ids.trace_id.hex().upper(), "spanId": ids.span_id.hex()}
-        if ids.parent_span_id:
-            span["parentSpanId"] = ids.parent_span_id.hex()
-    return document
 
 
 async def test_json_and_protobuf_give_the_same_events(

@@ -10,7 +10,7 @@ import pytest
 
 from spendmeter_events.normalize.record import event_of
 from spendmeter_events.telemetry.otlp_json import InvalidSpans, spans_of_json
-from spendmeter_events.telemetry.spans import FinishedSpan, fields_of_span, model_calls
+from spendmeter_events.telemetry.spans import FinishedSpan, fields_of_span, model_calls, spans_around
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 START = 1_793_611_260_000_000_000
@@ -37,6 +37,9 @@ def test_a_call_seen_by_two_instrumentations_counts_once() -> None:
     assert model_calls([inner, between, outer]) == [inner]
     without_usage = span(chat, 3, parent=2)
     assert model_calls([without_usage, between, outer]) == [outer]
+    # The outer span is exported later, in another request.
+    assert model_calls([outer], spans_around([span(used, 3, parent=1)])) == []
+    assert model_calls([outer], spans_around([span(chat, 3, parent=1)])) == [outer]
     sibling = span(used, 4, parent=2)
     assert model_calls([inner, sibling]) == [inner, sibling]
     cycle = [span(chat, 1, parent=2), span(chat, 2, parent=1)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from spendmeter_events.connection import HttpConnection, KafkaConnection
-    from spendmeter_events.directory import OrgEntry, UserEntry
+    from spendmeter_events.directory import NameEntry, OrgEntry, UserEntry
     from spendmeter_events.directory_publisher import DirectoryPublisher
     from spendmeter_events.errors import (
         DeliveryFailed,
@@ -36,6 +36,7 @@ __all__ = [
     "HttpConnection",
     "InvalidSettings",
     "KafkaConnection",
+    "NameEntry",
     "OrgEntry",
     "ProducerClosed",
     "ProducerSettings",
@@ -49,7 +50,7 @@ __all__ = [
 
 _NAMES: Final = {
     "connection": ("HttpConnection", "KafkaConnection"),
-    "directory": ("OrgEntry", "UserEntry"),
+    "directory": ("NameEntry", "OrgEntry", "UserEntry"),
     "directory_publisher": ("DirectoryPublisher",),
     "errors": ("DeliveryFailed", "EventRefused", "InvalidSettings", "ProducerClosed", "SpendmeterError"),
     "event": ("ACTIONS", "SYSTEM_USER", "UsageEvent"),

@@ -1,4 +1,5 @@
-"""Directory entries: names and attributes of orgs and users, published to the compacted directory topic."""
+"""Directory entries, published to the compacted directory topic: names and attributes of orgs and users, and names of
+agents, tasks, configurations and features."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
 
-from spendmeter_events.event import Identifier, Label, Moment
+from spendmeter_events.event import Identifier, Label, Moment, OptionalIdentifier
 
 Name = Annotated[str, StringConstraints(max_length=256)]
 
@@ -84,6 +85,28 @@ class UserEntry(BaseModel):
         return f"user/{self.org_id}/{self.user_id}".encode()
 
 
-DirectoryEntry = Annotated[OrgEntry | UserEntry, Field(discriminator="kind")]
-directory_entry: TypeAdapter[OrgEntry | UserEntry] = TypeAdapter(DirectoryEntry)
+class NameEntry(BaseModel):
+    """The name of an agent, a task, a configuration or a feature, as in events; of an agent also a picture."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["agent", "task", "configuration", "feature"]
+    id: Identifier
+    org_id: OptionalIdentifier = ""
+    """The org that uses this name; empty for all orgs without one of their own."""
+    name: Name = ""
+    avatar_url: Annotated[str, StringConstraints(max_length=512, pattern=r"^(https://[^\s\x00-\x1f\x7f<>\"'`]+)?$")] = (
+        ""
+    )
+    updated_at: UpdatedAt = Field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def key(self) -> bytes:
+        """The Kafka key of this name."""
+        return f"{self.kind}/{self.org_id}/{self.id}".encode()
+
+
+Entry = OrgEntry | UserEntry | NameEntry
+DirectoryEntry = Annotated[Entry, Field(discriminator="kind")]
+directory_entry: TypeAdapter[Entry] = TypeAdapter(DirectoryEntry)
 """Validate one record of the directory topic: `directory_entry.validate_json(value)`."""

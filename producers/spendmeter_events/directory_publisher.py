@@ -1,4 +1,4 @@
-"""`DirectoryPublisher`: publish orgs and users, awaiting the acknowledgement."""
+"""`DirectoryPublisher`: publish directory entries, awaiting the acknowledgement."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 
 from spendmeter_events import topics
 from spendmeter_events.connection import KafkaConnection
-from spendmeter_events.directory import OrgEntry, UserEntry
+from spendmeter_events.directory import Entry
 from spendmeter_events.errors import DeliveryFailed
 
 _LINGER_MS: Final = 5
@@ -45,7 +45,7 @@ class DirectoryPublisher:
             raise DeliveryFailed(f"cannot connect to Kafka to publish the directory: {error!r}") from error
         self._producer = producer
 
-    async def publish(self, *entries: OrgEntry | UserEntry) -> None:
+    async def publish(self, *entries: Entry) -> None:
         """Publish `entries`; return when every in-sync replica has all of them.
 
         Entries of one key keep their order. Raises `DeliveryFailed` otherwise; publish all of them again.

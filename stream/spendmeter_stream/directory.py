@@ -1,4 +1,4 @@
-"""In-memory directory of orgs and users, for enriching events. Refreshed from the store and the directory topic."""
+"""The directory: store the entries of its topic, and keep orgs and users in memory for enriching events."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from typing import Final, NamedTuple, Protocol
 from pydantic import ValidationError
 
 from spendmeter_clickhouse import Session, StoreError, StoreUnreachableError
-from spendmeter_events.directory import OrgEntry, UserEntry, directory_entry
+from spendmeter_events.directory import Entry, NameEntry, OrgEntry, UserEntry, directory_entry
 from spendmeter_stream import metrics
 from spendmeter_stream.poison import Located, Reason, fault_of, skip
 
 ORG_COLUMNS = ["org_id", "name", "timezone", "currency", "updated_at"]
 USER_COLUMNS = ["org_id", "user_id", "name", "email", "role", "class_name", "section", "updated_at"]
+NAME_COLUMNS = ["kind", "id", "org_id", "name", "avatar_url", "updated_at"]
 
 
 VERSION_COLUMNS = ["org_id", "user_id", "valid_from", "role", "class_name", "section", "updated_at"]
@@ -37,7 +38,7 @@ class EntryRecord(Located, Protocol):
     def value(self) -> bytes | None: ...
 
 
-_Parsed = tuple[EntryRecord, OrgEntry | UserEntry]
+_Parsed = tuple[EntryRecord, Entry]
 
 
 class UserAttributes(NamedTuple):
@@ -121,11 +122,12 @@ class Directory:
         stored = [
             *await self._insert("orgs", ORG_COLUMNS, [pair for pair in parsed if isinstance(pair[1], OrgEntry)]),
             *await self._insert("users", USER_COLUMNS, users),
+            *await self._insert("directory_names", NAME_COLUMNS, [p for p in parsed if isinstance(p[1], NameEntry)]),
         ]
         for entry in stored:
             if isinstance(entry, OrgEntry):
                 self.orgs.add(entry.org_id)
-            elif self._changes(entry):
+            elif isinstance(entry, UserEntry) and self._changes(entry):
                 pair = (entry.org_id, entry.user_id)
                 self.users[pair] = with_version(self.users.get(pair), _start(entry), _attributes(entry))
         if any(isinstance(entry, UserEntry) and entry.valid_from for entry in stored):
@@ -133,14 +135,14 @@ class Directory:
             await self.refresh()
         metrics.DIRECTORY_ENTRIES.labels("stored").inc(len(stored))
 
-    def _changes(self, entry: OrgEntry | UserEntry) -> bool:
+    def _changes(self, entry: Entry) -> bool:
         """Return whether an entry adds a version. A nightly copy of unchanged users does not."""
-        if isinstance(entry, OrgEntry):
+        if not isinstance(entry, UserEntry):
             return False
         known = self.users.get((entry.org_id, entry.user_id))
         return known is None or entry.valid_from is not None or known.at(_start(entry)) != _attributes(entry)
 
-    async def _insert(self, table: str, columns: list[str], entries: Sequence[_Parsed]) -> list[OrgEntry | UserEntry]:
+    async def _insert(self, table: str, columns: list[str], entries: Sequence[_Parsed]) -> list[Entry]:
         """Insert all entries; if that fails other than by an outage, insert one by one. Return the stored entries."""
         if not entries:
             return []
@@ -152,10 +154,8 @@ class Directory:
             return await self._insert_each(table, columns, entries)
         return [entry for _, entry in entries]
 
-    async def _insert_each(
-        self, table: str, columns: list[str], entries: Sequence[_Parsed]
-    ) -> list[OrgEntry | UserEntry]:
-        stored: list[OrgEntry | UserEntry] = []
+    async def _insert_each(self, table: str, columns: list[str], entries: Sequence[_Parsed]) -> list[Entry]:
+        stored: list[Entry] = []
         faults: list[tuple[EntryRecord, Exception]] = []
         for record, entry in entries:
             try:
@@ -174,7 +174,7 @@ class Directory:
         return stored
 
 
-def _parse(record: EntryRecord) -> OrgEntry | UserEntry | None:
+def _parse(record: EntryRecord) -> Entry | None:
     try:
         entry = directory_entry.validate_json(record.value or b"")
     except ValidationError as error:
@@ -204,7 +204,7 @@ def _attributes(entry: UserEntry) -> UserAttributes:
     return UserAttributes(entry.role, entry.class_name, entry.section)
 
 
-def _row(entry: OrgEntry | UserEntry, columns: list[str]) -> tuple[object, ...]:
+def _row(entry: Entry, columns: list[str]) -> tuple[object, ...]:
     values = entry.model_dump()
     values["updated_at"] = entry.updated_at.astimezone(UTC)
     values["valid_from"] = ((isinstance(entry, UserEntry) and entry.valid_from) or entry.updated_at).astimezone(UTC)

@@ -49,6 +49,16 @@ DIRECTORY: dict[str, tuple[list[str], list[tuple[Any, ...]]]] = {
         ["org_id", "user_id", "name", "email", "role", "class_name", "section", "updated_at"],
         [("acme", "ann", "Ann Lee", "ann@acme.example", "student", "7", "A", BASE)],
     ),
+    "directory_names": (
+        ["kind", "id", "org_id", "name", "avatar_url", "updated_at"],
+        [
+            ("agent", "tutor", "", "Tutor", "https://a.example/t.svg", BASE),
+            ("agent", "tutor", "acme", "Asha", "https://a.example/asha.svg", BASE),
+            ("agent", "tutor", "beta", "Beta's own", "", BASE),
+            ("feature", "quiz", "", "Quizzes", "", BASE),
+            ("feature", "rag", "acme", "Answers from books", "", BASE),
+        ],
+    ),
     "fx_rates": (
         ["currency", "rate_date", "per_usd", "source", "updated_at"],
         [

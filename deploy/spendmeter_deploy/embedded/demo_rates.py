@@ -13,7 +13,7 @@ from spendmeter_clickhouse.fx import FxRate, import_rates, list_rates
 _FIRST: Final = date(2024, 1, 1)
 _WEEK: Final = timedelta(days=7)
 _SOURCE: Final = "demo (fictional)"
-_PER_USD: Final = {"EUR": Decimal("0.92"), "INR": Decimal("83.2"), "NPR": Decimal("133.1")}
+_PER_USD: Final = {"EUR": Decimal("0.92"), "INR": Decimal("83.2")}
 _DRIFT: Final = (0, 4, 7, 5, 9, 12, 8, 10, 6, 11, 15, 13, 9)
 """Thousandths above the base, by week, repeated."""
 

@@ -19,7 +19,7 @@ from spendmeter_rollups.calls.log import CallRow
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.problems import Problem, not_found
 from spendmeter_rollups.query.reader import Reader, Row
-from spendmeter_rollups.views.directory_names import find_names
+from spendmeter_rollups.views.directory_names import CALL_NAMES, names_of_calls
 
 _PRICING: Final = ("pricing_status", "unpriced_units", "price_version", "price_card", "ingested_at")
 _EXACT: Final = Context(prec=80)
@@ -82,7 +82,7 @@ async def explain_call(reader: Reader, event_id: UUID, orgs: Sequence[str] | Non
     """
     place = await _place(reader, event_id, orgs)
     columns = dict.fromkeys((*CallDetails.model_fields, *_PRICING, *COST_COLUMNS))
-    selected = [name for name in columns if name not in ("org_name", "user_name")]
+    selected = [name for name in columns if name not in CALL_NAMES]
     found = (place["org_id"], place["call_id"], place["at"])
     rows = await reader.rows(call_row(*found, selected))
     if not rows:
@@ -102,9 +102,7 @@ async def _place(reader: Reader, event_id: UUID, orgs: Sequence[str] | None) -> 
 
 
 async def _named(reader: Reader, row: Row) -> Row:
-    org_id, user_id = row["org_id"], row["user_id"]
-    names = await find_names(reader, users=[(org_id, user_id)])
-    return {**row, "org_name": names.org(org_id), "user_name": names.user(org_id, user_id)}
+    return {**row, **(await names_of_calls(reader, [row])).of_call(row)}
 
 
 def _unknown() -> Problem:

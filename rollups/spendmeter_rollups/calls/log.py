@@ -23,7 +23,7 @@ from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.query.windows import Window
 from spendmeter_rollups.views.answers import Answer, frame, unit_fields
-from spendmeter_rollups.views.directory_names import find_names
+from spendmeter_rollups.views.directory_names import names_of_calls
 from spendmeter_rollups.views.ranking import OrderParam
 
 if TYPE_CHECKING:
@@ -101,10 +101,15 @@ class _Call(BaseModel):
     class_name: str
     section: str
     feature: str
+    feature_name: str | None = Field(None, description="from the directory, as the names below")
     action: str
     agent_id: str
+    agent_name: str | None = None
+    agent_avatar_url: str | None = None
     task_id: str
+    task_name: str | None = None
     configuration_id: str
+    configuration_name: str | None = None
     conversation_id: str
     request_id: str
     service: str
@@ -195,14 +200,9 @@ async def with_adjustments(usage: UsageReader, rows: Sequence[Row]) -> list[Row]
 
 
 async def named_calls(usage: UsageReader, rows: Sequence[Row]) -> list[EventRow]:
-    """Convert rows of `COLUMNS` to the answer, with the names of their orgs and users."""
-    names = await find_names(usage.reader, users=[(row["org_id"], row["user_id"]) for row in rows])
-    found = []
-    for row in rows:
-        org_id, user_id = row["org_id"], row["user_id"]
-        own = {"org_name": names.org(org_id), "user_name": names.user(org_id, user_id)}
-        found.append(event_row({**row, **own}, usage.scope))
-    return found
+    """Convert rows of `COLUMNS` to the answer, with names from the directory."""
+    names = await names_of_calls(usage.reader, rows)
+    return [event_row({**row, **names.of_call(row)}, usage.scope) for row in rows]
 
 
 def event_row(row: Row, scope: Scope) -> EventRow:

@@ -44,6 +44,7 @@ class UserFeature(Measures):
     """A user's usage of one feature."""
 
     feature: str
+    name: str | None = Field(None, description="from the directory")
 
 
 class UserAnswer(Answer):
@@ -66,11 +67,16 @@ async def user_page(usage: UsageReader, *, user_id: str, params: UserParams) -> 
         whole_series(own, series_edges(scope, "day")),
         newest_calls(own, params.recent),
     )
+    values = [("feature", row["feature"]) for row in features]
+    named = await find_names(usage.reader, values=values, within=(org_id,))
     return UserAnswer(
         **frame(scope),
         user=Identity(org_id=org_id, user_id=user_id, **names.identity(org_id, user_id)),
         totals=Measures(**aggregates(add(features, ROW_MEASURES))),
-        features=[_feature(row) for row in sorted(features, key=lambda row: (-row["cost"], row["feature"]))],
+        features=[
+            _feature(row, named.value("feature", row["feature"]))
+            for row in sorted(features, key=lambda row: (-row["cost"], row["feature"]))
+        ],
         daily=daily,
         recent=recent,
     )
@@ -86,6 +92,6 @@ async def _find_org(usage: UsageReader, user_id: str) -> str:
     return str(orgs[0])
 
 
-def _feature(row: Row) -> UserFeature:
+def _feature(row: Row, name: str | None) -> UserFeature:
     found = aggregates({measure: row[measure] for measure in ROW_MEASURES})
-    return UserFeature(**found, feature=row["feature"])
+    return UserFeature(**found, feature=row["feature"], name=name)

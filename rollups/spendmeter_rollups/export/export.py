@@ -26,7 +26,7 @@ from spendmeter_rollups.query.statement import milliseconds
 from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.query.windows import Window, local_date
 from spendmeter_rollups.views.breakdown import BreakdownRow, all_rows, find_group
-from spendmeter_rollups.views.directory_names import Names, find_names
+from spendmeter_rollups.views.directory_names import CALL_NAMES, names_of_calls
 from spendmeter_rollups.views.timeseries import Point, SeriesParams, timeseries
 
 PORTION: Final = 5_000
@@ -38,10 +38,9 @@ _KEYS: Final = 1_000
 """Rows of a breakdown per query: their keys become parameters of further queries."""
 _RATE: Final = ("currency", "per_usd", "rate_date")
 _USER: Final = ("role", "class_name", "section", "top_feature")
-_NAMES: Final = ("org_name", "user_name")
 _UNSAFE: Final = re.compile(r"[^\w.-]+", re.ASCII)
 """Characters of a dimension that a file name does not need."""
-_NESTED: Final = ("key", "user", "budget", "sparkline")
+_NESTED: Final = ("key", "user", "budget", "sparkline", "names")
 _PRICING: Final = (
     *COST_COLUMNS, "provider_cost", "service_tier", "region", "price_version",
 )  # fmt: skip
@@ -81,7 +80,7 @@ class Export:
 
 def export_events(usage: UsageReader, *, params: LogParams) -> Export:
     """Export the call log, newest first."""
-    header = (*_NAMES, *_CALL, "adjustment", *_RATE)
+    header = (*CALL_NAMES, *_CALL, "adjustment", *_RATE)
     return Export("events", usage.scope, header, _events(usage, params.event_id))
 
 
@@ -116,9 +115,9 @@ async def _events(usage: UsageReader, event_ids: Sequence[UUID]) -> AsyncIterato
         )
         rows = await usage.reader.rows(query)
         if rows:
-            names = await find_names(usage.reader, users=[(row["org_id"], row["user_id"]) for row in rows])
+            names = await names_of_calls(usage.reader, rows)
             current = await with_adjustments(usage, rows)
-            yield [(*_names(row, names), *_event(row, scope)) for row in current]
+            yield [(*names.of_call(row).values(), *_event(row, scope)) for row in current]
         if len(rows) == PORTION:
             last = rows[-1]
             before = Position(milliseconds(last["occurred_at"]), last["event_id"])
@@ -127,10 +126,6 @@ async def _events(usage: UsageReader, event_ids: Sequence[UUID]) -> AsyncIterato
             remaining, before, span = Window(remaining.start, start), None, span * 2
         else:
             return
-
-
-def _names(row: Row, names: Names) -> tuple[str | None, str | None]:
-    return names.org(row["org_id"]), names.user(row["org_id"], row["user_id"])
 
 
 def _event(row: Row, scope: Scope) -> Sequence[Any]:

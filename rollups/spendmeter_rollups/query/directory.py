@@ -1,4 +1,4 @@
-"""SQL of the directory: names and attributes of orgs and users, and values found by name.
+"""SQL of the directory: names of orgs, users, agents, tasks, configurations and features, and values found by name.
 
 Reads the tables, not the dictionaries that the boards use: an entry counts as soon as it is stored. The embedded store
 never reloads a dictionary.
@@ -7,7 +7,7 @@ never reloads a dictionary.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from spendmeter_clickhouse.catalogue import COLUMNS, USER_COLUMNS
 from spendmeter_rollups.query.planner import Piece
@@ -18,7 +18,14 @@ Person = tuple[str, str]
 """(org_id, user_id): user ids are unique within an org only."""
 
 ATTRIBUTES: Final = ("name", "email", "role", "class_name", "section")
-_TABLES: Final[Mapping[tuple[str, ...], str]] = {("org_id",): "orgs", ("org_id", "user_id"): "users"}
+NAMED: Final[Mapping[str, str]] = {
+    "feature": "feature",
+    "agent_id": "agent",
+    "task_id": "task",
+    "configuration_id": "configuration",
+}
+"""Columns with names in `directory_names` → their kind."""
+_TABLES: Final[Mapping[tuple[str, ...], str]] = {("org_id",): "orgs FINAL", ("org_id", "user_id"): "users FINAL"}
 
 
 def orgs_among(org_ids: Sequence[str]) -> Query:
@@ -37,6 +44,61 @@ def users_among(people: Sequence[Person]) -> Query:
         "WHERE org_id IN {orgs:Array(String)} AND user_id IN {users:Array(String)}\n"
         "    AND (org_id, user_id) IN arrayZip({orgs:Array(String)}, {users:Array(String)})",
         {"orgs": [org for org, _ in people], "users": [user for _, user in people]},
+    )
+
+
+def names_among(pairs: Sequence[tuple[str, str]], orgs: Sequence[str] | None) -> Query:
+    """Return the names of (kind, id) pairs: those for all orgs, and those of `orgs` (None: any)."""
+    parameters: dict[str, object] = {"kinds": [kind for kind, _ in pairs], "ids": [id_ for _, id_ in pairs]}
+    return Query(
+        "SELECT kind, id, org_id, name, avatar_url\nFROM directory_names FINAL\n"
+        "WHERE (kind, id) IN arrayZip({kinds:Array(String)}, {ids:Array(String)})" + _names_of(orgs, parameters),
+        parameters,
+    )
+
+
+def entries(kind: str, ids: Sequence[str], orgs: Sequence[str] | None, *, limit: int, offset: int) -> Query:
+    """Return entries of the directory by id and org: those with `ids` (none: all), of `orgs` (None: any)."""
+    parameters: dict[str, object] = {"ids": list(ids), "row_limit": limit, "row_offset": offset}
+    page = "\nORDER BY id, org_id\nLIMIT {row_limit:UInt64} OFFSET {row_offset:UInt64}"
+    if kind in NAMED.values():
+        parameters["kind"] = kind
+        found = "id, org_id, name, avatar_url FROM directory_names FINAL\nWHERE kind = {kind:String}"
+        found += _names_of(orgs, parameters)
+    else:
+        table, key, *more = _ENTRIES[kind]
+        found = f"{key} AS id, org_id, name, {', '.join(more)} FROM {table} FINAL\nWHERE true"
+        if orgs is not None:
+            found += " AND org_id IN {orgs:Array(String)}"
+            parameters["orgs"] = list(orgs)
+    return Query(f"SELECT {found} AND (empty({{ids:Array(String)}}) OR id IN {{ids:Array(String)}}){page}", parameters)
+
+
+_ENTRIES: Final = {
+    "org": ("orgs", "org_id", "timezone", "currency"),
+    "user": ("users", "user_id", "role", "class_name", "section"),
+}
+KINDS: Final = (*_ENTRIES, *NAMED.values())
+
+
+def _names_of(orgs: Sequence[str] | None, parameters: dict[str, object]) -> str:
+    if orgs is None:
+        return ""
+    parameters["orgs"] = list(orgs)
+    return " AND (org_id = '' OR org_id IN {orgs:Array(String)})"
+
+
+def _named(columns: tuple[str, ...], orgs: Sequence[str] | None, parameters: dict[str, Any]) -> str | None:
+    """Return the table of `columns` and `name` in the directory; None if they have no names. As `pick_name`."""
+    kind = NAMED.get(columns[0]) if len(columns) == 1 else None
+    if kind is None:
+        return _TABLES.get(columns)
+    parameters["kind"] = kind
+    common = "anyIf(name, org_id = ''), uniqExact(name) = 1, any(name), ''"
+    best = "argMax(name, org_id != '')" if orgs and len(orgs) == 1 else f"multiIf(countIf(org_id = '') > 0, {common})"
+    return (
+        f"(SELECT id AS {columns[0]}, {best} AS name FROM directory_names FINAL\n"
+        f"        WHERE kind = {{kind:String}}{_names_of(orgs, parameters)} GROUP BY id)"
     )
 
 
@@ -91,14 +153,16 @@ def values_among(column: str, values: Sequence[str], orgs: Sequence[str] | None)
 def named_keys(spec: Sums, pieces: Sequence[Piece], *, entry: tuple[str, ...], limit: int, descending: bool) -> Query:
     """Return `sums` by the name of `entry` (leading columns of `spec`) in any case; rows without a name are last."""
     inner, on = sums(spec, pieces), ", ".join(entry)
+    parameters = dict(inner.parameters)
+    table = _named(entry, spec.filters.get("org_id"), parameters)
     chosen = ", ".join(f"ranked.{name} AS {name}" for name in (*spec.columns, *spec.measures))
     sql = (
         f"SELECT {chosen}\nFROM (\n{inner.sql}\n) AS ranked\n"
-        f"LEFT JOIN (SELECT {on}, name AS entry_name FROM {_TABLES[entry]} FINAL) AS entry USING ({on})\n"
+        f"LEFT JOIN (SELECT {on}, name AS entry_name FROM {table}) AS entry USING ({on})\n"
         f"ORDER BY entry_name = '', lowerUTF8(entry_name){' DESC' if descending else ''}, {', '.join(spec.columns)}\n"
         "LIMIT {row_limit:UInt64}"
     )
-    return Query(sql, {**inner.parameters, "row_limit": limit})
+    return Query(sql, {**parameters, "row_limit": limit})
 
 
 def values(spec: Sums, pieces: Sequence[Piece], *, search: str, limit: int) -> Query:
@@ -106,10 +170,11 @@ def values(spec: Sums, pieces: Sequence[Piece], *, search: str, limit: int) -> Q
     inner = sums(spec, pieces)
     value = spec.columns[-1]
     found = f"positionCaseInsensitiveUTF8({value}, {{search:String}}) > 0"
-    if search and (table := _TABLES.get(spec.columns)):
+    parameters = dict(inner.parameters)
+    if search and (table := _named(spec.columns, spec.filters.get("org_id"), parameters)):
         key = f"({', '.join(spec.columns)})"
         found = (
-            f"({found}\n    OR {key} IN (SELECT {', '.join(spec.columns)} FROM {table} FINAL\n"
+            f"({found}\n    OR {key} IN (SELECT {', '.join(spec.columns)} FROM {table}\n"
             "        WHERE positionCaseInsensitiveUTF8(name, {search:String}) > 0))"
         )
     sql = (
@@ -118,4 +183,4 @@ def values(spec: Sums, pieces: Sequence[Piece], *, search: str, limit: int) -> Q
         f"WHERE {value} != '' AND {found}\n"
         f"ORDER BY requests DESC, {', '.join(spec.columns)}\nLIMIT {{row_limit:UInt64}}"
     )
-    return Query(sql, {**inner.parameters, "search": search, "row_limit": limit})
+    return Query(sql, {**parameters, "search": search, "row_limit": limit})

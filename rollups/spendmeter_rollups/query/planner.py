@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
@@ -21,6 +21,7 @@ from spendmeter_rollups.query.windows import Window
 MAX_RANGES: Final = 16
 """Above this number of ranges, evaluating the condition costs more than reading a finer table."""
 
+_TICK: Final = timedelta(milliseconds=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -30,6 +31,11 @@ class Piece:
 
     rollup: Rollup | None
     ranges: tuple[Window, ...]
+
+    @property
+    def days(self) -> tuple[date, date]:
+        """The first and the last UTC day."""
+        return self.ranges[0].start.date(), (self.ranges[-1].end - _TICK).date()
 
 
 def choose_family(columns: Iterable[str], measures: Iterable[str]) -> tuple[Rollup, ...]:

@@ -21,10 +21,10 @@ from spendmeter_clickhouse.catalogue import (
     user_set,
 )
 from spendmeter_clickhouse.ddl.projections import projection_of
+from spendmeter_rollups.catalogue.conversion import converted_sum, is_amount, rate_of_day
 from spendmeter_rollups.catalogue.money import USD, Rates
 from spendmeter_rollups.catalogue.orders import KEY, ORDERS
 from spendmeter_rollups.catalogue.tags import KEY_EXPRESSION, TAG_KEYS, tag_of
-from spendmeter_rollups.query.conversion import converted_sum, is_amount, rate_of_day
 from spendmeter_rollups.query.planner import Piece
 from spendmeter_rollups.query.statement import (
     Filters,
@@ -179,7 +179,7 @@ def _piece(spec: Sums, piece: Piece, name: str, parameters: dict[str, Any]) -> s
     ranges = [within(window, f"{name}_{number}", parameters) for number, window in enumerate(piece.ranges)]
     chosen = _bucket(spec, piece, parameters)
     chosen += [_column(column, source, parameters) for column in spec.columns]
-    rate = rate_of_day(spec.rates, piece, name, parameters) if spec.converted else ""
+    rate = rate_of_day(spec.rates, time, piece.days, name, parameters) if spec.converted else ""
     chosen += [f"{_aggregate(measure, source, rate)} AS {measure}" for measure in spec.measures]
     conditions = [f"({' OR '.join(ranges)})", *filter_conditions(source, spec.filters, parameters)]
     conditions += [*_after(spec, source, parameters), *_among(spec, source, parameters)]

@@ -86,8 +86,14 @@ class BreakdownRow(Measures):
     users: int | None = Field(
         default=None, description="distinct users; for orgs, roles, classes, sections and features"
     )
-    name: str | None = Field(default=None, description="of an org or a user, from the directory")
+    name: str | None = Field(
+        default=None, description="of an org, user, agent, task, configuration or feature, from the directory"
+    )
     org_name: str | None = Field(default=None, description="for users, classes and sections")
+    avatar_url: str | None = Field(default=None, description="of an agent, from the directory")
+    names: dict[str, str] | None = Field(
+        default=None, description="for two dimensions: names by column of the key", examples=[{"agent_id": "Tutor"}]
+    )
     user: UserColumns | None = Field(default=None, description="for users")
     budget: UserBudgetColumns | None = Field(default=None, description="for users; null without a budget")
     sparkline: list[Money] | None = Field(default=None, description="for agents: cost per bucket of the window")

@@ -28,7 +28,7 @@ class FilterValue(BaseModel):
     """One value with usage in the window."""
 
     value: str
-    name: str | None = Field(description="name of an org or a user, from the directory")
+    name: str | None = Field(description="of an org, user, agent, task, configuration or feature, from the directory")
     org_id: str | None = Field(default=None, description="for users, classes and sections")
     requests: int
 
@@ -44,7 +44,7 @@ async def values(usage: UsageReader, *, dimension: Dimension, params: ValuesPara
     """Search values of a dimension. Other filters apply, so that every value listed has usage."""
     rows = await usage.read(values_query, dimension.columns, ("requests",), search=params.q, limit=params.limit)
     keys = [key_of(row, dimension.columns) for row in rows]
-    names = await names_of_keys(usage.reader, dimension.columns, keys)
+    names = await names_of_keys(usage, dimension.columns, keys)
     return ValuesAnswer(
         **frame(usage.scope),
         dimension=dimension.name,

@@ -11,7 +11,7 @@ from spendmeter_clickhouse.catalogue import ROW_MEASURES, USERS, Dimension
 from spendmeter_rollups.catalogue.orders import MODEL_ORDERS, NAMES, ORDERS, ROW_ORDERS, descends
 from spendmeter_rollups.problems import invalid_parameter
 from spendmeter_rollups.query import sums as queries
-from spendmeter_rollups.query.directory import named_keys
+from spendmeter_rollups.query.directory import NAMED, named_keys
 from spendmeter_rollups.query.params import fold
 from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.usage import UsageReader
@@ -33,6 +33,12 @@ OrderParam = Annotated[
 
 COUNTS_USERS: Final = ("org", "role", "class", "section", "feature")
 """Dimensions with a meaningful number of users, available from one rollup."""
+
+_NAMED_BY: Final = {
+    "org": ("org_id",),
+    "user": ("org_id", "user_id"),
+    **{kind: (column,) for column, kind in NAMED.items()},
+}
 
 
 def check_order(dimension: Dimension, order_by: str) -> None:
@@ -86,7 +92,7 @@ def _entry(dimension: Dimension, order_by: str) -> tuple[str, ...] | None:
     """Return the key in the directory of the name that `order_by` sorts by; None if rows have no such name."""
     columns = set(dimension.columns)
     if order_by == "name":
-        return {"org": ("org_id",), "user": ("org_id", "user_id")}.get(dimension.name)
+        return _NAMED_BY.get(dimension.name)
     return ("org_id",) if order_by == "org_name" and "org_id" in columns and len(columns) > 1 else None
 
 

@@ -30,10 +30,11 @@ async def row_details(usage: UsageReader, dimension: Dimension, rows: Sequence[R
         return {}
     columns = dimension.columns
     keys = [key_of(row, columns) for row in rows]
-    if dimension.name == "agent":
-        return await _sparklines(usage, dimension, keys)
-    names = await names_of_keys(usage.reader, columns, keys)
+    names = await names_of_keys(usage, columns, keys)
     found: dict[Key, dict[str, Any]] = {key: names.of(columns, key) for key in keys}
+    if dimension.name == "agent":
+        for key, sparkline in (await _sparklines(usage, dimension, keys)).items():
+            found[key] |= sparkline
     if dimension.name == "user":
         snapshot = await usage.reader.budgets.current(usage.scope.now)
         for key, row in zip(keys, rows, strict=True):

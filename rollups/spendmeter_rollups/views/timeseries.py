@@ -73,8 +73,12 @@ class Series(BaseModel):
     """One group over time."""
 
     key: dict[str, str] | None = Field(description="null for the total, or for all groups beyond `limit`")
-    name: str | None = Field(default=None, description="of an org or a user, from the directory")
+    name: str | None = Field(
+        default=None, description="of an org, user, agent, task, configuration or feature, from the directory"
+    )
     org_name: str | None = Field(default=None, description="for users, classes and sections")
+    avatar_url: str | None = Field(default=None, description="of an agent, from the directory")
+    names: dict[str, str] | None = Field(default=None, description="for two dimensions: names by column of the key")
     other: bool = Field(default=False, description="true for the sum of all groups beyond `limit`")
     points: list[Point]
 
@@ -124,7 +128,7 @@ async def _grouped(usage: UsageReader, edges: Sequence[datetime], dimension: Dim
     by_position: dict[int, list[Row]] = defaultdict(list)
     for row in rows:
         by_position[row["position"]].append(row)
-    names = await names_of_keys(usage.reader, columns, keys)
+    names = await names_of_keys(usage, columns, keys)
     series = [
         Series.model_construct(
             key=dict(zip(map(public_name, columns), key, strict=True)),

@@ -68,6 +68,11 @@ def client(store: Store) -> Iterator[TestClient]:
         ),
     ]
     insert_usage(store, rows)
+    with store.session("names") as session:
+        names = [(kind, f"{SECRET}-{kind}", SECRET, SECRET, "", WHEN) for kind in ("agent", "feature")]
+        names.append(("agent", "tutor", SECRET, SECRET, "", WHEN))
+        columns = ["kind", "id", "org_id", "name", "avatar_url", "updated_at"]
+        asyncio.run(session.insert("directory_names", names, columns))
     stored = ApiKey(prefix=VALUES["prefix"], digest=bytes(32), name="x", scopes=(), created_at=WHEN, updated_at=WHEN)
     with store.session("key") as session:
         asyncio.run(store_key(session, stored))
@@ -94,6 +99,7 @@ WRITES = {
 }
 VALUES: dict[str, Any] = {
     "dimension": "feature",
+    "kind": "agent",
     "user_id": "ann",
     "currency": "EUR",
     "rate_date": "2026-11-20",

@@ -47,6 +47,53 @@ def test_every_answer_names_orgs_and_users(client: TestClient) -> None:
     assert failed["org_name"] == "Acme School"
 
 
+def test_agents_tasks_and_features_have_names_in_every_answer(client: TestClient) -> None:
+    """The org's own name first, then that of all orgs; names of other orgs are not visible."""
+    everywhere = answer(client, "/v1/usage/breakdown/agent", preset="7d")["rows"]
+    named = {row["key"]["agent_id"]: (row["name"], row["avatar_url"]) for row in everywhere}
+    assert named == {"tutor": ("Tutor", "https://a.example/t.svg"), "": (None, None)}
+    own = by_key(answer(client, "/v1/usage/breakdown/agent", preset="7d", org="acme"), "agent_id")
+    assert (own["tutor"]["name"], own["tutor"]["avatar_url"]) == ("Asha", "https://a.example/asha.svg")
+    crossed = answer(client, "/v1/usage/breakdown", group_by=["org", "agent"], preset="7d", agent="tutor")["rows"]
+    assert [row["names"] for row in crossed] == [{"org_id": "Acme School", "agent_id": "Asha"}]
+    series = answer(client, "/v1/usage/timeseries", group_by="feature", preset="7d")["series"]
+    # Rag has a name of one org only, on which all orgs agree.
+    names = {"chat": None, "quiz": "Quizzes", "rag": "Answers from books", "index": None}
+    assert {each["key"]["feature"]: each["name"] for each in series} == names
+    (found,) = answer(client, "/v1/filters/agent", q="asha", preset="7d", org="acme")["values"]
+    assert (found["value"], found["name"]) == ("tutor", "Asha")
+    calls = answer(client, "/v1/usage/events", preset="7d", agent="tutor")["rows"]
+    assert {(row["agent_name"], row["agent_avatar_url"]) for row in calls} == {("Asha", "https://a.example/asha.svg")}
+    assert answer(client, f"/v1/usage/events/{calls[0]['event_id']}")["call"]["agent_name"] == "Asha"
+    assert [row["name"] for row in answer(client, "/v1/usage/users/ann", preset="7d")["features"]] == [
+        None,
+        "Answers from books",
+    ]
+
+
+@pytest.mark.parametrize("org", [{}, {"org": "acme"}, {"org": "beta"}, {"org": ["acme", "beta"]}])
+def test_rows_are_sorted_by_the_names_shown(client: TestClient, org: dict[str, Any]) -> None:
+    for dimension in ("agent", "feature"):
+        rows = answer(client, f"/v1/usage/breakdown/{dimension}", preset="7d", order_by="name", **org)["rows"]
+        names = [row["name"] for row in rows]
+        assert names == sorted(names, key=lambda name: (name is None, (name or "").lower()))
+
+
+def test_the_directory_is_looked_up_in_batches(client: TestClient) -> None:
+    body = answer(client, "/v1/directory/agent", id=["tutor", "nobody"])
+    assert [(row["id"], row["org_id"], row["name"]) for row in body["entries"]] == [
+        ("tutor", "", "Tutor"),
+        ("tutor", "acme", "Asha"),
+        ("tutor", "beta", "Beta's own"),
+    ]
+    assert [row["org_id"] for row in answer(client, "/v1/directory/agent", org="acme")["entries"]] == ["", "acme"]
+    (org,) = answer(client, "/v1/directory/org", id="acme")["entries"]
+    assert (org["name"], org["timezone"], org["currency"]) == ("Acme School", "Asia/Kolkata", "INR")
+    (user,) = answer(client, "/v1/directory/user", id=["ann", "tom"])["entries"]
+    assert (user["org_id"], user["name"], user["role"], user["avatar_url"]) == ("acme", "Ann Lee", "student", None)
+    assert client.get("/v1/directory/planet").status_code == 422
+
+
 def test_a_new_name_counts_at_once(client: TestClient, store: Store) -> None:
     """No dictionary is between the directory and the answers: the embedded store would not reload it."""
     columns, ((_, name, *attributes, _),) = DIRECTORY["orgs"]

@@ -21,6 +21,7 @@ def test_events_surface_is_pinned() -> None:
         "HttpConnection",
         "InvalidSettings",
         "KafkaConnection",
+        "NameEntry",
         "OrgEntry",
         "ProducerClosed",
         "ProducerSettings",

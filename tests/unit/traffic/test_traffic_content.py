@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spendmeter_events import ACTIONS, OrgEntry, UsageEvent, UserEntry
+from spendmeter_events import ACTIONS, NameEntry, OrgEntry, UsageEvent, UserEntry
 from spendmeter_events.traffic import INCIDENTS, directory, generate
 
 SEED = 11
@@ -161,7 +161,9 @@ def test_the_directory_describes_schools_and_people() -> None:
     entries = directory(SEED)
     orgs = [entry for entry in entries if isinstance(entry, OrgEntry)]
     users = [entry for entry in entries if isinstance(entry, UserEntry)]
-    assert entries == [*orgs, *users]
+    names = [entry for entry in entries if isinstance(entry, NameEntry)]
+    assert entries == [*orgs, *users, *names]
+    assert {entry.kind for entry in names} == {"agent", "task", "configuration", "feature"}
     assert {(org.timezone, org.currency) for org in orgs} >= {
         ("Asia/Kolkata", "INR"),
         ("Asia/Kathmandu", "INR"),
@@ -182,5 +184,5 @@ def test_the_directory_is_the_same_for_the_same_seed() -> None:
 
 def test_the_page_names_every_org_feature_and_incident() -> None:
     page = (Path(__file__).parents[3] / "docs" / "demo-data.md").read_text()
-    named = {entry.org_id for entry in directory(SEED)} | FEATURES | set(INCIDENTS)
+    named = {entry.org_id for entry in directory(SEED) if entry.org_id} | FEATURES | set(INCIDENTS)
     assert [name for name in sorted(named) if f"`{name}`" not in page] == []

@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -77,8 +77,18 @@ async def stored(store: Store) -> int:
         return int((await session.query("SELECT count() FROM usage_events")).result_rows[0][0])
 
 
-async def drain(topic: FilledTopic, app: faust.App) -> float:
-    """Seconds from the first stored event to the last, and so without the time to start and join the group."""
+@dataclass(frozen=True)
+class Drained:
+    """From the first stored event to the last, and so without the time to start and join the group."""
+
+    per_second: float
+    """Events a second of the clock."""
+    cpu_us: float
+    """Microseconds of all processors an event, the store's included."""
+
+
+async def drain(topic: FilledTopic, app: faust.App) -> Drained:
+    """Run `app` until everything is stored."""
     await app.start()
     before = 0
 
@@ -91,21 +101,22 @@ async def drain(topic: FilledTopic, app: faust.App) -> float:
         return await stored(topic.store) >= topic.events
 
     await until(begun, every=0.02)
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     await until(done, every=0.1)
-    seconds = time.perf_counter() - started
+    seconds, used = time.perf_counter() - started, time.process_time() - used
     await app.stop()
-    return (topic.events - before) / seconds
+    events = topic.events - before
+    return Drained(per_second=events / seconds, cpu_us=1e6 * used / events)
 
 
-async def worker(topic: FilledTopic, ingest_type: type[Ingest]) -> float:
-    """Events a second of the worker as it ships."""
+async def worker(topic: FilledTopic, ingest_type: type[Ingest]) -> Drained:
+    """The worker as it ships."""
     made = create_worker(settings=topic.settings, store=topic.store, ingest_type=ingest_type, web=False)
     return await drain(topic, made.app)
 
 
-async def plain_faust(topic: FilledTopic) -> float:
-    """Events a second of an agent that takes batches and acknowledges them after the insert."""
+async def plain_faust(topic: FilledTopic) -> Drained:
+    """An agent that takes batches and acknowledges them after the insert."""
     app = faust.App(
         "bench",
         broker=f"kafka://{topic.settings.bootstrap}",
@@ -141,19 +152,19 @@ async def plain_faust(topic: FilledTopic) -> float:
     return await drain(topic, app)
 
 
-CARRIERS: dict[str, Callable[[FilledTopic], Awaitable[float]]] = {
+CARRIERS: dict[str, Callable[[FilledTopic], Awaitable[Drained]]] = {
     "worker": lambda topic: worker(topic, Ingest),
     "unguarded": lambda topic: worker(topic, ingest_without(*_UNGUARDED)),
     "faust": plain_faust,
 }
 
 
-async def measure(carrier: str, events: int) -> float:
-    """Events a second of one carrier."""
+async def measure(carrier: str, events: int) -> Drained:
+    """Measure one carrier."""
     async with filled_topic(events) as topic:
         return await CARRIERS[carrier](topic)
 
 
 if __name__ == "__main__":
     name, count = sys.argv[1], int(sys.argv[2])
-    print(json.dumps({"carrier": name, "events": count, "per_second": asyncio.run(measure(name, count))}))
+    print(json.dumps({"carrier": name, "events": count, **asdict(asyncio.run(measure(name, count)))}))

@@ -16,7 +16,7 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 
 from spendmeter_events.topics import PRICES
 from spendmeter_stream import metrics
-from spendmeter_stream.kafka.batches import open_reader, readable_end
+from spendmeter_stream.kafka.batches import QUIET_FETCH_MS, open_reader, readable_end
 from spendmeter_stream.poison import skip
 from spendmeter_stream.pricing import PriceBookWatcher
 from spendmeter_stream.pricing.watch import Row, parse_row
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 _Records = dict[str, tuple[ConsumerRecord, Row | None]]
 """Newest record of each key and its row; None removes the row."""
 
-_POLL_MS: Final = 1000
+_POLL_MS: Final = 2000
 _FIRST_POLL_MS: Final = 50
 """Shorter: at the end of the topic no record ends the poll, and ingestion waits for it."""
 _RESTART_SECONDS: Final = 5.0
@@ -79,6 +79,8 @@ class PriceFeed(mode.Service):
         await self._close()
         self._consumer = await open_consumer(self._client_options)
         await self._apply(await _records_until_end(self._consumer))
+        # The first fetches must end soon, later ones may wait.
+        self._consumer._fetcher._fetch_max_wait_ms = QUIET_FETCH_MS
 
     async def _apply(self, records: _Records) -> None:
         if not records:

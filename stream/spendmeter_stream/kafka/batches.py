@@ -31,6 +31,9 @@ _BODY: Final = 61
 """Offset of the records in a batch with magic 2."""
 _CODEC: Final = 0x07
 
+QUIET_FETCH_MS: Final = 2000
+"""How long fetches of the quiet topics (prices, directory) wait for records: shorter ones cost an idle worker more."""
+
 _distrusted: dict[TopicPartition, int] = {}
 """The batch of each partition that failed its CRC check once. It is fetched again, in case the network corrupted it."""
 
@@ -49,12 +52,13 @@ def open_reader(*topics: str, client_options: dict[str, Any], **options: Any) ->
 
 
 def make_faust_read_committed() -> None:
-    """Set `read_committed` on Faust's own consumer: Faust has no setting for it."""
+    """Set `read_committed` on Faust's own consumer, and long fetches: Faust has no settings for them."""
     create = AIOKafkaConsumerThread._create_worker_consumer
 
     def create_reader(self: AIOKafkaConsumerThread, transport: Any) -> AIOKafkaConsumer:
         consumer = create(self, transport)
         consumer._isolation_level = "read_committed"
+        consumer._fetch_max_wait_ms = QUIET_FETCH_MS
         return consumer
 
     if create.__module__ != __name__:

@@ -7,7 +7,7 @@ Counts are never clamped: an impossible count is a fault. A fault, or a count th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from functools import cache
 from typing import Any, Final, NamedTuple
@@ -220,13 +220,13 @@ def _all_spellings(names: tuple[str, ...]) -> dict[str, None]:
     return dict.fromkeys(spelling for name in names for spelling in spellings(name))
 
 
-def _present(section: object, names: tuple[str, ...]) -> Sequence[str]:
+def _present(section: object, names: tuple[str, ...]) -> Collection[str]:
     """Return the spellings of these names that the section may have; for a dict, only those that it has."""
     if section is None:
         return ()
     every = _all_spellings(names)
     if not isinstance(section, dict):
-        return tuple(every)
+        return every
     return () if every.keys().isdisjoint(section) else [name for name in every if name in section]
 
 

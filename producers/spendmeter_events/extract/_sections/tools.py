@@ -14,6 +14,8 @@ _BILLED_BY_CALL: Final = {"web_search_call": "web_search", "file_search_call": "
 _IN_CONTAINER: Final = {"code_interpreter_call": "code_interpreter", "shell_call": "shell"}
 """Output items that run in a container of the provider, which is billed per session, and their tools."""
 
+_RUNS_TOOLS: Final = re.compile("compound|gpt-oss")
+"""Models for which Groq runs tools. The choices of others are not read, to save time."""
 _SEARCH_MODEL: Final = re.compile(r"search-(preview|api)")
 
 
@@ -22,7 +24,8 @@ def images_and_tools(tally: Tally, body: object, request: object) -> dict[str, A
     generated = sum(pick(image, "b64_json", "url") is not None for image in items(body, "data"))
     tool_images = sum(pick(item, "type") == "image_generation_call" for item in items(body, "output"))
     tools = {name: count for name, count in _tools(tally, body).items() if count}
-    _flag_executed_tools(tally, body)
+    if _RUNS_TOOLS.search(text(pick(body, "model"))):
+        _flag_executed_tools(tally, body)
     fields: dict[str, Any] = {"tags": {**_image_tags(body, request, generated), **tool_tag(tools)}}
     if generated or tool_images:
         fields["images"] = generated + tool_images
@@ -32,7 +35,7 @@ def images_and_tools(tally: Tally, body: object, request: object) -> dict[str, A
 
 
 def _flag_executed_tools(tally: Tally, body: object) -> None:
-    """Flag the tools that Groq's Compound systems ran: their fees depend on kind and duration."""
+    """Flag the tools that Groq ran: their fees depend on kind and duration."""
     for choice in items(body, "choices"):
         for tool in items(pick(choice, "message"), "executed_tools"):
             tally.flag(f"executed_tools.{field_name(pick(tool, 'type'))}")

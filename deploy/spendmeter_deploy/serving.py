@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from spendmeter_clickhouse import Store, StoreSettings
@@ -12,6 +13,7 @@ from spendmeter_clickhouse.api_keys import list_keys
 from spendmeter_deploy.ending import current_ending
 from spendmeter_deploy.errors import StartError
 from spendmeter_deploy.listening import listen, served, url_of
+from spendmeter_deploy.price_desk import BookDesk, following_desk
 from spendmeter_rollups import ServiceSettings, create_app
 from spendmeter_rollups.app import create_collector
 from spendmeter_rollups.collect.event_publisher import EventPublisher
@@ -67,7 +69,10 @@ async def serve_forever(host: str, port: int) -> None:
         log.info(
             "spendmeter %s, query service on %s, store at %s", installed_version(), url_of(listener), place_of(store)
         )
-        async with served(create_app(store=store, settings=settings), listener) as serving:
+        async with (
+            _price_desk() as desk,
+            served(create_app(store=store, settings=settings, price_desk=desk), listener) as serving,
+        ):
             # /healthz answers from here on, and /readyz reports what is missing.
             starting = asyncio.create_task(_wait_until_ready(settings, store))
             try:
@@ -78,6 +83,17 @@ async def serve_forever(host: str, port: int) -> None:
                 raise StartError("the query service stopped unexpectedly. Check the log, then restart it")
             finally:
                 starting.cancel()
+
+
+@contextlib.asynccontextmanager
+async def _price_desk() -> AsyncIterator[BookDesk | None]:
+    """Yield the price book if SPENDMETER_BOOTSTRAP is set: queries need no Kafka."""
+    settings = StreamSettings()
+    if "bootstrap" not in settings.model_fields_set:
+        yield None
+        return
+    async with following_desk(settings) as desk:
+        yield desk
 
 
 async def collect_forever(host: str, port: int) -> None:

@@ -20,6 +20,7 @@ from spendmeter_rollups.access.auth import AdminKey, Authenticator
 from spendmeter_rollups.access.oidc import OidcTokens
 from spendmeter_rollups.access.rate_limit import RateLimit
 from spendmeter_rollups.access.sessions import SignInLinks
+from spendmeter_rollups.calls.book_prices import PriceDesk
 from spendmeter_rollups.collect import event_routes, litellm_routes, trace_routes
 from spendmeter_rollups.collect.event_bodies import MOST_EVENT_BODY_BYTES, MOST_LOG_BODY_BYTES
 from spendmeter_rollups.collect.event_publisher import EventPublisher, PublisherReadiness
@@ -75,6 +76,7 @@ def create_app(
     failures: Callable[[], Mapping[str, str]] = dict,
     links: SignInLinks | None = None,
     publisher: EventPublisher | None = None,
+    price_desk: PriceDesk | None = None,
 ) -> FastAPI:
     """Create an app over `store`, which must be migrated. Metrics are registered in `registry`.
 
@@ -82,6 +84,7 @@ def create_app(
     :param failures: failed parts of this process, name → reason; `/readyz` returns 503 with them.
     :param links: secrets that sign in to the page once.
     :param publisher: started; adds the collector's routes.
+    :param price_desk: the price book; without it, `/v1/prices` only has the rates of stored calls.
     """
     service = _service(store, settings, authenticators, clock, links or SignInLinks())
     routes = (
@@ -103,6 +106,7 @@ def create_app(
     )
     app = _app(service, registry or CollectorRegistry(), (*routes, *_DOORS) if publisher else routes)
     app.state.failures = failures
+    app.state.price_desk = price_desk
     if publisher is not None:
         _collect_with(app, publisher)
     return app

@@ -50,15 +50,55 @@ def test_a_stop_stores_what_the_broker_took_and_leaves_no_orphan(tmp_path: Path,
         assert again.totals()["requests"] == 3000
 
 
-def test_a_killed_stack_takes_its_broker_with_it_and_its_folder_is_free(tmp_path: Path) -> None:
+NEW_PRICE = {
+    "provider": "openai",
+    "models": ["gpt-4o"],
+    "from": "2026-11-01T00:00:00Z",
+    "per_million": {"input_tokens": "7", "output_tokens": "11"},
+    "source": "contract",
+    "verified_at": "2026-11-01",
+}
+IN_FORCE = "/v1/prices?provider=openai&model=gpt-4o&at="
+
+
+def rates(stack: RunningStack, at: str) -> list[str]:
+    """Return the rates of input and output tokens."""
+    found = {rate["unit"]: rate["rate_usd"] for rate in stack.get(IN_FORCE + at)["rates"]}
+    return [found["input_tokens"], found["output_tokens"]]
+
+
+def test_a_killed_stack_takes_its_broker_with_it_and_keeps_its_price_rows(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     with running(folder) as stack:
         (broker,) = children(stack.process.pid)
+        before = rates(stack, "2026-11-20")
+        wrong = stack.send("PUT", "/v1/prices", {"row": {**NEW_PRICE, "per_million": {"input_tokens": "-1"}}})
+        assert (wrong[0], rates(stack, "2026-11-20")) == (422, before)
+        status, answer = stack.send("PUT", "/v1/prices", {"row": NEW_PRICE, "dry_run": True})
+        assert (status, answer["published"]) == (200, False)
+        status, answer = stack.send("PUT", "/v1/prices", {"row": NEW_PRICE})
+        assert (status, answer["key"], answer["replaced"]) == (200, "openai/gpt-4o/2026-11-01T00:00:00Z", None)
+        wait_until(lambda: rates(stack, "2026-11-20") == ["0.000007", "0.000011"])
+        assert rates(stack, "2026-10-20") == before
+        wait_until((folder / "price-rows.json").exists)
         os.kill(stack.process.pid, signal.SIGKILL)
         stack.process.wait()
         wait_until(lambda: not alive(broker))
     with running(folder) as again:
         assert again.get("/healthz")["status"] == "ok"
+        assert rates(again, "2026-11-20") == ["0.000007", "0.000011"]
+        assert again.send("POST", "/v1/events", event_fields(1))[0] == 200
+        wait_until(lambda: again.totals()["requests"] == 1)
+        event_id = event_fields(1)["event_id"]
+        key = answer["key"]
+        assert again.send("PUT", "/v1/prices", {"row": None, "key": key})[1]["replaced"] == NEW_PRICE
+        assert again.send("PUT", "/v1/prices", {"row": None, "key": "other"})[0] == 404
+    explained = spendmeter("explain", event_id, "--data-dir", folder)
+    assert explained.returncode == 0, explained.stderr
+    assert "input_tokens 1000 x 0.000007 USD = 0.007 USD" in explained.stdout
+    assert f"{key} (topic, 2026-11-01T00:00Z to now; contract, verified 2026-11-01)" in explained.stdout
+    assert explained.stdout.endswith("current cost 0.0081 USD\n")
+    assert json.loads((folder / "price-rows.json").read_text()) == {}
 
 
 def test_a_killed_stack_reconciles_what_it_left_half_stored(tmp_path: Path) -> None:

@@ -102,6 +102,17 @@ class RunningStack:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.loads(answer.read())
 
+    def send(self, method: str, path: str, body: Any) -> tuple[int, Any]:
+        """Return status and JSON response of a request with a JSON body."""
+        headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+        data = json.dumps(body).encode()
+        request = urllib.request.Request(self.note["url"] + path, data, headers=headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+
     def metric(self, name: str) -> float:
         """Return a metric's value, or 0 if it is absent; `name` with labels in Prometheus notation."""
         request = urllib.request.Request(self.note["url"] + "/metrics", headers={"Authorization": f"Bearer {KEY}"})

@@ -125,18 +125,18 @@ def revoke(
 
 
 async def _store(key: ApiKey, data_dir: Path | None) -> None:
-    async with offline_store(data_dir) as store:
+    async with offline_store(data_dir, over_http="POST /v1/api-keys") as store:
         with store.session("apikey") as session:
             await store_key(session, key)
 
 
 async def _list(data_dir: Path | None) -> list[ApiKey]:
-    async with offline_store(data_dir) as store:
+    async with offline_store(data_dir, over_http="GET /v1/api-keys") as store:
         with store.session("apikey") as session:
             return await list_keys(session)
 
 
 async def _revoke(prefix: str, data_dir: Path | None) -> ApiKey | None:
-    async with offline_store(data_dir) as store:
+    async with offline_store(data_dir, over_http=f"DELETE /v1/api-keys/{prefix}") as store:
         with store.session("apikey") as session:
             return await revoke_key(session, prefix, now=datetime.now(UTC))

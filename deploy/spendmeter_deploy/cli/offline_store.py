@@ -20,9 +20,10 @@ def embedded_folder(data_dir: Path | None) -> DataFolder | None:
 
 
 @asynccontextmanager
-async def offline_store(data_dir: Path | None) -> AsyncIterator[Store]:
+async def offline_store(data_dir: Path | None, *, over_http: str = "") -> AsyncIterator[Store]:
     """Open the store. Only one process can open the embedded engine, so its folder is locked until the block ends.
 
+    :param over_http: method and path that answer the same on a running stack, for the error.
     :raises StartError: a stack runs on the folder, or the folder has no store.
     """
     folder = embedded_folder(data_dir)
@@ -32,6 +33,8 @@ async def offline_store(data_dir: Path | None) -> AsyncIterator[Store]:
         return
     if not folder.store.is_dir():
         raise StartError(f"no store in {folder.path}; choose another --data-dir, or set SPENDMETER_STORE_DSN")
+    if over_http:
+        _refuse_running(folder, over_http)
     folder.acquire()
     try:
         with Store(StoreSettings(store_dsn=folder.store_dsn)) as store:
@@ -39,3 +42,15 @@ async def offline_store(data_dir: Path | None) -> AsyncIterator[Store]:
             yield store
     finally:
         folder.release()
+
+
+def _refuse_running(folder: DataFolder, over_http: str) -> None:
+    """Raise `StartError` with the HTTP equivalent of a command if a stack runs on `folder`."""
+    try:
+        stack = folder.running_stack()
+    except StartError:
+        return
+    method, path = over_http.split(" ", 1)
+    raise StartError(
+        f"a Spendmeter uses {folder.path}: send {method} {stack.url}{path} with an API key, or stop it and try again"
+    )

@@ -41,6 +41,11 @@ class DataFolder:
         return f"chdb://{quote(str(self.store))}"
 
     @property
+    def price_rows(self) -> Path:
+        """Saved rows of the price topic."""
+        return self.path / "price-rows.json"
+
+    @property
     def broker_log(self) -> Path:
         """Log file of the broker process."""
         return self.path / "broker.log"

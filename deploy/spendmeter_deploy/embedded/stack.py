@@ -16,9 +16,11 @@ from prometheus_client import REGISTRY
 from spendmeter_clickhouse import Store, StoreSettings, migrate
 from spendmeter_deploy.embedded.broker import TansuBroker
 from spendmeter_deploy.embedded.folder import DataFolder
+from spendmeter_deploy.embedded.saved_rows import restore_rows, saving_rows
 from spendmeter_deploy.embedded.stack_end import stop_stack, watched
 from spendmeter_deploy.ending import current_ending
 from spendmeter_deploy.listening import listen, served, url_of
+from spendmeter_deploy.price_desk import BookDesk
 from spendmeter_deploy.settings import StackSettings
 from spendmeter_rollups import ServiceSettings, SignInLinks, create_app
 from spendmeter_rollups.collect.event_publisher import EventPublisher
@@ -88,7 +90,7 @@ async def embedded_stack(settings: StackSettings) -> AsyncIterator[EmbeddedStack
         # The engine stops with its last client: without this one, each step of the start would restart it.
         await store.admin().query("SELECT 1")
         stream = _stream_settings(broker)
-        worker = await _prepare_worker(stream, store)
+        worker = await _prepare_worker(stream, store, folder)
         service = ServiceSettings()
         key = StackKey(service.admin_key or secrets.token_urlsafe(32), generated=not service.admin_key)
         running = EmbeddedStack(folder=folder, broker=broker, store=store, worker=worker, url=url_of(listener), key=key)
@@ -96,6 +98,8 @@ async def embedded_stack(settings: StackSettings) -> AsyncIterator[EmbeddedStack
             partial(stop_stack, running, drain_seconds=settings.drain_seconds, seconds=stream.stop_timeout_seconds)
         )
         await worker.app.start()
+        # Only now the rows of the topic are in force.
+        await stack.enter_async_context(saving_rows(folder.price_rows, worker.prices))
         publisher = EventPublisher(stream.connection())
         await publisher.start()
         stack.push_async_callback(publisher.stop)
@@ -106,6 +110,7 @@ async def embedded_stack(settings: StackSettings) -> AsyncIterator[EmbeddedStack
             failures=worker.health.failures,
             links=running.links,
             publisher=publisher,
+            price_desk=BookDesk(worker.prices, stream.client_options()),
         )
         serving = await stack.enter_async_context(served(app, listener))
         await stack.enter_async_context(watched(running, serving))
@@ -136,7 +141,7 @@ def _stream_settings(broker: TansuBroker) -> StreamSettings:
     )
 
 
-async def _prepare_worker(stream: StreamSettings, store: Store) -> Worker:
+async def _prepare_worker(stream: StreamSettings, store: Store, folder: DataFolder) -> Worker:
     """Migrate the store, create the topics, and return the worker."""
     prices, *_ = await asyncio.gather(
         # Compiling the book takes as long as most of the migrations, which run in the engine's threads.
@@ -144,6 +149,7 @@ async def _prepare_worker(stream: StreamSettings, store: Store) -> Worker:
         migrate(store),
         ensure_topics(stream.client_options(), usage_partitions=stream.usage_partitions),
     )
+    await restore_rows(folder.price_rows, stream.client_options())
     # The folder is locked, so no other group is running; the offsets of an earlier one are gone.
     with store.session("group") as session:
         await adopt_group(session, stream.group)

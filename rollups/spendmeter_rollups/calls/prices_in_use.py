@@ -9,12 +9,13 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from spendmeter_clickhouse.prices.price_cards import StoredRate, decode
+from spendmeter_rollups.calls.book_prices import PricedCall
 from spendmeter_rollups.calls.call_statement import cards_in_use, price_cards
 from spendmeter_rollups.calls.charge_lines import RateInUse, card_rates
-from spendmeter_rollups.problems import Fault
-from spendmeter_rollups.query.params import ScopeParams
+from spendmeter_rollups.problems import Fault, invalid_parameter
+from spendmeter_rollups.query.params import ScopeParams, Value
 from spendmeter_rollups.query.reader import Row
-from spendmeter_rollups.query.scope import Scope
+from spendmeter_rollups.query.scope import Scope, find_zone, only_visible, parse_time
 from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.views.answers import Answer, frame
 
@@ -26,6 +27,16 @@ class PricesParams(ScopeParams):
 
     limit: Annotated[int, Field(ge=1, le=500)] = 100
     offset: Annotated[int, Field(ge=0, le=10_000)] = 0
+    at: Annotated[
+        Value | None,
+        Field(
+            description="ISO 8601: answer the rates of the price book at this time, for one `provider` and `model`;"
+            " of the other parameters, `org` (its negotiated rates), `tz` and the next three apply"
+        ),
+    ] = None
+    service_tier: Annotated[Value, Field(description="with `at`")] = "standard"
+    region: Annotated[Value, Field(description="with `at`: region or deployment type")] = ""
+    prompt_tokens: Annotated[int, Field(ge=0, le=2**40, description="with `at`: length of the prompt")] = 0
 
 
 class PriceInUse(BaseModel):
@@ -63,6 +74,28 @@ async def prices_in_use(usage: UsageReader, *, params: PricesParams) -> PricesAn
     found = frame(scope)
     found["warnings"] += _warnings(scope, params, found=bool(page))
     return PricesAnswer(**found, rows=[_row(row, cards, scope) for row in page], has_more=len(rows) > params.limit)
+
+
+def priced_call(params: PricesParams, *, visible: tuple[str, ...] | None) -> PricedCall:
+    """Return the call that `params` with `at` describe. Raises `Problem`."""
+    provider, model, orgs = (tuple(getattr(params, name)) for name in ("provider", "model", "org"))
+    for name, values in (("provider", provider), ("model", model)):
+        if len(values) != 1:
+            raise invalid_parameter(name, "required exactly once with 'at'")
+    if len(orgs) > 1:
+        raise invalid_parameter("org", "at most one with 'at'")
+    if visible is not None:
+        # An org that names none has its own rates, as its calls do.
+        orgs = only_visible(orgs or None, visible)
+    return PricedCall(
+        provider=provider[0],
+        model=model[0],
+        at=parse_time("at", params.at or "", find_zone(params.tz)),
+        service_tier=params.service_tier,
+        region=params.region,
+        org=orgs[0] if orgs else "",
+        prompt_tokens=params.prompt_tokens,
+    )
 
 
 def _warnings(scope: Scope, params: PricesParams, *, found: bool) -> Iterator[Fault]:

@@ -168,8 +168,8 @@ def _unknown_preset(preset_name: str | None) -> Fault:
 
 
 def _custom_window(first: str, last: str | None, *, zone: ZoneInfo, now: datetime) -> Window:
-    start = _parse_time("from", first, zone)
-    end = now if last is None else _parse_time("to", last, zone, whole_day=True)
+    start = parse_time("from", first, zone)
+    end = now if last is None else parse_time("to", last, zone, whole_day=True)
     if last is None and start >= now:
         raise invalid_parameter(
             "from", "is in the future: without 'to' the window ends now", allowed=[f"before {now.isoformat()}"]
@@ -179,7 +179,8 @@ def _custom_window(first: str, last: str | None, *, zone: ZoneInfo, now: datetim
     return Window(start, end)
 
 
-def _parse_time(parameter: str, text: str, zone: ZoneInfo, *, whole_day: bool = False) -> datetime:
+def parse_time(parameter: str, text: str, zone: ZoneInfo, *, whole_day: bool = False) -> datetime:
+    """Return a day or timestamp in UTC; `whole_day`: of a day, its end. Raises `Problem`."""
     try:
         if _DAY.match(text):
             day = date.fromisoformat(text) + timedelta(days=1 if whole_day else 0)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 
+from spendmeter_clickhouse.prices.price_cards import StoredRate, decode
 from spendmeter_stream.pricing.book.cards import is_open
 from spendmeter_stream.pricing.book.index import CallKind
 from spendmeter_stream.pricing.book.origins import LAYERS
@@ -52,6 +53,12 @@ def explain(book: PriceBook, kind: CallKind, *, at_ms: int, prompt: int = 0) -> 
         return Explanation(None, None, [])
     aliases = [each for each in book.aliases(provider, kind.model) if each.terms.applies_at(at_ms)]
     return Explanation(provider, aliases[0] if aliases else None, list(_rates(candidates, at_ms, prompt)))
+
+
+def rates_at(book: PriceBook, kind: CallKind, *, at_ms: int, prompt: int = 0) -> Mapping[str, StoredRate]:
+    """Return the rates by unit that the worker prices such a call with; none for an unpriced one."""
+    (card,) = book.timeline(kind).pick(np.array([at_ms], np.int64), np.array([prompt], np.int64)).tolist()
+    return decode(book.cards.text(card)) if card else {}
 
 
 def _rates(candidates: Candidates, at_ms: int, prompt: int) -> Iterator[RateInForce]:

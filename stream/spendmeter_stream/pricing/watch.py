@@ -62,6 +62,16 @@ class PriceBookWatcher:
         self._rows = {key: row for key, row in sorted(rows.items()) if row is not None}
         return self._compile()
 
+    @property
+    def rows(self) -> Mapping[str, Row]:
+        """The rows of the topic by key, rejected ones included."""
+        return self._rows
+
+    def with_record(self, key: str, row: Row | None) -> tuple[PriceBook, Mapping[str, PriceBookError]]:
+        """Return the book with one more record of the topic, and the rows that it rejects. Nothing is put in force."""
+        rows = {**self._rows, key: row}
+        return _book_of(self._files, {name: each for name, each in sorted(rows.items()) if each is not None})
+
     def _compile(self) -> bool:
         before = self.book.version
         self.book, self.rejected = _book_of(self._files, self._rows)

@@ -194,3 +194,14 @@ def test_a_model_without_calls_and_deleted_calls_are_named(client: TestClient, s
         )
     finally:
         asyncio.run(session.command("TRUNCATE TABLE ingest_raw_watermarks"))
+
+
+def test_without_a_price_book_the_answer_names_the_setting(client: TestClient) -> None:
+    asked = {"provider": "openai", "model": "gpt-4o", "at": "2026-11-01"}
+    for response in (client.get("/v1/prices", params=asked), client.put("/v1/prices", json={"row": {}, "key": "k"})):
+        assert response.status_code == 404
+        assert "SPENDMETER_BOOTSTRAP" in response.json()["detail"]
+    assert client.get("/v1/prices", params={**asked, "model": []}).status_code == 422
+    school = {"Authorization": "Bearer school"}
+    assert client.put("/v1/prices", json={"row": {}}, headers=school).status_code == 403
+    assert client.get("/v1/prices", params={**asked, "org": OTHER}, headers=school).status_code == 403

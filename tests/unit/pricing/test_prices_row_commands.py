@@ -12,7 +12,8 @@ from typer.testing import CliRunner, Result
 
 import spendmeter_deploy.cli.prices as commands
 from spendmeter_deploy.cli.pricing import price_rows
-from spendmeter_deploy.cli.pricing.row_files import key_of, read_row
+from spendmeter_deploy.cli.pricing.row_files import read_row
+from spendmeter_stream.pricing.row_key import key_of
 
 ROW: dict[str, Any] = {
     "provider": "openai",

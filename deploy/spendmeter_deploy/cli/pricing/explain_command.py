@@ -40,7 +40,7 @@ def explain_command(
 
 
 async def _explain(event_id: UUID, data_dir: Path | None) -> ExplainedCall:
-    async with offline_store(data_dir) as store:
+    async with offline_store(data_dir, over_http=f"GET /v1/usage/events/{event_id}") as store:
         with store.session("explain") as session:
             return await explain_call(Reader(session, ServiceSettings()), event_id, None)
 

@@ -14,7 +14,7 @@ import typer
 from aiokafka import AIOKafkaProducer
 
 from spendmeter_deploy.cli.brokers import any_broker, broker_errors
-from spendmeter_deploy.cli.pricing.row_files import key_of, read_row
+from spendmeter_deploy.cli.pricing.row_files import read_row
 from spendmeter_deploy.cli.running import refuse, run
 from spendmeter_deploy.cli.terminal.option_values import parse_time
 from spendmeter_events.topics import PRICES
@@ -23,6 +23,7 @@ from spendmeter_stream.pricing import PriceBook, PriceBookError, PriceBookWatche
 from spendmeter_stream.pricing.book.index import CallKind
 from spendmeter_stream.pricing.book.rows import BEGINNING, FOREVER, ROWS_LAYER, PriceRow, Terms
 from spendmeter_stream.pricing.explain import Explanation, explain
+from spendmeter_stream.pricing.row_key import key_of
 from spendmeter_stream.pricing.watch import Row, parse_row
 from spendmeter_stream.settings import StreamSettings
 
@@ -47,8 +48,6 @@ def set_(
     """Check a price row against the book in force, and send it to the workers. Exits with 1 on errors."""
     row = read_row(file)
     run(_send(key or key_of(row), row, dry_run=dry_run, settings=any_broker(data_dir, bootstrap)))
-    if data_dir is not None and not dry_run:
-        typer.echo("the embedded broker has no disk: send the row again after each start of the stack", err=True)
 
 
 def unset(

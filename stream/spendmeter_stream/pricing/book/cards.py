@@ -99,6 +99,10 @@ class CardTable:
         """Return the stored id of each card by number; empty for the unknown card."""
         return [card_id for card_id, _ in self._encode()]
 
+    def text(self, number: int) -> str:
+        """Return the JSON text of a card as it is stored; empty for the unknown card."""
+        return self._encode()[number][1]
+
     def unwritten(self) -> tuple[dict[str, str], int]:
         """Return the id and JSON text of the cards to store, and the number to pass to `mark_written` then."""
         encoded = self._encode()

@@ -93,12 +93,12 @@ def test_a_killed_stack_takes_its_broker_with_it_and_keeps_its_price_rows(tmp_pa
         key = answer["key"]
         assert again.send("PUT", "/v1/prices", {"row": None, "key": key})[1]["replaced"] == NEW_PRICE
         assert again.send("PUT", "/v1/prices", {"row": None, "key": "other"})[0] == 404
+        wait_until(lambda: json.loads((folder / "price-rows.json").read_text()) == {})
     explained = spendmeter("explain", event_id, "--data-dir", folder)
     assert explained.returncode == 0, explained.stderr
     assert "input_tokens 1000 x 0.000007 USD = 0.007 USD" in explained.stdout
     assert f"{key} (topic, 2026-11-01T00:00Z to now; contract, verified 2026-11-01)" in explained.stdout
     assert explained.stdout.endswith("current cost 0.0081 USD\n")
-    assert json.loads((folder / "price-rows.json").read_text()) == {}
 
 
 def test_a_killed_stack_reconciles_what_it_left_half_stored(tmp_path: Path) -> None:

@@ -182,3 +182,27 @@ def test_a_budget_is_created_changed_and_deleted(visit: Visit) -> None:
     row.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog", name="Delete the budget?").get_by_role("button", name="Delete").click()
     expect(page.get_by_text("No budgets yet.")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("scope", "fields", "shown"),
+    [
+        ("User", {"School": ORG, "User": "*"}, "each"),
+        ("Section", {"School": ORG, "Class": "8", "Section": "B"}, "8 / B"),
+        ("Model", {"Model": "gpt-5-mini"}, "all / gpt-5-mini"),
+    ],
+)
+def test_every_dimension_can_have_a_budget(visit: Visit, scope: str, fields: dict[str, str], shown: str) -> None:
+    page = visit.open("tab=budgets")
+    page.get_by_text("New budget").click()
+    form = page.locator("form.budget")
+    form.get_by_label("For").select_option(label=scope)
+    for label, value in fields.items():
+        form.get_by_role("textbox", name=label, exact=True).fill(value)
+    form.get_by_label("Amount per month").fill("20")
+    form.get_by_role("button", name="Create").click()
+    row = page.locator("tbody tr")
+    expect(row).to_contain_text(shown)
+    row.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog", name="Delete the budget?").get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("No budgets yet.")).to_be_visible()

@@ -34,29 +34,42 @@ export function budgets() {
   return box;
 }
 
+/** What can have a budget, and the field of its value; `value` where there is none of its own. */
+const SCOPES = {
+  org: "", user: "user_id", feature: "feature", role: "value", class: "value", section: "value", agent: "value", task: "value", configuration: "value",
+  action: "value", model: "value", provider: "value", service: "value", tag: "value",
+};
+/** Scopes of which a budget is of one org. */
+const OF_ORG = ["org", "user", "class", "section"];
+const HINTS = { user: "* for each user", tag: "env:production" };
+
 /** @param {() => void} done */
 function form(ctx, done) {
-  const field = (label, input) => h("label", null, label, input);
-  const scope = h("select", { onchange: () => show() }, ["org", "user", "feature"].map((each) => h("option", { value: each }, ctx.session.words[each]?.one ?? sentence(each))));
-  const org = h("input", { maxlength: 128 }), user = h("input", { maxlength: 128 }), feature = h("input", { maxlength: 128 });
+  const field = (label, input) => h("label", null, label, input), text = () => h("input", { maxlength: 128 });
+  const title = (each) => ctx.session.words[each]?.one ?? sentence(each);
+  const scope = h("select", { onchange: () => show() }, Object.keys(SCOPES).map((each) => h("option", { value: each }, title(each))));
+  const org = text(), value = text(), group = text(), label = h("span");
   const amount = h("input", { required: true, inputmode: "decimal", pattern: "\\d+(\\.\\d+)?", title: "a number, such as 25000" });
   const currency = h("select", null, ctx.session.currencies.map((each) => h("option", { value: each }, each)));
-  const fault = h("p", { class: "bad", role: "alert" }), userField = field(ctx.session.words.user.one, user), featureField = field("Feature", feature);
+  const fault = h("p", { class: "bad", role: "alert" }), valueField = h("label", null, label, value), groupField = field(title("class"), group);
   function show() {
-    userField.hidden = scope.value !== "user";
-    featureField.hidden = scope.value !== "feature";
+    fill(label, title(scope.value));
+    valueField.hidden = !SCOPES[scope.value];
+    groupField.hidden = scope.value !== "section";
+    value.placeholder = HINTS[scope.value] ?? "";
+    org.placeholder = OF_ORG.includes(scope.value) ? "" : "all";
   }
   show();
   return h("details", null, h("summary", null, "New budget"), h("form", { class: "budget", onsubmit: async (event) => {
     event.preventDefault();
-    const body = { scope: scope.value, amount: amount.value, currency: currency.value, org_id: org.value, ...(scope.value === "user" ? { user_id: user.value } : {}), ...(scope.value === "feature" ? { feature: feature.value } : {}) };
+    const own = SCOPES[scope.value] ? { [SCOPES[scope.value]]: value.value } : {}, section = scope.value === "section" ? { class_name: group.value } : {};
     try {
-      await send("POST", "v1/budgets", body);
+      await send("POST", "v1/budgets", { scope: scope.value, amount: amount.value, currency: currency.value, org_id: org.value, ...own, ...section });
       done();
     } catch (error) {
       fill(fault, `✕ ${error.message}`);
     }
-  } }, field("For", scope), field(ctx.session.words.org.one, org), userField, featureField, field("Amount per month", amount), field("Currency", currency), h("button", { type: "submit", class: "primary" }, "Create")), fault);
+  } }, field("For", scope), field(title("org"), org), groupField, valueField, field("Amount per month", amount), field("Currency", currency), h("button", { type: "submit", class: "primary" }, "Create")), fault);
 }
 
 /** @param {() => void} done */

@@ -43,8 +43,8 @@ export function filterLink(ctx, key) {
   return ctx.href({ filters, ...(source ? { source } : {}) });
 }
 
-/** The columns of a dimension. @param {string} dimension @param {string} code @param {Map<string, any>} budgets @returns {Column[]} */
-function columns(dimension, ctx, code, budgets) {
+/** The columns of a dimension. @param {string} dimension @param {string} code @returns {Column[]} */
+function columns(dimension, ctx, code) {
   const value = (row) => row.key[dimension] ?? row.key[`${dimension}_id`] ?? row.key[`${dimension}_name`] ?? "";
   const title = word(ctx, dimension), org = column("org_id", word(ctx, "org"), (row) => row.user?.org_name ?? row.key.org_id ?? "");
   const orgs = ctx.session.org_id ? [] : [org];
@@ -64,7 +64,7 @@ function columns(dimension, ctx, code, budgets) {
       { ...first, cell: (row) => name(row.name ?? row.key.user_id, drawerLink(ctx, row.key.org_id, row.key.user_id)) },
       column("role", "Role", (row) => (row.user?.role ? sentence(row.user.role) : "")), ...orgs,
       column("class_name", word(ctx, "class"), (row) => [row.user?.class_name, row.user?.section].filter(Boolean).join(" ")),
-      requests, tokens, amount, budgetColumn(budgets),
+      requests, tokens, amount, budgetColumn(),
       { key: "last_seen", label: "Last active", value: (row) => (row.last_seen ? Date.parse(row.last_seen) : null), cell: (row) => figure(instant(row.last_seen, ctx.state.tz).split(",")[0], instant(row.last_seen, ctx.state.tz)) },
     ];
     case "model": return [first, column("provider", "Provider", (row) => row.key.provider), requests, tokens, prompt, completion, latency, failed, amount, share];
@@ -72,11 +72,10 @@ function columns(dimension, ctx, code, budgets) {
   }
 }
 
-/** Of the current month, whatever the period of the page. @param {Map<string, any>} budgets @returns {Column} */
-function budgetColumn(budgets) {
+/** The user's own budget or the limit of each user, of the current month, whatever the period of the page. @returns {Column} */
+function budgetColumn() {
   const month = new Date().toLocaleString("en", { month: "short" });
-  const of = (row) => budgets.get(`${row.key.org_id}/${row.key.user_id}`);
-  return { key: "budget", label: `Budget (${month})`, value: (row) => of(row)?.used_share, cell: (row) => budgetBar(of(row)) };
+  return { key: "budget", label: `Budget (${month})`, value: (row) => row.budget?.used_share, cell: (row) => budgetBar(row.budget) };
 }
 
 export function budgetBar(budget) {
@@ -91,19 +90,17 @@ export const dimensionTable = (dimension, title) => panel({
 });
 
 /** @param {string} dimension */
-export async function askDimension(dimension, ctx) {
+export function askDimension(dimension, ctx) {
   const sort = (ctx.state.more.sort ?? "-cost").replace(/^-/, "");
-  const answer = get("v1/usage/breakdown", query(ctx.state, { group_by: dimension, limit: MOST, order_by: SERVER_SORTS.includes(sort) ? sort : "cost" }), ctx.signal);
-  const used = dimension === "user" ? await get("v1/budgets", new URLSearchParams({ scope: "user", limit: "1000" }), ctx.signal) : { budgets: [] };
-  return { answer: await answer, budgets: new Map(used.budgets.map((each) => [`${each.org_id}/${each.user_id}`, each])) };
+  return get("v1/usage/breakdown", query(ctx.state, { group_by: dimension, limit: MOST, order_by: SERVER_SORTS.includes(sort) ? sort : "cost" }), ctx.signal);
 }
 
 /** @param {HTMLElement} body @param {string} dimension */
-export function showDimension(body, dimension, { answer, budgets }, ctx) {
+export function showDimension(body, dimension, answer, ctx) {
   showFreshness(answer, ctx);
   if (!answer.rows.length) return fill(body, noUsage(ctx, answer.freshness));
   return drawPaged(body, ctx, {
-    caption: `Usage by ${word(ctx, dimension).toLowerCase()}`, columns: columns(dimension, ctx, answer.currency.code, budgets), rows: answer.rows, totals: answer.totals,
+    caption: `Usage by ${word(ctx, dimension).toLowerCase()}`, columns: columns(dimension, ctx, answer.currency.code), rows: answer.rows, totals: answer.totals,
     note: answer.has_more ? "the export has all" : undefined,
   });
 }

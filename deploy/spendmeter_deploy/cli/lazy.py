@@ -11,8 +11,8 @@ from typer.core import TyperCommand, TyperGroup
 from spendmeter_deploy.cli.terminal.usage_errors import OneLineErrors
 
 COMMANDS: Final = {
-    "import": ("import_files:import_command", "Import past calls from a file."),
-    "replay": ("import_files:import_command", "Former name of import."),
+    "import": ("importing.command:import_command", "Import past calls from files."),
+    "replay": ("importing.command:import_command", "Former name of import."),
     "reprice": (
         "reprice:reprice_command",
         "Reprice stored calls with the current price book by appending adjustments.",

@@ -1,7 +1,8 @@
-"""Import usage events from a file: CSV or JSON lines, plain or gzip, of any size, in constant memory."""
+"""Import usage events from a file: CSV or JSON lines, plain, gzip or zip, of any size, in constant memory."""
 
 from spendmeter_events.importers._errors import InvalidMapping, UnreadableFile
 from spendmeter_events.importers._events import Imported, events
+from spendmeter_events.importers._identity import RowIds
 from spendmeter_events.importers._lines import MAX_LINE_BYTES
 from spendmeter_events.importers._mapping import EventMapping
 from spendmeter_events.importers._presets import Preset
@@ -16,6 +17,7 @@ __all__ = [
     "Preset",
     "RejectedRow",
     "Row",
+    "RowIds",
     "Rows",
     "SkippedRow",
     "UnreadableFile",

@@ -6,7 +6,7 @@ from spendmeter_events.errors import SpendmeterError
 
 
 class UnreadableFile(SpendmeterError, ValueError):
-    """The file cannot be read as rows: no header, UTF-16, a truncated gzip stream."""
+    """The file cannot be read as rows: no header, UTF-16, a truncated compressed stream."""
 
 
 class InvalidMapping(SpendmeterError, ValueError):

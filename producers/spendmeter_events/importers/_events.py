@@ -44,7 +44,7 @@ def events(
     absent key leave a field at its default.
 
     Raises `OSError`, `UnreadableFile` or `InvalidMapping` at once; while iterating, `OSError`, and `UnreadableFile`
-    if a gzip stream is truncated.
+    if a compressed stream is truncated.
     """
     rows = source if isinstance(source, Rows) else read_rows(source, format=format)
     try:

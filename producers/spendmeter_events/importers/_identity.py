@@ -63,12 +63,18 @@ class RowIds:
 
         :raises UnreadableFile: no space for the temporary file.
         """
-        new = self._run("INSERT OR IGNORE INTO seen VALUES (?, 1)", content).rowcount
-        if new:
+        if self.is_new(content):
             return content
         self._run("UPDATE seen SET copies = copies + 1 WHERE digest = ?", content)
         ((copies,),) = self._run("SELECT copies FROM seen WHERE digest = ?", content).fetchall()
         return hashlib.sha256(content + copies.to_bytes(8)).digest()
+
+    def is_new(self, key: bytes) -> bool:
+        """Return whether `key` is passed for the first time, and remember it.
+
+        :raises UnreadableFile: no space for the temporary file.
+        """
+        return self._run("INSERT OR IGNORE INTO seen VALUES (?, 1)", key).rowcount > 0
 
     def line_of_other_content(self, digest: bytes, content: bytes, line: int) -> int | None:
         """Return the line that has the id of `digest` but different content, else None.

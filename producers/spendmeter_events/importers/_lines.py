@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from gzip import BadGzipFile
 from io import BufferedIOBase
 from typing import Final
+from zipfile import BadZipFile
 
 from spendmeter_events.importers._errors import UnreadableFile
 
@@ -54,8 +55,8 @@ class Lines(Iterator[str]):
     def _read(self) -> bytes:
         try:
             raw = self._stream.readline(MAX_LINE_BYTES)
-        except (EOFError, BadGzipFile, zlib.error) as error:
-            raise UnreadableFile(f"the gzip stream is truncated after line {self.number}") from error
+        except (EOFError, BadGzipFile, BadZipFile, zlib.error) as error:
+            raise UnreadableFile(f"the compressed stream is truncated or damaged after line {self.number}") from error
         self.size += len(raw)
         return raw
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import itertools
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from operator import itemgetter
-from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple, Self, cast
+from pathlib import PurePath
+from typing import IO, Any, Final, Literal, NamedTuple, Self
 
 from pydantic_core import from_json
 
 from spendmeter_events.importers._errors import UnreadableFile
 from spendmeter_events.importers._identity import digest_of
 from spendmeter_events.importers._lines import Lines
+from spendmeter_events.importers._sources import decompressed, open_file
 
 FileFormat = Literal["auto", "csv", "jsonl"]
 
@@ -27,6 +27,8 @@ _SUFFIXES: dict[str, Literal["csv", "jsonl"]] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
 }
+_NOT_DELIMITERS: Final = '"\r\n \0'
+_OTHER_DELIMITERS: Final = (";", "\t", "|")
 _PEEK_ROWS = 1000
 _PEEK_BYTES = 4 * 2**20
 
@@ -89,39 +91,36 @@ class Rows(Iterator[Row | RejectedRow]):
         self.close()
 
 
-def read_rows(path: str | os.PathLike[str], *, format: FileFormat = "auto") -> Rows:
-    """Open a file of rows. Raises `OSError`, or `UnreadableFile` if no row can be read.
+def read_rows(path: str | os.PathLike[str], *, format: FileFormat = "auto", delimiter: str | None = None) -> Rows:
+    """Open a file of rows; `-` is stdin. Raises `OSError`, or `UnreadableFile` if no row can be read.
 
-    `auto` uses the suffix (before `.gz`), or the content if the suffix is unknown; gzip is detected by its first
-    bytes.
+    `auto` uses the suffix (before `.gz`, or inside a zip archive), or the content if the suffix is unknown; gzip and
+    zip are detected by their first bytes. `delimiter` separates the cells of CSV, by default a comma; if it is given,
+    `auto` is CSV.
     """
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in _NOT_DELIMITERS):
+        raise UnreadableFile("the delimiter must be one character, such as ; or | or a tab")
     with ExitStack() as until_open:
-        file = until_open.enter_context(Path(path).open("rb"))
-        stream = _decompressed(file)
-        read = _csv if _format(Path(path), stream, format) == "csv" else _jsonl
-        columns, records = read(Lines(stream))
+        file = until_open.enter_context(open_file(path))
+        source = decompressed(file, path)
+        kind = "csv" if delimiter is not None and format == "auto" else _format(source.name, source.stream, format)
+        lines = Lines(source.stream)
+        columns, records = _csv(lines, delimiter) if kind == "csv" else _jsonl(lines)
         until_open.pop_all()
     return Rows(file=file, columns=columns, records=records)
 
 
-def _decompressed(file: io.BufferedReader) -> io.BufferedReader:
-    if file.peek(2)[:2] != b"\x1f\x8b":
-        return file
-    return io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=file)), 2**16)
-
-
-def _format(path: Path, stream: io.BufferedReader, requested: FileFormat) -> Literal["csv", "jsonl"]:
+def _format(name: PurePath, stream: io.BufferedReader, requested: FileFormat) -> Literal["csv", "jsonl"]:
     if requested != "auto":
         return requested
-    suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
-    known = _SUFFIXES.get(suffix.lower())
+    known = _SUFFIXES.get(name.suffix.lower())
     if known:
         return known
     return "jsonl" if stream.peek(1).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") else "csv"
 
 
-def _csv(lines: Lines) -> tuple[tuple[str, ...], Iterator[Row | RejectedRow]]:
-    reader = csv.reader(lines, strict=True)
+def _csv(lines: Lines, delimiter: str | None) -> tuple[tuple[str, ...], Iterator[Row | RejectedRow]]:
+    reader = csv.reader(lines, strict=True, delimiter=delimiter or ",")
     try:
         header = next((cells for cells in reader if cells), [])
     except csv.Error as error:
@@ -132,6 +131,9 @@ def _csv(lines: Lines) -> tuple[tuple[str, ...], Iterator[Row | RejectedRow]]:
     columns = tuple(name.strip() for name in header)
     if not any(columns):
         raise UnreadableFile("the file is empty: no header row")
+    other = next((each for each in _OTHER_DELIMITERS if each in columns[0]), None)
+    if delimiter is None and len(columns) == 1 and other:
+        raise UnreadableFile(f"the header has no comma but {other!r}: set --delimiter (in Python, delimiter)")
     return columns, _csv_records(reader, lines, columns)
 
 

@@ -1,0 +1,1 @@
+"""Import files of past calls: publish them, and summarize or preview the result."""

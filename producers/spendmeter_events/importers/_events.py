@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from spendmeter_events.event import UsageEvent
+from spendmeter_events.importers._cached import CACHE_FIELDS
 from spendmeter_events.importers._errors import UnreadableFile
+from spendmeter_events.importers._expressions import Known
 from spendmeter_events.importers._identity import RowIds, derived_id, digest_of
-from spendmeter_events.importers._mapping import CACHE_FIELDS, EventMapping, RowPlan, as_fields, plan, reasons
+from spendmeter_events.importers._mapping import EventMapping, RowPlan, as_fields, as_text, plan, reasons
 from spendmeter_events.importers._presets import NotACall, PresetReader
 from spendmeter_events.importers._rows import FileFormat, RejectedRow, Row, Rows, SkippedRow, read_rows
 from spendmeter_events.normalize.cells import CellError, Convert
@@ -49,7 +51,7 @@ def events(
     rows = source if isinstance(source, Rows) else read_rows(source, format=format)
     try:
         _ensure_readable(rows)
-        steps = plan(mapping, rows.columns, timezone=timezone)
+        steps = plan(mapping, Known(rows.columns, rows.paths), timezone=timezone)
     except BaseException:
         rows.close()
         raise
@@ -68,10 +70,16 @@ def _convert(rows: Rows, steps: RowPlan, namespace: str) -> Iterator[Imported | 
         for row in rows:
             if not isinstance(row, Row):
                 yield row
+            elif not _selected(row, steps):
+                yield SkippedRow(row.line, "not selected by --where")
             elif steps.reader is None:
                 yield _event(row, steps, ids, namespace, {})
             else:
                 yield from _calls(row, steps, steps.reader, ids, namespace)
+
+
+def _selected(row: Row, steps: RowPlan) -> bool:
+    return all(as_text(read(row.cells)) == value for read, value in steps.where)
 
 
 def _calls(
@@ -95,7 +103,7 @@ def _event(row: Row, steps: RowPlan, ids: RowIds, namespace: str, cells: Mapping
     values: dict[str, Any] = {}
     fault = _read(values, ((name, cell, steps.known[name]) for name, cell in cells.items() if name != "id"))
     values |= steps.constants
-    fault = fault or _read(values, ((name, row.cells.get(column), convert) for name, column, convert in steps.steps))
+    fault = fault or _read_steps(values, row, steps)
     if not fault and steps.includes_cache and steps.reader is None:
         fault = _exclude_cache(values)
     if fault:
@@ -125,6 +133,18 @@ def _read(values: dict[str, Any], cells: Iterable[tuple[str, Any, Convert]]) -> 
     return ""
 
 
+def _read_steps(values: dict[str, Any], row: Row, steps: RowPlan) -> str:
+    """Add the mapped cells of a row to `values`. Return the first fault, else empty text."""
+    for name, read, convert in steps.steps:
+        try:
+            fault = _read(values, [(name, read(row.cells), convert)])
+        except CellError as error:
+            fault = f"{name}: {error}"
+        if fault:
+            return fault
+    return ""
+
+
 def _exclude_cache(values: dict[str, Any]) -> str:
     """Subtract the cached tokens from `input_tokens`. Return the fault, else empty text."""
     rest = values.get("input_tokens", 0) - sum(values.get(name, 0) for name in CACHE_FIELDS)
@@ -138,9 +158,9 @@ def _digest(
     row: Row, steps: RowPlan, values: Mapping[str, Any], ids: RowIds, own_id: str | None
 ) -> bytes | RejectedRow:
     """Return the digest from which the id of a row is derived; `own_id` is that of a preset."""
-    if steps.id_from is None and own_id is None:
+    if steps.read_id is None and own_id is None:
         return ids.of_content(row.digest)
-    cell = own_id if steps.id_from is None else row.cells.get(steps.id_from)
+    cell = own_id if steps.read_id is None else steps.read_id(row.cells)
     value = cell.strip() if isinstance(cell, str) else cell
     if value is None or value == "":
         # An id from the content would count the call again when another cell changes.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
@@ -13,10 +12,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import ValidationError
 
 from spendmeter_events.event import UsageEvent
+from spendmeter_events.importers._cached import undeclared
 from spendmeter_events.importers._errors import InvalidMapping
+from spendmeter_events.importers._expressions import Getter, Known, parse
 from spendmeter_events.importers._presets import READERS, Preset, PresetReader
 from spendmeter_events.normalize.cells import CellError, Convert, converters, text
-from spendmeter_events.usage_units import UNCACHED
 
 TAG_PREFIX: Final = "tags."
 
@@ -30,17 +30,13 @@ _VALID_EVENT: Final[Mapping[str, Any]] = {
     "model": "x",
 }
 _REQUIRED: Final = tuple(name for name in _VALID_EVENT if name != "event_id")
-CACHE_FIELDS: Final = tuple(name for name, uncached in UNCACHED.items() if uncached == "input_tokens")
-_DECLARE: Final = "declare --input-includes-cache or --input-excludes-cache (in Python, input_includes_cache)"
-_DISJOINT_INPUT: Final = frozenset({"inputtokens", "uncachedinputtokens", "inputuncachedtokens"})
-_DISJOINT_CACHE: Final = re.compile(r"cache(read|creation|write)(input)?(5m|1h)?tokens|ephemeral(5m|1h)inputtokens")
-"""Letters and digits of column names that exclude each other: those of Anthropic, Claude Code and `UsageEvent`."""
 _WORDING: Final = {"missing": "empty", "string_pattern_mismatch": "contains a control character"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventMapping:
-    """`columns`: field → column of the file. `constants`: field → value for every row.
+    """`columns`: field → column of the file, dotted path into its JSON (`usage.prompt_tokens`, `choices.0.index`), or a
+    sum or difference of these (`prompt_tokens-cached_tokens`). `constants`: field → value for every row.
 
     A field is any field of `UsageEvent` except `schema_version` and `tags`, or `tags.NAME` for one tag.
     `occurred_at`, `org_id`, `feature`, `provider` and `model` are required. A constant has the format of a cell.
@@ -48,6 +44,7 @@ class EventMapping:
     `preset`: the export of another tool, whose columns need no mapping; `columns` and `constants` override it.
     `input_includes_cache`: whether the column of `input_tokens` includes the cached tokens, which are then subtracted.
     It must be declared if the names of the columns leave it open.
+    `where`: column or path → text; other rows are skipped. `values`: field → cell → the text that replaces it.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -55,6 +52,8 @@ class EventMapping:
     id_from: str | None = None
     preset: Preset | None = None
     input_includes_cache: bool | None = None
+    where: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,36 +61,56 @@ class RowPlan:
     """A mapping that was checked against a file."""
 
     constants: Mapping[str, Any]
-    steps: Sequence[tuple[str, str, Convert]]
-    """(field, column, converter)."""
+    steps: Sequence[tuple[str, Getter, Convert]]
+    """(field, reader of its cell, converter)."""
+    where: Sequence[tuple[Getter, str]]
+    """(reader of a cell, the text it must have)."""
     has_tags: bool
     id_from: str | None
+    read_id: Getter | None
     known: Mapping[str, Convert]
     """Field → converter."""
     reader: PresetReader | None
     includes_cache: bool | None
 
 
-def plan(mapping: EventMapping, columns: Sequence[str], *, timezone: str | tzinfo = UTC) -> RowPlan:
+def plan(mapping: EventMapping, found: Known, *, timezone: str | tzinfo = UTC) -> RowPlan:
     """Check a mapping against the columns of a file. Raises `InvalidMapping` with all faults."""
     known = _Fields(converters(_zone(timezone)))
     reader = READERS[mapping.preset] if mapping.preset is not None else None
-    faults = [*_unknown(mapping, known), *_duplicates(mapping, reader), *_missing(mapping, columns, reader)]
-    faults += [*_undeclared(mapping, reader)] if mapping.input_includes_cache is None else []
+    terms = {name: parse(text, found) for name, text in mapping.columns.items()}
+    faults = [*_unknown(mapping, known), *_duplicates(mapping, reader), *_missing(mapping, found, reader)]
+    faults += [*undeclared(mapping.columns, mapping.input_includes_cache, reader, terms)]
     if faults:
         raise InvalidMapping("\n".join(faults))
     constants = _constants(mapping.constants, known)
-    steps = [(name, column, known[name]) for name, column in mapping.columns.items()]
+    for name, texts in mapping.values.items():
+        known[name] = _replaced(texts, known[name])
+    steps = [(name, expression.read, known[name]) for name, expression in terms.items()]
     has_tags = any(name.startswith(TAG_PREFIX) for name in (*mapping.columns, *mapping.constants))
+    id_from = mapping.id_from or (reader.id_column if reader else None)
     return RowPlan(
         constants=constants,
         steps=steps,
+        where=[(parse(column, found).read, value) for column, value in mapping.where.items()],
         has_tags=has_tags or reader is not None,
-        id_from=mapping.id_from or (reader.id_column if reader else None),
+        id_from=id_from,
+        read_id=None if id_from is None else parse(id_from, found).read,
         known=known,
         reader=reader,
         includes_cache=mapping.input_includes_cache,
     )
+
+
+def as_text(cell: Any) -> str:
+    """Return a cell as the text that `where` and `values` compare: `true`, `null` as empty text."""
+    if cell is None:
+        return ""
+    return str(cell).lower() if isinstance(cell, bool) else str(cell).strip()
+
+
+def _replaced(texts: Mapping[str, str], convert: Convert) -> Convert:
+    return lambda cell: convert(texts.get(as_text(cell), cell))
 
 
 def as_fields(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,7 +152,7 @@ def _zone(timezone: str | tzinfo) -> tzinfo:
 
 def _unknown(mapping: EventMapping, known: _Fields) -> Iterator[str]:
     fields = ", ".join([*known, f"{TAG_PREFIX}NAME"])
-    for name in (*mapping.columns, *mapping.constants):
+    for name in (*mapping.columns, *mapping.constants, *mapping.values):
         if not known.has(name):
             yield f"{name}: no such field; the fields are {fields}"
 
@@ -148,32 +167,15 @@ def _duplicates(mapping: EventMapping, reader: PresetReader | None) -> Iterator[
         yield f"event_id: {mapping.preset} derives the ids itself, because a row is several calls"
 
 
-def _undeclared(mapping: EventMapping, reader: PresetReader | None) -> Iterator[str]:
-    """Yield a fault if cached tokens could be counted twice."""
-    columns = {name: mapping.columns[name] for name in ("input_tokens", *CACHE_FIELDS) if name in mapping.columns}
-    if reader is not None:
-        if reader.undeclared:
-            yield f"{reader.undeclared}: {_DECLARE}"
-        return
-    known = {name: re.sub(r"[^a-z0-9]", "", column.lower()) for name, column in columns.items()}
-    column = known.pop("input_tokens", None)
-    if column is None or (column in _DISJOINT_INPUT and all(map(_DISJOINT_CACHE.fullmatch, known.values()))):
-        return
-    for name in known:
-        yield (
-            f"input_tokens: column {columns['input_tokens']!r} may include {columns[name]!r}, and those tokens would be"
-            f" counted twice: {_DECLARE}"
-        )
-
-
-def _missing(mapping: EventMapping, columns: Sequence[str], reader: PresetReader | None) -> Iterator[str]:
-    faults = [*_absent(mapping, columns, reader)]
+def _missing(mapping: EventMapping, found: Known, reader: PresetReader | None) -> Iterator[str]:
+    faults = [*_absent(mapping, found, reader)]
     yield from faults
     if faults:
-        yield f"the columns are {', '.join(map(repr, columns)) or 'unknown: no row was read'}"
+        yield f"the columns are {', '.join(map(repr, found.columns)) or 'unknown: no row was read'}"
 
 
-def _absent(mapping: EventMapping, columns: Sequence[str], reader: PresetReader | None) -> Iterator[str]:
+def _absent(mapping: EventMapping, found: Known, reader: PresetReader | None) -> Iterator[str]:
+    columns = list(found.columns)
     for name in reader.required if reader else ():
         if name not in columns:
             yield f"{mapping.preset}: no column {name!r}"
@@ -183,8 +185,9 @@ def _absent(mapping: EventMapping, columns: Sequence[str], reader: PresetReader 
         if name not in mapping.columns and name not in mapping.constants:
             yield f"{name}: neither a column nor a constant gives it"
     named = [*mapping.columns.items(), *([("the id", mapping.id_from)] if mapping.id_from is not None else [])]
-    for name, column in named:
-        if column not in columns:
+    used = [(name, column) for name, expression in named for column in parse(expression, found).terms]
+    for name, column in (*used, *(("--where", column) for column in mapping.where)):
+        if not found.has(column):
             yield f"{name}: no column {column!r}"
         elif columns.count(column) > 1:
             yield f"{name}: more than one column is named {column!r}"

@@ -15,6 +15,7 @@ from typing import IO, Any, Final, Literal, NamedTuple, Self
 from pydantic_core import from_json
 
 from spendmeter_events.importers._errors import UnreadableFile
+from spendmeter_events.importers._expressions import paths_of
 from spendmeter_events.importers._identity import digest_of
 from spendmeter_events.importers._lines import Lines
 from spendmeter_events.importers._sources import decompressed, open_file
@@ -58,15 +59,23 @@ class SkippedRow(NamedTuple):
     reason: str
 
 
+class _Table(NamedTuple):
+    columns: tuple[str, ...]
+    records: Iterator[Row | RejectedRow]
+    paths: frozenset[str] = frozenset()
+
+
 class Rows(Iterator[Row | RejectedRow]):
     """An open file: iterate over it once, then close it (or use it as a context manager)."""
 
-    def __init__(self, *, file: IO[bytes], columns: tuple[str, ...], records: Iterator[Row | RejectedRow]) -> None:
+    def __init__(self, *, file: IO[bytes], table: _Table) -> None:
         self._file = file
-        self._records = records
+        self._records = table.records
         self._position = 0
-        self.columns = columns
+        self.columns = table.columns
         """CSV: the header. JSON lines: all keys of the first thousand rows."""
+        self.paths = table.paths
+        """JSON lines: dotted paths of the nested keys of these rows. CSV: none."""
         self.total_bytes = os.fstat(file.fileno()).st_size
         """Size of the file on disk; 0 for a pipe."""
 
@@ -105,9 +114,9 @@ def read_rows(path: str | os.PathLike[str], *, format: FileFormat = "auto", deli
         source = decompressed(file, path)
         kind = "csv" if delimiter is not None and format == "auto" else _format(source.name, source.stream, format)
         lines = Lines(source.stream)
-        columns, records = _csv(lines, delimiter) if kind == "csv" else _jsonl(lines)
+        table = _csv(lines, delimiter) if kind == "csv" else _jsonl(lines)
         until_open.pop_all()
-    return Rows(file=file, columns=columns, records=records)
+    return Rows(file=file, table=table)
 
 
 def _format(name: PurePath, stream: io.BufferedReader, requested: FileFormat) -> Literal["csv", "jsonl"]:
@@ -119,7 +128,7 @@ def _format(name: PurePath, stream: io.BufferedReader, requested: FileFormat) ->
     return "jsonl" if stream.peek(1).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") else "csv"
 
 
-def _csv(lines: Lines, delimiter: str | None) -> tuple[tuple[str, ...], Iterator[Row | RejectedRow]]:
+def _csv(lines: Lines, delimiter: str | None) -> _Table:
     reader = csv.reader(lines, strict=True, delimiter=delimiter or ",")
     try:
         header = next((cells for cells in reader if cells), [])
@@ -134,7 +143,7 @@ def _csv(lines: Lines, delimiter: str | None) -> tuple[tuple[str, ...], Iterator
     other = next((each for each in _OTHER_DELIMITERS if each in columns[0]), None)
     if delimiter is None and len(columns) == 1 and other:
         raise UnreadableFile(f"the header has no comma but {other!r}: set --delimiter (in Python, delimiter)")
-    return columns, _csv_records(reader, lines, columns)
+    return _Table(columns, _csv_records(reader, lines, columns))
 
 
 def _csv_records(reader: Iterator[list[str]], lines: Lines, columns: tuple[str, ...]) -> Iterator[Row | RejectedRow]:
@@ -159,19 +168,21 @@ def _csv_records(reader: Iterator[list[str]], lines: Lines, columns: tuple[str, 
             yield RejectedRow(start, f"{len(cells)} cells where the header has {width}")
 
 
-def _jsonl(lines: Lines) -> tuple[tuple[str, ...], Iterator[Row | RejectedRow]]:
+def _jsonl(lines: Lines) -> _Table:
     records = _jsonl_records(lines)
     seen: dict[str, None] = {}
+    paths: set[str] = set()
     first: list[Row | RejectedRow] = []
     for record in itertools.islice(records, _PEEK_ROWS):
         first.append(record)
         if isinstance(record, Row):
             seen.update(dict.fromkeys(record.cells))
+            paths.update(paths_of(record.cells))
         if lines.size > _PEEK_BYTES:
             break
     if not first:
         raise UnreadableFile("the file is empty: no row")
-    return tuple(seen), itertools.chain(first, records)
+    return _Table(tuple(seen), itertools.chain(first, records), frozenset(paths))
 
 
 def _jsonl_records(lines: Lines) -> Iterator[Row | RejectedRow]:

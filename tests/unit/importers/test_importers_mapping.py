@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from spendmeter_events.importers import EventMapping, InvalidMapping
+from spendmeter_events.importers._expressions import Known
 from spendmeter_events.importers._mapping import plan
 
-COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
+COLUMNS = Known(("TIMESTAMP", "ContextTokens", "GeneratedTokens"), frozenset())
 CONSTANTS = {"org_id": "azure", "provider": "openai", "model": "gpt-4o", "feature": "chat"}
 _COLUMNS_LINE = "the columns are 'TIMESTAMP', 'ContextTokens', 'GeneratedTokens'"
 
@@ -50,8 +51,8 @@ def test_a_column_name_that_comes_twice_cannot_be_mapped() -> None:
     with pytest.raises(
         InvalidMapping, match=r"^occurred_at: more than one column is named 'at'\nthe columns are 'at', 'n', 'at'$"
     ):
-        plan(mapping, ("at", "n", "at"))
-    assert plan(mapping, ("at", "n", "n")).steps[0][:2] == ("occurred_at", "at")
+        plan(mapping, Known(("at", "n", "at"), frozenset()))
+    assert plan(mapping, Known(("at", "n", "n"), frozenset())).steps[0][0] == "occurred_at"
 
 
 @pytest.mark.parametrize(

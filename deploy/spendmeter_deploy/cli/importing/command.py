@@ -26,7 +26,10 @@ _STDIN: Final = Path("-")
 def import_command(
     file: Annotated[list[Path], typer.Argument(help="CSV or JSON lines files, plain, gzip or zip; - is stdin.")],
     column: Annotated[
-        list[str] | None, typer.Option(help="Column of an event field, as field=Column; repeatable.")
+        list[str] | None,
+        typer.Option(
+            help="Column of an event field, as field=Column, field=a.b (path into JSON) or field=a-b; repeatable."
+        ),
     ] = None,
     org: Annotated[str | None, typer.Option(help="org_id of every row.")] = None,
     provider: Annotated[str | None, typer.Option(help="Provider of every row.")] = None,
@@ -56,6 +59,13 @@ def import_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the first events with their cost; nothing is sent.")
     ] = False,
+    where: Annotated[
+        list[str] | None, typer.Option(help="Import only rows with this value, as Column=value; repeatable.")
+    ] = None,
+    value: Annotated[
+        list[str] | None,
+        typer.Option(help="Replace a value of an event field, as field:cell=value (status:failed=error); repeatable."),
+    ] = None,
     timezone: Annotated[str, typer.Option(help="Time zone of times without an offset.")] = "UTC",
     data_dir: Annotated[
         Path | None, typer.Option("--data-dir", help="Data folder of a running embedded stack.")
@@ -76,6 +86,8 @@ def import_command(
         id_from=id_from,
         preset=format_,
         input_includes_cache=input_includes_cache,
+        where=_pairs("--where", where, "status=200"),
+        values=_values(value),
     )
     separator = "\t" if delimiter == r"\t" else delimiter
     if dry_run:
@@ -133,11 +145,22 @@ def _connection(target: _Target) -> KafkaConnection:
     return KafkaConnection(bootstrap_servers=folder.running_stack().bootstrap)
 
 
-def _pairs(option: str, given: list[str] | None) -> dict[str, str]:
+def _pairs(option: str, given: list[str] | None, example: str = "occurred_at=TIMESTAMP") -> dict[str, str]:
     pairs = dict(text.partition("=")[::2] for text in given or [])
     if any(not name or not value for name, value in pairs.items()):
-        raise refuse(f"{option} expects field=value, for example {option} occurred_at=TIMESTAMP")
+        raise refuse(f"{option} expects NAME=VALUE, for example {option} {example}")
     return pairs
+
+
+def _values(given: list[str] | None) -> dict[str, dict[str, str]]:
+    example = "status:failed=error"
+    values: dict[str, dict[str, str]] = {}
+    for text, replacement in _pairs("--value", given, example).items():
+        name, _, cell = text.partition(":")
+        if not name or not cell:
+            raise refuse(f"--value expects FIELD:CELL=VALUE, for example --value {example}")
+        values.setdefault(name, {})[cell] = replacement
+    return values
 
 
 def _progress() -> Progress:

@@ -67,9 +67,13 @@ def show(report: ImportReport, *, published: bool = True) -> None:
 
 def summary(report: ImportReport, *, published: bool = True) -> Iterator[str]:
     """Yield the lines of the summary."""
-    skipped = f", {report.skipped:,} skipped, because they are not calls of a provider" if report.skipped else ""
-    done = "events published" if published else "events read, nothing published"
-    yield f"{report.sent:,} {done}, {_counted(report.rejected, 'line')} rejected{skipped}"
+    skipped = (
+        f", {report.skipped:,} skipped, because they are not selected or not calls of a provider"
+        if report.skipped
+        else ""
+    )
+    done = "published" if published else "read, nothing published"
+    yield f"{_counted(report.sent, 'event')} {done}, {_counted(report.rejected, 'line')} rejected{skipped}"
     if report.sent:
         partial = f", {report.partial:,} partly priced" if report.partial else ""
         yield (

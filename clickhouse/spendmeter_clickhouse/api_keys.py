@@ -90,13 +90,17 @@ async def store_key(session: Session, key: ApiKey) -> None:
     await session.insert("api_keys", [tuple(getattr(key, name) for name in _COLUMNS)], list(_COLUMNS))
 
 
-async def revoke_key(session: Session, prefix: str, *, now: datetime) -> ApiKey | None:
-    """Revoke the key with `prefix` and return it, or None if there is none. Raises `StoreError`."""
+async def revoke_key(session: Session, prefix: str, *, now: datetime, org_id: str | None = None) -> ApiKey | None:
+    """Revoke the key with `prefix` and return it, or None if there is none. Raises `StoreError`.
+
+    :param org_id: omit keys of other orgs, and those without an org.
+    """
     for key in await list_keys(session):
-        if key.prefix == prefix and key.revoked:
-            return key
-        if key.prefix == prefix:
+        if key.prefix != prefix or org_id not in (None, key.org_id):
+            continue
+        if not key.revoked:
             revoked = replace(key, revoked=True, updated_at=max(now, key.updated_at + _TICK))
             await store_key(session, revoked)
             return revoked
+        return key
     return None

@@ -11,7 +11,7 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from spendmeter_clickhouse.scopes import EVENTS_WRITE, ORG_READ, PLATFORM_READ, PLATFORM_WRITE
 from spendmeter_rollups.problems import forbidden, unauthorized
@@ -51,10 +51,18 @@ class Credential:
             raise forbidden(f"this credential lacks the scope {PLATFORM_READ} or {ORG_READ}")
         return orgs
 
+    def managed_org(self) -> str | None:
+        """Return the only org whose API keys this caller may list, create and revoke; None means all."""
+        return None if PLATFORM_READ in self.scopes else self.org_id
+
     def require(self, scope: str) -> None:
         """Require `scope`. Raises `Problem` (403) for a credential without it."""
         if scope not in self.scopes:
             raise forbidden(f"this credential lacks the scope {scope}")
+
+
+ADMIN: Final = "admin"
+"""Name of the administrator's credential."""
 
 
 class Authenticator(Protocol):
@@ -75,7 +83,7 @@ class AdminKey:
         """Compare digests in constant time to prevent timing attacks."""
         if not hmac.compare_digest(_digest(token), self._digest):
             return None
-        return Credential("admin", frozenset((PLATFORM_READ, PLATFORM_WRITE, EVENTS_WRITE)))
+        return Credential(ADMIN, frozenset((PLATFORM_READ, PLATFORM_WRITE, EVENTS_WRITE)))
 
 
 async def authenticate(authenticators: Sequence[Authenticator], token: str | None) -> Credential:

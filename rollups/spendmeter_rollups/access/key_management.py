@@ -79,17 +79,19 @@ class KeysAnswer(BaseModel):
     has_more: bool = Field(description="true if there are keys beyond offset + limit")
 
 
-async def stored_keys(session: Session, params: KeysParams, *, now: datetime) -> KeysAnswer:
-    """Return a page of all keys. Raises `StoreError`."""
-    found = await list_keys(session)
+async def stored_keys(session: Session, credential: Credential, params: KeysParams, *, now: datetime) -> KeysAnswer:
+    """Return a page of the keys that `credential` manages. Raises `StoreError`."""
+    found = [key for key in await list_keys(session) if _manages(credential, key.org_id)]
     end = params.offset + params.limit
     keys = [KeyAnswer(**_fields(key, now)) for key in found[params.offset : end]]
     return KeysAnswer(api_keys=keys, has_more=len(found) > end)
 
 
 async def create_key(session: Session, credential: Credential, body: KeyBody, *, now: datetime) -> CreatedKey:
-    """Store a new key. Raises `Problem`: 403 for a scope that `credential` lacks, 422 for a wrong org."""
+    """Store a new key. Raises `Problem`: 403 for a scope or an org that `credential` lacks, 422 for a wrong org."""
     _check_org(body)
+    if not _manages(credential, body.org_id):
+        raise forbidden("this credential can only create keys of its own org", parameter="org_id")
     for scope in body.scopes:
         if not _may_grant(credential, scope, body.org_id):
             raise forbidden(f"this credential cannot grant the scope {scope}, which it lacks", parameter="scopes")
@@ -109,9 +111,12 @@ async def create_key(session: Session, credential: Credential, body: KeyBody, *,
     return CreatedKey(**_fields(key, now), key=token)
 
 
-async def revoke_stored_key(session: Session, prefix: str, *, now: datetime) -> ApiKey:
-    """Revoke a key and return it. Revoking it again has no effect. Raises `Problem` (404) for an unknown prefix."""
-    revoked = await revoke_key(session, prefix, now=now)
+async def revoke_stored_key(session: Session, credential: Credential, prefix: str, *, now: datetime) -> ApiKey:
+    """Revoke a key and return it. Revoking it again has no effect.
+
+    Raises `Problem` (404) for an unknown prefix, and for a key that `credential` does not manage.
+    """
+    revoked = await revoke_key(session, prefix, now=now, org_id=credential.managed_org())
     if revoked is None:
         raise not_found("prefix", "unknown API key")
     return revoked
@@ -122,6 +127,10 @@ def _check_org(body: KeyBody) -> None:
         raise invalid_parameter("org_id", f"the scope {ORG_READ} requires an org")
     if body.org_id and not {ORG_READ, EVENTS_WRITE} & set(body.scopes):
         raise invalid_parameter("org_id", f"an org requires the scope {ORG_READ} or {EVENTS_WRITE}")
+
+
+def _manages(credential: Credential, org_id: str) -> bool:
+    return credential.managed_org() in (None, org_id)
 
 
 def _may_grant(credential: Credential, scope: str, org_id: str) -> bool:

@@ -60,6 +60,8 @@ def test_a_key_grants_no_more_than_it_has(store: Store, make: Make) -> None:
         (writer, {"scopes": ["platform:write"]}, 201),
         (both, {"scopes": ["org:read"], "org_id": "acme"}, 201),
         (both, {"scopes": ["org:read"], "org_id": "beta"}, 403),
+        (both, {"scopes": ["platform:write"]}, 403),
+        (both, {"scopes": ["platform:write", "org:read"], "org_id": "acme"}, 201),
         (sender, {"scopes": ["events:write"], "org_id": "acme"}, 201),
         (sender, {"scopes": ["events:write"]}, 403),
         (make("platform:read"), {"scopes": ["platform:read"]}, 403),
@@ -75,6 +77,22 @@ def test_a_key_grants_no_more_than_it_has(store: Store, make: Make) -> None:
         for requested, granted in ((0, 50), (10, 10), (100, 50)):
             key_body = {"name": "x", "scopes": ["platform:write"], "requests_per_minute": requested}
             assert client.post("/v1/api-keys", json=key_body, headers=writer).json()["requests_per_minute"] == granted
+
+
+def test_a_key_of_an_org_manages_the_keys_of_its_org_only(store: Store, make: Make) -> None:
+    bound = make("platform:write", "org:read", org_id="acme")
+    with service(store) as client:
+        made = {
+            org: client.post("/v1/api-keys", json={"name": "x", "scopes": ["org:read"], "org_id": org}).json()["prefix"]
+            for org in ("acme", "beta")
+        }
+        path, most = "/v1/api-keys", {"limit": 1000}
+        listed = client.get(path, params=most, headers=bound).json()["api_keys"]
+        assert {row["org_id"] for row in listed} == {"acme"}
+        assert {row["org_id"] for row in client.get(path, params=most).json()["api_keys"]} >= {"", "acme", "beta"}
+        assert [client.delete(f"{path}/{made[org]}", headers=bound).status_code for org in made] == [204, 404]
+        states = {row["prefix"]: row["state"] for row in client.get(path, params=most).json()["api_keys"]}
+        assert [states[made[org]] for org in made] == ["revoked", "valid"]
 
 
 def test_writes_are_recorded(store: Store) -> None:

@@ -26,9 +26,9 @@ router = APIRouter(prefix="/v1/api-keys", tags=["access"], responses=PROBLEMS)
 
 @router.get("", response_model=KeysAnswer)
 async def get_keys(params: Annotated[KeysParams, Query()], context: RequestContextDep) -> Response:
-    """API keys by prefix, oldest first, with scopes, limits and state; never the keys themselves."""
+    """API keys of all orgs, or of the caller's own, oldest first, with scopes, limits and state; never the secrets."""
     context.credential.require(PLATFORM_WRITE)
-    found = stored_keys(context.service.writer, params, now=context.service.clock())
+    found = stored_keys(context.service.writer, context.credential, params, now=context.service.clock())
     return await context.encoded(found, params=params)
 
 
@@ -52,7 +52,8 @@ async def delete_key(prefix: Annotated[Value, Path(examples=["spm_0123456789"])]
     context.credential.require(PLATFORM_WRITE)
 
     async def revoked() -> None:
-        key = await revoke_stored_key(context.service.writer, prefix, now=context.service.clock())
+        service = context.service
+        key = await revoke_stored_key(service.writer, context.credential, prefix, now=service.clock())
         await record_action(context, "key.revoke", org_id=key.org_id, subject=key.prefix)
 
     await context.service.compute.run(revoked())

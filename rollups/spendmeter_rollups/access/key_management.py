@@ -11,9 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from spendmeter_clickhouse import Session
 from spendmeter_clickhouse.api_keys import ApiKey, digest_of, generate_key, list_keys, revoke_key, store_key
 from spendmeter_clickhouse.scopes import EVENTS_WRITE, ORG_READ
-from spendmeter_rollups.access.auth import Credential
+from spendmeter_rollups.access.auth import ADMIN, Credential
 from spendmeter_rollups.problems import forbidden, invalid_parameter, not_found
+from spendmeter_rollups.settings import ServiceSettings
 
+_DEFAULTS: Final = {"query_seconds": "query_timeout_seconds"}
+"""Limit → the setting of its default, where their names differ."""
 _UINT32: Final = 2**32 - 1
 _COUNT: Final = 2**53
 _Text = Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -22,7 +25,7 @@ _LargeLimit = Annotated[int, Field(ge=0, le=_COUNT)]
 
 
 class KeyLimits(BaseModel):
-    """Limits of a key; 0 uses the service's default."""
+    """Limits of a key, at most those of the caller; 0 uses the service's default."""
 
     requests_per_minute: _Limit = 0
     query_seconds: _Limit = 0
@@ -87,8 +90,13 @@ async def stored_keys(session: Session, credential: Credential, params: KeysPara
     return KeysAnswer(api_keys=keys, has_more=len(found) > end)
 
 
-async def create_key(session: Session, credential: Credential, body: KeyBody, *, now: datetime) -> CreatedKey:
-    """Store a new key. Raises `Problem`: 403 for a scope or an org that `credential` lacks, 422 for a wrong org."""
+async def create_key(
+    session: Session, credential: Credential, body: KeyBody, *, now: datetime, settings: ServiceSettings
+) -> CreatedKey:
+    """Store a new key. Raises `Problem`: 403 for a scope or an org that `credential` lacks, 422 for a wrong org.
+
+    :param settings: defaults of the limits.
+    """
     _check_org(body)
     if not _manages(credential, body.org_id):
         raise forbidden("this credential can only create keys of its own org", parameter="org_id")
@@ -106,7 +114,7 @@ async def create_key(session: Session, credential: Credential, body: KeyBody, *,
         created_at=now,
         updated_at=now,
     )
-    key = replace(key, **_limits(credential, body))
+    key = replace(key, **_limits(credential, body, settings))
     await store_key(session, key)
     return CreatedKey(**_fields(key, now), key=token)
 
@@ -148,13 +156,21 @@ def _end(credential: Credential, body: KeyBody, now: datetime) -> datetime | Non
     return min((end for end in ends if end is not None), default=None)
 
 
-def _limits(credential: Credential, body: KeyBody) -> dict[str, Any]:
-    """Return the requested limits, at most those of `credential`."""
-    found = {}
-    for name in KeyLimits.model_fields:
-        requested, own = getattr(body, name), getattr(credential.limits, name)
-        found[name] = min(requested or own, own) if own else requested
-    return found
+def _limits(credential: Credential, body: KeyBody, settings: ServiceSettings) -> dict[str, Any]:
+    """Return the requested limits, at most those in force for `credential`, unless it is the administrator."""
+    requested = {name: getattr(body, name) for name in KeyLimits.model_fields}
+    if credential.name == ADMIN:
+        return requested
+    return {
+        name: _at_most(limit, getattr(credential.limits, name), getattr(settings, _DEFAULTS.get(name, name)))
+        for name, limit in requested.items()
+    }
+
+
+def _at_most(requested: int, own: int, default: int) -> int:
+    """Return the requested limit, lowered to that of the creator. 0 means the default, and a default of 0 no limit."""
+    allowed, effective = own or default, requested or default
+    return allowed if allowed and (not effective or effective > allowed) else requested
 
 
 def _fields(key: ApiKey, now: datetime) -> dict[str, object]:

@@ -39,7 +39,9 @@ async def post_key(body: KeyBody, context: RequestContextDep) -> Response:
 
     async def created() -> CreatedKey:
         service = context.service
-        made = await create_key(service.writer, context.credential, body, now=service.clock())
+        made = await create_key(
+            service.writer, context.credential, body, now=service.clock(), settings=service.settings
+        )
         await record_action(context, "key.create", org_id=made.org_id, subject=made.prefix)
         return made
 

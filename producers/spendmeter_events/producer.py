@@ -289,7 +289,9 @@ class UsageProducer:
 
     def _keep(self, spool: Spool) -> None:
         self._unsent += spool.waiting_events
-        self._kept = self._unsent
+        self._kept = self._unsent - spool.only_in_memory
+        if spool.only_in_memory:
+            self._losses.add(DropReason.UNSENT, spool.only_in_memory, why=self._delivery.last_error)
         spool.close()
         if self._kept:
             folder = self._settings.spool_dir

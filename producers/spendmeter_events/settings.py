@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from spendmeter_events import topics
@@ -44,9 +45,11 @@ class ProducerSettings:
             "retry_backoff_s",
             "retry_backoff_max_s",
         )
-        faults = [f"{name} must be above 0" for name in positive if not getattr(self, name) > 0]
+        faults = [f"{name} must be above 0 and finite" for name in positive if not 0 < getattr(self, name) < inf]
         faults += [
-            f"{name} must not be negative" for name in ("linger_ms", "close_timeout_s") if not getattr(self, name) >= 0
+            f"{name} must be 0 or more, and finite"
+            for name in ("linger_ms", "close_timeout_s")
+            if not 0 <= getattr(self, name) < inf
         ]
         if not self.topic:
             faults.append("topic must not be empty")

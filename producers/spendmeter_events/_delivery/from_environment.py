@@ -53,7 +53,11 @@ def settings_from(environment: Mapping[str, str] = os.environ) -> ProducerSettin
             faults.append(f"{_EMIT}{field.name.upper()} must be a number")
     if faults:
         raise InvalidSettings("\n".join(faults))
-    return ProducerSettings(**found)
+    try:
+        return ProducerSettings(**found)
+    except InvalidSettings as error:
+        lines = str(error).splitlines()
+        raise InvalidSettings("\n".join(f"{_EMIT}{_upper_first(line)}" for line in lines)) from None
 
 
 _NAMES: Final = (

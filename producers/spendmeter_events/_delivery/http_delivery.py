@@ -13,7 +13,7 @@ import random
 import time
 import zlib
 from collections.abc import Callable
-from http.client import BadStatusLine, HTTPConnection, HTTPException, HTTPSConnection
+from http.client import BadStatusLine, HTTPConnection, HTTPSConnection
 from typing import Any, Final
 
 from spendmeter_events._delivery.back_off import back_off
@@ -27,7 +27,10 @@ _PATH: Final = "/v1/events"
 _MOST_EVENTS: Final = 10_000
 """The collector's limit of events in a request."""
 _MOST_ANSWER: Final = 16 * 2**20
-_REFUSES_A_RECORD: Final = frozenset((400, 413, 415, 422))
+_TOO_LARGE: Final = 413
+_REFUSES_A_RECORD: Final = frozenset((400, 415, 422))
+_PROBLEM: Final = b"urn:spendmeter:problem:"
+"""The collector's own errors have it. A proxy, or a port for HTTPS, responds with 400 to every request."""
 
 
 class HttpDelivery:
@@ -81,7 +84,8 @@ class HttpDelivery:
         try:
             status, headers, body = await asyncio.to_thread(self._requests.post, [each.value for each in batch])
             self._handle(batch, status, headers, body)
-        except (OSError, HTTPException, ValueError) as error:
+        except Exception as error:
+            # No error may end the loop that empties the buffer.
             self._retry(repr(error), after=0.0)
 
     def end_back_off(self) -> None:
@@ -96,13 +100,13 @@ class HttpDelivery:
         refused = _refused(status, body, len(batch))
         if refused is not None:
             self._finish(batch, refused)
-        elif status in _REFUSES_A_RECORD and len(batch) > 1:
+        elif not (status == _TOO_LARGE or (status in _REFUSES_A_RECORD and _PROBLEM in body)):
+            self._retry(f"status {status}", after=_retry_after(headers))
+        elif len(batch) > 1:
             middle = len(batch) // 2
             self._batches[0:1] = [batch[:middle], batch[middle:]]
-        elif status in _REFUSES_A_RECORD:
-            self._finish(batch, {0: f"status {status}"})
         else:
-            self._retry(f"status {status}", after=_retry_after(headers))
+            self._finish(batch, {0: f"status {status}"})
 
     def _finish(self, batch: list[Record], refused: dict[int, str]) -> None:
         self._batches.pop(0)
@@ -143,7 +147,7 @@ class _Requests:
         return self._open is not None
 
     def post(self, values: list[bytes]) -> tuple[int, dict[str, str], bytes]:
-        """Return status, headers and body of the response. Raises `OSError` or `HTTPException`."""
+        """Return status, headers and body of the response. Raises any error of the connection."""
         packer = zlib.compressobj(1, wbits=31)
         packed = packer.compress(b"\n".join(values)) + packer.flush()
         if self._open is not None:

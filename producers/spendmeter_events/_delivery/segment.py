@@ -22,6 +22,8 @@ if sys.platform != "win32":
     import fcntl
 
 SUFFIX: Final = ".spool"
+DAMAGED: Final = ".damaged"
+"""Suffix of a file in which a record was changed. Its other records are sent, and it is kept."""
 _HEAD: Final = struct.Struct("<II")
 """Length of key and value, and their CRC-32."""
 _KEY_BYTES: Final = 16
@@ -40,6 +42,8 @@ class Segment:
         """Records that this process wrote."""
         self.sealed = False
         """Whether no more records are added."""
+        self.damaged = False
+        """Whether `records` found a changed record."""
         self._descriptor = descriptor
 
     @classmethod
@@ -97,7 +101,7 @@ class Segment:
         self.size = self.events = 0
 
     def records(self) -> list[Record]:
-        """Return all records up to the first incomplete one. Raises `OSError`."""
+        """Return all records that are complete and unchanged. Raises `OSError`."""
         content = os.pread(self._descriptor, self.size, 0)
         # The time of sending: retention is measured from it, and the outage may have been longer than the retention.
         now, position = time.time_ns() // 1_000_000, 0
@@ -105,15 +109,24 @@ class Segment:
         while position + _HEAD.size <= len(content):
             length, checksum = _HEAD.unpack_from(content, position)
             body = content[position + _HEAD.size : position + _HEAD.size + length]
-            if not _KEY_BYTES < length <= _MAX_RECORD or len(body) < length or zlib.crc32(body) != checksum:
+            if not _KEY_BYTES < length <= _MAX_RECORD:
+                self.damaged = True
                 break
-            found.append(Record(body[:_KEY_BYTES], body[_KEY_BYTES:], now, length, self))
+            if len(body) < length:
+                break
+            if zlib.crc32(body) == checksum:
+                found.append(Record(body[:_KEY_BYTES], body[_KEY_BYTES:], now, length, self))
+            else:
+                self.damaged = True
             position += _HEAD.size + length
         return found
 
     def remove(self) -> None:
-        """Delete and close the file."""
-        self.path.unlink(missing_ok=True)
+        """Delete and close the file; rename it if it is damaged."""
+        if self.damaged:
+            self.path.rename(self.path.with_suffix(DAMAGED))
+        else:
+            self.path.unlink(missing_ok=True)
         self.close()
 
     def close(self) -> None:

@@ -22,7 +22,7 @@ from typing import Final
 
 from spendmeter_events._delivery.buffer import Buffer, Record
 from spendmeter_events._delivery.losses import logger
-from spendmeter_events._delivery.segment import SUFFIX, Segment
+from spendmeter_events._delivery.segment import DAMAGED, SUFFIX, Segment
 from spendmeter_events.errors import InvalidSettings
 
 _LEAST_SEGMENT_BYTES: Final = 2**20
@@ -39,7 +39,10 @@ class Spool:
     def __init__(self, folder: Path, *, max_bytes: int, buffer: Buffer) -> None:
         if sys.platform == "win32":
             raise InvalidSettings("spool_dir: file locks (flock) are not available on Windows")
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidSettings(f"spool_dir: cannot create the folder {folder} ({error.strerror})") from None
         self._folder = folder
         self._max_bytes = max_bytes
         self._buffer = buffer
@@ -57,6 +60,8 @@ class Spool:
         """Of other processes, at the last scan."""
         self._next_scan = 0.0
         self._faulty = False
+        self.only_in_memory = 0
+        """Unacknowledged events that could not be written."""
         _spools.add(self)
 
     @property
@@ -81,7 +86,9 @@ class Spool:
                 self._own_bytes += segment.append(record)
             except OSError as error:
                 self._report(error)
-                return self._buffer.put(record)
+                accepted = self._buffer.put(record)
+                self.only_in_memory += accepted
+                return accepted
             self._faulty = False
             if not in_memory:
                 self._buffer.accepted += 1
@@ -121,6 +128,8 @@ class Spool:
                 # This process has not counted its events yet.
                 self._buffer.accepted += len(records)
                 logger.info("Sending %d usage events of the spool %s", len(records), segment.path)
+            if segment.damaged:
+                logger.warning("Usage events in the spool %s are damaged; it is kept as *%s", segment.path, DAMAGED)
             segment.in_memory = len(records)
             self._loaded.add(segment)
             self._buffer.load(records)
@@ -130,7 +139,9 @@ class Spool:
         """Delete the files whose records are all acknowledged."""
         with self._lock:
             for record in records:
-                if record.segment is not None:
+                if record.segment is None:
+                    self.only_in_memory -= 1
+                else:
                     record.segment.in_memory -= 1
             for segment in {record.segment for record in records if record.segment is not None}:
                 self._remove_if_done(segment)

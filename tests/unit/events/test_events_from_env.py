@@ -63,6 +63,8 @@ def test_settings_of_variables() -> None:
     assert settings_from(given) == expected
     with pytest.raises(InvalidSettings, match="SPENDMETER_EMIT_LINGER_MS must be a number"):
         settings_from({"SPENDMETER_EMIT_LINGER_MS": "soon"})
+    with pytest.raises(InvalidSettings, match="SPENDMETER_EMIT_REQUEST_TIMEOUT_S must be above 0 and finite"):
+        settings_from({"SPENDMETER_EMIT_REQUEST_TIMEOUT_S": "inf"})
 
 
 def test_the_http_transport_does_not_load_aiokafka() -> None:

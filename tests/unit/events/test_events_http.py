@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 
 from spendmeter_events import DropReason, HttpConnection, ProducerSettings, UsageEvent, UsageProducer
+from spendmeter_events._delivery.buffer import Buffer, Record
+from spendmeter_events._delivery.http_delivery import HttpDelivery
+from spendmeter_events._delivery.losses import Losses
 
 _OK: dict[str, str] = {}
 Scripted = tuple[int, dict[str, str], Any]
@@ -89,7 +92,7 @@ async def test_events_arrive_with_the_key() -> None:
     assert (producer.stats.sent, producer.stats.lost) == (3, 0)
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 415, 422, 429, 500, 503])
 async def test_a_request_that_is_not_accepted_is_sent_again(status: int, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING), _Collector((status, _OK, {})).served() as collector:
         producer = await _send(collector, 2)
@@ -99,26 +102,34 @@ async def test_a_request_that_is_not_accepted_is_sent_again(status: int, caplog:
     assert "sm_key" not in caplog.text
 
 
-async def test_retry_after_is_respected() -> None:
-    from spendmeter_events._delivery.buffer import Buffer, Record
-    from spendmeter_events._delivery.http_delivery import HttpDelivery
-    from spendmeter_events._delivery.losses import Losses
+def _delivery(collector: _Collector, *, request_timeout_s: float = 10.0) -> HttpDelivery:
+    buffer = Buffer(max_events=10, max_bytes=1000)
+    assert buffer.put(Record.of(bytes(16), b"{}", timestamp_ms=0))
+    return HttpDelivery(
+        connection=HttpConnection(url=collector.url),
+        settings=ProducerSettings(request_timeout_s=request_timeout_s),
+        buffer=buffer,
+        losses=Losses(),
+        clock=lambda: 100.0,
+    )
 
+
+async def test_retry_after_is_respected() -> None:
     with _Collector((503, {"Retry-After": "7"}, {})).served() as collector:
-        buffer = Buffer(max_events=10, max_bytes=1000)
-        delivery = HttpDelivery(
-            connection=HttpConnection(url=collector.url),
-            settings=ProducerSettings(),
-            buffer=buffer,
-            losses=Losses(),
-            clock=lambda: 100.0,
-        )
-        assert buffer.put(Record.of(bytes(16), b"{}", timestamp_ms=0))
+        delivery = _delivery(collector)
         await delivery.round()
         await delivery.round()  # still in the back-off
         await delivery.close()
     assert len(collector.requests) == 1
     assert delivery.seconds_until_reconnect() == 7
+
+
+async def test_an_unexpected_error_does_not_end_the_sending() -> None:
+    """Given a timeout that no socket can have, then its OverflowError is reported."""
+    with _Collector().served() as collector:
+        delivery = _delivery(collector, request_timeout_s=1e30)
+        await delivery.round()
+    assert (delivery.failed_attempts, delivery.last_error[:13]) == (1, "OverflowError")
 
 
 async def test_a_refused_event_is_dropped_alone() -> None:

@@ -63,7 +63,7 @@ def test_producer_settings_report_every_fault_at_once() -> None:
     with pytest.raises(InvalidSettings) as refusal:
         ProducerSettings(max_buffered_events=0, linger_ms=-1, topic="")
     assert str(refusal.value).splitlines() == [
-        "max_buffered_events must be above 0",
-        "linger_ms must not be negative",
+        "max_buffered_events must be above 0 and finite",
+        "linger_ms must be 0 or more, and finite",
         "topic must not be empty",
     ]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spendmeter_events import HttpConnection, ProducerSettings, UsageEvent, UsageProducer
+from spendmeter_events import DropReason, HttpConnection, InvalidSettings, ProducerSettings, UsageEvent, UsageProducer
 from spendmeter_events._delivery.buffer import Buffer, Record
 from spendmeter_events._delivery.spool import Spool
 from tests.support.kafka.process import free_port
@@ -101,6 +101,25 @@ def test_an_incomplete_last_record_is_ignored(tmp_path: Path, damage: bytes) -> 
     assert _Process(tmp_path).load_all() == [1]
 
 
+def test_a_changed_record_is_skipped_and_its_file_is_kept(tmp_path: Path) -> None:
+    first = _Process(tmp_path)
+    assert all(first.spool.accept(_record(number)) for number in range(3))
+    first.die()
+    (file,) = tmp_path.iterdir()
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    assert _Process(tmp_path).load_all() == [0, 2]
+    (kept,) = tmp_path.iterdir()
+    assert (kept.suffix, kept.read_bytes()) == (".damaged", bytes(content))
+
+
+def test_a_folder_that_cannot_be_created_is_a_setting_to_correct(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidSettings, match="spool_dir: cannot create the folder"):
+        _Process(tmp_path / "file")
+
+
 def test_a_forked_child_leaves_the_files_of_its_parent(tmp_path: Path) -> None:
     parent = _Process(tmp_path)
     assert parent.spool.accept(_record(1))
@@ -123,3 +142,13 @@ async def test_unsent_events_stay_and_are_not_counted_as_lost(tmp_path: Path) ->
     (file,) = (tmp_path / "spool").iterdir()
     assert event.event_id.bytes in file.read_bytes()
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+async def test_unsent_events_that_the_disk_refused_are_counted_as_lost(tmp_path: Path) -> None:
+    connection = HttpConnection(url=f"http://127.0.0.1:{free_port()}")
+    producer = UsageProducer(connection=connection, settings=ProducerSettings(spool_dir=tmp_path / "spool"))
+    await producer.start()
+    (tmp_path / "spool").rmdir()
+    assert producer.emit(UsageEvent.now(org_id="o", feature="f", provider="p", model="m"))
+    assert await producer.close(timeout=0) == 1
+    assert (producer.stats.spooled, producer.stats.dropped) == (0, {DropReason.UNSENT: 1})

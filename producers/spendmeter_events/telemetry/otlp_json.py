@@ -94,6 +94,6 @@ def _text(value: object) -> str:
 
 def _integer(value: object) -> int:
     """Return a 64-bit integer, which JSON has as a number or text; 0 where it is neither."""
-    if isinstance(value, str) and value.lstrip("-").isdecimal() and value.isascii() and len(value) <= 20:
+    if isinstance(value, str) and value.removeprefix("-").isdecimal() and value.isascii() and len(value) <= 20:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**64 else 0

@@ -21,6 +21,8 @@ _MILLISECOND_NS: Final = 1_000_000
 SpanKey = tuple[str, str]
 """Trace id and span id."""
 _ROOT: Final[SpanKey] = ("", "")
+_MOST_LEVELS: Final = 100
+"""Spans around a span that are considered: parents may form a circle, or a chain that takes minutes."""
 _SERVICES: Final = {
     "embed": "embedding",
     "rerank": "rerank",
@@ -66,34 +68,53 @@ def model_calls(spans: Sequence[FinishedSpan], counted_inside: Container[SpanKey
 
     :param counted_inside: spans with a call inside that was counted before, as `spans_around` returns them.
     """
+    parents = _parents(spans)
+    known = {key for key in parents if key in counted_inside}
+    known |= {above for key in known for above in _ancestors(key, parents)}
     calls = {_key(span): span for span in spans if shows_model_call(span.attributes)}
-    calls = {key: span for key, span in calls.items() if key not in counted_inside}
+    calls = {key: span for key, span in calls.items() if key not in known}
     if len(calls) < 2:
         return list(calls.values())
-    parents = {_key(span): (span.trace_id, span.parent_id) for span in spans}
+    used = {key: bool(usage_attributes(span.attributes)) for key, span in calls.items()}
     repeated: set[SpanKey] = set()
-    for key, span in calls.items():
+    for key in calls:
         for above in _ancestors(key, parents):
-            if above in calls:
-                only_outer = usage_attributes(calls[above].attributes) and not usage_attributes(span.attributes)
+            if above in calls and above != key:
+                only_outer = used[above] and not used[key]
                 repeated.add(key if only_outer else above)
     return [span for key, span in calls.items() if key not in repeated]
 
 
-def spans_around(calls: Iterable[FinishedSpan]) -> list[SpanKey]:
-    """Return the parents of calls with usage. Exporters send an outer span later, often in another request."""
-    return [(call.trace_id, call.parent_id) for call in calls if call.parent_id and usage_attributes(call.attributes)]
+def spans_around(
+    calls: Iterable[FinishedSpan], spans: Sequence[FinishedSpan] = (), counted_inside: Container[SpanKey] = ()
+) -> list[SpanKey]:
+    """Return the spans around calls with usage. Exporters send an outer span later, often in another request.
+
+    :param calls: model calls among `spans` that are counted.
+    :param counted_inside: as in `model_calls`. Spans around those are spans around a call, too.
+    """
+    parents = _parents(spans)
+    inside = [_key(call) for call in calls if usage_attributes(call.attributes)]
+    inside += [key for key in parents if key in counted_inside]
+    parents |= {_key(call): (call.trace_id, call.parent_id) for call in calls}
+    return [above for key in inside for above in _ancestors(key, parents, beyond=True)]
 
 
 def _key(span: FinishedSpan) -> SpanKey:
     return span.trace_id, span.span_id
 
 
-def _ancestors(key: SpanKey, parents: Mapping[SpanKey, SpanKey]) -> Iterator[SpanKey]:
-    seen = {key}
-    while (key := parents.get(key, _ROOT)) not in seen and key in parents:
+def _parents(spans: Iterable[FinishedSpan]) -> dict[SpanKey, SpanKey]:
+    return {_key(span): (span.trace_id, span.parent_id) for span in spans}
+
+
+def _ancestors(key: SpanKey, parents: Mapping[SpanKey, SpanKey], *, beyond: bool = False) -> Iterator[SpanKey]:
+    """Yield the spans around a span, up to the first one that is not in `parents`; with `beyond`, that one as well."""
+    for _ in range(_MOST_LEVELS):
+        key = parents.get(key, _ROOT)
+        if key not in parents and not (beyond and key[1]):
+            return
         yield key
-        seen.add(key)
 
 
 def fields_of_span(span: FinishedSpan, *, mapped: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
@@ -109,7 +130,7 @@ def fields_of_span(span: FinishedSpan, *, mapped: Mapping[str, str] = MappingPro
         "occurred_at": span.started_ns,
         "provider": usage.provider or "unknown",
         "model": usage.model or "unknown",
-        "latency_ms": max(0, span.ended_ns - span.started_ns) // _MILLISECOND_NS,
+        "latency_ms": _latency(span),
         "streamed": _streamed(span.attributes),
         "service": _service(span.attributes),
     }
@@ -122,6 +143,12 @@ def fields_of_span(span: FinishedSpan, *, mapped: Mapping[str, str] = MappingPro
             tags.pop(USAGE_TAG, None)
     found |= _named(span, mapped)
     return {**found, "tags": dict(list({**tags, **_tags(span, mapped)}.items())[:MAX_TAGS])}
+
+
+def _latency(span: FinishedSpan) -> int | None:
+    """Return the duration; None if a clock was wrong, which does not change what the call cost."""
+    found = max(0, span.ended_ns - span.started_ns) // _MILLISECOND_NS
+    return found if found < 2**31 else None
 
 
 def _named(span: FinishedSpan, mapped: Mapping[str, str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from fastapi.responses import JSONResponse, Response
@@ -26,6 +27,8 @@ JSON: Final = "application/json"
 _CODES: Final = {400: 3, 401: 16, 403: 7, 404: 5, 408: 4, 413: 8, 415: 3, 422: 3, 429: 8, 503: 14}
 """HTTP status → code of google.rpc.Status."""
 _UNKNOWN: Final = 2
+MOST_SPANS: Final = 50_000
+"""A body of empty spans has millions."""
 _SCALARS: Final = ("int_value", "double_value", "bool_value")
 
 
@@ -39,12 +42,17 @@ def encoding_of(content_type: str) -> str:
 
 
 def spans_of(body: bytes, encoding: str) -> list[FinishedSpan]:
-    """Return all spans of a request. Raises `Problem` (400)."""
+    """Return all spans of a request. Raises `Problem` (400, 413)."""
     try:
-        return list(_spans_of_protobuf(body) if encoding == PROTOBUF else spans_of_json(from_json(body or b"{}")))
+        found = _spans_of_protobuf(body) if encoding == PROTOBUF else spans_of_json(from_json(body or b"{}"))
+        spans = list(islice(found, MOST_SPANS + 1))
     except (DecodeError, InvalidSpans, ValueError):
         detail = "the body is not an ExportTraceServiceRequest in the encoding of its Content-Type"
         raise Problem(status=400, kind="invalid-body", title="Invalid body", detail=detail) from None
+    if len(spans) > MOST_SPANS:
+        detail = f"the body has more than {MOST_SPANS} spans: send several requests"
+        raise Problem(status=413, kind="body-too-large", title="Body too large", detail=detail)
+    return spans
 
 
 def success(encoding: str, *, refused: int = 0, reason: str = "") -> Response:

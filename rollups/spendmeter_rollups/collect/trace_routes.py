@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from spendmeter_clickhouse.scopes import EVENTS_WRITE
 from spendmeter_events import UsageEvent
 from spendmeter_events.normalize.record import InvalidRecord, event_of
-from spendmeter_events.telemetry.spans import FinishedSpan, fields_of_span, model_calls, spans_around
+from spendmeter_events.telemetry.spans import FinishedSpan, SpanKey, fields_of_span, model_calls, spans_around
 from spendmeter_rollups.access.auth import Credential
 from spendmeter_rollups.collect.event_bodies import MOST_LOG_BODY_BYTES, decompressed
 from spendmeter_rollups.collect.judged import Judged, RecentEvents, RecentKeys, check_event, judge, publish
@@ -59,17 +59,35 @@ async def post_traces(request: Request, context: RequestContextDep) -> Response:
     body, compression = await request.body(), request.headers.get("content-encoding", "")
     mapped, recent = context.service.settings.mapped_attributes, request.app.state.recent_events
 
-    around: RecentKeys = request.app.state.recent_outer_spans
+    around = _OuterSpans(request.app.state.recent_outer_spans, context.credential)
 
-    def work() -> tuple[list[FinishedSpan], Judged]:
+    def work() -> tuple[list[SpanKey], Judged]:
         spans = spans_of(decompressed(body, compression, most=MOST_LOG_BODY_BYTES), encoding)
         calls = model_calls(spans, around)
-        return calls, _judge(calls, context.credential, mapped, context.service.clock(), recent)
+        judged = _judge(calls, context.credential, mapped, context.service.clock(), recent)
+        counted = [call for call, result in zip(calls, judged.results, strict=True) if result["status"] != "refused"]
+        return spans_around(counted, spans, around), judged
 
-    calls, judged = await asyncio.to_thread(work)
+    outer, judged = await asyncio.to_thread(work)
     await publish(request.app, judged)
-    around.add(spans_around(calls))
+    around.add(outer)
     return success(encoding, refused=judged.refused, reason=_reasons(judged))
+
+
+class _OuterSpans:
+    """Spans around counted calls of one org's credentials, or of those for all orgs: no org may hide a call of another,
+    whose trace ids it may see."""
+
+    def __init__(self, recent: RecentKeys, credential: Credential) -> None:
+        self._recent = recent
+        self._org = credential.org_id or ""
+
+    def __contains__(self, span: object) -> bool:
+        return isinstance(span, tuple) and (self._org, *span) in self._recent
+
+    def add(self, spans: Iterable[SpanKey]) -> None:
+        """Add spans, and forget the oldest ones."""
+        self._recent.add((self._org, *span) for span in spans)
 
 
 def _judge(

@@ -26,6 +26,7 @@ from spendmeter_clickhouse.scopes import EVENTS_WRITE, ORG_READ
 from spendmeter_events import KafkaConnection
 from spendmeter_events.topics import USAGE
 from spendmeter_rollups import ServiceSettings
+from spendmeter_rollups.collect.otlp_bodies import MOST_SPANS
 from tests.support.collector import ADMIN, collector, key, listening_collector, stored
 from tests.support.kafka.process import free_port
 from tests.support.kafka.tansu import Tansu
@@ -148,6 +149,29 @@ async def test_refused_spans_are_in_partial_success(
     assert {event["org_id"] for event in await stored(fresh_tansu.connection, 2)} == {"other"}
 
 
+async def test_a_call_of_another_org_or_a_refused_one_hides_no_call(
+    fresh_tansu: Tansu, store: Store, memory: InMemorySpanExporter
+) -> None:
+    await create_topic(fresh_tansu.connection, name=USAGE, partitions=1)
+    inner, outer = encoded(memory), encoded(memory)
+    for request in (inner, outer):
+        del request.resource_spans[0].resource.attributes[:]
+    for request, feature in ((inner, "essay"), (outer, "outer")):
+        spans = request.resource_spans[0].scope_spans[0].spans
+        kept = [span for span in spans if feature in str(span.attributes)]
+        del spans[:]
+        spans.extend(kept)
+    refused = ExportTraceServiceRequest.FromString(inner.SerializeToString())
+    (span,) = refused.resource_spans[0].scope_spans[0].spans
+    span.attributes.add(key="spendmeter.org_id").value.string_value = "mine"
+    mine, theirs = key(EVENTS_WRITE, org="mine"), key(EVENTS_WRITE, org="theirs")
+    async with collector(store, fresh_tansu.connection, now=None) as http:
+        for request, sender in ((inner, mine), (refused, theirs), (outer, theirs), (outer, mine)):
+            assert (await http.post(PATH, json=as_json(request), headers=sender)).status_code == 200
+    found = [(event["org_id"], event["feature"]) for event in await stored(fresh_tansu.connection, 2)]
+    assert found == [("mine", "essay"), ("theirs", "outer")]
+
+
 async def test_errors_are_a_status_in_the_encoding_of_the_request(store: Store, fresh_tansu: Tansu) -> None:
     def status(content: bytes) -> tuple[int, str]:
         # google.rpc.Status has the same wire format.
@@ -166,6 +190,8 @@ async def test_errors_are_a_status_in_the_encoding_of_the_request(store: Store, 
         anonymous = await http.post(PATH, content=b"", headers={**PROTOBUF, "Authorization": "Bearer no"})
         assert (anonymous.status_code, status(anonymous.content)[0]) == (401, 16)
         assert (await http.post(PATH, content=bytes(20 * 2**20 + 1), headers=PROTOBUF)).status_code == 413
+        many: dict[str, Any] = {"resourceSpans": [{"scopeSpans": [{"spans": [{}] * (MOST_SPANS + 1)}]}]}
+        assert (await http.post(PATH, json=many)).status_code == 413
 
 
 async def test_an_export_is_repeated_later_without_kafka(store: Store, memory: InMemorySpanExporter) -> None:

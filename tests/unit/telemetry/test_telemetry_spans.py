@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -40,10 +41,25 @@ def test_a_call_seen_by_two_instrumentations_counts_once() -> None:
     # The outer span is exported later, in another request.
     assert model_calls([outer], spans_around([span(used, 3, parent=1)])) == []
     assert model_calls([outer], spans_around([span(chat, 3, parent=1)])) == [outer]
+    # The span between them is in the request of the inner or of the outer one, or in one of its own.
+    assert model_calls([outer], spans_around([inner], [inner, between])) == []
+    assert model_calls([between, outer], spans_around([inner])) == []
+    assert model_calls([outer], spans_around([], [between], spans_around([inner]))) == []
     sibling = span(used, 4, parent=2)
     assert model_calls([inner, sibling]) == [inner, sibling]
     cycle = [span(chat, 1, parent=2), span(chat, 2, parent=1)]
     assert len(model_calls(cycle)) <= 2
+    chain = [span(used, number, parent=number - 1) for number in range(1, 300)]
+    assert model_calls(chain) == chain[-1:]
+
+
+def test_a_wrong_clock_and_a_deeply_nested_usage_do_not_lose_the_call() -> None:
+    call = replace(
+        span({"gen_ai.operation.name": "chat", **TOKENS, "gen_ai.usage": '{"":' + "[" * 2000}), ended_ns=2**63
+    )
+    fields = fields_of_span(call)
+    assert (fields["latency_ms"], fields["input_tokens"]) == (None, 100)
+    event_of(fields, org_id="acme")
 
 
 def test_who_called_is_read_from_ours_then_from_known_attributes_then_from_the_resource() -> None:

@@ -210,7 +210,7 @@ def _decoded(body: object) -> Any:
     if isinstance(body, (bytes, bytearray, str)):
         try:
             body = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     return body if isinstance(body, dict) else None
 

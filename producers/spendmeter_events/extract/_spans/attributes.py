@@ -140,5 +140,5 @@ def _flat(name: str, value: object) -> Iterator[tuple[str, object]]:
 def _decoded(value: str) -> object:
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value

@@ -31,7 +31,7 @@ def client(store: Store) -> Iterator[TestClient]:
 
 
 NONE = "00000000-0000-0000-0000-000000000000"
-IDS = {"dimension": "model", "user_id": "system", "budget_id": NONE, "event_id": NONE}
+IDS = {"dimension": "model", "kind": "agent", "user_id": "system", "budget_id": NONE, "event_id": NONE}
 OTHERS = ("/docs", "/docs/start.js", "/runbooks", "/openapi.json", "/v1/nothing")
 """Paths that the document does not describe."""
 

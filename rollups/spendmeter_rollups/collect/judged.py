@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
+from traceback import format_tb
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -18,6 +20,8 @@ from spendmeter_rollups.access.auth import Credential
 from spendmeter_rollups.collect.event_publisher import EventPublisher
 from spendmeter_rollups.collect.metrics import CollectorMetrics
 from spendmeter_rollups.problems import Problem
+
+log = logging.getLogger(__name__)
 
 _MOST_RECENT: Final = 50_000
 
@@ -67,6 +71,12 @@ class Judged:
     refused: int = 0
     ignored: int = 0
 
+    def refuse(self, index: int, error: InvalidRecord) -> None:
+        """Add the result of a refused event."""
+        self.refused += 1
+        reason = {"code": error.code, "field": error.field, "reason": error.message}
+        self.results.append({"index": index, "status": "refused", **reason})
+
     @property
     def duplicates(self) -> int:
         """Events that repeat an event of this body, or one that was accepted just now."""
@@ -85,13 +95,16 @@ def judge(contents: Iterable[Any], read: Callable[[Any], UsageEvent], recent: Re
         try:
             event = read(content)
         except InvalidRecord as error:
-            judged.refused += 1
-            reason = {"code": error.code, "field": error.field, "reason": error.message}
-            judged.results.append({"index": index, "status": "refused", **reason})
+            judged.refuse(index, error)
             continue
         except NotCounted as error:
             judged.ignored += 1
             judged.results.append({"index": index, "status": "ignored", "reason": str(error)})
+            continue
+        except Exception as error:
+            # The other events of the request must not be lost with this one. The error's message may have values.
+            log.error("cannot read an event: %s\n%s", type(error).__name__, "".join(format_tb(error.__traceback__)))
+            judged.refuse(index, InvalidRecord("invalid_field", "the event cannot be read"))
             continue
         key = key_of(event)
         repeated = key in seen or event in recent

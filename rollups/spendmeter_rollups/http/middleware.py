@@ -8,6 +8,7 @@ import time
 from typing import Final
 from uuid import uuid4
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spendmeter_rollups.http.metrics import ServiceMetrics
@@ -49,6 +50,9 @@ class RequestLogMiddleware:
         with self._metrics.in_progress.track_inprogress():
             try:
                 await self._app(scope, receive, send_observed)
+            except ClientDisconnect:
+                # Of a request whose body is incomplete: nobody reads an answer, and the service has no fault.
+                status = 499
             except Exception:
                 # The server logs the exception. The client gets a problem answer without the cause.
                 if not started:

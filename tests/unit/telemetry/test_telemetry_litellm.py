@@ -109,3 +109,8 @@ def test_what_is_not_a_payload_is_refused_with_its_field(document: object, field
 @pytest.mark.parametrize("cost", [None, "n/a", -1, float("nan"), True])
 def test_an_unusable_cost_is_not_reported(cost: object) -> None:
     assert read(payload(response_cost=cost)).provider_cost_usd is None
+
+
+def test_a_number_beyond_floats_does_not_fail() -> None:
+    usage = {"prompt_tokens": 10**400, "completion_tokens": 10, "unknown_tokens": 10**400}
+    assert read(payload(metadata={"usage_object": usage})).output_tokens == 10

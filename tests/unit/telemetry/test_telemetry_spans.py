@@ -60,6 +60,8 @@ def test_a_wrong_clock_and_a_deeply_nested_usage_do_not_lose_the_call() -> None:
     fields = fields_of_span(call)
     assert (fields["latency_ms"], fields["input_tokens"]) == (None, 100)
     event_of(fields, org_id="acme")
+    metadata = {"ai.response.providerMetadata": '{"anthropic": {"cacheCreationInputTokens": 1e999}}'}
+    assert fields_of_span(span({"gen_ai.operation.name": "chat", **TOKENS, **metadata}))["input_tokens"] == 100
 
 
 def test_who_called_is_read_from_ours_then_from_known_attributes_then_from_the_resource() -> None:

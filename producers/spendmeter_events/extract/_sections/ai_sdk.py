@@ -139,7 +139,14 @@ def _counts(section: object, usage: object) -> dict[str, Any]:
 
 def _first(*values: object) -> int | None:
     """Return the first whole number; NaN is the SDK's value for a count that was not reported."""
-    return next((int(value) for value in values if isinstance(value, (int, float)) and not math.isnan(value)), None)
+    return next(
+        (
+            int(value)
+            for value in values
+            if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+        ),
+        None,
+    )
 
 
 def _number(*values: object) -> int:

@@ -55,7 +55,9 @@ def looks_like_count(name: str, value: Any) -> bool:
     counted = _COUNTED.search(name.lower()) is not None
     if isinstance(value, str):
         return counted and value.strip().isdecimal() and value.strip(" 0") != ""
-    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)) or value == 0 or math.isnan(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)) or value == 0:
+        return False
+    if not isinstance(value, int) and math.isnan(value):
         return False
     return counted or value == value // 1
 

@@ -112,6 +112,16 @@ def test_show_prints_the_rates_in_force_and_why() -> None:
     assert "  input_tokens 0.14 USD per million  reviewed deepseek.toml:" in result.stdout
 
 
+def test_show_names_each_unit_once_and_the_rate_of_text_that_it_has() -> None:
+    result = run(commands.app, ["show", "openai", "gpt-4o", "--files-only"])
+
+    rates = [line.split("  ")[1] for line in result.stdout.splitlines() if line.startswith("  ")]
+    assert "input_tokens 2.5 USD per million" in rates
+    assert "input_image_tokens 2.5 USD per million, as input_tokens" in rates
+    units = [rate.split()[0] for rate in rates]
+    assert len(units) == len(set(units))
+
+
 def test_show_names_the_factor_and_a_place_without_a_price() -> None:
     zone = run(commands.app, ["show", "azure", "us/gpt-4o-2024-11-20", "--files-only"])
     unknown = run(commands.app, ["show", "bedrock", "me.amazon.nova-pro-v1:0", "--files-only"])

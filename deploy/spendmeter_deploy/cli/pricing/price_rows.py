@@ -102,7 +102,7 @@ def history(
     ]
     found = {row for each in candidates if each for row in each.rows}
     for row in sorted(found, key=lambda row: (row.price.terms.starts, row.rate.unit, row.price.min_context)):
-        _say(f"{_span(row.price.terms)}  {_rate(row)}  {_why(row)}")
+        _say(f"{_span(row.price.terms)}  {_rate(row, row.rate.unit)}  {_why(row)}")
     terms = {alias.terms for alias in aliases} | {row.price.terms for row in found}
     terms |= {factor.terms for each in candidates if each for factor in each.multipliers}
     for key in sorted({each.place.file for each in terms if each.layer == ROWS_LAYER}):
@@ -124,7 +124,8 @@ def lines_of(explanation: Explanation, kind: CallKind, when: datetime) -> list[s
     for rate in explanation.rates:
         factor = f" x {_decimal(rate.factor)}" if rate.factor != 1 else ""
         uncertain = "" if rate.certain else "; the place has no price: calls are partial with the unit region"
-        lines.append(f"  {_rate(rate.row)}{factor}  {rate.layer} {_why(rate.row)}{uncertain}")
+        text = "" if rate.unit == rate.row.rate.unit else f", as {rate.row.rate.unit}"
+        lines.append(f"  {_rate(rate.row, rate.unit)}{factor}{text}  {rate.layer} {_why(rate.row)}{uncertain}")
     return lines if explanation.rates else [*lines, "  no price in force: calls are unpriced"]
 
 
@@ -192,10 +193,11 @@ async def _book(settings: StreamSettings | None) -> PriceBook:
     return _watched(await _rows(settings) if settings else {}, settings).book
 
 
-def _rate(row: PriceRow) -> str:
+def _rate(row: PriceRow, unit: str) -> str:
+    """Return a unit's rate. The unit is not the row's if the model bills it as text."""
     hour = row.rate.unit == "audio_seconds"
     usd = row.rate.pico * (3_600_000 if hour else 1_000_000) / 10**12
-    return f"{row.rate.unit} {_decimal(usd)} USD per {'hour' if hour else 'million'}"
+    return f"{unit} {_decimal(usd)} USD per {'hour' if hour else 'million'}"
 
 
 def _decimal(value: Fraction) -> str:

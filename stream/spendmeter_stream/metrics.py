@@ -94,6 +94,9 @@ STORE_CHECKED = Gauge(
 PRICE_BOOK_VERIFIED = Gauge(
     "spendmeter_price_book_verified_timestamp_seconds", "Newest verification date of a price in force."
 )
+PRICE_BOOK_OLDEST = Gauge(
+    "spendmeter_price_book_oldest_timestamp_seconds", "Oldest verification date of a row of the price book."
+)
 
 _MAX_PROVIDERS = 100
 _providers: set[str] = set()
@@ -118,10 +121,11 @@ def drop_background_task(task: str) -> None:
         BACKGROUND_TASK_UP.remove(task)
 
 
-def show_price_book(verified_at: str) -> None:
-    """Export the newest verification date (ISO 8601) in the price book; empty for an empty book."""
-    if verified_at:
-        PRICE_BOOK_VERIFIED.set(datetime.fromisoformat(verified_at).replace(tzinfo=UTC).timestamp())
+def show_price_book(newest: str, oldest: str) -> None:
+    """Export the newest and the oldest verification date (ISO 8601) in the price book; empty for an empty book."""
+    for gauge, day in ((PRICE_BOOK_VERIFIED, newest), (PRICE_BOOK_OLDEST, oldest)):
+        if day:
+            gauge.set(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp())
 
 
 def count_unpriced(provider: str, model: str, unit: str) -> None:

@@ -93,7 +93,8 @@ class PriceFeed(mode.Service):
         self._report(changed, "rows " + ", ".join(f"{each.partition}:{each.offset}" for each, _ in records.values()))
 
     def _report(self, changed: bool, cause: str) -> None:
-        metrics.show_price_book(self._watcher.book.verified_at)
+        book = self._watcher.book
+        metrics.show_price_book(book.verified_at, book.oldest_verified_at)
         if changed:
             log.info("price book %s is in force, changed by %s", self._version, cause)
         fault = str(self._watcher.fault or "")

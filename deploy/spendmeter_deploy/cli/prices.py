@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,7 +31,9 @@ Providers = Annotated[
 @app.command()
 def check(
     directory: Directory = None,
-    stale_days: Annotated[int, typer.Option(help="Report providers with prices not verified for this many days.")] = 90,
+    stale_days: Annotated[
+        int, typer.Option("--max-age", "--stale-days", help="Warn of rows not verified for this many days.", min=0)
+    ] = 90,
     names: Annotated[bool, typer.Option("--names", help="List each of these rows.")] = False,
 ) -> None:
     """Compile the price book. Lists each error with file and line; exits with 1 on errors."""
@@ -40,12 +42,7 @@ def check(
     providers = {provider for provider, _ in models}
     rates = sum(len(price.rates) for price in book.prices)
     typer.echo(f"book {book.version}: {rates} rates, {len(models)} models, {len(providers)} providers")
-    terms = [price.terms for price in book.prices]
-    stale = [each for each in terms if (_today() - date.fromisoformat(each.verified_at)).days > stale_days]
-    for provider, count in sorted(Counter(each.provider for each in stale).items()):
-        typer.echo(f"{provider}: {count} prices not verified for more than {stale_days} days")
-    for each in stale if names else ():
-        typer.echo(f"  {each.place}: verified {each.verified_at}, {each.source}")
+    _warn_of_stale_rows(book, stale_days, names=names)
     undated = {
         f"{provider} {name}"
         for provider, name in models
@@ -85,6 +82,26 @@ def import_(
         typer.echo(f"{plan.provider}: {len(plan.lines)} changes")
         for model, reason in plan.skipped.items():
             typer.echo(f"  skipped {model}: {reason}")
+
+
+def _warn_of_stale_rows(book: PriceBook, max_age: int, *, names: bool) -> None:
+    oldest_fresh = (_today() - timedelta(days=max_age)).isoformat()
+    stale = sorted(
+        ((block.terms, block.patterns) for block in book.blocks if block.terms.verified_at < oldest_fresh),
+        key=lambda each: (each[0].verified_at, each[0].place.file, each[0].place.line),
+    )
+    if not stale:
+        return
+    for provider, count in sorted(Counter(terms.provider for terms, _ in stale).items()):
+        typer.echo(f"{provider}: {count} {'row' if count == 1 else 'rows'} not verified for more than {max_age} days")
+    for terms, models in stale if names else ():
+        typer.echo(f"  {terms.place}: {', '.join(models)}: verified {terms.verified_at}, {terms.source}")
+    oldest = stale[0][0]
+    hint = "" if names else "; --names lists them"
+    typer.echo(
+        f"warning: {len(stale)} of {len(book.blocks)} rows not verified for more than {max_age} days, "
+        f"the oldest since {oldest.verified_at} ({oldest.place}){hint}"
+    )
 
 
 def _load(directory: Path | None) -> PriceBook:

@@ -49,9 +49,11 @@ async def test_a_worker_that_leads_no_more_exports_none(session: Session) -> Non
     assert value("spendmeter_store_disk_free_ratio", disk="default") is None
 
 
-def test_the_books_age_is_that_of_its_newest_row() -> None:
+def test_the_books_age_is_that_of_its_newest_and_its_oldest_row() -> None:
     book = PriceBook.load()
     newest = max(price.terms.verified_at for price in book.prices)
-    metrics.show_price_book(book.verified_at)
-    expected = datetime.fromisoformat(newest).replace(tzinfo=UTC).timestamp()
-    assert value("spendmeter_price_book_verified_timestamp_seconds") == expected
+    oldest = min(row.terms.verified_at for row in book.blocks)
+    metrics.show_price_book(book.verified_at, book.oldest_verified_at)
+    for name, day in (("verified", newest), ("oldest", oldest)):
+        expected = datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()
+        assert value(f"spendmeter_price_book_{name}_timestamp_seconds") == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,27 @@ def test_check_names_stale_providers(folder: Path) -> None:
 
     assert "groq: " in result.stdout
     assert "not verified for more than 0 days" in result.stdout
+
+
+def test_check_warns_of_old_factors_and_aliases_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "_today", lambda: date(2026, 11, 26))
+    block = 'models = ["{0}"]\nfrom = "beginning"\nsource = "https://x.example/{0}"\nverified_at = {1}\n'
+    (tmp_path / "maker.toml").write_text(
+        'provider = "maker"\n'
+        f"[[price]]\n{block.format('m', '2026-11-01')}per_million = {{ input_tokens = 1 }}\n"
+        f"[[multiplier]]\n{block.format('m', '2024-02-01')}regions = ['eu']\nfactor = 1.1\n"
+        f"[[alias]]\n{block.format('m-latest', '2024-01-01')}serves = 'm'\n"
+    )
+
+    result = run(commands.app, ["check", "--directory", str(tmp_path), "--max-age", "90", "--names"])
+
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1:] == [
+        "maker: 2 rows not verified for more than 90 days",
+        "  maker.toml:15: m-latest: verified 2024-01-01, https://x.example/m-latest",
+        "  maker.toml:8: m: verified 2024-02-01, https://x.example/m",
+        "warning: 2 of 3 rows not verified for more than 90 days, the oldest since 2024-01-01 (maker.toml:15)",
+    ]
 
 
 def test_check_lists_every_fault_and_fails(folder: Path) -> None:
@@ -99,7 +121,7 @@ def test_check_names_stale_rows_and_undated_aliases(folder: Path) -> None:
 
     result = run(commands.app, ["check", "--directory", str(folder), "--stale-days", "0", "--names"])
 
-    assert "  seed/groq.toml:10: verified 2026-11-04, genai-prices" in result.stdout
+    assert "  seed/groq.toml:10: canopylabs/orpheus-arabic-saudi: verified 2026-11-04, genai-prices" in result.stdout
     assert "names in -latest without dated periods: mistral codestral-latest, " in result.stdout
 
 

@@ -17,7 +17,7 @@ from spendmeter_stream.pricing.book.documents import Document, document_of_rows,
 from spendmeter_stream.pricing.book.index import CallKind, Index
 from spendmeter_stream.pricing.book.parsing import Parsed, parse
 from spendmeter_stream.pricing.book.resolve import Candidates, timeline_of
-from spendmeter_stream.pricing.book.rows import ROWS_LAYER, Alias, PriceBookError
+from spendmeter_stream.pricing.book.rows import ROWS_LAYER, Alias, Multiplier, Price, PriceBookError
 
 _CACHED_KEYS: Final = 65_536
 """Bound on cached kinds of call. Model names are user input: a flood of new ones clears the cache, not the memory."""
@@ -47,8 +47,16 @@ class PriceBook:
         self.version: Final = self._content[:12]
         self.prices: Final = tuple(self._parsed.prices)
         self.cards: Final = CardTable()
+        self.blocks: Final[tuple[Price | Multiplier | Alias, ...]] = (
+            *self.prices,
+            *self._parsed.multipliers,
+            *self._parsed.aliases,
+        )
+        """Every row with its own source: prices, multipliers and alias periods."""
         self.verified_at: Final = max((price.terms.verified_at for price in self.prices), default="")
         """Newest day (ISO 8601) on which a price was compared with its source."""
+        self.oldest_verified_at: Final = min((each.terms.verified_at for each in self.blocks), default="")
+        """Oldest of these days among all rows."""
         terms = [price.terms for price in self.prices] + [each.terms for each in self._parsed.multipliers]
         self.orgs: Final = frozenset(each.org for each in terms) - {""}
         self.scopes: Final = frozenset(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, get_origin
+from typing import Any, Final, get_args, get_origin
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -208,17 +208,47 @@ async def _on_store(request: Request, error: StoreError) -> JSONResponse:
 
 def _validation_fault(request: Request, item: dict[str, Any]) -> Fault:
     location = [str(part) for part in item["loc"]]
-    # A body fault is located by (body, kind, field); a parameter fault by (query, name, index of the value).
-    name = location[-1] if location[0] == "body" else location[min(1, len(location) - 1)]
+    context = item.get("ctx", {})
     if item["type"] == "json_invalid":
-        reason = item.get("ctx", {}).get("error", "syntax error")
+        reason = context.get("error", "syntax error")
         return Fault(parameter="body", detail=f"not valid JSON at character {int(location[-1]) + 1}: {reason}")
+    if "discriminator" in context:
+        models, name = _body_models(request)
+        detail = "required" if item["type"] == "union_tag_not_found" else "unknown value"
+        return Fault(parameter=name, detail=detail, allowed=[tag for model in models for tag in _tags(model, name)])
+    if location[0] == "body":
+        name, known = _body_field(request, location[1:])
+    else:
+        # Located by (query, name, index of the value).
+        name, known = location[min(1, len(location) - 1)], _known_parameters(request)
     if item["type"] == "extra_forbidden":
-        allowed = None if location[0] == "body" else _known_parameters(request)
-        return Fault(parameter=name, detail="unknown parameter", allowed=allowed)
-    expected = item.get("ctx", {}).get("expected")
+        return Fault(parameter=name, detail="unknown parameter", allowed=known)
+    expected = context.get("expected")
     allowed = [part.strip(" '") for part in expected.replace(" or ", ", ").split(",")] if expected else None
     return Fault(parameter=name, detail=item["msg"], allowed=allowed)
+
+
+def _body_field(request: Request, location: Sequence[str]) -> tuple[str, list[str] | None]:
+    """Return the top-level field of a fault in a body, and the fields of the body's model.
+
+    A fault is located by (field, index or key, …), in a union of models by (tag, field, …).
+    """
+    models, discriminator = _body_models(request)
+    if discriminator and location:
+        models = [model for model in models if location[0] in _tags(model, discriminator)]
+        location = location[1:]
+    known = sorted(models[0].model_fields) if len(models) == 1 else None
+    return location[0] if location else "body", known
+
+
+def _body_models(request: Request) -> tuple[Sequence[type[BaseModel]], str]:
+    """Return the models of the route's body, and the field that selects one of several."""
+    info = request.scope["route"].dependant.body_params[0].field_info
+    return get_args(info.annotation) or (info.annotation,), info.discriminator or ""
+
+
+def _tags(model: type[BaseModel], discriminator: str) -> tuple[str, ...]:
+    return get_args(model.model_fields[discriminator].annotation)
 
 
 async def refuse_repeated(request: Request) -> None:

@@ -190,7 +190,7 @@ def test_budgets_are_filtered_by_scope_user_and_feature(client: TestClient, defi
 @pytest.mark.parametrize(
     ("body", "name"),
     [
-        ({"scope": "planet", "amount": "1"}, "body"),
+        ({"scope": "planet", "amount": "1"}, "scope"),
         ({"scope": "org", "amount": "1"}, "org_id"),
         ({"scope": "user", "org_id": "acme", "amount": "1"}, "user_id"),
         ({"scope": "org", "org_id": "acme", "user_id": "ann", "amount": "1"}, "user_id"),
@@ -257,7 +257,7 @@ def test_every_dimension_has_budgets(client: TestClient, define: Any, body: dict
         ({"scope": "section", "org_id": "acme", "value": "A"}, "class_name"),
         ({"scope": "tag", "value": "env"}, "value"),
         ({"scope": "role", "value": ""}, "value"),
-        ({"scope": "org", "org_id": "acme", "thresholds": [0]}, "0"),
+        ({"scope": "org", "org_id": "acme", "thresholds": [0]}, "thresholds"),
     ],
 )
 def test_a_value_is_checked_as_a_filter_is(client: TestClient, body: dict[str, Any], name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
 from spendmeter_clickhouse import Store
+from spendmeter_clickhouse.budgets import SCOPES
 from spendmeter_rollups.http.bounds import MOST_BODY_BYTES
 from spendmeter_rollups.http.pages import next_page
 from spendmeter_rollups.views.breakdown import BreakdownParams
@@ -105,6 +106,48 @@ def test_an_unreadable_body_is_named_as_the_body(client: TestClient, body: bytes
     (fault,) = refused.json()["errors"]
     assert fault["parameter"] == "body"
     assert words in fault["detail"]
+
+
+_SCOPES = ["platform:read", "platform:write", "org:read", "events:write"]
+_ORG_BUDGET = {"scope": "org", "org_id": "acme", "amount": "1"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "name", "allowed"),
+    [
+        ("/v1/api-keys", {"name": "x", "scopes": ["bogus"]}, "scopes", _SCOPES),
+        ("/v1/api-keys", {"name": "x", "scopes": ["org:read", {}]}, "scopes", _SCOPES),
+        (
+            "/v1/api-keys",
+            {"name": "x", "scopes": ["org:read"], "bogus": 1},
+            "bogus",
+            [
+                "days",
+                "name",
+                "org_id",
+                "query_memory_bytes",
+                "query_rows",
+                "query_seconds",
+                "requests_per_minute",
+                "scopes",
+            ],
+        ),
+        ("/v1/budgets", _ORG_BUDGET | {"thresholds": [50, "many"]}, "thresholds", ()),
+        ("/v1/budgets", _ORG_BUDGET | {"bogus": 1}, "bogus", ["amount", "currency", "org_id", "scope", "thresholds"]),
+        ("/v1/budgets", _ORG_BUDGET | {"scope": "bogus"}, "scope", SCOPES),
+        ("/v1/budgets", {"amount": "1"}, "scope", SCOPES),
+        ("/v1/prices", {"row": {"a": 1}, "key": {"deep": [1]}}, "key", ()),
+        ("/v1/prices", {"row": [1]}, "row", ()),
+    ],
+)
+def test_a_fault_in_a_body_names_its_top_level_field(
+    client: TestClient, path: str, body: Any, name: str, allowed: Sequence[str]
+) -> None:
+    refused = client.request("PUT" if path == "/v1/prices" else "POST", path, json=body)
+    assert refused.status_code == 422
+    (fault,) = refused.json()["errors"]
+    assert fault["parameter"] == name
+    assert sorted(fault.get("allowed", ())) == sorted(allowed)
 
 
 @pytest.mark.parametrize("body", [b"\xff\xfe{", b"[" * 50_000])

@@ -42,7 +42,7 @@ class ProblemAnswer(BaseModel):
     status: int
     detail: str
     instance: str = Field(description="the path of the request")
-    errors: list[Fault] = []
+    errors: list[Fault] = Field([], description="absent if no parameter is at fault")
 
 
 class Problem(Exception):
@@ -158,7 +158,7 @@ def render(request: Request, problem: Problem) -> JSONResponse:
         instance=request.url.path,
         errors=problem.errors,
     )
-    body = answer.model_dump(exclude_none=True)
+    body = answer.model_dump(exclude_none=True, exclude=set() if problem.errors else {"errors"})
     return JSONResponse(body, status_code=problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 

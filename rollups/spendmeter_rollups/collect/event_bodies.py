@@ -40,7 +40,9 @@ def decompressed(body: bytes, encoding: str, *, most: int = MOST_EVENT_BODY_BYTE
 
 
 def contents(body: bytes, headers: Mapping[str, str]) -> list[Any]:
-    """Return the JSON value of each event, or an `InvalidRecord` for a line that is not JSON. Raises `Problem` (413).
+    """Return the JSON value of each event, or an `InvalidRecord` for a line that is not JSON.
+
+    Raises `Problem`: 413 for too many events, 400 for none.
 
     Content types are a hint at most: some senders declare NDJSON as `application/json`.
     """
@@ -61,10 +63,11 @@ def _enveloped(value: Any, attributes: Mapping[str, str], *, alone: bool) -> Any
 
 
 def values_of(body: bytes) -> list[Any]:
-    """Return the JSON values of a body: one, those of an array, or one per line. Raises `Problem` (413)."""
+    """Return the JSON values of a body: one, those of an array, or one per line.
+
+    Raises `Problem`: 413 for too many values, 400 for none.
+    """
     text = body.strip()
-    if not text:
-        return []
     try:
         value = from_json(text, allow_inf_nan=False)
     except ValueError:
@@ -74,6 +77,8 @@ def values_of(body: bytes) -> list[Any]:
 
 
 def _bounded(found: list[Any]) -> list[Any]:
+    if not found:
+        raise _invalid("the body has no events: send a JSON object, an array of them, or one per line (NDJSON)")
     if len(found) > MOST_EVENTS:
         raise _too_large(f"the body has more than {MOST_EVENTS} events")
     return found
@@ -122,7 +127,11 @@ def _unpacked(body: bytes, most: int) -> bytes:
 
 
 def _damaged(encoding: str) -> Problem:
-    return Problem(status=400, kind="invalid-body", title="Invalid body", detail=f"the body is not valid {encoding}")
+    return _invalid(f"the body is not valid {encoding}")
+
+
+def _invalid(detail: str) -> Problem:
+    return Problem(status=400, kind="invalid-body", title="Invalid body", detail=detail)
 
 
 def _too_large(detail: str) -> Problem:

@@ -93,7 +93,9 @@ async def test_each_event_has_a_result_and_only_accepted_ones_are_published(fres
         again = (await http.post(PATH, json=[mixed[0], event_fields(1, org_id="other")])).json()
         assert [result["status"] for result in again["results"]] == ["duplicate", "accepted"]
         assert (await http.post(PATH, json=mixed[0], params={"timezone": "Mars"})).status_code == 422
-        assert (await http.post(PATH, content=b"[]")).status_code == 200
+        for path in (PATH, "/v1/litellm"):
+            empty = await http.post(path, content=b"[]")
+            assert (empty.status_code, "errors" in empty.json()) == (400, False)
     times = sorted(event["occurred_at"] for event in await stored(fresh_tansu.connection, 3))
     assert [text[:19] for text in times] == ["2026-11-02T10:00:00", "2026-11-02T10:01:00", "2026-11-02T10:01:00"]
 

@@ -26,7 +26,15 @@ def test_an_array_and_lines_are_the_same_events_whatever_the_content_type(kind: 
     assert contents(json.dumps([ONE, TWO], indent=2).encode(), headers) == [ONE, TWO]
     assert contents(_LINES, headers) == [ONE, TWO]
     assert contents(json.dumps(ONE).encode(), headers) == [ONE]
-    assert contents(b" \n", headers) == []
+
+
+@pytest.mark.parametrize("body", [b"", b" ", b"\n\r\n", b"[]", b" [ ]\n"])
+@pytest.mark.parametrize("headers", [{}, {"ce-specversion": "1.0", "ce-id": "7"}])
+def test_a_body_without_events_is_refused(body: bytes, headers: dict[str, str]) -> None:
+    with pytest.raises(Problem) as refusal:
+        contents(body, headers)
+    assert refusal.value.status == 400
+    assert "send a JSON object, an array of them, or one per line" in refusal.value.detail
 
 
 def test_a_line_that_is_not_json_does_not_affect_the_others() -> None:

@@ -225,7 +225,7 @@ def _validation_fault(request: Request, item: dict[str, Any]) -> Fault:
         return Fault(parameter=name, detail="unknown parameter", allowed=known)
     expected = context.get("expected")
     allowed = [part.strip(" '") for part in expected.replace(" or ", ", ").split(",")] if expected else None
-    return Fault(parameter=name, detail=item["msg"], allowed=allowed)
+    return Fault(parameter=name, detail=item["msg"].removeprefix("Value error, "), allowed=allowed)
 
 
 def _body_field(request: Request, location: Sequence[str]) -> tuple[str, list[str] | None]:

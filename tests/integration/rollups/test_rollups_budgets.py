@@ -264,6 +264,7 @@ def test_a_value_is_checked_as_a_filter_is(client: TestClient, body: dict[str, A
     response = client.post("/v1/budgets", json={**body, "amount": "1"})
     assert response.status_code == 422
     assert [fault["parameter"] for fault in response.json()["errors"]] == [name]
+    assert "Value error" not in response.text
 
 
 def test_each_user_has_the_default_unless_they_have_their_own(client: TestClient, define: Any) -> None:

@@ -99,6 +99,7 @@ def test_a_faulty_file_is_refused_in_one_line(tmp_path: Path, before: str, after
     with pytest.raises(ThresholdsError) as raised:
         load_thresholds(file)
     assert named in str(raised.value)
+    assert "Value error" not in str(raised.value)
     assert "\n" not in str(raised.value)
 
 

@@ -63,7 +63,7 @@ def load_thresholds(path: Path | None = None) -> Thresholds:
         return Thresholds(**tomllib.loads((path or _PACKAGED).read_text(encoding="utf-8")))
     except ValidationError as error:
         faults = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        raise ThresholdsError(f"{path}: {'; '.join(faults)}") from error
+        raise ThresholdsError(f"{path}: {'; '.join(faults).replace(': Value error, ', ': ')}") from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ThresholdsError(f"cannot read {path}: {reason}. Check SPENDMETER_GUARD_THRESHOLDS_PATH.") from error

@@ -64,6 +64,22 @@ def test_the_log_names_its_callers_and_sorts_by_cost(visit: Visit, site: Site) -
     assert "< $0.01" not in page.locator(".table-panel").inner_text()
 
 
+def test_features_and_agents_have_the_names_of_the_directory(visit: Visit, site: Site) -> None:
+    features = site.answer("v1/usage/breakdown/feature")["rows"]
+    page = visit.open("tab=features")
+    assert features[0]["name"] in page.locator(".legend").first.inner_text()
+    call = site.answer("v1/usage/events", status="error")["rows"][0]
+    assert call["feature_name"] not in (None, call["feature"])
+    for tab in ("log&status=error", "errors"):
+        page = visit.open(f"tab={tab}")
+        expect(page.locator("tbody tr").filter(has_text=call["feature_name"]).first).to_be_visible()
+        assert call["feature"] not in page.locator("#view").inner_text()
+    agents = [row for row in site.answer("v1/usage/breakdown/agent")["rows"] if row["name"]]
+    page = visit.open("tab=agents")
+    for agent in agents:
+        expect(page.get_by_role("link", name=agent["name"], exact=True).first).to_be_visible()
+
+
 def test_a_chart_ends_now_and_its_colours_are_distinct(visit: Visit, site: Site) -> None:
     # Another period has other features first.
     for period in ("today", "all", "custom&from=2026-11-20&to=2026-11-30"):
@@ -187,9 +203,9 @@ def test_a_budget_is_created_changed_and_deleted(visit: Visit) -> None:
 @pytest.mark.parametrize(
     ("scope", "fields", "shown"),
     [
-        ("User", {"School": ORG, "User": "*"}, "each"),
+        ("User", {"School": ORG, "User": "*"}, " over"),
         ("Section", {"School": ORG, "Class": "8", "Section": "B"}, "8 / B"),
-        ("Model", {"Model": "gpt-5-mini"}, "all / gpt-5-mini"),
+        ("Model", {"Model": "gpt-5-mini"}, "gpt-5-mini"),
     ],
 )
 def test_every_dimension_can_have_a_budget(visit: Visit, scope: str, fields: dict[str, str], shown: str) -> None:

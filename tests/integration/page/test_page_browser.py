@@ -224,6 +224,10 @@ def test_prices_and_alerts_are_those_of_the_api(visit: Visit, site: Site) -> Non
         row = page.locator("tbody tr").filter(has=page.get_by_role("link", name=name, exact=True)).first
         expect(row.get_by_title(exact(alert["spend_usd"]), exact=True)).to_be_visible()
         expect(row).to_contain_text(alert["severity"].capitalize())
+    page.get_by_role("link", name=alerts[-1]["org_name"], exact=True).click()
+    visit.ready()
+    assert "tab=" not in page.url
+    assert f"org={alerts[-1]['org_id']}" in page.url
 
 
 def test_a_link_signs_in_once_and_leaves_the_address(browser: Browser, site: Site) -> None:

@@ -54,7 +54,7 @@ function draw(body, answer, ctx) {
     { name: "Cost", color: "accent", values: costs, shown: (value) => money(value, code), trace: bar }],
   layout: { xaxis: { nticks: 6 }, yaxis: { nticks: 4, ...amounts(costs, code) } } });
   drawRows(features, "Cost by feature", answer.features, [
-    { key: "feature", label: "Feature", text: true, value: (each) => each.feature, cell: (each) => name(each.feature) },
+    { key: "feature", label: "Feature", text: true, value: (each) => each.feature, cell: (each) => name(each.name ?? each.feature) },
     { key: "requests", label: "Requests", value: (each) => each.requests, cell: (each) => tally(each.requests) },
     { key: "cost", label: "Cost", strong: true, value: (each) => each.cost, cell: (each) => spend(each.cost, code, bound(each)) },
     { key: "share", label: "Share", value: (each) => each.cost, cell: (each) => shareBar(total ? Number(each.cost) / total : 0, percent(total ? Number(each.cost) / total : null)) },

@@ -155,6 +155,14 @@ function projected(ahead, days, from, start, offset, line, cash) {
     trace: (ink) => line(ink, { x, y: costs, line: { color: ink, width: 2, dash: "dash" }, customdata: costs.map((cost, at) => at && band.length ? `${cash(cost)} (80 %: ${cash(ahead[at - 1].lower)} – ${cash(ahead[at - 1].upper)})` : cash(cost)) }) }];
 }
 
+const idOf = (each) => (each.other ? "other" : Object.values(each.key).join(" / ") || "(none)");
+
+/** The series with their labels: the name, with the id where several have it. @param {any[]} series */
+function named(series) {
+  const names = series.map((each) => each.name ?? idOf(each));
+  return series.map((each, at) => ({ ...each, label: names.filter((other) => other === names[at]).length > 1 && each.name ? `${names[at]} (${idOf(each)})` : names[at] }));
+}
+
 /** Cost of a dimension over time, stacked, beside its shares. @param {string} dimension @param {string} title */
 export function stacked(dimension, title) {
   const load = async (ctx) => {
@@ -162,28 +170,27 @@ export function stacked(dimension, title) {
       get("v1/usage/timeseries", query(ctx.state, { group_by: dimension, limit: SERIES, granularity: ctx.state.granularity }), ctx.signal),
       get("v1/usage/summary", query(ctx.state), ctx.signal),
     ]);
-    return { ...data, mark: bound(summary.totals), series: data.series.map((each) => ({ ...each, points: begun(each.points, data) })) };
+    return { ...data, mark: bound(summary.totals), series: named(data.series).map((each) => ({ ...each, points: begun(each.points, data) })) };
   };
-  const label = (each) => (each.other ? "other" : Object.values(each.key).join(" / ") || "(none)");
   const inks = (data) => {
-    const found = seriesColors(dimension, data.series.filter((each) => !each.other).map(label));
-    return (each) => (each.other ? "other" : found.get(label(each)));
+    const found = seriesColors(dimension, data.series.filter((each) => !each.other).map(idOf));
+    return (each) => (each.other ? "other" : found.get(idOf(each)));
   };
   const over = panel({ title, className: "two-thirds", load, draw: (body, data, ctx, box) => {
     const series = data.series.filter((each) => each.points.some((point) => point.requests));
     if (!series.length) return fill(body, noUsage(ctx, data.freshness));
     const ink = inks(data), labels = series[0].points.map((point) => bucketLabel(point.start, data.granularity));
     box.note(`per ${data.granularity}${series.some((each) => each.other) ? `, the ${SERIES} costliest and the rest` : ""}`);
-    return drawChart(body, { labels, caption: `${label(series[0])} costs most.`, series: series.map((each) => {
+    return drawChart(body, { labels, caption: `${series[0].label} costs most.`, series: series.map((each) => {
       const values = each.points.map((point) => Number(point.cost));
-      return { name: label(each), color: ink(each), values, shown: (value) => money(value, data.currency.code), trace: bar };
+      return { name: each.label, color: ink(each), values, shown: (value) => money(value, data.currency.code), trace: bar };
     }), layout: { barmode: "stack", yaxis: amounts(labels.map((_, at) => series.reduce((sum, each) => sum + Number(each.points[at].cost), 0)), data.currency.code) } });
   } });
   const shares = panel({ title: "Share", className: "third", load, draw: (body, data, ctx) => {
     const sums = data.series.map((each) => ({ each, cost: each.points.reduce((sum, point) => sum + Number(point.cost), 0) })).filter((one) => one.cost > 0);
     const total = sums.reduce((sum, one) => sum + one.cost, 0);
     if (!total) return fill(body, noUsage(ctx, data.freshness));
-    const ink = inks(data), code = data.currency.code, whole = data.mark + money(total, code, data.mark ? 2 : 0), names = sums.map((one) => label(one.each)), values = sums.map((one) => one.cost);
+    const ink = inks(data), code = data.currency.code, whole = data.mark + money(total, code, data.mark ? 2 : 0), names = sums.map((one) => one.each.label), values = sums.map((one) => one.cost);
     return drawChart(body, { labels: names, noLegend: true, caption: `${names[0]}: ${percent(values[0] / total)} of ${whole}.`, series: [{ name: "Cost", color: "accent", values, shown: (value) => `${money(value, code)} (${percent(value / total)})`,
       trace: (_, pick) => ({ type: "pie", hole: 0.62, sort: false, direction: "clockwise", labels: names.map(plain), values, marker: { colors: sums.map((one) => pick(ink(one.each))), line: { color: pick("card"), width: 2 } }, textinfo: "percent", textposition: "inside", customdata: values.map((value) => money(value, code)), hovertemplate: "%{label}<br>%{customdata} (%{percent})<extra></extra>" }) }],
     layout: { hovermode: "closest", uniformtext: { minsize: 11, mode: "hide" }, annotations: [{ text: plain(whole), showarrow: false, font: { size: 18, weight: 600 } }] } });

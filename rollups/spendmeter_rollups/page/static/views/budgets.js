@@ -2,13 +2,18 @@
 
 import { get, send } from "../parts/api.js";
 import { fill, h } from "../parts/dom.js";
-import { exactMoney, money, sentence } from "../parts/format.js";
+import { exactMoney, money, sentence, whole } from "../parts/format.js";
 import { openModal } from "../parts/dialog.js";
 import { empty, panel } from "../parts/panel.js";
 import { drawPaged, name } from "../parts/table.js";
 import { budgetBar } from "./dimension.js";
 
-const subject = (row) => [row.org_name ?? (row.org_id || "all"), row.user_id === "*" ? "each" : row.user_name ?? row.user_id, row.role, row.feature, row.class_name, row.value].filter(Boolean).join(" / ");
+const orgOf = (row) => row.org_name ?? (row.org_id || "all");
+
+/** What of the org the budget limits, or the org. */
+const target = (row) => (row.scope === "org" ? orgOf(row) : [row.user_id === "*" ? "each" : row.user_name ?? row.user_id, row.role, row.feature, row.class_name, row.value].filter(Boolean).join(" / "));
+
+const subject = (row) => (row.scope === "org" ? target(row) : `${orgOf(row)} / ${target(row)}`);
 
 export function budgets() {
   const box = panel({ title: "Budgets", note: "the current month of each org, without calls on its own keys; the period above does not apply", className: "table-panel",
@@ -20,10 +25,11 @@ export function budgets() {
       const code = (row) => row.currency?.code ?? "USD";
       return drawPaged(list, ctx, { caption: "Budgets", rows: data.budgets, sort: "-used",
         columns: [
-          { key: "subject", label: "For", text: true, value: subject, cell: (row) => [name(subject(row)), " ", h("small", null, ctx.session.words[row.scope]?.one ?? sentence(row.scope))] },
+          { key: "subject", label: "For", text: true, value: target, cell: (row) => [name(target(row)), " ", h("small", null, ctx.session.words[row.scope]?.one ?? sentence(row.scope))] },
+          ...(ctx.session.org_id ? [] : [{ key: "org", label: ctx.session.words.org.one, text: true, value: orgOf, cell: (row) => name(orgOf(row)) }]),
           { key: "amount", label: "Amount", value: (row) => Number(row.amount), cell: (row) => h("span", { title: exactMoney(row.amount, code(row)) }, money(row.amount, code(row))) },
           { key: "spent", label: "Spent", fixed: true, strong: true, value: (row) => Number(row.spent), cell: (row) => money(row.spent, code(row)) },
-          { key: "used", label: "Used", value: (row) => row.used_share, cell: budgetBar },
+          { key: "used", label: "Used", value: (row) => row.used_share, cell: (row) => (row.users === null ? budgetBar(row) : `${whole(row.users_over)} of ${whole(row.users)} over`) },
           { key: "projected", label: "Projected", fixed: true, value: (row) => row.projected, cell: (row) => money(row.projected, code(row)) },
           { key: "exhausted", label: "Exhausted on", fixed: true, text: true, value: (row) => row.exhausted_on },
           ...(write ? [{ key: "edit", label: "", fixed: true, value: () => "", cell: (row) => [

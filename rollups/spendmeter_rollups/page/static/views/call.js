@@ -13,7 +13,7 @@ const MILLION = 1e6;
 export const callDialog = urlDialog("call", "explain", {
   load: (_, subject, signal) => get(`v1/usage/events/${encodeURIComponent(subject)}`, undefined, signal),
   draw: (body, { call, estimate, adjustments, current_cost: cost }, ctx, heading) => {
-    fill(heading, `${sentence(call.feature)}: ${exactMoney(cost, "USD")}`);
+    fill(heading, `${call.feature_name ?? sentence(call.feature)}: ${exactMoney(cost, "USD")}`);
     fill(body,
       arithmetic("Price when it occurred", estimate),
       adjustments.map((each) => arithmetic(`Repriced ${instant(each.at, ctx.state.tz)}: ${signed(each.difference)}`, each)),

@@ -35,7 +35,7 @@ export function errors() {
       { key: "at", label: "Time", text: true, value: (row) => row.occurred_at, cell: (row) => moment(row.occurred_at) },
       { key: "kind", label: "Kind", text: true, value: (row) => sentence(row.error_type || "unknown") },
       { key: "message", label: "Message", text: true, value: (row) => row.error_message, cell: (row) => h("span", { class: "message", title: row.error_message, dir: "auto" }, row.error_message || "-") },
-      { key: "feature", label: "Feature", text: true, value: (row) => row.feature },
+      { key: "feature", label: "Feature", text: true, value: (row) => row.feature, cell: (row) => name(row.feature_name ?? row.feature) },
       { key: "model", label: "Model", text: true, value: (row) => `${row.provider} / ${row.model}`, cell: (row) => h("span", { class: "name", title: `${row.provider} / ${row.model}` }, row.model) },
       ...callers(ctx),
     ]);

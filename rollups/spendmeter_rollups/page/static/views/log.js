@@ -77,7 +77,7 @@ function callColumns(ctx, code, brief) {
   const columns = [
     { key: "occurred_at", label: "Time", text: true, value: (row) => row.occurred_at, cell: (row) => moment(row.occurred_at) },
     ...(brief ? [] : callers(ctx)),
-    { key: "feature", label: "Feature", text: true, value: (row) => row.feature, cell: (row) => name(row.feature) },
+    { key: "feature", label: "Feature", text: true, value: (row) => row.feature, cell: (row) => name(row.feature_name ?? row.feature) },
     { key: "model", label: "Model", text: true, value: (row) => row.model, cell: (row) => h("span", { class: "name", title: `${row.provider} / ${row.model}` }, row.model) },
     { key: "tokens", label: "Tokens", value: () => 0, cell: tokens },
     { key: "cost", label: "Cost", strong: true, value: (row) => row.cost, cell: (row) => h("a", { href: ctx.href({ more: { call: row.event_id, ...(brief ? { drawer: ctx.state.more.drawer } : {}) } }) }, price(row, code)) },

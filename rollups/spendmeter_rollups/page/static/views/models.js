@@ -55,7 +55,7 @@ export function agents() {
     if (!data.rows.length) return fill(body, noUsage(ctx, data.freshness));
     return drawPaged(body, ctx, { caption: "Usage by agent", rows: data.rows, totals: data.totals,
       columns: [
-        { key: "agent", label: "Agent", text: true, value: (row) => row.key.agent_id, cell: (row) => [h("span", { class: "avatar", "aria-hidden": "true" }, (row.key.agent_id || "–").slice(0, 2).toUpperCase()), name(row.key.agent_id ? sentence(row.key.agent_id) : "(no agent)", filterLink(ctx, row.key))] },
+        { key: "agent", label: "Agent", text: true, value: (row) => row.name ?? row.key.agent_id, cell: (row) => [h("span", { class: "avatar", "aria-hidden": "true" }, (row.key.agent_id || "–").slice(0, 2).toUpperCase()), name(row.name ?? (row.key.agent_id ? sentence(row.key.agent_id) : "(no agent)"), filterLink(ctx, row.key))] },
         cost(data.currency.code), count("total_tokens", "Tokens"), count("requests", "Executions"),
         { key: "trend", label: "Trend of cost", fixed: true, value: () => 0, cell: (row) => (row.sparkline ? sparkline(row.sparkline.map(Number)) : "") },
       ] });

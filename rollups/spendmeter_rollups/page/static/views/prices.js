@@ -2,7 +2,7 @@
 
 import { get } from "../parts/api.js";
 import { fill, h, tally } from "../parts/dom.js";
-import { moment, sentence } from "../parts/format.js";
+import { moment, sentence, whole } from "../parts/format.js";
 import { noUsage, panel } from "../parts/panel.js";
 import { query } from "../parts/state.js";
 import { drawPaged, name } from "../parts/table.js";
@@ -24,7 +24,7 @@ const unit = (row, key) => row.rates?.find((each) => each.unit === key);
 
 /** @type {import("../parts/table.js").Column[]} */
 const COLUMNS = [
-  { key: "model", label: "Model", text: true, value: (row) => row.model, cell: (row) => [name(row.model), " ", h("small", null, [row.service_tier === "standard" ? "" : row.service_tier, row.region, row.repriced ? "repriced" : ""].filter(Boolean).join(", "))] },
+  { key: "model", label: "Model", text: true, value: (row) => row.model, cell: (row) => [name(row.model), " ", h("small", null, [row.service_tier === "standard" ? "" : row.service_tier, row.region, ...conditions(row), row.repriced ? "repriced" : ""].filter(Boolean).join(", "))] },
   { key: "provider", label: "Provider", text: true, value: (row) => row.provider },
   ...Object.entries(UNITS).map(([key, label]) => ({ key, label, value: (row) => { const found = unit(row, key); return found ? amount(found.rate_usd) : null; }, cell: (row) => { const found = unit(row, key); return found ? rate(found, false) : "-"; } })),
   { key: "calls", label: "Calls", value: (row) => row.calls, cell: (row) => tally(row.calls) },
@@ -32,6 +32,9 @@ const COLUMNS = [
   { key: "others", label: "Other units", text: true, fixed: true, value: others },
   { key: "source", label: "Source", text: true, fixed: true, value: source, cell: source },
 ];
+
+/** Why a model has several rows: the hours, the length of prompts and the contract of its rates. @returns {string[]} */
+const conditions = (row) => [...new Set((row.rates ?? []).flatMap(({ origin: { daily_window: hours, min_context: least, negotiated } }) => [hours, least ? `prompts from ${whole(least)} tokens` : "", negotiated ? "negotiated" : ""]))];
 
 /** A rate is a decimal or a fraction. @param {string} text */
 const amount = (text) => text.split("/").map(Number).reduce((left, right) => left / right);

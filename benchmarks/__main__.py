@@ -148,7 +148,7 @@ def incidents() -> str:
     )
     return (
         f"{found['looks']:,} looks of the guard at the demo's 90 days, one every {every}, each as of"
-        f" its moment, with {found['budgets']} budgets a quarter above the dearest month:"
+        f" its moment, with {found['budgets']} budgets a quarter above the most expensive month:"
         f" **{len(found['alarms'])} false alarms**. The first look of a quarter of an hour costs {first:.2f} s of a"
         f" processor, those after it {next_ones:.2f} s.\n\n"
         "Seconds from the first call of an incident to the run, or the evaluation, that notices it, by the clock of the"

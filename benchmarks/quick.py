@@ -1,7 +1,7 @@
 """`make bench ARGS=quick`: compare ratios that do not depend on the machine with the committed ones.
 
 Each ratio is measured in rounds, beside its baseline. It fails if its best round is more than 30 % below the committed
-ratio. If only the median is, the machine was too busy to judge: that is noise, and does not fail. `make bench
+ratio. If only the median is, the machine was too busy for a verdict: that is noise, and does not fail. `make bench
 ARGS="quick --record"` writes the medians to quick.json.
 """
 
@@ -26,7 +26,7 @@ MEANING: Final = {
     "pricing": "CPU of genai_prices / price_chunk",
 }
 _CLOCK: Final = frozenset({"ingest clock"})
-"""Shown, but not judged: they depend on what else the machine does."""
+"""Shown without a verdict: they depend on the other load of the machine."""
 
 Child = Callable[..., dict[str, Any]]
 

@@ -4,7 +4,7 @@
 # All arguments go to kafka-acls.sh, which must be on the PATH. The script is idempotent.
 #
 #   spendmeter-emitter   services that publish their calls, and `spendmeter collect`
-#   spendmeter-gate      services that ask `BudgetGate`; the states of budgets are those of all orgs
+#   spendmeter-gate      services that use `BudgetGate`; the states of budgets are those of all orgs
 #   spendmeter-worker    `spendmeter worker`; with Create on its own topics, so that it can create missing ones
 #   spendmeter-operator  `spendmeter dlq`, `import`, `verify`, `rollups rebuild`, `reprice` and `prices`: dead letters,
 #                        committed offsets, from which open chunks are found, and price rows

@@ -33,7 +33,7 @@ HOSTILE: Final[list[dict[str, Any]]] = [
 
 
 def store_hostile_calls(store: Store) -> None:
-    """Store a dear call of each of `HOSTILE`, so that tables and charts show it first."""
+    """Store an expensive call of each of `HOSTILE`, so that tables and charts show it first."""
     rows = [
         usage_row(
             10**9 + number, NOW - timedelta(hours=number), input_tokens=1000, input_cost=Decimal(40 - number), **values

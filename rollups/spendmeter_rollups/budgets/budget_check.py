@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from keyword import iskeyword
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
@@ -12,14 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from spendmeter_clickhouse.catalogue import DIMENSIONS
 from spendmeter_events.gate.budget_index import call_of
 from spendmeter_rollups.catalogue.money import Money
-from spendmeter_rollups.query.params import TagFilter, Value
+from spendmeter_rollups.query.params import TagFilter, Value, field_of
 from spendmeter_rollups.query.reader import Reader
 from spendmeter_rollups.query.scope import only_visible
-
-
-def _field(name: str) -> str:
-    return f"{name}_" if iskeyword(name) else name
-
 
 if TYPE_CHECKING:
     _Call = BaseModel
@@ -27,7 +21,7 @@ else:
     # One value per dimension of the catalogue; the org is required.
     _Call = create_model(
         "_Call",
-        **{_field(name): (Annotated[Value, Field(alias=name)], ... if name == "org" else "") for name in DIMENSIONS},
+        **{field_of(name): (Annotated[Value, Field(alias=name)], ... if name == "org" else "") for name in DIMENSIONS},
     )
 
 
@@ -40,7 +34,7 @@ class CheckParams(_Call):
 
     def call(self) -> dict[str, str | None]:
         """Return dimension → value."""
-        dimensions = {name: getattr(self, _field(name)) or None for name in DIMENSIONS}
+        dimensions = {name: getattr(self, field_of(name)) or None for name in DIMENSIONS}
         tags = dict(text.split(":", 1) for text in self.tag)
         return call_of(dimensions["org"] or "", dimensions=dimensions, tags=tags)
 

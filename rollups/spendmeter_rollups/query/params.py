@@ -50,14 +50,14 @@ _TYPES: Final[dict[str, Any]] = {
 }
 
 
-def _field(name: str) -> str:
+def field_of(name: str) -> str:
     """Return the model field of the parameter `name`: some names are keywords of Python."""
     return f"{name}_" if iskeyword(name) else name
 
 
 def _filters() -> dict[str, Any]:
     return {
-        _field(name): (_TYPES.get(name, Values), Field([], alias=name, description=_DESCRIPTIONS.get(name)))
+        field_of(name): (_TYPES.get(name, Values), Field([], alias=name, description=_DESCRIPTIONS.get(name)))
         for name in (*DIMENSIONS, *LOOKUPS)
     }
 
@@ -132,11 +132,11 @@ class ScopeParams(_Filters):
         """Return the filters by column."""
         columns = {name: dimension.columns[-1] for name, dimension in DIMENSIONS.items()}
         columns |= {name: name for name in LOOKUPS}
-        found = {column: tuple(getattr(self, _field(name))) for name, column in columns.items()}
+        found = {column: tuple(getattr(self, field_of(name))) for name, column in columns.items()}
         for key, _, value in (text.partition(":") for text in self.tag):
             found[tag_column(key)] = (*found.get(tag_column(key), ()), value)
         chosen = {column: values for column, values in found.items() if values}
-        if any(getattr(self, _field(name)) for name in STUDENT_DIMENSIONS):
+        if any(getattr(self, field_of(name)) for name in STUDENT_DIMENSIONS):
             # As in the breakdowns by class and section: a row and its drill-down show the same figures.
             roles = chosen.get("role", (STUDENT_ROLE,))
             chosen["role"] = tuple(role for role in roles if role == STUDENT_ROLE)

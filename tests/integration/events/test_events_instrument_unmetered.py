@@ -1,4 +1,4 @@
-"""What the instrumentation does by default and logs, so that no call costs nothing in silence."""
+"""Defaults and warnings of the instrumentation, so that no billed call is left out silently."""
 
 from __future__ import annotations
 

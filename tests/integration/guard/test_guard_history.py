@@ -123,7 +123,7 @@ async def test_usual_spend_equals_the_raw_events(session: Session) -> None:
         assert reading.baselines[key].same_hours == pytest.approx(expected), key
 
 
-async def test_a_busy_hour_is_the_third_dearest_of_the_key_or_its_surroundings(session: Session) -> None:
+async def test_a_busy_hour_is_the_third_most_expensive_of_the_key_or_its_surroundings(session: Session) -> None:
     now = datetime(2026, 11, 2, 9, 7, tzinfo=UTC)
     baselines = (await SpendReader(session=session, floor=2.0).read(now)).baselines
     answer = await session.query(

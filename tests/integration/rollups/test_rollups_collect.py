@@ -24,12 +24,12 @@ from spendmeter_rollups.app import create_collector
 from spendmeter_rollups.collect.event_publisher import EventPublisher
 from spendmeter_rollups.problems import Problem
 from tests.support.collector import ADMIN, collector, key, stored
-from tests.support.doors import litellm_payload
 from tests.support.kafka.process import free_port
 from tests.support.kafka.tansu import Tansu
 from tests.support.kafka.topic import create_topic
 from tests.support.records import event_fields
 from tests.support.service import ADMIN_KEY
+from tests.support.tool_payloads import litellm_payload
 from tests.support.until import until
 
 README = Path(__file__).parents[3] / "README.md"

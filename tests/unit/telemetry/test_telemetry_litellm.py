@@ -8,8 +8,8 @@ from spendmeter_events import UsageEvent
 from spendmeter_events.normalize.record import InvalidRecord, event_of
 from spendmeter_events.telemetry.errors import NotCounted
 from spendmeter_events.telemetry.litellm import fields_of_payload
-from tests.support.doors import USAGE
-from tests.support.doors import litellm_payload as payload
+from tests.support.tool_payloads import USAGE
+from tests.support.tool_payloads import litellm_payload as payload
 
 
 def read(document: object, *, org_id: str = "acme") -> UsageEvent:

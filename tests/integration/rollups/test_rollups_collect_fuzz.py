@@ -1,4 +1,4 @@
-"""Damaged bodies at every door of the collector: a result or a refusal, and never an internal error."""
+"""Damaged bodies at every endpoint of the collector: a result or a refusal, and never an internal error."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from spendmeter_rollups import ServiceSettings
 from spendmeter_rollups.app import create_collector
 from spendmeter_rollups.collect.event_publisher import EventPublisher
 from tests.support.collector import ADMIN
-from tests.support.doors import litellm_payload, otlp_document, otlp_span
 from tests.support.kafka.process import free_port
 from tests.support.records import event_fields
 from tests.support.service import ADMIN_KEY
+from tests.support.tool_payloads import litellm_payload, otlp_document, otlp_span
 
 CLOUD = {"specversion": "1.0", "id": "1", "source": "/tutor", "type": "call", "data": event_fields(2)}
-DOORS: dict[str, Any] = {
+ENDPOINTS: dict[str, Any] = {
     "/v1/events": [event_fields(1, tags={"class": "5b"}, audio_seconds=1.5), CLOUD],
     "/v1/litellm": [
         litellm_payload(),
@@ -80,7 +80,7 @@ def damaged(document: Any, path: tuple[Any, ...], value: Any) -> Any:
     return changed
 
 
-PLACES = [(door, path) for door, document in DOORS.items() for path in places(document)]
+PLACES = [(endpoint, path) for endpoint, document in ENDPOINTS.items() for path in places(document)]
 
 
 EXAMPLES: dict[str, Any] = {
@@ -93,15 +93,15 @@ EXAMPLES: dict[str, Any] = {
 @settings(max_examples=250, **EXAMPLES)
 @given(place=st.sampled_from(PLACES), value=ODD)
 def test_no_value_of_a_field_is_an_internal_error(app: Any, place: tuple[str, tuple[Any, ...]], value: Any) -> None:
-    door, path = place
-    body = json.dumps(damaged(DOORS[door], path, value)).encode()
+    endpoint, path = place
+    body = json.dumps(damaged(ENDPOINTS[endpoint], path, value)).encode()
     # 503: accepted, but this collector has no Kafka.
-    assert post(app, door, body, **{"Content-Type": "application/json"}) in (200, 207, 400, 422, 503)
+    assert post(app, endpoint, body, **{"Content-Type": "application/json"}) in (200, 207, 400, 422, 503)
 
 
 @settings(max_examples=60, **EXAMPLES)
 @given(
-    door=st.sampled_from([*DOORS]),
+    endpoint=st.sampled_from([*ENDPOINTS]),
     kind=st.sampled_from(["application/json", "application/x-protobuf", "application/cloudevents+json", "text/plain"]),
     encoding=st.sampled_from(["", "gzip", "zstd", "br"]),
     body=st.one_of(
@@ -112,6 +112,6 @@ def test_no_value_of_a_field_is_an_internal_error(app: Any, place: tuple[str, tu
         st.integers(1, 5000).map(lambda depth: b'{"a":' * depth),
     ),
 )
-def test_no_body_is_an_internal_error(app: Any, door: str, kind: str, encoding: str, body: bytes) -> None:
-    status = post(app, door, body, **{"Content-Type": kind, "Content-Encoding": encoding})
+def test_no_body_is_an_internal_error(app: Any, endpoint: str, kind: str, encoding: str, body: bytes) -> None:
+    status = post(app, endpoint, body, **{"Content-Type": kind, "Content-Encoding": encoding})
     assert status in (200, 207, 400, 413, 415, 422, 503)

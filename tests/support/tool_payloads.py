@@ -1,4 +1,4 @@
-"""What other tools send to the collector: LiteLLM's log payload, and spans in OTLP's JSON."""
+"""Payloads that other tools send to the collector: LiteLLM's log payload, and spans in OTLP's JSON."""
 
 from __future__ import annotations
 

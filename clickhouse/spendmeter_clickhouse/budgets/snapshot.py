@@ -90,7 +90,7 @@ class BudgetStates:
         self._refreshing: asyncio.Task[BudgetSnapshot] | None = None
 
     async def current(self, now: datetime) -> BudgetSnapshot:
-        """Return a snapshot of at most half a minute ago; one older than seconds is refreshed meanwhile.
+        """Return a snapshot that is at most half a minute old; one older than seconds is refreshed in the background.
 
         Raises `StoreError` if there is none and the store cannot be read.
         """

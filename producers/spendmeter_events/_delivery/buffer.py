@@ -81,7 +81,7 @@ class Buffer:
         return 2 * self.events <= self._max_events and 2 * self.bytes <= self._max_bytes
 
     def load(self, records: Sequence[Record]) -> None:
-        """Append records of the spool, whatever the limits: the spool loads a file when the buffer is half empty."""
+        """Append records of the spool, beyond the limits too: the spool loads a file when the buffer is half empty."""
         size = sum(record.size for record in records)
         with self._lock:
             self._waiting.extend(records)

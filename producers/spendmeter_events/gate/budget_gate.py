@@ -162,7 +162,7 @@ class BudgetGate:
         await asyncio.to_thread(self.close)
 
     def _reset(self) -> None:
-        """Forget the thread: at the start, and in a forked child, which has only the thread that forked."""
+        """Reset the thread: at the start, and in a forked child, which has only the thread that forked."""
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._reading: asyncio.Task[None] | None = None

@@ -46,7 +46,7 @@ class Known(NamedTuple):
 
 
 def parse(text: str, known: Known) -> Expression:
-    """Parse an expression. The longest text that is a column or a path is read as such, whatever its characters."""
+    """Parse an expression. The longest text that is a column or a path is read as one, even with operators in it."""
     parts = _OPERATOR.split(text)
     terms: list[str] = []
     signs = ["+"]

@@ -70,7 +70,7 @@ class RowIds:
         return hashlib.sha256(content + copies.to_bytes(8)).digest()
 
     def is_new(self, key: bytes) -> bool:
-        """Return whether `key` is passed for the first time, and remember it.
+        """Record `key`, and return whether it is new.
 
         :raises UnreadableFile: no space for the temporary file.
         """

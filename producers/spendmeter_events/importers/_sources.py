@@ -41,7 +41,7 @@ def open_file(path: str | os.PathLike[str]) -> io.BufferedReader:
 
 
 def decompressed(file: io.BufferedReader, path: str | os.PathLike[str]) -> Source:
-    """Return the content of an open file. The first bytes tell gzip and zip from a plain file.
+    """Return the content of an open file. gzip and zip are detected by their first bytes.
 
     :raises UnreadableFile: the archive is damaged, encrypted, or not of one file.
     """

@@ -6,4 +6,4 @@ from spendmeter_events.errors import SpendmeterError
 
 
 class NotCounted(SpendmeterError):
-    """The record must not be counted, such as an answer from a gateway's own cache. The message says why."""
+    """The record must not be counted, such as an answer from a gateway's own cache. The message has the reason."""

@@ -59,7 +59,7 @@ def fields_of_payload(payload: object, *, bound: bool) -> dict[str, Any]:
         usage |= {"status": "error", "error_type": _first(error, "error_class", "error_code")[:64] or "error"}
     found = {
         **usage,
-        # Retries of one call share its id; the time tells them apart.
+        # Retries of one call share its id; the time distinguishes them.
         "event_id": "litellm:" + json.dumps([_text(payload.get("id")), _text(payload.get("startTime"))]),
         "occurred_at": payload["startTime"],
         "provider": provider,

@@ -1,4 +1,4 @@
-"""Names of the attributes that say who called and for what. docs/sending.md lists them."""
+"""Names of the attributes that identify the caller and the purpose of a call. docs/sending.md lists them."""
 
 from __future__ import annotations
 

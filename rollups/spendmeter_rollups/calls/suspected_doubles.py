@@ -48,7 +48,7 @@ class SuspectedDouble(BaseModel):
 
 
 class DoublesAnswer(Answer):
-    """Suspected double reports, newest first. They are counted; nothing removes them unasked."""
+    """Suspected double reports, newest first. They are counted until an operator removes them."""
 
     calls: int = Field(description="suspected calls on all pages; 0 on a page without rows")
     cost: Money = Field(description="of the suspected calls on all pages")

@@ -37,7 +37,7 @@ class RecentKeys:
         return key in self._keys
 
     def add(self, keys: Iterable[tuple[str, ...]]) -> None:
-        """Add keys, and forget the oldest ones."""
+        """Add keys, and drop the oldest ones."""
         self._keys |= dict.fromkeys(keys)
         for key in list(islice(self._keys, max(0, len(self._keys) - self._most))):
             del self._keys[key]

@@ -105,7 +105,7 @@ class Service:
             # Filled without a worker.
             stored = newest
         elif visible is not None:
-            # An org must not learn when calls of others were stored.
+            # Times at which calls of other orgs were stored must not be visible to an org.
             stored = min(stored, newest)
         return Span(first=first, newest=newest, raw_from=raw_from, stored=stored)
 

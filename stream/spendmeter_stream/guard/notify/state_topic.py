@@ -15,7 +15,7 @@ from spendmeter_events.topics import BUDGETS
 
 _SHOWN_SHARE: Final = Decimal("0.5")
 _MOST_USERS: Final = 10_000
-"""Users of defaults with a state: the most used, from half of the limit on. Without a state, a user is within it."""
+"""Users of defaults with a state: the most used, from half of the limit on. The gate allows users without a state."""
 
 
 class BudgetStateTopic:
@@ -49,7 +49,7 @@ class BudgetStateTopic:
         self._published, self._since = contents, since
 
     def forget(self) -> None:
-        """Publish all states the next time: another worker has led meanwhile."""
+        """Publish all states the next time: another worker was the leader in between."""
         self._published, self._since = {}, None
 
     async def close(self) -> None:

@@ -14,7 +14,7 @@ const WINDOWS = { "15m": "15 minutes", "1h": "1 hour", "6h": "6 hours", month_to
 export const alerts = () => panel({ title: "Alerts", note: "sent by the spend guard; the period above does not apply", className: "table-panel",
   load: (ctx) => get("v1/alerts", new URLSearchParams([["limit", String(MOST)], ...(ctx.state.filters.org ?? []).map((org) => ["org", org])]), ctx.signal),
   draw: (body, { alerts: rows }, ctx) => {
-    if (!rows.length) return fill(body, empty("No alerts.", "The spend guard has found no runaway spend and no budget near its end."));
+    if (!rows.length) return fill(body, empty("No alerts.", "The spend guard has found no runaway spend and no budget near its limit."));
     return drawPaged(body, ctx, { caption: "Alerts", rows, columns: columns(ctx), sort: "-at", note: rows.length === MOST ? "older ones are in the API" : undefined });
   },
 });

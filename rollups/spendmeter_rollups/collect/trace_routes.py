@@ -86,7 +86,7 @@ class _OuterSpans:
         return isinstance(span, tuple) and (self._org, *span) in self._recent
 
     def add(self, spans: Iterable[SpanKey]) -> None:
-        """Add spans, and forget the oldest ones."""
+        """Add spans, and drop the oldest ones."""
         self._recent.add((self._org, *span) for span in spans)
 
 

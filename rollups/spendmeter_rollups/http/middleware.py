@@ -51,7 +51,7 @@ class RequestLogMiddleware:
             try:
                 await self._app(scope, receive, send_observed)
             except ClientDisconnect:
-                # Of a request whose body is incomplete: nobody reads an answer, and the service has no fault.
+                # Of a request whose body is incomplete: no client reads an answer, and the service has not failed.
                 status = 499
             except Exception:
                 # The server logs the exception. The client gets a problem answer without the cause.

@@ -57,7 +57,10 @@ def explain(book: PriceBook, kind: CallKind, *, at_ms: int, prompt: int = 0) -> 
 
 def rates_at(book: PriceBook, kind: CallKind, *, at_ms: int, prompt: int = 0) -> Mapping[str, StoredRate]:
     """Return the rates by unit that the worker prices such a call with; none for an unpriced one."""
-    (card,) = book.timeline(kind).pick(np.array([at_ms], np.int64), np.array([prompt], np.int64)).tolist()
+    timeline = book.timeline(kind)
+    card = timeline.constant
+    if card is None:
+        (card,) = timeline.pick(np.array([at_ms], np.int64), np.array([prompt], np.int64)).tolist()
     return decode(book.cards.text(card)) if card else {}
 
 

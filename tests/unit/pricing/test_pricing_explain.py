@@ -8,7 +8,7 @@ from typing import Any
 from spendmeter_stream.pricing import PriceBook
 from spendmeter_stream.pricing.book.documents import document_of_rows
 from spendmeter_stream.pricing.book.index import CallKind
-from spendmeter_stream.pricing.explain import explain
+from spendmeter_stream.pricing.explain import explain, rates_at
 from tests.support.pricing import milliseconds, packaged_book
 
 AT = milliseconds("2026-11-02T12:00:00+00:00")
@@ -71,3 +71,18 @@ def test_a_row_of_the_topic_is_named_as_such() -> None:
     assert text.layer == image.layer == "topic"
     assert text.usd * 1_000_000 == image.usd * 1_000_000 == 2
     assert (text.unit, image.unit, image.row.rate.unit) == ("input_tokens", "input_image_tokens", "input_tokens")
+
+
+def test_the_rates_of_a_call_are_those_that_show_prints() -> None:
+    book, kind = packaged_book(), CallKind("openai", "gpt-5-mini", "standard", "")
+    shown = {each.unit: each.usd for each in explain(book, kind, at_ms=AT).rates}
+
+    assert {unit: rate.pico / 10**12 for unit, rate in rates_at(book, kind, at_ms=AT).items()} == shown
+    assert rates_at(book, CallKind("openai", "gpt-99", "standard", ""), at_ms=AT) == {}
+
+
+def test_the_rates_of_a_call_depend_on_its_time_and_prompt() -> None:
+    book, kind = packaged_book(), CallKind("google", "gemini-2.5-pro", "standard", "")
+    short, long = (rates_at(book, kind, at_ms=AT, prompt=prompt)["input_tokens"].pico for prompt in (1_000, 500_000))
+
+    assert long == 2 * short

@@ -273,3 +273,15 @@ def test_the_packaged_book_is_watched_by_default() -> None:
 
     assert watcher.book.version == PriceBook.load().version
     assert not watcher.poll()
+
+
+def test_a_row_is_tried_without_putting_it_in_force(folder: Path) -> None:
+    watcher = PriceBookWatcher(directory=folder)
+    watcher.put("m-2026-11", ROW)
+
+    book, rejected = watcher.with_record("m-2026-11", {**ROW, "per_million": {"input_tokens": "4"}})
+    assert (cost(book), rejected) == (4, {})
+    assert list(watcher.with_record("wrong", {**ROW, "models": []})[1]) == ["wrong"]
+    assert cost(watcher.with_record("m-2026-11", None)[0]) == 1
+    assert cost(watcher.book) == 3
+    assert watcher.rows == {"m-2026-11": ROW}

@@ -18,6 +18,7 @@ from uuid import UUID
 from spendmeter_clickhouse.catalogue import COST_COLUMNS, Dimension
 from spendmeter_rollups.calls.log import COLUMNS, LogParams, with_adjustments
 from spendmeter_rollups.calls.log_statement import Position, events
+from spendmeter_rollups.catalogue.orders import NAMES
 from spendmeter_rollups.catalogue.tags import public_name
 from spendmeter_rollups.export.csv_text import csv_text
 from spendmeter_rollups.query.reader import Row
@@ -25,8 +26,9 @@ from spendmeter_rollups.query.scope import Scope
 from spendmeter_rollups.query.statement import milliseconds
 from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.query.windows import Window, local_date
-from spendmeter_rollups.views.breakdown import BreakdownRow, all_rows, find_group
+from spendmeter_rollups.views.breakdown import BreakdownRow, SortedParams, all_rows, find_group
 from spendmeter_rollups.views.directory_names import CALL_NAMES, names_of_calls
+from spendmeter_rollups.views.ranking import check_order
 from spendmeter_rollups.views.timeseries import Point, SeriesParams, timeseries
 
 PORTION: Final = 5_000
@@ -84,11 +86,12 @@ def export_events(usage: UsageReader, *, params: LogParams) -> Export:
     return Export("events", usage.scope, header, _events(usage, params.event_id))
 
 
-def export_breakdown(usage: UsageReader, *, dimension: Dimension) -> Export:
-    """Export all values of a dimension, by key."""
-    names = [name for name in BreakdownRow.model_fields if name not in _NESTED]
+def export_breakdown(usage: UsageReader, *, dimension: Dimension, params: SortedParams) -> Export:
+    """Export all values of a dimension. Raises `Problem` (422) for a column that the table lacks."""
+    check_order(dimension, params.order_by)
+    names = [*NAMES, *(name for name in BreakdownRow.model_fields if name not in (*_NESTED, *NAMES))]
     header = (*map(public_name, dimension.columns), *(_USER if dimension.name == "user" else ()), *names, "currency")
-    return Export(_UNSAFE.sub("-", dimension.name), usage.scope, header, _breakdown(usage, dimension, names))
+    return Export(_UNSAFE.sub("-", dimension.name), usage.scope, header, _breakdown(usage, dimension, names, params))
 
 
 def export_timeseries(usage: UsageReader, *, params: SeriesParams) -> Export:
@@ -140,8 +143,11 @@ def _event(row: Row, scope: Scope) -> Sequence[Any]:
     return (*shown.values(), rate.currency, rate.per_usd, rate.on)
 
 
-async def _breakdown(usage: UsageReader, dimension: Dimension, names: Sequence[str]) -> AsyncIterator[Rows]:
-    async for portion in all_rows(usage, dimension, portion=_KEYS):
+async def _breakdown(
+    usage: UsageReader, dimension: Dimension, names: Sequence[str], params: SortedParams
+) -> AsyncIterator[Rows]:
+    found = all_rows(usage, dimension, portion=_KEYS, order_by=params.order_by, order=params.order)
+    async for portion in found:
         yield [
             (
                 *(row.key[public_name(column)] for column in dimension.columns),

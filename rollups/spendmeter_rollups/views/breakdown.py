@@ -14,18 +14,29 @@ from spendmeter_clickhouse.catalogue import DIMENSIONS, ROW_MEASURES, USERS, Dim
 from spendmeter_rollups.catalogue.aggregates import add, aggregates
 from spendmeter_rollups.catalogue.dimensions import STUDENT_ROLE, counts_students, crossed
 from spendmeter_rollups.catalogue.money import Money, subtract_exactly
+from spendmeter_rollups.catalogue.orders import KEY, descends
 from spendmeter_rollups.catalogue.tags import PREFIX, public_name, tag_dimension
-from spendmeter_rollups.problems import invalid_parameter, not_found
+from spendmeter_rollups.problems import invalid_parameter, not_found, too_much
 from spendmeter_rollups.query import sums as queries
 from spendmeter_rollups.query.params import ScopeParams, Value, fold
 from spendmeter_rollups.query.reader import Row
 from spendmeter_rollups.query.usage import UsageReader
 from spendmeter_rollups.views.answers import Answer, Measures, frame
-from spendmeter_rollups.views.ranking import COUNTS_USERS, OrderParam, RowColumn, check_order, ranked_rows
+from spendmeter_rollups.views.ranking import (
+    COUNTS_USERS,
+    OrderParam,
+    RowColumn,
+    check_order,
+    ranked_keys,
+    ranked_rows,
+    rows_of,
+)
 from spendmeter_rollups.views.row_details import key_of, row_details
 from spendmeter_rollups.views.user_table import keyed_users
 
 _NAMES: Final = [*DIMENSIONS, f"{PREFIX}KEY"]
+MOST_SORTED: Final = 100_000
+"""Rows of an export in another order than by key: all keys are kept in memory."""
 _SHARES: Final = {"share": "cost", "request_share": "requests", "token_share": "total_tokens"}
 """Share → the measure that it divides by the total."""
 
@@ -43,6 +54,17 @@ class BreakdownParams(ScopeParams):
     offset: Annotated[int, Field(ge=0, le=10_000, description="for more rows, use the export")] = 0
 
 
+class SortedParams(ScopeParams):
+    """Parameters of an export of a breakdown."""
+
+    order_by: Annotated[
+        RowColumn,
+        BeforeValidator(fold),
+        Field(description="as in the breakdown, except that `key` is the default"),
+    ] = KEY
+    order: OrderParam = None
+
+
 class GroupParams(ScopeParams):
     """Parameters that name one or two dimensions."""
 
@@ -53,6 +75,10 @@ class GroupParams(ScopeParams):
 
 class CrossParams(GroupParams, BreakdownParams):
     """Parameters of a breakdown by one or two dimensions."""
+
+
+class SortedCrossParams(GroupParams, SortedParams):
+    """Parameters of an export of a breakdown by one or two dimensions."""
 
 
 class UserColumns(BaseModel):
@@ -166,18 +192,40 @@ def _less(whole: Any, part: Any) -> Any:
     return subtract_exactly(whole, part) if isinstance(whole, Decimal) else whole - part
 
 
-async def all_rows(usage: UsageReader, dimension: Dimension, *, portion: int) -> AsyncIterator[list[BreakdownRow]]:
-    """Yield every row of the breakdown by key, at most `portion` at a time, for exports."""
+async def all_rows(
+    usage: UsageReader, dimension: Dimension, *, portion: int, order_by: str = KEY, order: str | None = None
+) -> AsyncIterator[list[BreakdownRow]]:
+    """Yield every row of the breakdown, at most `portion` at a time, for exports. Raises `Problem` (422)."""
     usage = students_of(usage, dimension)
     total, users = await asyncio.gather(usage.sums((), ROW_MEASURES), _users(usage, dimension))
-    totals = aggregates(add(total, ROW_MEASURES))
+    totals, descending = aggregates(add(total, ROW_MEASURES)), descends(order_by, order)
+    if order_by == KEY and not descending:
+        portions = _rows_by_key(usage, dimension, portion=portion)
+    else:
+        portions = _ranked_portions(usage, dimension, portion=portion, order_by=order_by, descending=descending)
+    async for found in portions:
+        yield await _rows(usage, dimension, found, users=users, totals=totals)
+
+
+async def _rows_by_key(usage: UsageReader, dimension: Dimension, *, portion: int) -> AsyncIterator[list[Row]]:
     after: tuple[str, ...] = ()
     while True:
         found = await _keyed(usage, dimension, after=after, limit=portion)
-        yield await _rows(usage, dimension, found, users=users, totals=totals)
+        yield found
         if len(found) < portion:
             return
         after = key_of(found[-1], dimension.columns)
+
+
+async def _ranked_portions(
+    usage: UsageReader, dimension: Dimension, *, portion: int, order_by: str, descending: bool
+) -> AsyncIterator[list[Row]]:
+    # Ranked once, so that calls stored meanwhile neither repeat nor hide rows.
+    keys = await ranked_keys(usage, dimension, order_by=order_by, descending=descending, limit=MOST_SORTED + 1)
+    if len(keys) > MOST_SORTED:
+        raise too_much(f"the export has more than {MOST_SORTED} rows: add filters, or omit order_by and order")
+    for start in range(0, len(keys), portion):
+        yield await rows_of(usage, dimension, keys[start : start + portion])
 
 
 def students_of(usage: UsageReader, dimension: Dimension) -> UsageReader:

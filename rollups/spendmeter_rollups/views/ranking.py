@@ -58,9 +58,9 @@ async def ranked_rows(
     if order_by in (*NAMES, USERS) or dimension.name == "user":
         total, keys = await asyncio.gather(
             usage.sums((), ROW_MEASURES),
-            _keys(usage, dimension, order_by=order_by, descending=descending, limit=limit),
+            ranked_keys(usage, dimension, order_by=order_by, descending=descending, limit=limit),
         )
-        return total, await _rows_of(usage, dimension, keys[offset:])
+        return total, await rows_of(usage, dimension, keys[offset:])
     if "user_id" in columns:
         # Users times another dimension: too many keys for totals in the same query.
         total, rows = await asyncio.gather(
@@ -76,7 +76,10 @@ async def ranked_rows(
     return [row for row in rows if row["is_total"]], [row for row in rows if not row["is_total"]][offset:]
 
 
-async def _keys(usage: UsageReader, dimension: Dimension, *, order_by: str, descending: bool, limit: int) -> list[Row]:
+async def ranked_keys(
+    usage: UsageReader, dimension: Dimension, *, order_by: str, descending: bool, limit: int
+) -> list[Row]:
+    """Return the first `limit` keys of the table, without most of its measures."""
     entry = _entry(dimension, order_by)
     if entry is not None:
         return await usage.read(
@@ -96,7 +99,7 @@ def _entry(dimension: Dimension, order_by: str) -> tuple[str, ...] | None:
     return ("org_id",) if order_by == "org_name" and "org_id" in columns and len(columns) > 1 else None
 
 
-async def _rows_of(usage: UsageReader, dimension: Dimension, ranked: list[Row]) -> list[Row]:
+async def rows_of(usage: UsageReader, dimension: Dimension, ranked: list[Row]) -> list[Row]:
     """Return all measures of the `ranked` keys, in the same order."""
     if dimension.name == "user":
         return await user_rows(usage, ranked)

@@ -126,6 +126,40 @@ def test_a_long_breakdown_is_read_in_portions(client: TestClient, monkeypatch: p
     assert len(whole) == 16
 
 
+@pytest.mark.parametrize(
+    ("order_by", "order"),
+    [("cost", None), ("requests", "asc"), ("avg_latency_ms", "desc"), ("users", None), ("name", None), ("key", "desc")],
+)
+def test_a_breakdown_is_exported_in_the_order_of_its_table(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, order_by: str, order: str | None
+) -> None:
+    monkeypatch.setattr("spendmeter_rollups.export.export._KEYS", 2)
+    parameters: dict[str, Any] = {"order_by": order_by} | ({"order": order} if order else {})
+    for name in ("feature",) if order_by == "users" else ("feature", "user"):
+        table = answer(client, f"/v1/usage/breakdown/{name}", **parameters)["rows"]
+        rows = export(client, name, **parameters)
+        assert [row["feature" if name == "feature" else "user_id"].lstrip("'") for row in rows] == [
+            row["key"]["feature" if name == "feature" else "user_id"] for row in table
+        ]
+
+
+def test_names_follow_the_key_and_an_order_without_a_column_is_refused(client: TestClient) -> None:
+    header = client.get("/v1/usage/export/feature").text.split("\r\n")[0]
+    assert header.startswith("feature,name,org_name,requests,")
+    for query in ("user?order_by=users", "model?order_by=name", "breakdown?group_by=model&order_by=users"):
+        assert client.get(f"/v1/usage/export/{query}").status_code == 422, query
+    crossed = export(client, "breakdown", group_by=["feature", "user"], order_by="cost")
+    costs = [Decimal(row["cost"]) for row in crossed]
+    assert costs == sorted(costs, reverse=True)
+
+
+def test_a_sorted_export_has_a_limit(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spendmeter_rollups.views.breakdown.MOST_SORTED", 2)
+    refused = client.get("/v1/usage/export/user?order_by=cost")
+    assert (refused.status_code, "order_by" in refused.json()["detail"]) == (422, True)
+    assert client.get("/v1/usage/export/user").status_code == 200
+
+
 def test_series_add_up_and_name_their_group(client: TestClient) -> None:
     rows = export(client, "timeseries", group_by="feature", limit="1", preset="7d", granularity="day")
     assert len(rows) == 14

@@ -16,7 +16,7 @@ from spendmeter_rollups.http.routes.usage import PROBLEMS, UNKNOWN
 from spendmeter_rollups.http.service import RequestContext, RequestContextDep
 from spendmeter_rollups.query.params import ScopeParams
 from spendmeter_rollups.query.usage import UsageReader
-from spendmeter_rollups.views.breakdown import GroupParams, find_dimension, find_group
+from spendmeter_rollups.views.breakdown import SortedCrossParams, SortedParams, find_dimension, find_group
 from spendmeter_rollups.views.timeseries import SeriesParams
 
 _CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
@@ -39,19 +39,19 @@ async def get_timeseries_csv(params: Annotated[SeriesParams, Query()], context: 
 
 
 @router.get("/breakdown")
-async def get_cross_csv(params: Annotated[GroupParams, Query()], context: RequestContextDep) -> StreamingResponse:
-    """Every row of a breakdown by one or two dimensions, by key."""
+async def get_cross_csv(params: Annotated[SortedCrossParams, Query()], context: RequestContextDep) -> StreamingResponse:
+    """Every row of a breakdown by one or two dimensions, by key or in the order of any column."""
     found = find_group(params.group_by)
-    return await _streamed(context, params, partial(export_breakdown, dimension=found))
+    return await _streamed(context, params, partial(export_breakdown, dimension=found, params=params))
 
 
 @router.get("/{dimension}", responses=UNKNOWN)
 async def get_breakdown_csv(
-    dimension: str, params: Annotated[ScopeParams, Query()], context: RequestContextDep
+    dimension: str, params: Annotated[SortedParams, Query()], context: RequestContextDep
 ) -> StreamingResponse:
-    """Every row of a breakdown, by key."""
+    """Every row of a breakdown, by key or in the order of any column."""
     found = find_dimension(dimension)
-    return await _streamed(context, params, partial(export_breakdown, dimension=found))
+    return await _streamed(context, params, partial(export_breakdown, dimension=found, params=params))
 
 
 async def _streamed(

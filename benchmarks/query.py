@@ -3,9 +3,8 @@
 Run one size as a process of its own: `python -m benchmarks.query EVENTS`. It prints one line of JSON. With
 SPENDMETER_BENCH_STORES, a folder, what is filled is kept there and used again (10 GB for 100 million events).
 
-The app is asked in process, without a socket, by clients that each wait for their answer; nothing is answered from its
-cache. "Raw" is the same app whose planner knows no rollup: every answer is compared, so that what is faster is also the
-same.
+The app is called in process, without a socket, by clients that each wait for their answer; its cache is off. "Raw" is
+the same app with a planner without rollups: every answer is compared, so that the faster one is also equal.
 """
 
 from __future__ import annotations
@@ -136,7 +135,7 @@ async def many(client: Client, path: str, times: int) -> list[float]:
 
 
 async def on_raw(client: Client, path: str, times: int) -> tuple[list[float], Any]:
-    """The same endpoint with a planner that knows no rollup."""
+    """The same endpoint with a planner without rollups."""
     with patch.object(planner, "FAMILIES", ()):
         found = [await timed(client, path) for _ in range(times)]
     return [seconds for seconds, _ in found], found[-1][1]

@@ -77,7 +77,7 @@ async def _merged(session: Session, table: str) -> None:
 
 
 async def _raw(session: Session, *, per_day: int, step: int, filled: asyncio.Queue[int]) -> None:
-    """Insert raw events, day by day; tells `filled` up to which day."""
+    """Insert raw events, day by day, and put the end of each part into `filled`."""
     for day in range(0, _MADE, step):
         days = min(step, _MADE - day)
         await session.command(block(first=day * per_day, rows=days * per_day, per_day=per_day, start=START))

@@ -2,7 +2,7 @@
 
 The embedded engine (chDB) runs one query at a time per client and releases the interpreter while it works;
 the HTTP client blocks on its socket. Both are therefore called in threads, one client per thread, so that
-the code above never knows which store it talks to.
+the calling code does not depend on the kind of store.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def _whole(unit: str, seconds: int, window: str) -> dict[str, str]:
 def _even(seconds: int) -> str:
     """Whether every clock of the zone, in the windows and their months, is a whole number of `seconds` from UTC.
 
-    A sub-select, because ClickHouse then knows the answer before it decides what to read.
+    A sub-select, because ClickHouse evaluates it before it selects what to read.
     """
     days = f"range(toUInt32(v0 - {32 * _DAY}), toUInt32(w1 + {32 * _DAY}), {_DAY})"
     uneven = f"max(timezoneOffset(toDateTime(t, zone)) % {seconds} != 0)"

@@ -41,7 +41,7 @@ class CommandJob:
     bootstrap: str
     what: str
     """`reprice` or `rebuild`."""
-    dearer: bool = False
+    raised: bool = False
     """Reprice to twice the ledger's prices instead of the ledger's."""
     dies_at: str = ""
     """Point of a repricing at which the process kills itself."""
@@ -66,7 +66,7 @@ async def _reprice(session: Session, job: CommandJob) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         # gpt-4o, USD a million tokens: `ledger` has the price of 2025.
-        rates = ("5.00", "20.00") if job.dearer else ("2.50", "10.00")
+        rates = ("5.00", "20.00") if job.raised else ("2.50", "10.00")
         book: PriceBook = write_book(Path(folder), openai=HEAD.format("openai") + rate('"gpt-4o"', *rates))
     async with lease(session, _SOME, book.version, seconds=_LEASE_S) as leased:
         await append_adjustments(leased, book, size=_PIECE_EVENTS, reached=reached)

@@ -44,14 +44,14 @@ async def reprice(session: Session, book: PriceBook) -> int:
 
 
 async def test_adjustments_are_no_further_calls(session: Session, tmp_path: Path) -> None:
-    old, dearer = book(tmp_path / "old", "2.50", "10.00"), book(tmp_path / "dearer", "5.00", "20.00")
+    old, higher = book(tmp_path / "old", "2.50", "10.00"), book(tmp_path / "higher", "5.00", "20.00")
     ledger = Ledger(seed=1, retry_share=0.0, bad_share=0.0)
     records = [Stored(0, offset, record.key, record.value) for offset, record in enumerate(ledger.batch(100))]
     events = validate(records, now=datetime.now(UTC), max_future=timedelta(hours=1)).events
     block = build_block(events, coordinates=Coordinates("life", 0), book=old, users={}, ingested_at=datetime.now(UTC))
     await session.insert_arrow("usage_events", block)
     assert await differences(session, ledger) == []
-    assert await reprice(session, dearer) == 100
+    assert await reprice(session, higher) == 100
     found = await differences(session, ledger)
     assert found
     assert all("cost" in line and "ids" not in line and "requests" not in line for line in found)

@@ -49,12 +49,12 @@ async def reprice_crash(hands: Hands, fault: Fault) -> str:
     """Kill a repricing at one of its points; a second run completes it, and a third restores the old prices, so that
     every call has the ledger's cost again."""
     point = random.Random(fault.dice).choice(_REPRICE_POINTS)
-    job = CommandJob(dsn=hands.cluster.dsn, bootstrap=hands.cluster.settings.bootstrap, what="reprice", dearer=True)
+    job = CommandJob(dsn=hands.cluster.dsn, bootstrap=hands.cluster.settings.bootstrap, what="reprice", raised=True)
     dying = Command(hands, replace(job, dies_at=point))
     dying.start()
     killed = await dying.ended() != 0
     await _until_done(hands, job)
-    await _until_done(hands, replace(job, dearer=False))
+    await _until_done(hands, replace(job, raised=False))
     return f"reprice killed at {point.partition(':')[0]}" if killed else "reprice, not reached"
 
 

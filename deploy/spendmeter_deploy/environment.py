@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from spendmeter_clickhouse import StoreSettings
+from spendmeter_deploy.dotenv import text_of
 from spendmeter_deploy.settings import StackSettings
 from spendmeter_events.errors import SpendmeterError
 from spendmeter_rollups.settings import ServiceSettings
@@ -70,7 +71,7 @@ def unknown_names(environment: Iterable[str], *, dotenv: Path) -> list[str]:
     """Return the unknown `SPENDMETER_*` variables of `environment` and of the file `dotenv`, sorted."""
     names = {name for name in environment if name.upper().startswith(PREFIX)}
     if dotenv.is_file():
-        names |= set(_DOTENV.findall(dotenv.read_text(encoding="utf-8", errors="replace")))
+        names |= set(_DOTENV.findall(text_of(dotenv)))
     known = setting_names() | DEPLOYMENT
     # Settings are case-insensitive.
     return sorted(name for name in names if name.upper() not in known and not _foreign(name))

@@ -29,6 +29,7 @@ logger: Final = logging.getLogger("spendmeter_events")
 
 _POLL_MS: Final = 500
 _RETRY_S: Final = 2.0
+_LOG_INTERVAL_S: Final = 60.0
 _CLOSE_S: Final = 5.0
 
 
@@ -66,8 +67,8 @@ class BudgetGate:
         :param max_age_s: age of the guard's last evaluation from which the state is stale.
         :param when_stale: `open` allows every call while the state is stale or missing; `closed` refuses it.
         """
-        if not max_age_s > 0 or when_stale not in ("open", "closed"):
-            raise InvalidSettings("max_age_s must be above 0, and when_stale must be open or closed")
+        if not max_age_s > 0 or when_stale not in ("open", "closed") or not topic:
+            raise InvalidSettings("max_age_s must be above 0, when_stale must be open or closed, and topic not empty")
         self._connection, self._topic, self._max_age_s = connection, topic, max_age_s
         self._stale = GateDecision(when_stale == "open", "stale")
         # Replaced as a whole: a reader sees a complete index with the time of its evaluation.
@@ -181,11 +182,14 @@ class BudgetGate:
 
     async def _read_forever(self) -> None:
         self._loop, self._reading = asyncio.get_running_loop(), asyncio.current_task()
+        next_warning = 0.0
         while not self._closed:
             try:
                 await self._read()
             except Exception as error:
-                logger.warning("Budget gate: cannot read %s, retrying: %r", self._topic, error)
+                if time.monotonic() >= next_warning:
+                    next_warning = time.monotonic() + _LOG_INTERVAL_S
+                    logger.warning("Budget gate: cannot read %s, retrying: %r", self._topic, error)
             await asyncio.sleep(_RETRY_S)
 
     async def _read(self) -> None:

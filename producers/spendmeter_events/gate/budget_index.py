@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Self
+from typing import Any, Self
 
 from spendmeter_events.gate.status import BudgetStatus
 
@@ -50,9 +50,13 @@ def call_of(
     tags: Mapping[str, str] | None = None,
 ) -> dict[str, str | None]:
     """Return dimension → value of a call."""
-    call: dict[str, str | None] = {"org": org, "user": user, "feature": feature}
+    call: dict[str, Any] = {"org": org, "user": user, "feature": feature}
     if dimensions:
         call.update(dimensions)
     if tags:
         call.update({f"tag:{key}": value for key, value in tags.items()})
+    for name, value in call.items():
+        if value is not None and not isinstance(value, str):
+            # The key of a database row, or a UUID: it must not pass as another value than its text.
+            call[name] = str(value)
     return call

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from spendmeter_clickhouse.catalogue import DIMENSIONS
 from spendmeter_events.gate.budget_index import call_of
 from spendmeter_rollups.catalogue.money import Money
+from spendmeter_rollups.problems import invalid_parameter
 from spendmeter_rollups.query.params import TagFilter, Value, field_of
 from spendmeter_rollups.query.reader import Reader
 from spendmeter_rollups.query.scope import only_visible
@@ -64,8 +65,11 @@ class CheckAnswer(BaseModel):
 async def check_budgets(
     reader: Reader, params: CheckParams, *, now: datetime, visible: tuple[str, ...] | None
 ) -> CheckAnswer:
-    """Return whether a call is within its budgets. Raises `Problem` (403) for an org that is not visible."""
+    """Return whether a call is within its budgets. Raises `Problem`: 403 for a foreign org, 422 without one."""
     call = params.call()
+    if not call["org"]:
+        # A variable of the caller that is not set must not pass as an org without budgets.
+        raise invalid_parameter("org", "must not be empty")
     if visible is not None:
         only_visible((str(call["org"]),), visible)
     snapshot = await reader.budgets.current(now)

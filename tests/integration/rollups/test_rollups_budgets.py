@@ -331,5 +331,6 @@ def test_a_call_is_checked_against_every_budget_that_limits_it(client: TestClien
     assert (hidden["allowed"], hidden["budget"]) == (False, None)
     assert client.get("/v1/budgets/check?org=beta", headers=key).status_code == 403
     assert client.get("/v1/budgets/check").status_code == 422
+    assert client.get("/v1/budgets/check?org=&user=ann").status_code == 422
     client.put(f"/v1/budgets/{budget['budget_id']}", json={"amount": "43"})
     assert allowed(org="acme", user="ann", feature="chat")

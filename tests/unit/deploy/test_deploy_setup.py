@@ -15,6 +15,7 @@ from spendmeter_deploy.cli import app as cli
 from spendmeter_deploy.cli.setup.diagnosis import settings_in_force
 from spendmeter_deploy.cli.setup.files import FILES, packaged
 from spendmeter_deploy.dotenv import apply_dotenv, read_dotenv
+from spendmeter_deploy.environment import unknown_names
 from tests.support.kafka.process import free_port
 
 _DOTENV = """
@@ -38,6 +39,13 @@ def test_dotenv(tmp_path: Path) -> None:
     assert read_dotenv(tmp_path / "missing") == {}
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_dotenv_with_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / ".env").write_text("SPENDMETER_GROUP=a\0b\r\nSPENDMETER_PROT=1\r\n", encoding)
+    assert read_dotenv(tmp_path / ".env") == {"SPENDMETER_GROUP": "ab", "SPENDMETER_PROT": "1"}
+    assert unknown_names({}, dotenv=tmp_path / ".env") == ["SPENDMETER_PROT"]
+
+
 def test_the_environment_overrides_dotenv(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("SPENDMETER_GROUP=file\nSPENDMETER_PORT=1\n")
     environment = {"SPENDMETER_GROUP": "mine", "SPENDMETER_PORT": ""}
@@ -49,7 +57,10 @@ def test_the_environment_overrides_dotenv(tmp_path: Path) -> None:
     ("name", "value", "shown"),
     [
         ("SPENDMETER_STORE_DSN", "https://u:hunter2@h:8443/db?password=hunter2", "https://u:***@h:8443/db"),
+        ("SPENDMETER_STORE_DSN", "https://u:hunter@2@h:8443/db", "https://u:***@h:8443/db"),
         ("SPENDMETER_SASL_PASSWORD", "hunter2", "***"),
+        ("SPENDMETER_SASL_PASSWORD", "hunter2://", "***"),
+        ("SPENDMETER_ALERT_WEBHOOK_URL", "https://hooks.example/hunter2", "***"),
         ("SPENDMETER_ADMIN_KEY", "hunter2", "***"),
         ("SPENDMETER_ALERT_WEBHOOK_SECRET", "hunter2", "***"),
         ("SPENDMETER_GROUP", "g", "g"),

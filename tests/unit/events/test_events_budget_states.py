@@ -53,6 +53,14 @@ def test_a_used_up_budget_refuses_calls_that_match_all_of_its_conditions(
     assert (found is not None) is refused
 
 
+def test_values_that_are_not_text_match_as_their_text() -> None:
+    class_5: dict[str, Any] = {"tag:class": "5"}
+    index = BudgetIndex.of([status(org="acme", user="7"), status(2, **class_5)])
+    key: Any = 7
+    assert index.refusing(call_of("acme", key), now=AT.timestamp()) is not None
+    assert index.refusing(call_of("beta", tags={"class": key - 2}), now=AT.timestamp()) is not None
+
+
 def test_a_budget_that_is_not_used_up_and_one_of_last_month_refuse_nothing() -> None:
     call = call_of("acme")
     assert BudgetIndex.of([status(over=False, org="acme")]).refusing(call, now=AT.timestamp()) is None

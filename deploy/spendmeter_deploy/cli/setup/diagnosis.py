@@ -27,7 +27,7 @@ from spendmeter_stream.settings import StreamSettings
 
 _MOST_CLOCK_SECONDS: Final = 5.0
 _SECRET: Final = re.compile(r"PASSWORD|SECRET|TOKEN|KEY|DSN|URL|WEBHOOK")
-_LOGIN: Final = re.compile(r"(//[^:/@]*:)[^@]*@")
+_LOGIN: Final = re.compile(r"(//[^:/@]*:)\S*@")
 
 
 class Diagnosis(NamedTuple):
@@ -133,7 +133,7 @@ def _running(data_dir: Path | None) -> StackAddress | None:
 
 
 def _masked(name: str, value: str) -> str:
-    if "DSN" in name or "://" in value:
+    if "DSN" in name or ("://" in value and not _SECRET.search(name)):
         return _without_password(value.partition("?")[0])
     return "***" if _SECRET.search(name) else value
 

@@ -25,8 +25,7 @@ export function budgets() {
       const code = (row) => row.currency?.code ?? "USD";
       return drawPaged(list, ctx, { caption: "Budgets", rows: data.budgets, sort: "-used",
         columns: [
-          { key: "subject", label: "For", text: true, value: target, cell: (row) => [name(target(row)), " ", h("small", null, ctx.session.words[row.scope]?.one ?? sentence(row.scope))] },
-          ...(ctx.session.org_id ? [] : [{ key: "org", label: ctx.session.words.org.one, text: true, value: orgOf, cell: (row) => name(orgOf(row)) }]),
+          { key: "subject", label: "For", text: true, value: target, cell: (row) => [name(target(row)), " ", h("small", null, ctx.session.words[row.scope]?.one ?? sentence(row.scope)), row.scope === "org" || ctx.session.org_id ? null : [h("br"), h("small", null, name(orgOf(row)))]] },
           { key: "amount", label: "Amount", value: (row) => Number(row.amount), cell: (row) => h("span", { title: exactMoney(row.amount, code(row)) }, money(row.amount, code(row))) },
           { key: "spent", label: "Spent", fixed: true, strong: true, value: (row) => Number(row.spent), cell: (row) => money(row.spent, code(row)) },
           { key: "used", label: "Used", value: (row) => row.used_share, cell: (row) => (row.users === null ? budgetBar(row) : `${whole(row.users_over)} of ${whole(row.users)} over`) },

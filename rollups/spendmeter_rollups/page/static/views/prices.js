@@ -34,7 +34,7 @@ const COLUMNS = [
 ];
 
 /** Why a model has several rows: the hours, the length of prompts and the contract of its rates. @returns {string[]} */
-const conditions = (row) => [...new Set((row.rates ?? []).flatMap(({ origin: { daily_window: hours, min_context: least, negotiated } }) => [hours, least ? `prompts from ${whole(least)} tokens` : "", negotiated ? "negotiated" : ""]))];
+const conditions = (row) => [...new Set((row.rates ?? []).flatMap(({ origin: { daily_window: hours, min_context: least, negotiated } }) => [hours.replace(/ UTC.*/, " UTC"), least ? `prompts from ${whole(least)} tokens` : "", negotiated ? "negotiated" : ""]))];
 
 /** A rate is a decimal or a fraction. @param {string} text */
 const amount = (text) => text.split("/").map(Number).reduce((left, right) => left / right);

@@ -32,7 +32,10 @@ Providers = Annotated[
 def check(
     directory: Directory = None,
     stale_days: Annotated[
-        int, typer.Option("--max-age", "--stale-days", help="Warn of rows not verified for this many days.", min=0)
+        int,
+        typer.Option(
+            "--max-age", "--stale-days", help="Warn of rows not verified for this many days.", min=0, max=36_500
+        ),
     ] = 90,
     names: Annotated[bool, typer.Option("--names", help="List each of these rows.")] = False,
 ) -> None:

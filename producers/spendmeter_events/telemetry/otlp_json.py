@@ -42,8 +42,8 @@ def _span(span: Mapping[str, Any], resource: Mapping[str, Any], scope: tuple[str
         trace_id=_text(_first(span, "traceId", "trace_id")).lower(),
         span_id=_text(_first(span, "spanId", "span_id")).lower(),
         parent_id=_text(_first(span, "parentSpanId", "parent_span_id")).lower(),
-        started_ns=_integer(_first(span, "startTimeUnixNano", "start_time_unix_nano")),
-        ended_ns=_integer(_first(span, "endTimeUnixNano", "end_time_unix_nano")),
+        started_ns=_integer(_first(span, "startTimeUnixNano", "start_time_unix_nano")) or 0,
+        ended_ns=_integer(_first(span, "endTimeUnixNano", "end_time_unix_nano")) or 0,
         failed=_object(span.get("status")).get("code") in _ERROR,
         scope=scope,
         attributes=attributes_of_json(span),
@@ -57,7 +57,9 @@ def _value(typed: Mapping[str, Any]) -> str | int | float | bool | None:
             case "stringValue" | "string_value" if isinstance(value, str):
                 return value if len(value) <= LONGEST_TEXT else ""
             case "intValue" | "int_value":
-                return _integer(value)
+                # As text, a count that is no number makes the call partial instead of cheaper.
+                found = _integer(value)
+                return f"{value!s:.40}" if found is None else found
             case "doubleValue" | "double_value" if isinstance(value, int | float):
                 return value
             case "boolValue" | "bool_value" if isinstance(value, bool):
@@ -92,8 +94,8 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _integer(value: object) -> int:
-    """Return a 64-bit integer, which JSON has as a number or text; 0 where it is neither."""
+def _integer(value: object) -> int | None:
+    """Return a 64-bit integer, which JSON has as a number or text; None where it is neither."""
     if isinstance(value, str) and value.removeprefix("-").isdecimal() and value.isascii() and len(value) <= 20:
         return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**64 else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**64 else None

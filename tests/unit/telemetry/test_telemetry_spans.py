@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from spendmeter_events.extract import from_otel
 from spendmeter_events.normalize.record import event_of
-from spendmeter_events.telemetry.otlp_json import InvalidSpans, spans_of_json
+from spendmeter_events.telemetry.otlp_json import InvalidSpans, attributes_of_json, spans_of_json
 from spendmeter_events.telemetry.spans import FinishedSpan, fields_of_span, model_calls, spans_around
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -189,3 +190,16 @@ def test_contents_are_not_copied_from_json() -> None:
     assert list(spans_of_json({})) == []
     with pytest.raises(InvalidSpans):
         list(spans_of_json(json.loads("[]")))
+
+
+@pytest.mark.parametrize("count", ["-", "1e400", "12.5", "9" * 30, {}, True])
+def test_a_count_that_is_no_integer_is_doubtful_instead_of_zero(count: object) -> None:
+    attributes = [
+        {"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}},
+        {"key": "gen_ai.provider.name", "value": {"stringValue": "openai"}},
+        {"key": "gen_ai.request.model", "value": {"stringValue": "gpt-4o"}},
+        {"key": "gen_ai.usage.input_tokens", "value": {"intValue": count}},
+        {"key": "gen_ai.usage.output_tokens", "value": {"intValue": "10"}},
+    ]
+    usage = from_otel(attributes_of_json({"attributes": attributes}))
+    assert (usage.state, usage.output_tokens) == ("inconsistent", 10)

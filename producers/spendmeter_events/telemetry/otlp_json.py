@@ -16,6 +16,10 @@ class InvalidSpans(ValueError):
     """The document is not an ExportTraceServiceRequest."""
 
 
+_NO_INTEGER: Final = "not an integer"
+"""Replaces a value, which may be content: a count with it is doubtful, not zero."""
+
+
 def spans_of_json(document: object) -> Iterator[FinishedSpan]:
     """Yield the spans of a decoded ExportTraceServiceRequest. Raises `InvalidSpans`. Unknown fields are ignored."""
     for resource_spans in _objects(document, "resourceSpans", "resource_spans"):
@@ -57,9 +61,8 @@ def _value(typed: Mapping[str, Any]) -> str | int | float | bool | None:
             case "stringValue" | "string_value" if isinstance(value, str):
                 return value if len(value) <= LONGEST_TEXT else ""
             case "intValue" | "int_value":
-                # As text, a count that is no number makes the call partial instead of cheaper.
                 found = _integer(value)
-                return f"{value!s:.40}" if found is None else found
+                return _NO_INTEGER if found is None else found
             case "doubleValue" | "double_value" if isinstance(value, int | float):
                 return value
             case "boolValue" | "bool_value" if isinstance(value, bool):

@@ -185,7 +185,7 @@ def test_contents_are_not_copied_from_json() -> None:
         ended_ns=START + 1,
         failed=True,
         scope=("pydantic-ai", "1"),
-        attributes={"gen_ai.prompt": "", "tokens": 12, "flag": True, "cost": 0.5, "odd": 0},
+        attributes={"gen_ai.prompt": "", "tokens": 12, "flag": True, "cost": 0.5, "odd": "not an integer"},
     )
     assert list(spans_of_json({})) == []
     with pytest.raises(InvalidSpans):

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 START = datetime(2026, 1, 3, tzinfo=UTC)
 USERS = 60
 MEMORY = 512 * 2**20
-QUESTIONS = 200
+QUESTIONS = 180
 
 
 def calls() -> list[dict[str, Any]]:

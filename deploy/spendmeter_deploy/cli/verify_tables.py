@@ -8,7 +8,7 @@ from rich.table import Table
 from spendmeter_deploy.cli.terminal.console import add_plain_row, output
 from spendmeter_rollups.catalogue.money import plain
 from spendmeter_stream.verify import Report
-from spendmeter_stream.verify.doubles import Doubts
+from spendmeter_stream.verify.doubles import CountingWarnings
 from spendmeter_stream.verify.measures import ROLLUPS
 
 _MAX_ROWS = 40
@@ -27,7 +27,7 @@ def show(report: Report) -> None:
     console.print(_verdicts(report))
     _show_differences(report, console)
     _show_duplicates(report, console)
-    _show_doubts(report.doubts, console)
+    _show_warnings(report.warnings, console)
     _show_surroundings(report, console)
 
 
@@ -69,18 +69,20 @@ def _show_duplicates(report: Report, console: Console) -> None:
     console.print(table)
 
 
-def _show_doubts(doubts: Doubts, console: Console) -> None:
-    if doubts.suspected:
-        title = f"Warning: {doubts.suspected:,} suspected double reports, {plain(doubts.suspected_cost)} USD, counted"
+def _show_warnings(warnings: CountingWarnings, console: Console) -> None:
+    if warnings.suspected:
+        title = (
+            f"Warning: {warnings.suspected:,} suspected double reports, {plain(warnings.suspected_cost)} USD, counted"
+        )
         table = Table("time", "org", "call", "event_id", "first report", "evidence", title=title)
-        for each in doubts.double_reports[:_MAX_ROWS]:
+        for each in warnings.double_reports[:_MAX_ROWS]:
             call, at = f"{each.provider} {each.model}", f"{each.occurred_at:%Y-%m-%d %H:%M:%S}"
             add_plain_row(table, at, each.org, call, str(each.event_id), str(each.first_event_id), each.evidence)
         console.print(table)
-    if doubts.conflicts:
-        title = f"Warning: {doubts.conflicts:,} events not counted, because a call with their id differs"
+    if warnings.conflicts:
+        title = f"Warning: {warnings.conflicts:,} events not counted, because a call with their id differs"
         table = Table("day", "org", "event_id", "fields that differ", title=title)
-        for found in doubts.conflict_list[:_MAX_ROWS]:
+        for found in warnings.conflict_list[:_MAX_ROWS]:
             add_plain_row(table, str(found.day), found.org, str(found.event_id), ", ".join(found.fields))
         console.print(table)
 

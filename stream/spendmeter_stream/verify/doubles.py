@@ -69,7 +69,7 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True)
-class Doubts:
+class CountingWarnings:
     """Calls that may be counted twice, and events that are not counted: their numbers, and the first of them."""
 
     suspected: int = 0
@@ -79,7 +79,7 @@ class Doubts:
     conflict_list: tuple[Conflict, ...] = ()
 
 
-async def find_doubts(session: Session, days: Mapping[date, int], window: Mapping[str, date]) -> Doubts:
+async def find_warnings(session: Session, days: Mapping[date, int], window: Mapping[str, date]) -> CountingWarnings:
     """Return the double reports of `days` (UTC day → events) and the conflicts of `window` (first and last)."""
     total, cost, listed = 0, Decimal(0), list[DoubleReport]()
     for day, events in days.items():
@@ -90,7 +90,7 @@ async def find_doubts(session: Session, days: Mapping[date, int], window: Mappin
             cost += rows[0][-1] if rows else 0
             listed += [DoubleReport(*row[: len(_LISTED)]) for row in rows]
     found = (await session.query(_CONFLICTS, window, settings=BOUNDED)).result_rows
-    return Doubts(
+    return CountingWarnings(
         suspected=total,
         suspected_cost=cost,
         double_reports=tuple(listed[:MAX_LISTED]),

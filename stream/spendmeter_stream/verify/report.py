@@ -11,7 +11,7 @@ from uuid import UUID
 
 from spendmeter_stream.dlq.letters import DeadLetterCounts
 from spendmeter_stream.journal.open_chunks import BegunChunk
-from spendmeter_stream.verify.doubles import Doubts
+from spendmeter_stream.verify.doubles import CountingWarnings
 from spendmeter_stream.verify.measures import ROLLUPS
 
 _MEASURES: Final = {rollup.table: rollup.measures for rollup in ROLLUPS}
@@ -72,7 +72,7 @@ class Report:
     settled: bool
     """False if days changed during the comparison, so that a difference may be a chunk in flight."""
 
-    doubts: Doubts = field(default_factory=Doubts)
+    warnings: CountingWarnings = field(default_factory=CountingWarnings)
     """Calls that may be counted twice, and events that are not counted: warnings, not differences."""
 
     @property
@@ -103,11 +103,11 @@ class Report:
             "open_chunks": [asdict(chunk) for chunk in self.open_chunks],
             "offsets_known": self.offsets_known,
             "dead_letters": asdict(self.dead_letters) if self.dead_letters else None,
-            "suspected_double_reports": self.doubts.suspected,
-            "suspected_cost": self.doubts.suspected_cost,
-            "double_reports": [asdict(report) for report in self.doubts.double_reports],
-            "conflicting_events": self.doubts.conflicts,
-            "conflicts": [asdict(conflict) for conflict in self.doubts.conflict_list],
+            "suspected_double_reports": self.warnings.suspected,
+            "suspected_cost": self.warnings.suspected_cost,
+            "double_reports": [asdict(report) for report in self.warnings.double_reports],
+            "conflicting_events": self.warnings.conflicts,
+            "conflicts": [asdict(conflict) for conflict in self.warnings.conflict_list],
         }
 
 

@@ -17,7 +17,7 @@ from spendmeter_stream.errors import BarrierError
 from spendmeter_stream.journal.open_chunks import BegunChunk, newest_chunks
 from spendmeter_stream.kafka.group_position import Stream, open_chunks
 from spendmeter_stream.verify.compare import Days, batches, compare, compare_days, days_with_rows, find_duplicates
-from spendmeter_stream.verify.doubles import find_doubts
+from spendmeter_stream.verify.doubles import find_warnings
 from spendmeter_stream.verify.report import DayResult, Report
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ async def verify(
         offsets_known=around.stream is not None,
         dead_letters=await around.dead_letters() if around.dead_letters else None,
         settled=settled,
-        doubts=await find_doubts(session, stored, days.parameters()),
+        warnings=await find_warnings(session, stored, days.parameters()),
     )
 
 

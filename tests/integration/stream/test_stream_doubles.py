@@ -19,7 +19,7 @@ from spendmeter_stream.ingest.decode import Events
 from spendmeter_stream.maintenance.drop_doubles import drop_doubles
 from spendmeter_stream.maintenance.rebuild import rebuild
 from spendmeter_stream.verify import Days, Surroundings, verify
-from spendmeter_stream.verify.doubles import Doubts, find_doubts, watch_double_reports
+from spendmeter_stream.verify.doubles import CountingWarnings, find_warnings, watch_double_reports
 from tests.support.blocks import HERE, block_of, empty, insert_block
 from tests.support.chunks import Group, Owner, value
 from tests.support.metrics import metric
@@ -68,13 +68,13 @@ async def insert(session: Session, *calls: dict[str, Any]) -> None:
     )
 
 
-async def doubts(session: Session) -> Doubts:
-    return await find_doubts(session, {date(2026, 11, 1): 1, date(2026, 11, 2): 1}, Days().parameters())
+async def found_warnings(session: Session) -> CountingWarnings:
+    return await find_warnings(session, {date(2026, 11, 1): 1, date(2026, 11, 2): 1}, Days().parameters())
 
 
 async def suspected(session: Session) -> list[tuple[str, int, int]]:
     """Return (evidence, suspected call, first call)."""
-    found = await doubts(session)
+    found = await found_warnings(session)
     assert found.suspected == len(found.double_reports)
     return [(it.evidence, it.event_id.int, it.first_event_id.int) for it in found.double_reports]
 
@@ -129,7 +129,7 @@ async def test_only_a_repeated_request_id_is_dropped_where_asked(session: Sessio
     ]
     assert await value(session, "SELECT (event_id, kept_offset) FROM ingest_surplus") == (UUID(int=2), 1)
     report = await verify(session, Days(), around=Surroundings(moving=False))
-    assert (report.clean, report.doubts.suspected) == (True, 1)
+    assert (report.clean, report.warnings.suspected) == (True, 1)
     # A call that was just stored may be sent again.
     await insert_block(session, block_of([event(4, request_id="r")]), uuid4().hex)
     assert await drop_doubles(session, Days()) == (0, set())
@@ -149,7 +149,7 @@ async def test_an_id_with_other_content_is_counted_once_and_recorded(session: Se
     assert (await owner.take(3)).stored == 1
     assert (await owner.take(4)).stored == 0
     assert metric("spendmeter_event_conflicts_total") == before + 2
-    found = await doubts(session)
+    found = await found_warnings(session)
     assert [it.fields for it in found.conflict_list] == [
         ["user_id", "output_tokens", "audio_seconds", "provider_cost"],
         ["org_id", "audio_seconds", "provider_cost"],

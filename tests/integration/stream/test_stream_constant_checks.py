@@ -154,6 +154,8 @@ async def test_a_whole_ingest_barrier(session: Session) -> None:
         session, Stream(topic_id="life", committed=committed), reason="test", seconds=30
     ) as barrier:
         await barrier.ensure_active()
+        assert (await read_barriers(session)).active == {barrier.id}
+    assert (await read_barriers(session)).active == frozenset()
 
 
 def _partitions(chunks: list[BegunChunk]) -> list[tuple[str, int]]:

@@ -127,8 +127,10 @@ async def test_a_row_can_be_taken_back(fresh_tansu: Any, feed: PriceBookWatcher)
     without = feed.book.version
     await put(fresh_tansu.connection, "gpt-4o", row("3"))
     await until(lambda: feed.book.version != without)
+    assert feed.rows.keys() == {"gpt-4o"}
     await put(fresh_tansu.connection, "gpt-4o", None)
     await until(lambda: feed.book.version == without)
+    assert feed.rows == {}
 
 
 async def test_invalid_rows_change_nothing_and_do_not_block_valid_rows(
@@ -152,6 +154,7 @@ async def test_a_changed_file_is_still_followed(book: Path, feed: PriceBookWatch
     before = feed.book.version
     write_book(book, openai=BOOK.replace("input_tokens = 2,", "input_tokens = 2.5,"))
     await until(lambda: feed.book.version != before)
+    assert feed.rejected == {}
 
 
 async def test_a_command_reports_a_missing_topic(fresh_tansu: Any) -> None:

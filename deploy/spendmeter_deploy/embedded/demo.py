@@ -114,8 +114,8 @@ async def _publish_directory(stack: EmbeddedStack, seed: int) -> None:
     async with DirectoryPublisher(connection=KafkaConnection(bootstrap_servers=stack.broker.bootstrap)) as publisher:
         await publisher.publish(*entries)
     users = {(entry.org_id, entry.user_id) for entry in entries if isinstance(entry, UserEntry)}
-    while not users <= stack.worker.directory.users.keys():  # noqa: ASYNC110 - the worker has no event for it
-        await asyncio.sleep(0.1)
+    if not await stack.has_users(users, timeout=600):
+        raise StartError("the worker did not read the directory within 10 minutes; see the log above")
 
 
 async def _emit(stack: EmbeddedStack, traffic: Traffic, console: Console) -> tuple[int, float]:

@@ -7,7 +7,7 @@ import contextlib
 import secrets
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Set
 from dataclasses import dataclass
 from functools import partial
 
@@ -62,14 +62,22 @@ class EmbeddedStack:
 
     async def caught_up(self, *, timeout: float) -> bool:
         """Wait until everything in the broker is stored. Return False after `timeout` seconds."""
-        deadline = time.monotonic() + timeout
         # Fetches answered before now do not know of records that were published a moment ago.
         since_ms = round(time.time() * 1000)
-        while not self.worker.ingest.caught_up(since_ms=since_ms):
-            if time.monotonic() > deadline:
-                return False
-            await asyncio.sleep(0.05)
-        return True
+        return await _becomes_true(lambda: self.worker.ingest.caught_up(since_ms=since_ms), timeout=timeout)
+
+    async def has_users(self, users: Set[tuple[str, str]], *, timeout: float) -> bool:
+        """Wait until the worker's directory has these users. Return False after `timeout` seconds."""
+        return await _becomes_true(lambda: users <= self.worker.directory.users.keys(), timeout=timeout)
+
+
+async def _becomes_true(condition: Callable[[], bool], *, timeout: float) -> bool:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(0.05)
+    return True
 
 
 @contextlib.asynccontextmanager

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from spendmeter_events.topics import PRICES
 from spendmeter_rollups.calls.book_prices import BookRates, PricedCall, PutRow
 from spendmeter_rollups.problems import Problem, invalid_parameter, not_found
-from spendmeter_stream.price_feed import PriceFeed
+from spendmeter_stream.price_feed import PriceFeed, publish_price_rows
 from spendmeter_stream.pricing import PriceBook, PriceBookWatcher
 from spendmeter_stream.pricing.book.index import CallKind
 from spendmeter_stream.pricing.explain import rates_at
@@ -47,10 +44,9 @@ class BookDesk:
         earlier = watcher.rows.get(key)
         if row is None and earlier is None:
             raise not_found("key", "no row with this key is on the topic")
-        book, rejected = await asyncio.to_thread(watcher.with_record, key, row)
-        for other, fault in rejected.items():
-            if other == key or other not in watcher.rejected:
-                raise invalid_parameter("row", " ".join(str(fault).split()))
+        book, faults = await asyncio.to_thread(watcher.with_record, key, row)
+        for fault in faults.values():
+            raise invalid_parameter("row", " ".join(str(fault).split()))
         if not dry_run:
             await self._publish(key, row)
         return PutRow(book.version, earlier)
@@ -65,16 +61,11 @@ class BookDesk:
         return self._watcher
 
     async def _publish(self, key: str, row: Mapping[str, Any] | None) -> None:
-        producer = AIOKafkaProducer(**self._client_options, acks="all")
-        value = None if row is None else json.dumps(row).encode()
         try:
             async with asyncio.timeout(_ACKNOWLEDGE_SECONDS):
-                await producer.start()
-                await producer.send_and_wait(PRICES, value, key=key.encode())
+                await publish_price_rows(self._client_options, {key: row})
         except (KafkaError, OSError, TimeoutError):
             raise _unavailable("Kafka did not acknowledge the row") from None
-        finally:
-            await producer.stop()
 
 
 @contextlib.asynccontextmanager

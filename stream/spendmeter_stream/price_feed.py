@@ -6,12 +6,13 @@ Each worker needs all rows, so its consumer has no group and reads every partiti
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import mode
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
 
 from spendmeter_events.topics import PRICES
@@ -122,6 +123,21 @@ async def read_price_rows(client_options: dict[str, Any]) -> dict[str, Row | Non
         return {key: row for key, (_, row) in (await _records_until_end(consumer)).items()}
     finally:
         await consumer.stop()
+
+
+async def publish_price_rows(client_options: dict[str, Any], rows: Mapping[str, Row | None]) -> None:
+    """Publish rows to the topic and await every acknowledgement; None removes the row of its key. Raises `KafkaError`.
+
+    :raises UnicodeEncodeError: a key is not valid UTF-8.
+    """
+    records = [(key.encode(), None if row is None else json.dumps(row).encode()) for key, row in rows.items()]
+    producer = AIOKafkaProducer(**client_options, acks="all")
+    try:
+        await producer.start()
+        for key, value in records:
+            await producer.send_and_wait(PRICES, value, key=key)
+    finally:
+        await producer.stop()
 
 
 async def open_consumer(client_options: dict[str, Any]) -> AIOKafkaConsumer:

@@ -11,10 +11,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
-from aiokafka import AIOKafkaProducer
-
 from spendmeter_deploy.errors import StartError
-from spendmeter_events.topics import PRICES
+from spendmeter_stream.price_feed import publish_price_rows
 from spendmeter_stream.pricing import PriceBookWatcher
 
 log = logging.getLogger(__name__)
@@ -28,15 +26,8 @@ async def restore_rows(file: Path, client_options: dict[str, Any]) -> None:
         rows = await asyncio.to_thread(_saved, file)
     except (OSError, ValueError) as error:
         raise StartError(f"cannot read the price rows in {file}: {error}. Repair the file, or remove it") from None
-    if not rows:
-        return
-    producer = AIOKafkaProducer(**client_options, acks="all")
-    await producer.start()
-    try:
-        for key, row in rows.items():
-            await producer.send_and_wait(PRICES, json.dumps(row).encode(), key=key.encode())
-    finally:
-        await producer.stop()
+    if rows:
+        await publish_price_rows(client_options, rows)
 
 
 def _saved(file: Path) -> dict[str, Any]:

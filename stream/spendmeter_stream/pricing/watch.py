@@ -68,9 +68,13 @@ class PriceBookWatcher:
         return self._rows
 
     def with_record(self, key: str, row: Row | None) -> tuple[PriceBook, Mapping[str, PriceBookError]]:
-        """Return the book with one more record of the topic, and the rows that it rejects. Nothing is put in force."""
+        """Return the book with one more record of the topic, and the rows rejected because of it, by key.
+
+        Nothing is put in force.
+        """
         rows = {**self._rows, key: row}
-        return _book_of(self._files, {name: each for name, each in sorted(rows.items()) if each is not None})
+        book, rejected = _book_of(self._files, {name: each for name, each in sorted(rows.items()) if each is not None})
+        return book, {name: fault for name, fault in rejected.items() if name == key or name not in self.rejected}
 
     def _compile(self) -> bool:
         before = self.book.version

@@ -11,20 +11,18 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from aiokafka import AIOKafkaProducer
 
 from spendmeter_deploy.cli.brokers import any_broker, broker_errors
 from spendmeter_deploy.cli.pricing.row_files import read_row
 from spendmeter_deploy.cli.running import refuse, run
 from spendmeter_deploy.cli.terminal.option_values import parse_time
-from spendmeter_events.topics import PRICES
-from spendmeter_stream.price_feed import read_price_rows
+from spendmeter_stream.price_feed import publish_price_rows, read_price_rows
 from spendmeter_stream.pricing import PriceBook, PriceBookError, PriceBookWatcher
 from spendmeter_stream.pricing.book.index import CallKind
 from spendmeter_stream.pricing.book.rows import BEGINNING, FOREVER, ROWS_LAYER, PriceRow, Terms
 from spendmeter_stream.pricing.explain import Explanation, explain
 from spendmeter_stream.pricing.row_key import key_of
-from spendmeter_stream.pricing.watch import Row, parse_row
+from spendmeter_stream.pricing.watch import Row
 from spendmeter_stream.settings import StreamSettings
 
 Provider = Annotated[str, typer.Argument(help="Provider, in any spelling.")]
@@ -135,35 +133,26 @@ def _say(line: str) -> None:
 
 
 async def _send(key: str, row: Mapping[str, Any] | None, *, dry_run: bool, settings: StreamSettings) -> None:
-    value = None if row is None else json.dumps(row).encode()
-    record_key = _encoded(key)
+    _check_key(key)
     async with broker_errors(settings):
         rows = await read_price_rows(settings.client_options())
         if row is None and rows.get(key) is None:
             raise refuse(f"no row with the key {key!r} on the topic; `spendmeter prices history` lists the keys")
-        watcher = _watched(rows, settings)
-        before = watcher.rejected
-        watcher.put(key, parse_row(value))
-        for other, fault in watcher.rejected.items():
-            if other == key or other not in before:
-                refuse(str(fault))
-                raise typer.Exit(1)
+        book, faults = _watched(rows, settings).with_record(key, row)
+        for fault in faults.values():
+            refuse(str(fault))
+            raise typer.Exit(1)
         if not dry_run:
-            producer = AIOKafkaProducer(**settings.client_options(), acks="all")
-            await producer.start()
-            try:
-                await producer.send_and_wait(PRICES, value, key=record_key)
-            finally:
-                await producer.stop()
+            await publish_price_rows(settings.client_options(), {key: row})
     done = "is valid" if dry_run else "removed" if row is None else "sent"
-    _say(f"row {key} {done}; book {watcher.book.version}")
+    _say(f"row {key} {done}; book {book.version}")
     if row is not None and (earlier := rows.get(key)) is not None:
-        _say(_replacement(earlier, parse_row(value), dry_run=dry_run))
+        _say(_replacement(earlier, row, dry_run=dry_run))
 
 
-def _encoded(key: str) -> bytes:
+def _check_key(key: str) -> None:
     try:
-        return key.encode()
+        key.encode()
     except UnicodeEncodeError:
         raise refuse(f"the key {key!r} is not valid UTF-8; choose another with --key") from None
 

@@ -47,7 +47,7 @@ async def rates_in_force(session: Session, today: date) -> dict[str, Decimal]:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What one pair of statements reads, and the spend of its closed part."""
+    """What one pair of statements reads."""
 
     columns: Columns
     parameters: Mapping[str, Any]

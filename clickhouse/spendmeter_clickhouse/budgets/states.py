@@ -37,15 +37,17 @@ def budget_statuses(
     """
     for budget in budgets:
         limit = usd_amount(budget, rates)
+        if limit is None:
+            continue
         start, end = calendar_month(at, zones.get(budget.org_id, _UTC))
-        for user_id, usd in spent.get(budget.budget_id, {}).items() if limit else ():
+        for user_id, usd in spent.get(budget.budget_id, {}).items():
             yield BudgetStatus(
                 budget_id=budget.budget_id,
                 scope=budget.scope,
                 conditions=budget.conditions(user_id),
                 spent_usd=max(usd, Decimal(0)),
-                limit_usd=max(limit.quantize(_MICRO), _MICRO) if limit else _MICRO,
-                over=bool(limit) and over(usd, limit or usd),
+                limit_usd=max(limit.quantize(_MICRO), _MICRO),
+                over=over(usd, limit),
                 month_start=start,
                 month_end=end,
                 at=at,

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from spendmeter_clickhouse.budgets import Budget
+from spendmeter_clickhouse.budgets.states import usd_amount
 from spendmeter_events.alert import AlertSeverity
 from spendmeter_stream.guard.evaluate.thresholds import ScopeThresholds
 from spendmeter_stream.guard.values import PLAIN_SCOPES, Key, Reading, Window, key_of
@@ -55,11 +56,11 @@ def budget_states(reading: Reading) -> tuple[list[BudgetState], list[Budget]]:
     states: list[BudgetState] = []
     unevaluated: list[Budget] = []
     for budget in reading.budgets:
-        rate = Decimal(1) if budget.currency == "USD" else reading.rates.get(budget.currency)
-        if rate is None:
-            unevaluated.append(budget)
+        usd = usd_amount(budget, reading.rates)
+        if usd is not None:
+            states += _states(reading, budget, usd)
         elif budget.amount > 0:
-            states += _states(reading, budget, budget.amount / rate)
+            unevaluated.append(budget)
     return states, unevaluated
 
 

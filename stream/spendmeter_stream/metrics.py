@@ -98,12 +98,26 @@ PRICE_BOOK_OLDEST = Gauge(
     "spendmeter_price_book_oldest_timestamp_seconds", "Oldest verification date of a row of the price book."
 )
 
-_MAX_PROVIDERS = 100
-_providers: set[str] = set()
-_MAX_MODELS = 500
-_models: set[tuple[str, str]] = set()
-_MAX_KEYS = 500
-_unread: set[tuple[str, str]] = set()
+
+class _BoundedLabels:
+    """Label values that emitters choose: past a limit, new ones are exported as `other`."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._seen: set[tuple[str, ...]] = set()
+
+    def of(self, *values: str) -> tuple[str, ...]:
+        """Return the values to export."""
+        if values not in self._seen:
+            if len(self._seen) >= self._limit:
+                return ("other",) * len(values)
+            self._seen.add(values)
+        return values
+
+
+_PROVIDERS = _BoundedLabels(100)
+_MODELS = _BoundedLabels(500)
+_KEYS = _BoundedLabels(500)
 
 
 def count_outcome(stored: int, duplicates: int, dead_letter_codes: list[str]) -> None:
@@ -129,30 +143,17 @@ def show_price_book(newest: str, oldest: str) -> None:
 
 
 def count_unpriced(provider: str, model: str, unit: str) -> None:
-    """Count an event with an unpriced unit. Emitters choose the names, so models past a limit share one label."""
-    if (provider, model) not in _models:
-        if len(_models) >= _MAX_MODELS:
-            provider, model = "other", "other"
-        _models.add((provider, model))
-    UNPRICED.labels(provider, model, unit).inc()
+    """Count an event with an unpriced unit."""
+    UNPRICED.labels(*_MODELS.of(provider, model), unit).inc()
 
 
 def count_unread(provider: str, key: str) -> None:
-    """Count a count that no bucket took. Emitters choose the names, so keys past a limit share one label."""
-    if not key or key == "…":
-        return
-    if (provider, key) not in _unread:
-        if len(_unread) >= _MAX_KEYS:
-            provider, key = "other", "other"
-        _unread.add((provider, key))
-    UNREAD.labels(provider, key).inc()
+    """Count a count that no bucket took."""
+    if key and key != "…":
+        UNREAD.labels(*_KEYS.of(provider, key)).inc()
 
 
 def count_calls(calls: Mapping[tuple[str, str], int]) -> None:
-    """Count calls by (provider, status). Emitters choose the names, so providers past a limit share one label."""
+    """Count calls by (provider, status)."""
     for (provider, status), number in calls.items():
-        if provider not in _providers:
-            if len(_providers) >= _MAX_PROVIDERS:
-                provider = "other"
-            _providers.add(provider)
-        CALLS.labels(provider, status).inc(number)
+        CALLS.labels(*_PROVIDERS.of(provider), status).inc(number)

@@ -17,14 +17,14 @@ _COMMENT: Final = re.compile(r"(?:^|\s+)#.*$")
 def read_dotenv(path: Path = DOTENV) -> dict[str, str]:
     """Return the variables of the file; none if it does not exist. Values are literal: `$NAME` is not replaced."""
     try:
-        lines = text_of(path).splitlines()
+        lines = _text_of(path).splitlines()
     except OSError:
         return {}
     found = filter(None, map(_LINE.match, lines))
     return {line[1]: _value(line[2]) for line in found}
 
 
-def text_of(path: Path) -> str:
+def _text_of(path: Path) -> str:
     """Return the contents, also with a byte order mark, which programs of Windows write. Raises `OSError`."""
     content = path.read_bytes()
     encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"

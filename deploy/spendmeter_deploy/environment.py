@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from spendmeter_clickhouse import StoreSettings
-from spendmeter_deploy.dotenv import text_of
+from spendmeter_deploy.dotenv import read_dotenv
 from spendmeter_deploy.settings import StackSettings
 from spendmeter_events.errors import SpendmeterError
 from spendmeter_rollups.settings import ServiceSettings
@@ -59,7 +59,6 @@ _TOOLS: Final = ("SPENDMETER_TEST_", "SPENDMETER_BENCH_", "SPENDMETER_EMIT_")
 _SERVICE_LINK: Final = re.compile(r"_SERVICE_HOST$|_SERVICE_PORT(_\w+)?$|_PORT_\d+_(TCP|UDP)(_\w+)?$")
 # `KafkaConnection` reports faults by its argument names.
 _CONNECTION: Final = re.compile(r"\b(?:bootstrap_servers|security_protocol|(?:sasl|ssl)_(?:\w+|\*))")
-_DOTENV: Final = re.compile(r"^\s*(?:export\s+)?(SPENDMETER_\w+)\s*=", re.MULTILINE)
 
 
 def setting_names() -> frozenset[str]:
@@ -69,9 +68,7 @@ def setting_names() -> frozenset[str]:
 
 def unknown_names(environment: Iterable[str], *, dotenv: Path) -> list[str]:
     """Return the unknown `SPENDMETER_*` variables of `environment` and of the file `dotenv`, sorted."""
-    names = {name for name in environment if name.upper().startswith(PREFIX)}
-    if dotenv.is_file():
-        names |= set(_DOTENV.findall(text_of(dotenv)))
+    names = {name for name in environment if name.upper().startswith(PREFIX)} | read_dotenv(dotenv).keys()
     known = setting_names() | DEPLOYMENT
     # Settings are case-insensitive.
     return sorted(name for name in names if name.upper() not in known and not _foreign(name))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -12,8 +14,11 @@ from spendmeter_clickhouse.fx import FxFileError, FxRate, ImportedRates, import_
 from spendmeter_deploy.cli.offline_store import offline_store
 from spendmeter_deploy.cli.running import run
 from spendmeter_deploy.cli.terminal.console import AsJson, print_json
+from spendmeter_rollups.catalogue.money import plain
 
 app = typer.Typer(help="Import and list exchange rates.", no_args_is_help=True)
+
+_COLUMNS: Final = ("date", "currency", "rate", "source")
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Data folder of a stopped embedded stack.")]
 
@@ -44,22 +49,11 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """Print the stored rates in the CSV format of `import`."""
+    rows = [(rate.day, rate.currency, plain(rate.per_usd), rate.source) for rate in run(_list(currency, data_dir))]
     if as_json:
-        rates = run(_list(currency, data_dir))
-        print_json(
-            {
-                "date": rate.day,
-                "currency": rate.currency,
-                "rate": f"{rate.per_usd.normalize():f}",
-                "source": rate.source,
-            }
-            for rate in rates
-        )
+        print_json(dict(zip(_COLUMNS, row, strict=True)) for row in rows)
         return
-    typer.echo("date,currency,rate,source")
-    for rate in run(_list(currency, data_dir)):
-        source = '"' + rate.source.replace('"', '""') + '"' if set(rate.source) & set(',"') else rate.source
-        typer.echo(f"{rate.day},{rate.currency},{rate.per_usd.normalize():f},{source}")
+    csv.writer(sys.stdout, lineterminator="\n").writerows([_COLUMNS, *rows])
 
 
 async def _import(rates: list[FxRate], data_dir: Path | None) -> ImportedRates:

@@ -19,8 +19,6 @@ from spendmeter_stream.poison import Located, Reason, fault_of, skip
 ORG_COLUMNS = ["org_id", "name", "timezone", "currency", "updated_at"]
 USER_COLUMNS = ["org_id", "user_id", "name", "email", "role", "class_name", "section", "updated_at"]
 NAME_COLUMNS = ["kind", "id", "org_id", "name", "avatar_url", "updated_at"]
-
-
 VERSION_COLUMNS = ["org_id", "user_id", "valid_from", "role", "class_name", "section", "updated_at"]
 _VERSIONS: Final = """
     SELECT org_id, user_id, toUnixTimestamp64Milli(valid_from), role, class_name, section
@@ -197,7 +195,11 @@ def _refuse(record: EntryRecord, reason: Reason, fault: BaseException | str) -> 
 
 def _start(entry: UserEntry) -> int:
     """Return the Unix ms from which the attributes of an entry apply."""
-    return round((entry.valid_from or entry.updated_at).timestamp() * 1000)
+    return round(_valid_from(entry).timestamp() * 1000)
+
+
+def _valid_from(entry: UserEntry) -> datetime:
+    return entry.valid_from or entry.updated_at
 
 
 def _attributes(entry: UserEntry) -> UserAttributes:
@@ -207,5 +209,6 @@ def _attributes(entry: UserEntry) -> UserAttributes:
 def _row(entry: Entry, columns: list[str]) -> tuple[object, ...]:
     values = entry.model_dump()
     values["updated_at"] = entry.updated_at.astimezone(UTC)
-    values["valid_from"] = ((isinstance(entry, UserEntry) and entry.valid_from) or entry.updated_at).astimezone(UTC)
+    if isinstance(entry, UserEntry):
+        values["valid_from"] = _valid_from(entry).astimezone(UTC)
     return tuple(values[column] for column in columns)

@@ -49,8 +49,8 @@ _RECONCILE_SECONDS: Final = 10.0
 _RECONCILE_BACKOFF_SECONDS: Final = 60.0
 _ORPHANS_SECONDS: Final = 900.0
 _SURPLUS_SECONDS: Final = 900.0
-_DOUBLES_SECONDS: Final = 3600.0
 """How often the leader checks whether the daily removal is due."""
+_DOUBLES_SECONDS: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,9 @@ from spendmeter_rollups.access.rate_limit import RateLimit
 from spendmeter_rollups.access.sessions import SignInLinks
 from spendmeter_rollups.calls.book_prices import PriceDesk
 from spendmeter_rollups.collect import event_routes, litellm_routes, trace_routes
+from spendmeter_rollups.collect.batch_result import RecentEvents, RecentKeys
 from spendmeter_rollups.collect.event_bodies import MOST_EVENT_BODY_BYTES, MOST_LOG_BODY_BYTES
 from spendmeter_rollups.collect.event_publisher import EventPublisher, PublisherReadiness
-from spendmeter_rollups.collect.judged import RecentEvents, RecentKeys
 from spendmeter_rollups.collect.metrics import CollectorMetrics
 from spendmeter_rollups.http.bounds import BoundedRequests
 from spendmeter_rollups.http.cache import AnswerCache

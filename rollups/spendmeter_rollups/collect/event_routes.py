@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime, tzinfo
-from typing import Annotated, Any
+from datetime import tzinfo
+from functools import partial
+from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
 from spendmeter_clickhouse.scopes import EVENTS_WRITE
-from spendmeter_events import UsageEvent
-from spendmeter_events.normalize.record import InvalidRecord, event_of
-from spendmeter_rollups.access.auth import Credential
+from spendmeter_events.normalize.record import event_of
+from spendmeter_rollups.collect.batch_result import BatchContext, BatchResult, answer, publish, validate
 from spendmeter_rollups.collect.event_bodies import contents, decompressed
-from spendmeter_rollups.collect.judged import Judged, RecentEvents, answer, check_event, judge, publish
 from spendmeter_rollups.http.service import RequestContextDep
 from spendmeter_rollups.problems import ProblemAnswer, invalid_parameter
 
@@ -33,29 +32,16 @@ async def post_events(
     context.credential.require(EVENTS_WRITE)
     zone = _zone(timezone)
     body, headers = await request.body(), dict(request.headers)
-    now, recent = context.service.clock(), request.app.state.recent_events
+    batch = BatchContext(context.credential, context.service.clock(), request.app.state.recent_events)
     # Thousands of events take longer than other requests should wait.
-    judged = await asyncio.to_thread(_judge, body, headers, context.credential, zone, now, recent)
-    await publish(request.app, judged)
-    return answer(judged)
+    result = await asyncio.to_thread(_validate, body, headers, batch, zone)
+    await publish(request.app, result)
+    return answer(result)
 
 
-def _judge(
-    body: bytes,
-    headers: Mapping[str, str],
-    credential: Credential,
-    zone: tzinfo | None,
-    now: datetime,
-    recent: RecentEvents,
-) -> Judged:
-    def read(content: Any) -> UsageEvent:
-        if isinstance(content, InvalidRecord):
-            raise content
-        event = event_of(content, zone=zone, org_id=credential.org_id or "")
-        check_event(event, credential, now)
-        return event
-
-    return judge(contents(decompressed(body, headers.get("content-encoding", "")), headers), read, recent)
+def _validate(body: bytes, headers: Mapping[str, str], batch: BatchContext, zone: tzinfo | None) -> BatchResult:
+    plain = decompressed(body, headers.get("content-encoding", ""))
+    return validate(contents(plain, headers), partial(event_of, zone=zone, org_id=batch.org_id), batch)
 
 
 def _zone(name: str) -> tzinfo | None:

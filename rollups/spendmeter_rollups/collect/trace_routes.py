@@ -6,7 +6,6 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from datetime import datetime
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
@@ -16,9 +15,8 @@ from spendmeter_clickhouse.scopes import EVENTS_WRITE
 from spendmeter_events import UsageEvent
 from spendmeter_events.normalize.record import InvalidRecord, event_of
 from spendmeter_events.telemetry.spans import FinishedSpan, SpanKey, fields_of_span, model_calls, spans_around
-from spendmeter_rollups.access.auth import Credential
+from spendmeter_rollups.collect.batch_result import BatchContext, BatchResult, RecentKeys, publish, validate
 from spendmeter_rollups.collect.event_bodies import MOST_LOG_BODY_BYTES, decompressed
-from spendmeter_rollups.collect.judged import Judged, RecentEvents, RecentKeys, check_event, judge, publish
 from spendmeter_rollups.collect.otlp_bodies import JSON, PROTOBUF, encoding_of, failure, spans_of, success
 from spendmeter_rollups.http.service import RequestContextDep
 from spendmeter_rollups.problems import Problem, ProblemWhileReading
@@ -57,30 +55,30 @@ async def post_traces(request: Request, context: RequestContextDep) -> Response:
     context.credential.require(EVENTS_WRITE)
     encoding = encoding_of(request.headers.get("content-type", ""))
     body, compression = await request.body(), request.headers.get("content-encoding", "")
-    mapped, recent = context.service.settings.mapped_attributes, request.app.state.recent_events
+    mapped = context.service.settings.mapped_attributes
+    batch = BatchContext(context.credential, context.service.clock(), request.app.state.recent_events)
+    around = _OuterSpans(request.app.state.recent_outer_spans, batch.org_id)
 
-    around = _OuterSpans(request.app.state.recent_outer_spans, context.credential)
-
-    def work() -> tuple[list[SpanKey], Judged]:
+    def work() -> tuple[list[SpanKey], BatchResult]:
         spans = spans_of(decompressed(body, compression, most=MOST_LOG_BODY_BYTES), encoding)
         calls = model_calls(spans, around)
-        judged = _judge(calls, context.credential, mapped, context.service.clock(), recent)
-        counted = [call for call, result in zip(calls, judged.results, strict=True) if result["status"] != "refused"]
-        return spans_around(counted, spans, around), judged
+        result = _validate(calls, batch, mapped)
+        counted = [call for call, each in zip(calls, result.results, strict=True) if each["status"] != "refused"]
+        return spans_around(counted, spans, around), result
 
-    outer, judged = await asyncio.to_thread(work)
-    await publish(request.app, judged)
+    outer, result = await asyncio.to_thread(work)
+    await publish(request.app, result)
     around.add(outer)
-    return success(encoding, refused=judged.refused, reason=_reasons(judged))
+    return success(encoding, refused=result.refused, reason=_reasons(result))
 
 
 class _OuterSpans:
     """Spans around counted calls of one org's credentials, or of those for all orgs: no org may hide a call of another,
     whose trace ids it may see."""
 
-    def __init__(self, recent: RecentKeys, credential: Credential) -> None:
+    def __init__(self, recent: RecentKeys, org_id: str) -> None:
         self._recent = recent
-        self._org = credential.org_id or ""
+        self._org = org_id
 
     def __contains__(self, span: object) -> bool:
         return isinstance(span, tuple) and (self._org, *span) in self._recent
@@ -90,19 +88,15 @@ class _OuterSpans:
         self._recent.add((self._org, *span) for span in spans)
 
 
-def _judge(
-    calls: list[FinishedSpan], credential: Credential, mapped: Mapping[str, str], now: datetime, recent: RecentEvents
-) -> Judged:
+def _validate(calls: list[FinishedSpan], batch: BatchContext, mapped: Mapping[str, str]) -> BatchResult:
     def read(span: FinishedSpan) -> UsageEvent:
         if not _TRACE.fullmatch(span.trace_id) or not _SPAN.fullmatch(span.span_id):
             raise InvalidRecord("invalid_field", "trace id or span id: not 16 and 8 bytes", field="event_id")
-        event = event_of(fields_of_span(span, mapped=mapped), org_id=credential.org_id or "")
-        check_event(event, credential, now)
-        return event
+        return event_of(fields_of_span(span, mapped=mapped), org_id=batch.org_id)
 
-    return judge(calls, read, recent)
+    return validate(calls, read, batch)
 
 
-def _reasons(judged: Judged) -> str:
-    found = Counter(result["reason"] for result in judged.results if result["status"] == "refused")
+def _reasons(result: BatchResult) -> str:
+    found = Counter(each["reason"] for each in result.results if each["status"] == "refused")
     return "; ".join(f"{count} refused: {reason}" for reason, count in found.most_common(_MOST_REASONS))

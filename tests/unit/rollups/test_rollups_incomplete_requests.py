@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Scope, Send
 
 from spendmeter_events import UsageEvent
-from spendmeter_rollups.collect.judged import RecentEvents, judge
+from spendmeter_rollups.access.auth import Credential
+from spendmeter_rollups.collect.batch_result import BatchContext, RecentEvents, validate
 from spendmeter_rollups.http.metrics import ServiceMetrics
 from spendmeter_rollups.http.middleware import RequestLogMiddleware
 
@@ -41,9 +43,10 @@ def test_an_event_that_fails_is_refused_alone(caplog: pytest.LogCaptureFixture) 
             raise OverflowError(content)
         return UsageEvent.now(org_id="o", feature="f", provider="p", model="m")
 
+    batch = BatchContext(Credential("writer", frozenset()), datetime.now(UTC), RecentEvents())
     with caplog.at_level(logging.ERROR):
-        judged = judge(["secret", 1], read, RecentEvents())
-    assert [result["status"] for result in judged.results] == ["refused", "accepted"]
-    assert judged.refused == 1
+        result = validate(["secret", 1], read, batch)
+    assert [each["status"] for each in result.results] == ["refused", "accepted"]
+    assert result.refused == 1
     assert "OverflowError" in caplog.text
     assert "secret" not in caplog.text.replace('content == "secret"', "")

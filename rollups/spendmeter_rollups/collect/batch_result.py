@@ -1,4 +1,4 @@
-"""Decide for each event of a request whether it is accepted, and publish the accepted ones before the answer."""
+"""Validate each event of a request, and publish the accepted ones before the answer."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def key_of(event: UsageEvent) -> tuple[str, str]:
 
 
 @dataclass(slots=True)
-class Judged:
+class BatchResult:
     """The events of one request to publish, and the result of each in the order of the body."""
 
     events: list[UsageEvent] = field(default_factory=list)
@@ -88,58 +88,79 @@ class Judged:
         return {"accepted": len(self.events), "duplicates": self.duplicates, "refused": self.refused}
 
 
-def judge(contents: Iterable[Any], read: Callable[[Any], UsageEvent], recent: RecentEvents) -> Judged:
+@dataclass(frozen=True, slots=True)
+class BatchContext:
+    """Context of a request: its credential, its time, and the events that this process accepted before it."""
+
+    credential: Credential
+    now: datetime
+    recent: RecentEvents
+
+    @property
+    def org_id(self) -> str:
+        """The only org of the credential; empty for one of all orgs."""
+        return self.credential.org_id or ""
+
+    def checked(self, event: UsageEvent) -> UsageEvent:
+        """Return the event. Raises `InvalidRecord` for a time or an org that the credential may not write."""
+        check_time(event, now=self.now)
+        if self.credential.org_id is not None and event.org_id != self.credential.org_id:
+            raise InvalidRecord("forbidden_org", "org_id: this credential may only write its own org", field="org_id")
+        return event
+
+
+def validate(contents: Iterable[Any], read: Callable[[Any], UsageEvent], batch: BatchContext) -> BatchResult:
     """Read each event with `read`, which raises `InvalidRecord`, or `NotCounted` for one that must not be counted."""
-    judged, seen = Judged(), set[tuple[str, str]]()
+    result, seen = BatchResult(), set[tuple[str, str]]()
     for index, content in enumerate(contents):
         try:
-            event = read(content)
+            event = batch.checked(read(_readable(content)))
         except InvalidRecord as error:
-            judged.refuse(index, error)
+            result.refuse(index, error)
             continue
         except NotCounted as error:
-            judged.ignored += 1
-            judged.results.append({"index": index, "status": "ignored", "reason": str(error)})
+            result.ignored += 1
+            result.results.append({"index": index, "status": "ignored", "reason": str(error)})
             continue
         except Exception as error:
             # The other events of the request must not be lost with this one. The error's message may have values.
             log.error("cannot read an event: %s\n%s", type(error).__name__, "".join(format_tb(error.__traceback__)))
-            judged.refuse(index, InvalidRecord("invalid_field", "the event cannot be read"))
+            result.refuse(index, InvalidRecord("invalid_field", "the event cannot be read"))
             continue
         key = key_of(event)
-        repeated = key in seen or event in recent
+        repeated = key in seen or event in batch.recent
         seen.add(key)
         status = "duplicate" if repeated else "accepted"
-        judged.results.append({"index": index, "status": status, "event_id": str(event.event_id)})
+        result.results.append({"index": index, "status": status, "event_id": str(event.event_id)})
         if not repeated:
-            judged.events.append(event)
-    return judged
+            result.events.append(event)
+    return result
 
 
-def check_event(event: UsageEvent, credential: Credential, now: datetime) -> None:
-    """Raise `InvalidRecord` for an event of a time or an org that the credential may not write."""
-    check_time(event, now=now)
-    if credential.org_id is not None and event.org_id != credential.org_id:
-        raise InvalidRecord("forbidden_org", "org_id: this credential may only write its own org", field="org_id")
+def _readable(content: Any) -> Any:
+    """Return the content. Raises the `InvalidRecord` that a line has which is not JSON."""
+    if isinstance(content, InvalidRecord):
+        raise content
+    return content
 
 
-async def publish(app: FastAPI, judged: Judged) -> None:
+async def publish(app: FastAPI, result: BatchResult) -> None:
     """Return once Kafka acknowledged the events, and count them. Raises `Problem` (503)."""
     publisher: EventPublisher = app.state.publisher
     metrics: CollectorMetrics = app.state.collector_metrics
-    if judged.events:
+    if result.events:
         try:
-            await publisher.publish(judged.events)
+            await publisher.publish(result.events)
         except Problem:
-            metrics.count(unacknowledged=len(judged.events))
+            metrics.count(unacknowledged=len(result.events))
             raise
         recent: RecentEvents = app.state.recent_events
-        recent.add(judged.events)
-    metrics.count(**judged.counts)
+        recent.add(result.events)
+    metrics.count(**result.counts)
 
 
-def answer(judged: Judged) -> JSONResponse:
+def answer(result: BatchResult) -> JSONResponse:
     """Return the response: 200 nothing refused, 207 some refused, 422 all refused."""
-    status = 200 if not judged.refused else 422 if judged.refused == len(judged.results) else 207
-    ignored = {"ignored": judged.ignored} if judged.ignored else {}
-    return JSONResponse({**judged.counts, **ignored, "results": judged.results}, status_code=status)
+    status = 200 if not result.refused else 422 if result.refused == len(result.results) else 207
+    ignored = {"ignored": result.ignored} if result.ignored else {}
+    return JSONResponse({**result.counts, **ignored, "results": result.results}, status_code=status)

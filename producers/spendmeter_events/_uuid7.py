@@ -10,6 +10,8 @@ import threading
 import time
 from uuid import UUID
 
+from spendmeter_events._fork import after_fork
+
 _lock = threading.Lock()
 _last = 0
 
@@ -20,8 +22,7 @@ def _forget_lock() -> None:
     _lock = threading.Lock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_lock)
+after_fork(_forget_lock)
 
 
 def uuid7() -> UUID:

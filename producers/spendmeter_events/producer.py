@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import time
 import weakref
 from collections.abc import Sequence
@@ -16,6 +15,8 @@ from spendmeter_events._delivery.delivery import Delivers, open_delivery
 from spendmeter_events._delivery.from_environment import connection_from, settings_from
 from spendmeter_events._delivery.losses import LOG_INTERVAL_S, Losses, logger
 from spendmeter_events._delivery.spool import Spool
+from spendmeter_events._delivery.wake_up import WakeUp
+from spendmeter_events._fork import reset_after_fork
 from spendmeter_events.connection import HttpConnection, KafkaConnection
 from spendmeter_events.errors import EventRefused, ProducerClosed
 from spendmeter_events.event import MAX_EVENT_BYTES, UsageEvent
@@ -72,7 +73,7 @@ class UsageProducer:
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runner: asyncio.Task[None] | None = None
-        self._signal = asyncio.Event()
+        self._wake_up = WakeUp()
         self._progress = asyncio.Condition()
 
     async def start(self) -> None:
@@ -214,15 +215,10 @@ class UsageProducer:
         if not (self._buffer.put(record) if self._spool is None else self._spool.accept(record)):
             return False
         # Wake the sender for the first event, and when a full batch makes lingering unnecessary.
-        if before == 0 or before < batch_bytes <= before + record.size:
-            self._wake()
+        if self._loop is not None and (before == 0 or before < batch_bytes <= before + record.size):
+            # If the loop was closed without `close()`, nothing is sent, and `_not_running` reports CLOSED.
+            self._wake_up.set_from_thread(self._loop)
         return True
-
-    def _wake(self) -> None:
-        if self._loop is not None:
-            # The loop was closed without `close()`: nothing is sent, and `_not_running` reports CLOSED.
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._signal.set)
 
     async def _run(self) -> None:
         while not (self._closing and self._buffer.events == 0 and not (self._spool and self._spool.waiting_events)):
@@ -237,12 +233,12 @@ class UsageProducer:
     async def _wait_for_work(self) -> None:
         """Return when a batch can be sent (after lingering), or when the producer is closed and empty."""
         while (seconds := self._seconds_to_wait()) > 0:
-            await self._wait_for_signal(seconds)
+            await self._wake_up.wait(seconds)
             self._losses.report()
         # An earlier signal is stale; the signal for a full batch is set after this line.
-        self._signal.clear()
+        self._wake_up.clear()
         if not self._closing and 0 < self._buffer.waiting_bytes < self._settings.batch_bytes:
-            await self._wait_for_signal(self._settings.linger_ms / 1000)
+            await self._wake_up.wait(self._settings.linger_ms / 1000)
 
     def _seconds_to_wait(self) -> float:
         """Return the seconds until something can be sent; a signal ends the wait earlier."""
@@ -256,17 +252,9 @@ class UsageProducer:
             return reconnect_in
         return self._delivery.seconds_until_ready() or 0
 
-    async def _wait_for_signal(self, timeout: float) -> None:
-        # Cleared after the wait and before the caller checks again, so that no signal is lost.
-        # Not `wait_for`: before Python 3.12 it loses a cancellation that coincides with the signal.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                await self._signal.wait()
-        self._signal.clear()
-
     async def _close(self, timeout: float) -> int:
         self._delivery.end_back_off()
-        self._signal.set()
+        self._wake_up.set()
         if self._runner is not None:
             await asyncio.wait({self._runner}, timeout=timeout)
             for _ in range(_CANCEL_ATTEMPTS):
@@ -300,15 +288,7 @@ class UsageProducer:
 
 _producers: Final[weakref.WeakSet[UsageProducer]] = weakref.WeakSet()
 _parents: Final[list[Any]] = []
-
-
-def _reset_all() -> None:
-    for producer in list(_producers):
-        producer._reset()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_all)
+reset_after_fork(_producers, UsageProducer._reset)
 
 
 def _encode(event: UsageEvent) -> Record:

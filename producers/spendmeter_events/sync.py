@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import os
 import sys
 import threading
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from typing import Final, Self, TypeVar, TypeVarTuple
 
 from spendmeter_events._delivery.from_environment import connection_from, settings_from
 from spendmeter_events._delivery.losses import Losses
+from spendmeter_events._fork import reset_after_fork
 from spendmeter_events.connection import HttpConnection, KafkaConnection
 from spendmeter_events.event import UsageEvent
 from spendmeter_events.producer import UsageProducer
@@ -207,11 +207,5 @@ def _close_on_signal(**_: object) -> None:
     _close_all()
 
 
-def _reset_all() -> None:
-    for producer in list(_unclosed):
-        producer._reset()
-
-
 atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_all)
+reset_after_fork(_unclosed, SyncUsageProducer._reset)

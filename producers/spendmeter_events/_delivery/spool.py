@@ -10,7 +10,6 @@ the worker counts each `event_id` once.
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ from typing import Final
 from spendmeter_events._delivery.buffer import Buffer, Record
 from spendmeter_events._delivery.losses import logger
 from spendmeter_events._delivery.segment import DAMAGED, SUFFIX, Segment
+from spendmeter_events._fork import reset_after_fork
 from spendmeter_events.errors import InvalidSettings
 
 _LEAST_SEGMENT_BYTES: Final = 2**20
@@ -215,12 +215,4 @@ class Spool:
 
 
 _spools: Final[weakref.WeakSet[Spool]] = weakref.WeakSet()
-
-
-def _forget_all() -> None:
-    for spool in list(_spools):
-        spool.forget()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
+reset_after_fork(_spools, Spool.forget)

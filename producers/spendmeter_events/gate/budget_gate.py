@@ -6,7 +6,6 @@ import asyncio
 import atexit
 import contextlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -18,6 +17,7 @@ from weakref import WeakSet
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from spendmeter_events import topics
+from spendmeter_events._fork import reset_after_fork
 from spendmeter_events.connection import KafkaConnection
 from spendmeter_events.errors import InvalidSettings
 from spendmeter_events.event import UsageEvent
@@ -225,11 +225,5 @@ def _close_all() -> None:
         gate.close()
 
 
-def _reset_all() -> None:
-    for gate in list(_open_gates):
-        gate._reset()
-
-
 atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_all)
+reset_after_fork(_open_gates, BudgetGate._reset)

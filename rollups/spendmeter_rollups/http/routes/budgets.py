@@ -8,10 +8,10 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from spendmeter_clickhouse.scopes import PLATFORM_WRITE
+from spendmeter_rollups.budgets.budget_answers import BudgetAnswer
 from spendmeter_rollups.budgets.budget_bodies import BudgetBody, Limit
 from spendmeter_rollups.budgets.budget_check import CheckAnswer, CheckParams, check_budgets
 from spendmeter_rollups.budgets.budgets import (
-    BudgetAnswer,
     BudgetContext,
     BudgetsAnswer,
     BudgetsParams,

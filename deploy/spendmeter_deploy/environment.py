@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from spendmeter_clickhouse import StoreSettings
 from spendmeter_deploy.dotenv import read_dotenv
 from spendmeter_deploy.settings import StackSettings
 from spendmeter_events.errors import SpendmeterError
+from spendmeter_events.settings import ProducerSettings
 from spendmeter_rollups.settings import ServiceSettings
 from spendmeter_stream.errors import StreamError
 from spendmeter_stream.guard.evaluate.thresholds import load_thresholds
@@ -54,7 +56,8 @@ DEPLOYMENT: Final = frozenset(
     }
 )
 """Known variables that are not settings: for deployment, emitting services, tests and benchmarks."""
-_TOOLS: Final = ("SPENDMETER_TEST_", "SPENDMETER_BENCH_", "SPENDMETER_EMIT_")
+_EMITTING: Final = frozenset(f"SPENDMETER_EMIT_{field.name}".upper() for field in fields(ProducerSettings))
+_TOOLS: Final = ("SPENDMETER_TEST_", "SPENDMETER_BENCH_")
 # Kubernetes sets these for every Service of the namespace whose name starts with "spendmeter".
 _SERVICE_LINK: Final = re.compile(r"_SERVICE_HOST$|_SERVICE_PORT(_\w+)?$|_PORT_\d+_(TCP|UDP)(_\w+)?$")
 # `KafkaConnection` reports faults by its argument names.
@@ -69,7 +72,7 @@ def setting_names() -> frozenset[str]:
 def unknown_names(environment: Iterable[str], *, dotenv: Path) -> list[str]:
     """Return the unknown `SPENDMETER_*` variables of `environment` and of the file `dotenv`, sorted."""
     names = {name for name in environment if name.upper().startswith(PREFIX)} | read_dotenv(dotenv).keys()
-    known = setting_names() | DEPLOYMENT
+    known = setting_names() | DEPLOYMENT | _EMITTING
     # Settings are case-insensitive.
     return sorted(name for name in names if name.upper() not in known and not _foreign(name))
 
@@ -124,6 +127,11 @@ def check(environment: Mapping[str, str], *, dotenv: Path, files: bool = False) 
 
     :param files: also load the files that the settings name, as a worker does.
     """
+    try:
+        if dotenv.is_file():
+            dotenv.read_bytes()
+    except OSError as error:
+        return "", f"cannot read {dotenv} ({error.strerror or error}): make it readable for this user, or remove it"
     unknown = unknown_names(environment, dotenv=dotenv)
     faults = invalid_values() or (invalid_files() if files else [])
     return describe_unknown(unknown), f"invalid setting: {'; '.join(faults)}" if faults else ""
@@ -139,7 +147,7 @@ def _foreign(name: str) -> bool:
 
 def _described(name: str) -> str:
     # Compare without the shared prefix: it would make any two names similar.
-    known = sorted(setting.removeprefix(PREFIX) for setting in setting_names())
+    known = sorted(setting.removeprefix(PREFIX) for setting in setting_names() | _EMITTING)
     nearest = difflib.get_close_matches(name.upper().removeprefix(PREFIX), known, n=1)
     return f"{name} is not a setting" + (f"; did you mean {PREFIX}{nearest[0]}?" if nearest else "")
 

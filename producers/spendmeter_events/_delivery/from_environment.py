@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
@@ -40,9 +41,9 @@ def connection_from(environment: Mapping[str, str] = os.environ) -> KafkaConnect
 
 
 def settings_from(environment: Mapping[str, str] = os.environ) -> ProducerSettings:
-    """Return the settings of the variables `SPENDMETER_EMIT_…`. Raises `InvalidSettings`."""
+    """Return the settings of the variables `SPENDMETER_EMIT_…`. Raises `InvalidSettings`, also for an unknown one."""
     found: dict[str, Any] = {}
-    faults = []
+    faults = unknown_settings(environment)
     for field in fields(ProducerSettings):
         text = environment.get(_EMIT + field.name.upper(), "").strip()
         if not text:
@@ -60,6 +61,13 @@ def settings_from(environment: Mapping[str, str] = os.environ) -> ProducerSettin
         raise InvalidSettings("\n".join(f"{_EMIT}{_upper_first(line)}" for line in lines)) from None
 
 
+def unknown_settings(names: Iterable[str]) -> list[str]:
+    """Return a message for each name `SPENDMETER_EMIT_…` that is not a setting, with the most similar one."""
+    known = [field.name.upper() for field in fields(ProducerSettings)]
+    given = sorted(name.removeprefix(_EMIT) for name in names if name.startswith(_EMIT))
+    return [_unknown(name, known) for name in given if name not in known]
+
+
 _NAMES: Final = (
     "COLLECTOR_URL",
     "COLLECTOR_KEY",
@@ -70,6 +78,11 @@ _NAMES: Final = (
     "SASL_PASSWORD",
     "SSL_CAFILE",
 )
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(name.upper(), list(known), n=1)
+    return f"{_EMIT}{name} is not a setting" + (f"; did you mean {_EMIT}{nearest[0]}?" if nearest else "")
 
 
 def _kafka(given: Mapping[str, str]) -> KafkaConnection:

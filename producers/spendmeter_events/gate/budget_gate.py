@@ -30,6 +30,9 @@ logger: Final = logging.getLogger("spendmeter_events")
 _POLL_MS: Final = 500
 _RETRY_S: Final = 2.0
 _LOG_INTERVAL_S: Final = 60.0
+_GRACE_S: Final = 10.0
+"""Time without a current state, after connecting, before a warning: a worker may be starting."""
+_ADVICE: Final = "check that the topic exists, that this client may read it, and that a worker runs the spend guard"
 _CLOSE_S: Final = 5.0
 
 
@@ -167,6 +170,7 @@ class BudgetGate:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._next_warning = 0.0
         self._lock, self._ready = threading.Lock(), threading.Event()
 
     def _start(self) -> None:
@@ -182,14 +186,11 @@ class BudgetGate:
 
     async def _read_forever(self) -> None:
         self._loop, self._reading = asyncio.get_running_loop(), asyncio.current_task()
-        next_warning = 0.0
         while not self._closed:
             try:
                 await self._read()
             except Exception as error:
-                if time.monotonic() >= next_warning:
-                    next_warning = time.monotonic() + _LOG_INTERVAL_S
-                    logger.warning("Budget gate: cannot read %s, retrying: %r", self._topic, error)
+                self._warn(f"cannot read {self._topic}, retrying: {error!r}")
             await asyncio.sleep(_RETRY_S)
 
     async def _read(self) -> None:
@@ -200,11 +201,19 @@ class BudgetGate:
             await consumer.start()
             consumer.assign([partition])
             consumer.seek(partition, 0)
+            warn_from = time.monotonic() + _GRACE_S
             while True:
                 batches = await consumer.getmany(partition, timeout_ms=_POLL_MS)
                 self._apply(table, batches.get(partition, ()))
+                if time.monotonic() >= warn_from and self.age_s > self._max_age_s:
+                    self._warn(f"no current evaluation on {self._topic}, decisions are stale: {_ADVICE}")
         finally:
             await consumer.stop()
+
+    def _warn(self, message: str) -> None:
+        if time.monotonic() >= self._next_warning:
+            self._next_warning = time.monotonic() + _LOG_INTERVAL_S
+            logger.warning("Budget gate: %s", message)
 
     def _apply(self, table: StateTable, records: Iterable[ConsumerRecord]) -> None:
         beats = [table.apply(record.key, record.value) for record in records]

@@ -78,8 +78,12 @@ def model_calls(spans: Sequence[FinishedSpan], counted_inside: Container[SpanKey
     used = {key: bool(usage_attributes(span.attributes)) for key, span in calls.items()}
     repeated: set[SpanKey] = set()
     for key in calls:
-        for above in _ancestors(key, parents):
-            if above in calls and above != key:
+        around = list(_ancestors(key, parents))
+        if key in around:
+            # Parents that form a circle: no span of it is the outer one.
+            continue
+        for above in around:
+            if above in calls:
                 only_outer = used[above] and not used[key]
                 repeated.add(key if only_outer else above)
     return [span for key, span in calls.items() if key not in repeated]

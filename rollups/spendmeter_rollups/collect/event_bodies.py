@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote
@@ -67,7 +68,8 @@ def values_of(body: bytes) -> list[Any]:
 
     Raises `Problem`: 413 for too many values, 400 for none.
     """
-    text = body.strip()
+    # RFC 8259 permits readers to ignore a byte order mark, which programs of Windows write.
+    text = body.removeprefix(BOM_UTF8).strip()
     try:
         value = from_json(text, allow_inf_nan=False)
     except ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
@@ -44,7 +45,11 @@ def encoding_of(content_type: str) -> str:
 def spans_of(body: bytes, encoding: str) -> list[FinishedSpan]:
     """Return all spans of a request. Raises `Problem` (400, 413)."""
     try:
-        found = _spans_of_protobuf(body) if encoding == PROTOBUF else spans_of_json(from_json(body or b"{}"))
+        found = (
+            _spans_of_protobuf(body)
+            if encoding == PROTOBUF
+            else spans_of_json(from_json(body.removeprefix(BOM_UTF8) or b"{}"))
+        )
         spans = list(islice(found, MOST_SPANS + 1))
     except (DecodeError, InvalidSpans, ValueError):
         detail = "the body is not an ExportTraceServiceRequest in the encoding of its Content-Type"

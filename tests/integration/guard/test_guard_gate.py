@@ -14,6 +14,7 @@ from spendmeter_clickhouse import Store
 from spendmeter_clickhouse.budgets import EACH_USER, Budget, write_budget
 from spendmeter_events import BudgetGate, KafkaConnection
 from spendmeter_events.gate.status import BudgetStatus
+from spendmeter_events.topics import BUDGETS
 from spendmeter_stream.guard.notify.state_topic import BudgetStateTopic, worth_publishing
 from spendmeter_stream.kafka.topic_admin import ensure_topics
 from tests.support.records import FakeRecord, record
@@ -114,6 +115,24 @@ async def test_a_gate_follows_changes_tombstones_and_a_new_leader(fresh_tansu: A
     assert gate.check(ORG, "ann").reason == "stale"
     await topic.close()
     await successor.close()
+
+
+@pytest.mark.parametrize("topic", ["not.a.topic", BUDGETS])
+async def test_a_gate_without_states_logs_it_once(
+    fresh_tansu: Any, topic: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("spendmeter_events.gate.budget_gate._GRACE_S", 0.0)
+    monkeypatch.setattr("spendmeter_events.gate.budget_gate._POLL_MS", 20)
+    await ensure_topics(stream_settings(fresh_tansu.connection).client_options(), usage_partitions=1)
+
+    def warnings() -> list[str]:
+        return [entry.getMessage() for entry in caplog.records if entry.name == "spendmeter_events"]
+
+    async with BudgetGate(connection=fresh_tansu.connection, topic=topic):
+        await until(lambda: bool(warnings()), attempts=18000)
+        await asyncio.sleep(0.2)
+    (warning,) = warnings()
+    assert warning.startswith(f"Budget gate: no current evaluation on {topic}, decisions are stale: check that")
 
 
 def test_a_gate_without_a_broker_decides_and_closes(unused_tcp_port: int) -> None:

@@ -14,7 +14,14 @@ from pydantic_settings import BaseSettings
 from typer.testing import CliRunner
 
 from spendmeter_deploy.cli import app as cli
-from spendmeter_deploy.environment import DEPLOYMENT, SETTINGS, invalid_values, setting_names, unknown_names
+from spendmeter_deploy.environment import (
+    DEPLOYMENT,
+    SETTINGS,
+    describe_unknown,
+    invalid_values,
+    setting_names,
+    unknown_names,
+)
 from tests.support.stack import spendmeter
 
 ROOT = Path(__file__).parents[3]
@@ -86,6 +93,12 @@ def test_variables_of_the_deploy_files_are_known() -> None:
     names = {name.strip("`.,:;=") for name in names if name.strip("`.,:;=").replace("_", "").isalnum()}
     assert unknown_names(names, dotenv=ROOT / ".env.example") == []
     assert not DEPLOYMENT & setting_names()
+
+
+def test_variables_of_producers_are_checked() -> None:
+    names = ("SPENDMETER_EMIT_SPOOL_DIR", "SPENDMETER_EMIT_SPOL_DIR")
+    assert unknown_names(names, dotenv=NO_FILE) == ["SPENDMETER_EMIT_SPOL_DIR"]
+    assert describe_unknown(names[1:]).endswith("is not a setting; did you mean SPENDMETER_EMIT_SPOOL_DIR?")
 
 
 def test_variables_that_kubernetes_adds_for_services_are_not_ours() -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
+
+from spendmeter_rollups.http.logs import JsonFormatter
 
 PROGRAM = """
 import logging
@@ -26,3 +29,12 @@ def test_serving_processes_log_json_with_the_request_id() -> None:
     ]
     assert (lines[0]["request_id"], lines[0]["status"], lines[0]["level"]) == ("trace-1", 200, "info")
     assert done.stdout == ""
+
+
+def test_a_log_line_escapes_control_and_bidirectional_characters() -> None:
+    hostile = "ann\u202e\u2066\x9b31m\x1b[2J\r\n\x7f\u2028"
+    record = logging.makeLogRecord({"msg": "user %s", "args": (hostile,), "org_id": hostile})
+    line = JsonFormatter().format(record)
+    assert line.isascii()
+    assert line.isprintable()
+    assert (json.loads(line)["message"], json.loads(line)["org_id"]) == (f"user {hostile}", hostile)

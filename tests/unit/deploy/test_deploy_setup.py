@@ -15,7 +15,7 @@ from spendmeter_deploy.cli import app as cli
 from spendmeter_deploy.cli.setup.diagnosis import settings_in_force
 from spendmeter_deploy.cli.setup.files import FILES, packaged
 from spendmeter_deploy.dotenv import apply_dotenv, read_dotenv
-from spendmeter_deploy.environment import unknown_names
+from spendmeter_deploy.environment import check, unknown_names
 from tests.support.kafka.process import free_port
 
 _DOTENV = """
@@ -105,6 +105,25 @@ def test_files_are_exported_once(tmp_path: Path) -> None:
     assert list((target / "grafana/dashboards").glob("*.json"))
     again = CliRunner().invoke(cli.app, ["files", "export", str(target), "--only", "deploy/k8s"])
     assert (again.exit_code, "use --force" in again.stderr) == (2, True)
+
+
+def test_an_export_onto_a_file_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = CliRunner().invoke(cli.app, ["files", "export", str(tmp_path / "file")])
+    assert done.exit_code == 2
+    assert "(Not a directory); use another folder" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_dotenv_that_cannot_be_read_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (tmp_path / ".env").write_text("SPENDMETER_PORT=1\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", unreadable)
+        _, fault = check({}, dotenv=tmp_path / ".env")
+    assert fault.endswith(".env (Permission denied): make it readable for this user, or remove it")
 
 
 def test_files_are_in_the_wheel() -> None:

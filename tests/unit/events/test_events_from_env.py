@@ -67,6 +67,17 @@ def test_settings_of_variables() -> None:
         settings_from({"SPENDMETER_EMIT_REQUEST_TIMEOUT_S": "inf"})
 
 
+def test_a_misspelt_setting_is_refused_with_the_nearest_name() -> None:
+    given = {"SPENDMETER_EMIT_SPOL_DIR": "/var/spool", "SPENDMETER_EMIT_LINGER_MS": "soon", "SPENDMETER_EMIT_XQ": ""}
+    with pytest.raises(InvalidSettings) as refusal:
+        settings_from(given)
+    assert str(refusal.value).splitlines() == [
+        "SPENDMETER_EMIT_SPOL_DIR is not a setting; did you mean SPENDMETER_EMIT_SPOOL_DIR?",
+        "SPENDMETER_EMIT_XQ is not a setting",
+        "SPENDMETER_EMIT_LINGER_MS must be a number",
+    ]
+
+
 def test_the_http_transport_does_not_load_aiokafka() -> None:
     script = (
         "import sys\n"

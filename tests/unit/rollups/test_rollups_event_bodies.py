@@ -28,7 +28,12 @@ def test_an_array_and_lines_are_the_same_events_whatever_the_content_type(kind: 
     assert contents(json.dumps(ONE).encode(), headers) == [ONE]
 
 
-@pytest.mark.parametrize("body", [b"", b" ", b"\n\r\n", b"[]", b" [ ]\n"])
+@pytest.mark.parametrize("body", [json.dumps([ONE, TWO]).encode(), _LINES])
+def test_a_byte_order_mark_is_ignored(body: bytes) -> None:
+    assert contents(b"\xef\xbb\xbf" + body, {}) == [ONE, TWO]
+
+
+@pytest.mark.parametrize("body", [b"", b"\xef\xbb\xbf", b" ", b"\n\r\n", b"[]", b" [ ]\n"])
 @pytest.mark.parametrize("headers", [{}, {"ce-specversion": "1.0", "ce-id": "7"}])
 def test_a_body_without_events_is_refused(body: bytes, headers: dict[str, str]) -> None:
     with pytest.raises(Problem) as refusal:

@@ -54,10 +54,17 @@ def export(
     if existing and not force:
         raise refuse(f"{directory / existing[0]} exists; use --force to overwrite it, or another folder")
     for path in chosen:
-        source, target = packaged() / path, directory / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, dirs_exist_ok=True)
-        else:
-            shutil.copyfile(source, target)
-        typer.echo(f"{target}  {FILES[path]}")
+        try:
+            _copy(packaged() / path, directory / path)
+        except OSError as error:
+            place, reason = error.filename or directory / path, error.strerror or error
+            raise refuse(f"cannot write {place} ({reason}); use another folder, or make this one writable") from error
+        typer.echo(f"{directory / path}  {FILES[path]}")
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    else:
+        shutil.copyfile(source, target)

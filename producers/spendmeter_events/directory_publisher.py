@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -50,13 +51,20 @@ class DirectoryPublisher:
 
         Entries of one key keep their order. Raises `DeliveryFailed` otherwise; publish all of them again.
         """
+        await self._send([(entry.key, entry.model_dump_json().encode()) for entry in entries])
+
+    async def remove(self, *entries: Entry) -> None:
+        """Remove the entries with the keys of `entries`, until one with a later `updated_at` is published.
+
+        Only the ids count: `remove(UserEntry(org_id="school-17", user_id="u-4821"))`. Returns and raises as `publish`.
+        """
+        await self._send([(entry.key, None) for entry in entries])
+
+    async def _send(self, records: Sequence[tuple[bytes, bytes | None]]) -> None:
         if self._producer is None:
             raise DeliveryFailed("the directory publisher is not started; call start() first")
         try:
-            sent = [
-                await self._producer.send(self._topic, key=entry.key, value=entry.model_dump_json().encode())
-                for entry in entries
-            ]
+            sent = [await self._producer.send(self._topic, key=key, value=value) for key, value in records]
             await asyncio.gather(*sent)
         except (KafkaError, TimeoutError) as error:
             raise DeliveryFailed(f"directory entries were not acknowledged; publish them again: {error!r}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,16 +16,30 @@ from spendmeter_clickhouse import Session, StoreError, StoreUnreachableError
 from spendmeter_events.directory import Entry, NameEntry, OrgEntry, UserEntry, directory_entry
 from spendmeter_stream import metrics
 from spendmeter_stream.poison import Located, Reason, fault_of, skip
+from spendmeter_stream.removals import (
+    REMOVED_FROM,
+    Identity,
+    emptied,
+    identity,
+    milliseconds,
+    removals,
+    stored_versions,
+)
 
 ORG_COLUMNS = ["org_id", "name", "timezone", "currency", "updated_at"]
 USER_COLUMNS = ["org_id", "user_id", "name", "email", "role", "class_name", "section", "updated_at"]
 NAME_COLUMNS = ["kind", "id", "org_id", "name", "avatar_url", "updated_at"]
 VERSION_COLUMNS = ["org_id", "user_id", "valid_from", "role", "class_name", "section", "updated_at"]
+_ORGS: Final = """
+    SELECT org_id, (name, timezone, currency) = ('', '', ''), toUnixTimestamp64Milli(updated_at)
+    FROM orgs FINAL"""
 _VERSIONS: Final = """
-    SELECT org_id, user_id, toUnixTimestamp64Milli(valid_from), role, class_name, section
+    SELECT org_id, user_id, toUnixTimestamp64Milli(valid_from), toUnixTimestamp64Milli(updated_at),
+        role, class_name, section
     FROM user_versions FINAL
     ORDER BY org_id, user_id"""
 _BEGINNING_MS: Final = -(2**62)
+_REMOVED_FROM_MS: Final = milliseconds(REMOVED_FROM)
 
 _MAX_FUTURE: Final = timedelta(hours=1)
 
@@ -33,7 +48,12 @@ class EntryRecord(Located, Protocol):
     """A record of the directory topic."""
 
     @property
+    def key(self) -> bytes | None: ...
+    @property
     def value(self) -> bytes | None: ...
+    @property
+    def timestamp(self) -> float | None:
+        """Unix seconds."""
 
 
 _Parsed = tuple[EntryRecord, Entry]
@@ -91,47 +111,100 @@ def with_version(history: UserHistory | None, start: int, attributes: UserAttrib
 
 
 class Directory:
-    """The orgs and users in the store. Stores new entries of the directory topic."""
+    """The orgs and users in the store. Stores new entries of the directory topic, and removes entries."""
 
     def __init__(self, *, session: Session) -> None:
         self._session = session
         self.orgs: set[str] = set()
         self.users: dict[tuple[str, str], UserHistory] = {}
+        self._removed: dict[Identity, int] = {}
+        """Removed orgs, users and names → Unix ms. Entries up to then are read again only from an older offset."""
+        self._loaded = False
+        # A refresh that began before a removal must not end after it.
+        self._lock = asyncio.Lock()
 
     async def refresh(self) -> None:
         """Reload everything from the store: other workers consume other partitions of the topic."""
-        orgs = await self._session.query("SELECT org_id FROM orgs FINAL")
-        users = await self._session.query(_VERSIONS)
-        self.orgs = {org_id for (org_id,) in orgs.result_rows}
-        self.users = {
-            pair: history_of({start: UserAttributes(*attributes) for _, _, start, *attributes in versions})
-            for pair, versions in groupby(users.result_rows, key=lambda row: (row[0], row[1]))
-        }
+        async with self._lock:
+            await self._reload()
+
+    async def _reload(self) -> None:
+        orgs = await self._session.query(_ORGS)
+        versions = await self._session.query(_VERSIONS)
+        self.orgs = {org_id for org_id, removed, _ in orgs.result_rows if not removed}
+        self._removed |= {(org_id,): updated_at for org_id, removed, updated_at in orgs.result_rows if removed}
+        self.users = {}
+        for pair, rows in groupby(versions.result_rows, key=lambda row: (row[0], row[1])):
+            known: dict[int, UserAttributes] = {}
+            for _, _, start, updated_at, *attributes in rows:
+                if start == _REMOVED_FROM_MS:
+                    self._removed[pair] = updated_at
+                elif updated_at > self._removed.get(pair, _BEGINNING_MS):
+                    known[start] = UserAttributes(*attributes)
+            if known:
+                self.users[pair] = history_of(known)
+        self._loaded = True
 
     async def apply(self, records: Sequence[EntryRecord]) -> None:
         """Store entries of the directory topic, then use them. An invalid entry is skipped without affecting others.
 
+        A record with a key and no value removes the earlier entries of its key.
+
         :raises StoreError: the store failed; retry with the same records.
         """
-        parsed = [(record, entry) for record in records if record.value and (entry := _parse(record))]
-        users = [pair for pair in parsed if isinstance(pair[1], UserEntry)]
+        async with self._lock:
+            if not self._loaded:
+                await self._reload()
+            removed = [(record, entry) for record in records if record.value is None for entry in _removals(record)]
+            again = await self._remove(removed)
+            parsed = [(record, entry) for record in records if record.value and (entry := _parse(record))]
+            stored = await self._store([pair for pair in parsed if not self._is_removed(pair[1])])
+            for entry in stored:
+                if isinstance(entry, OrgEntry):
+                    self.orgs.add(entry.org_id)
+                elif isinstance(entry, UserEntry) and self._changes(entry):
+                    pair = (entry.org_id, entry.user_id)
+                    self.users[pair] = with_version(self.users.get(pair), _start(entry), _attributes(entry))
+            if again or any(isinstance(entry, UserEntry) and entry.valid_from for entry in stored):
+                # A version in the past may belong between two others.
+                await self._reload()
+            metrics.DIRECTORY_ENTRIES.labels("removed").inc(len({id(record) for record, _ in removed}))
+            metrics.DIRECTORY_ENTRIES.labels("stored").inc(len(stored))
+
+    async def _store(self, entries: Sequence[_Parsed]) -> list[Entry]:
+        users = [pair for pair in entries if isinstance(pair[1], UserEntry)]
         # Versions first: a user that is listed has attributes.
         await self._insert("user_versions", VERSION_COLUMNS, [pair for pair in users if self._changes(pair[1])])
-        stored = [
-            *await self._insert("orgs", ORG_COLUMNS, [pair for pair in parsed if isinstance(pair[1], OrgEntry)]),
+        return [
+            *await self._insert("orgs", ORG_COLUMNS, [pair for pair in entries if isinstance(pair[1], OrgEntry)]),
             *await self._insert("users", USER_COLUMNS, users),
-            *await self._insert("directory_names", NAME_COLUMNS, [p for p in parsed if isinstance(p[1], NameEntry)]),
+            *await self._insert("directory_names", NAME_COLUMNS, [p for p in entries if isinstance(p[1], NameEntry)]),
         ]
-        for entry in stored:
+
+    async def _remove(self, removed: Sequence[_Parsed]) -> bool:
+        """Store and apply removals. Return whether a removed user has newer entries, so that versions remain."""
+        users = [(record, entry) for record, entry in removed if isinstance(entry, UserEntry)]
+        versions = await stored_versions(self._session, [entry for _, entry in users])
+        rows = [(record, row) for record, entry in users for row in emptied(entry, versions.get(identity(entry), {}))]
+        await self._insert("user_versions", VERSION_COLUMNS, rows)
+        await self._insert("orgs", ORG_COLUMNS, [pair for pair in removed if isinstance(pair[1], OrgEntry)])
+        await self._insert("users", USER_COLUMNS, users)
+        await self._insert("directory_names", NAME_COLUMNS, [p for p in removed if isinstance(p[1], NameEntry)])
+        again = False
+        for _, entry in removed:
+            until = max(milliseconds(entry.updated_at), self._removed.get(identity(entry), 0))
+            self._removed[identity(entry)] = until
             if isinstance(entry, OrgEntry):
-                self.orgs.add(entry.org_id)
-            elif isinstance(entry, UserEntry) and self._changes(entry):
-                pair = (entry.org_id, entry.user_id)
-                self.users[pair] = with_version(self.users.get(pair), _start(entry), _attributes(entry))
-        if any(isinstance(entry, UserEntry) and entry.valid_from for entry in stored):
-            # A version in the past may belong between two others.
-            await self.refresh()
-        metrics.DIRECTORY_ENTRIES.labels("stored").inc(len(stored))
+                self.orgs.discard(entry.org_id)
+            elif isinstance(entry, UserEntry):
+                if any(updated_at > until for updated_at in versions.get(identity(entry), {}).values()):
+                    again = True
+                else:
+                    self.users.pop((entry.org_id, entry.user_id), None)
+        return again
+
+    def _is_removed(self, entry: Entry) -> bool:
+        return milliseconds(entry.updated_at) <= self._removed.get(identity(entry), _BEGINNING_MS)
 
     def _changes(self, entry: Entry) -> bool:
         """Return whether an entry adds a version. A nightly copy of unchanged users does not."""
@@ -170,6 +243,20 @@ class Directory:
         for record, fault in faults:
             _refuse(record, "refused", fault)
         return stored
+
+
+def _removals(record: EntryRecord) -> list[Entry]:
+    if not record.key:
+        return []
+    try:
+        entries = removals(record.key, record.timestamp)
+    except Exception as error:
+        _refuse(record, "invalid", str(error) if isinstance(error, ValueError) else error)
+        return []
+    if entries[0].updated_at > datetime.now(UTC) + _MAX_FUTURE:
+        _refuse(record, "invalid", "the timestamp of a removal is in the future")
+        return []
+    return entries
 
 
 def _parse(record: EntryRecord) -> Entry | None:

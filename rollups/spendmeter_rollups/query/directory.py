@@ -1,7 +1,7 @@
 """SQL of the directory: names of orgs, users, agents, tasks, configurations and features, and values found by name.
 
 Reads the tables, not the dictionaries that the boards use: an entry counts as soon as it is stored. The embedded store
-never reloads a dictionary.
+never reloads a dictionary. A row without any attribute is not an entry: the worker stores one when an entry is removed.
 """
 
 from __future__ import annotations
@@ -25,13 +25,18 @@ NAMED: Final[Mapping[str, str]] = {
     "configuration_id": "configuration",
 }
 """Columns with names in `directory_names` → their kind."""
+ORG_EXISTS: Final = "(name, timezone, currency) != ('', '', '')"
+_USER_EXISTS: Final = f"({', '.join(ATTRIBUTES)}) != ('', '', '', '', '')"
+# Qualified: `name` is also the alias of an aggregate.
+_NAME_EXISTS: Final = "(directory_names.name, avatar_url) != ('', '')"
 _TABLES: Final[Mapping[tuple[str, ...], str]] = {("org_id",): "orgs FINAL", ("org_id", "user_id"): "users FINAL"}
 
 
 def orgs_among(org_ids: Sequence[str]) -> Query:
     """Return the entries of the orgs in the directory."""
     return Query(
-        "SELECT org_id, name, timezone, currency\nFROM orgs FINAL\nWHERE org_id IN {orgs:Array(String)}",
+        "SELECT org_id, name, timezone, currency\nFROM orgs FINAL\n"
+        f"WHERE org_id IN {{orgs:Array(String)}} AND {ORG_EXISTS}",
         {"orgs": list(dict.fromkeys(org_ids))},
     )
 
@@ -52,7 +57,8 @@ def names_among(pairs: Sequence[tuple[str, str]], orgs: Sequence[str] | None) ->
     parameters: dict[str, object] = {"kinds": [kind for kind, _ in pairs], "ids": [id_ for _, id_ in pairs]}
     return Query(
         "SELECT kind, id, org_id, name, avatar_url\nFROM directory_names FINAL\n"
-        "WHERE (kind, id) IN arrayZip({kinds:Array(String)}, {ids:Array(String)})" + _names_of(orgs, parameters),
+        f"WHERE {_NAME_EXISTS} AND (kind, id) IN arrayZip({{kinds:Array(String)}}, {{ids:Array(String)}})"
+        + _names_of(orgs, parameters),
         parameters,
     )
 
@@ -64,10 +70,11 @@ def entries(kind: str, ids: Sequence[str], orgs: Sequence[str] | None, *, limit:
     if kind in NAMED.values():
         parameters["kind"] = kind
         found = "id, org_id, name, avatar_url FROM directory_names FINAL\nWHERE kind = {kind:String}"
+        found += f" AND {_NAME_EXISTS}"
         found += _names_of(orgs, parameters)
     else:
-        table, key, *more = _ENTRIES[kind]
-        found = f"{key} AS id, org_id, name, {', '.join(more)} FROM {table} FINAL\nWHERE true"
+        table, key, exists, *more = _ENTRIES[kind]
+        found = f"{key} AS id, org_id, name, {', '.join(more)} FROM {table} FINAL\nWHERE {exists}"
         if orgs is not None:
             found += " AND org_id IN {orgs:Array(String)}"
             parameters["orgs"] = list(orgs)
@@ -75,8 +82,8 @@ def entries(kind: str, ids: Sequence[str], orgs: Sequence[str] | None, *, limit:
 
 
 _ENTRIES: Final = {
-    "org": ("orgs", "org_id", "timezone", "currency"),
-    "user": ("users", "user_id", "role", "class_name", "section"),
+    "org": ("orgs", "org_id", ORG_EXISTS, "timezone", "currency"),
+    "user": ("users", "user_id", _USER_EXISTS, "role", "class_name", "section"),
 }
 KINDS: Final = (*_ENTRIES, *NAMED.values())
 
@@ -98,7 +105,7 @@ def _named(columns: tuple[str, ...], orgs: Sequence[str] | None, parameters: dic
     best = "argMax(name, org_id != '')" if orgs and len(orgs) == 1 else f"multiIf(countIf(org_id = '') > 0, {common})"
     return (
         f"(SELECT id AS {columns[0]}, {best} AS name FROM directory_names FINAL\n"
-        f"        WHERE kind = {{kind:String}}{_names_of(orgs, parameters)} GROUP BY id)"
+        f"        WHERE kind = {{kind:String}} AND {_NAME_EXISTS}{_names_of(orgs, parameters)} GROUP BY id)"
     )
 
 
@@ -132,7 +139,8 @@ def orgs_of_users(user_ids: Sequence[str], orgs: Sequence[str] | None) -> Query:
 def known_org(org_id: str) -> Query:
     """Return one row if the org is in the directory or has usage at any time."""
     union = "\nUNION ALL\n".join(
-        f"SELECT org_id FROM {table} WHERE org_id = {{org:String}}" for table in ("orgs", "usage_daily")
+        f"SELECT org_id FROM {table} WHERE org_id = {{org:String}}{exists}"
+        for table, exists in (("orgs FINAL", f" AND {ORG_EXISTS}"), ("usage_daily", ""))
     )
     return Query(f"SELECT org_id FROM (\n{union}\n)\nLIMIT 1", {"org": org_id})
 

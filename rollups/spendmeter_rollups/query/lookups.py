@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 from spendmeter_clickhouse.catalogue import EVENTS
+from spendmeter_rollups.query.directory import ORG_EXISTS
 from spendmeter_rollups.query.statement import Query, milliseconds
 
 _RAW_FROM: Final = "(SELECT argMax(raw_kept_from, at) FROM ingest_raw_watermarks) AS raw_from"
@@ -109,9 +110,10 @@ def stored_rates(currencies: Sequence[str], first: date, last: date, *, limit: i
 
 def currencies_of(orgs: Sequence[str] | None) -> Query:
     """Return the currencies of `orgs` (None: all) in the directory, each with one of its orgs."""
-    where, parameters = ("", {}) if orgs is None else ("WHERE org_id IN {orgs:Array(String)}\n", {"orgs": list(orgs)})
+    of, parameters = ("", {}) if orgs is None else (" AND org_id IN {orgs:Array(String)}", {"orgs": list(orgs)})
     return Query(
-        f"SELECT currency, min(org_id) AS example\nFROM orgs FINAL\n{where}GROUP BY currency ORDER BY currency",
+        f"SELECT currency, min(org_id) AS example\nFROM orgs FINAL\nWHERE {ORG_EXISTS}{of}\n"
+        "GROUP BY currency ORDER BY currency",
         parameters,
     )
 

@@ -107,6 +107,21 @@ async def test_the_directory_stamps_events_and_names_orgs(fresh_tansu: Any, stor
         assert rows.result_rows == [("student", "8", "B")]
         name = await session.query("SELECT name FROM orgs FINAL WHERE org_id = 'known'")
         assert name.result_rows == [("Known School",)]
+    async with working(settings, store) as worker:
+        await until(lambda: ("known", "user-1") in worker.directory.users, attempts=18000)
+        async with DirectoryPublisher(connection=settings.connection()) as directory:
+            await directory.remove(school, pupil)
+        await until(lambda: ("known", "user-1") not in worker.directory.users, attempts=18000)
+        assert "known" not in worker.directory.orgs
+        await publish(fresh_tansu.connection, of("known", range(2, 3)))
+        await arrived(store, "known", 3)
+    assert await scalar(store, "SELECT countIf(role = '') FROM usage_events WHERE org_id = 'known'") == 1
+    with service(store) as client:
+        assert answer(client, "/v1/directory/user", org="known")["entries"] == []
+        user = answer(client, "/v1/usage/users/user-1", org="known", **{"from": "2026-11-01", "to": "2026-12-01"})[
+            "user"
+        ]
+        assert (user["name"], user["email"], user["role"], user["org_name"]) == (None, None, None, None)
 
 
 async def test_too_many_invalid_records_pause_the_partition(fresh_tansu: Any, store: Store) -> None:

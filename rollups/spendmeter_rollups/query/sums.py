@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from textwrap import dedent, indent
@@ -137,6 +137,32 @@ def ranked_series(spec: Sums, pieces: Sequence[Piece], *, keys: Sequence[tuple[s
     )
     measures = ", ".join(merged(measure) for measure in spec.measures)
     sql = f"SELECT bucket, {position} AS position, {measures}\nFROM (\n{union}\n) AS piece\nGROUP BY bucket, position"
+    return Query(sql, parameters)
+
+
+def top_series(spec: Sums, pieces: Sequence[Piece], *, limit: int) -> Query:
+    """Return sums per bucket of the `limit` keys with the highest cost (`is_top` 1), ordered by key, and of the rest.
+
+    The values of the key are in `key_0` and so on. One statement ranks and adds up: with two, calls stored in between
+    would move a top key to the rest.
+    """
+    parameters: dict[str, Any] = {"row_limit": limit}
+    union = _union(spec, pieces, parameters)
+    ranked = _union(replace(spec, measures=("cost",), edges=()), pieces, parameters)
+    columns = [f"piece.{column}" for column in spec.columns]
+    key = ", ".join(columns)
+    values = [
+        f"if(is_top, {column}, defaultValueOfArgumentType({column})) AS key_{number}"
+        for number, column in enumerate(columns)
+    ]
+    names = ", ".join(f"key_{number}" for number in range(len(columns)))
+    chosen = ", ".join((*values, *(merged(measure) for measure in spec.measures)))
+    sql = (
+        f"SELECT bucket, ({key}) IN (\n"
+        f"SELECT {key}\nFROM (\n{ranked}\n) AS piece\n"
+        f"GROUP BY {key}\nORDER BY sum(piece.cost) DESC, {key}\nLIMIT {{row_limit:UInt64}}\n"
+        f") AS is_top, {chosen}\nFROM (\n{union}\n) AS piece\nGROUP BY bucket, is_top, {names}\nORDER BY {names}"
+    )
     return Query(sql, parameters)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, BeforeValidator, Field
 
 from spendmeter_clickhouse.catalogue import POINT_MEASURES, Dimension
-from spendmeter_rollups.catalogue.aggregates import aggregates, zero
+from spendmeter_rollups.catalogue.aggregates import add, aggregates, zero
 from spendmeter_rollups.catalogue.money import Money
 from spendmeter_rollups.catalogue.tags import public_name
 from spendmeter_rollups.query import sums as queries
@@ -120,28 +120,32 @@ async def _grouped(usage: UsageReader, edges: Sequence[datetime], dimension: Dim
     # Check before reading: `limit` groups and one series for the rest.
     check_values(limit + 1, edges, limit=limit)
     scope, columns = usage.scope, dimension.columns
-    ranked = await usage.read(queries.ranked_sums, columns, ("requests", "cost"), order_by="cost", limit=limit + 1)
-    groups = [row for row in ranked if not row["is_total"]]
-    keys = [key_of(row, columns) for row in groups[:limit]]
-    rows = await usage.read(queries.ranked_series, columns, POINT_MEASURES, edges=edges, keys=keys)
+    rows = await usage.read(queries.top_series, columns, POINT_MEASURES, edges=edges, limit=limit)
     buckets = _buckets(edges, scope)
-    by_position: dict[int, list[Row]] = defaultdict(list)
-    for row in rows:
-        by_position[row["position"]].append(row)
-    names = await names_of_keys(usage, columns, keys)
+    rest = [row for row in rows if not row["is_top"]]
+    top = _by_cost([row for row in rows if row["is_top"]], [f"key_{number}" for number in range(len(columns))])
+    names = await names_of_keys(usage, columns, [key for key, _ in top])
     series = [
         Series.model_construct(
             key=dict(zip(map(public_name, columns), key, strict=True)),
             other=False,
-            points=series_points(by_position[position], buckets),
+            points=series_points(found, buckets),
             **names.of(columns, key),
         )
-        for position, key in enumerate(keys, start=1)
+        for key, found in top
     ]
-    if len(groups) > limit:
-        rest = series_points(by_position[0], buckets)
-        series.append(Series.model_construct(key=None, other=True, points=rest))
+    if rest:
+        series.append(Series.model_construct(key=None, other=True, points=series_points(rest, buckets)))
     return series
+
+
+def _by_cost(rows: Iterable[Row], columns: Sequence[str]) -> list[tuple[tuple[str, ...], list[Row]]]:
+    """Return the rows of each key, by cost, descending. Keys of equal cost keep their order."""
+    found: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        found[key_of(row, columns)].append(row)
+    costs = {key: add(each, ("cost",))["cost"] for key, each in found.items()}
+    return sorted(found.items(), key=lambda item: costs[item[0]], reverse=True)
 
 
 def series_points(rows: Iterable[Row], buckets: Sequence[Bucket]) -> list[Point]:

@@ -12,7 +12,7 @@ from spendmeter_rollups.catalogue.tags import tag_column
 from spendmeter_rollups.query import directory, lookups
 from spendmeter_rollups.query.people import busiest_user, user_sums
 from spendmeter_rollups.query.planner import plan
-from spendmeter_rollups.query.sums import Sums, keyed_sums, ranked_keys, ranked_series, ranked_sums, sums
+from spendmeter_rollups.query.sums import Sums, keyed_sums, ranked_keys, ranked_series, ranked_sums, sums, top_series
 from spendmeter_rollups.query.windows import Window
 
 WINDOW = Window(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 3, 0, 7, tzinfo=UTC))
@@ -129,6 +129,37 @@ FROM (
 GROUP BY bucket, position\
 """)
     assert query.parameters["key_0"] == ["openai", "a'; DROP TABLE x --"]
+
+
+def test_a_grouped_series_ranks_and_adds_up_in_one_statement() -> None:
+    spec = Sums(("provider", "model"), ("requests", "cost"), {}, EDGES)
+    pieces = plan(DAYS, columns=spec.touched, measures=spec.measures, edges=EDGES)
+    query = top_series(spec, pieces, limit=3)
+    assert query.sql == snapshot("""\
+SELECT bucket, (piece.provider, piece.model) IN (
+SELECT piece.provider, piece.model
+FROM (
+    SELECT rollup.provider AS provider, rollup.model AS model, sum(rollup.cost) AS cost
+    FROM usage_daily AS rollup
+    WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC'))
+    GROUP BY provider, model
+    SETTINGS preferred_optimize_projection_name = 'by_outcome'
+) AS piece
+GROUP BY piece.provider, piece.model
+ORDER BY sum(piece.cost) DESC, piece.provider, piece.model
+LIMIT {row_limit:UInt64}
+) AS is_top, if(is_top, piece.provider, defaultValueOfArgumentType(piece.provider)) AS key_0, if(is_top, piece.model, defaultValueOfArgumentType(piece.model)) AS key_1, sum(piece.requests) AS requests, sum(piece.cost) AS cost
+FROM (
+    SELECT roundDown(toInt64(toUnixTimestamp(rollup.bucket)) * 1000, {edges:Array(Int64)}) AS bucket, rollup.provider AS provider, rollup.model AS model, sum(rollup.requests) AS requests, sum(rollup.cost) AS cost
+    FROM usage_daily AS rollup
+    WHERE (rollup.bucket >= toDateTime({p0_0_start:UInt32}, 'UTC') AND rollup.bucket < toDateTime({p0_0_end:UInt32}, 'UTC'))
+    GROUP BY bucket, provider, model
+    SETTINGS preferred_optimize_projection_name = 'by_outcome'
+) AS piece
+GROUP BY bucket, is_top, key_0, key_1
+ORDER BY key_0, key_1\
+""")
+    assert query.parameters["row_limit"] == 3
 
 
 def test_users_are_counted_from_sets_of_them() -> None:

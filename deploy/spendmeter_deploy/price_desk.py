@@ -46,7 +46,7 @@ class BookDesk:
             raise not_found("key", "no row with this key is on the topic")
         book, faults = await asyncio.to_thread(watcher.with_record, key, row)
         for fault in faults.values():
-            raise invalid_parameter("row", " ".join(str(fault).split()))
+            raise invalid_parameter("row", "; ".join(str(fault).splitlines()))
         if not dry_run:
             await self._publish(key, row)
         return PutRow(book.version, earlier)

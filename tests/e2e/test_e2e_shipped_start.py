@@ -56,6 +56,7 @@ def test_a_worker_waits_for_the_store_and_its_schema(deployment: Deployment) -> 
         one_line_each(worker)
     with deployment.running("worker") as worker:
         worker.until_logged("the database has no schema: run `spendmeter migrate`")
+        assert "the database does not exist: run `spendmeter migrate`" in deployment.run("doctor").stdout
         assert deployment.run("migrate").returncode == 0
         worker.until("/readyz")
         assert worker.stop(within=30) == 0

@@ -57,12 +57,12 @@ def list_(
 
 
 async def _import(rates: list[FxRate], data_dir: Path | None) -> ImportedRates:
-    async with offline_store(data_dir) as store:
+    async with offline_store(data_dir, over_http="PUT /v1/fx-rates") as store:
         with store.session("fx") as session:
             return await import_rates(session, rates, now=datetime.now(UTC))
 
 
 async def _list(currency: str, data_dir: Path | None) -> list[FxRate]:
-    async with offline_store(data_dir) as store:
+    async with offline_store(data_dir, over_http="GET /v1/fx-rates") as store:
         with store.session("fx") as session:
             return await list_rates(session, currency=currency)

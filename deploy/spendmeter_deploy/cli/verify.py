@@ -62,7 +62,8 @@ def verify_command(
         bool,
         typer.Option(
             "--drop-suspected",
-            help="First remove the calls that repeat request id and usage of another call. They are not restored.",
+            help="First remove the calls that repeat request id and usage of another call, and were stored more than an"
+            " hour ago. They are not restored.",
         ),
     ] = False,
     bootstrap: Bootstrap = None,
@@ -109,6 +110,7 @@ def _drop_first(days: Days, data_dir: Path | None) -> None:
     """Remove suspected double reports. Exit here if running workers rebuild the rollups."""
     removed = run(_drop(days, data_dir))
     typer.echo(f"{removed:,} suspected double reports removed, and recorded in ingest_surplus", err=True)
+    typer.echo("calls without a request id, or stored in the last hour, are not removed", err=True)
     if removed and not _is_alone(data_dir):
         typer.echo("the leading worker rebuilds the rollups of their months; verify again in a minute", err=True)
         raise typer.Exit(0)

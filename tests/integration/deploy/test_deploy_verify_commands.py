@@ -36,6 +36,18 @@ with Store(StoreSettings(store_dsn=f"chdb://{sys.argv[1]}/store")) as store, sto
     asyncio.run(session.command("ALTER TABLE usage_hourly DROP PARTITION 202611"))
 """
 
+DOUBLES = """
+import asyncio, sys
+from datetime import UTC, datetime, timedelta
+from spendmeter_clickhouse import Store, StoreSettings
+from tests.support.usage import insert_usage, usage_row
+with Store(StoreSettings(store_dsn=f"chdb://{sys.argv[1]}/store")) as store:
+    now, day = datetime.now(UTC), datetime(2026, 10, 31, 10, tzinfo=UTC)
+    for number, minutes in ((10, 122), (11, 121), (12, 1)):
+        stored = now - timedelta(minutes=minutes)
+        insert_usage(store, [usage_row(number, day, request_id="r", output_tokens=9, ingested_at=stored)])
+"""
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -71,6 +83,16 @@ def test_verify_fails_names_what_differs_and_a_rebuild_mends_it(folder: Path) ->
     assert "2026-11: five rollups rebuilt from 1 raw events" in rebuilt.stdout
     assert spendmeter("verify", "--data-dir", folder).returncode == 0
 
+    assert run_verb(DOUBLES, folder, PYTHONPATH=_with_tests()).returncode == 0
+    dropped = spendmeter("verify", "--drop-suspected", "--json", "--data-dir", folder)
+    assert dropped.returncode == 0, dropped.stdout + dropped.stderr
+    assert dropped.stderr.splitlines()[:2] == [
+        "1 suspected double reports removed, and recorded in ingest_surplus",
+        "calls without a request id, or stored in the last hour, are not removed",
+    ]
+    output = json.loads(dropped.stdout)
+    assert (output["clean"], output["events"], output["suspected_double_reports"]) == (True, 4, 1)
+
 
 def test_the_watermark_is_shown_set_and_kept_to(folder: Path) -> None:
     here = ("--data-dir", folder)
@@ -98,6 +120,8 @@ def test_an_unreadable_input_is_one_line_and_exit_code_2(tmp_path: Path, verb: l
     with (tmp_path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         running = spendmeter(*verb, "--data-dir", tmp_path)
+        rates = spendmeter("fx", "list", "--data-dir", tmp_path)
+    assert (rates.returncode, rates.stdout) == (2, "")
     assert running.returncode == 2
     assert "in use by another Spendmeter: stop it" in running.stderr
     assert len(running.stderr.strip().splitlines()) == 1

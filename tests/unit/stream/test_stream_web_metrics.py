@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -30,8 +30,11 @@ class _Ready:
 
 
 @pytest.fixture(autouse=True)
-def _spend() -> None:
-    SPEND.labels("org", SECRET, SECRET, "1h").set(7777.25)
+def _spend() -> Iterator[None]:
+    labels = ("org", SECRET, SECRET, "1h")
+    SPEND.labels(*labels).set(7777.25)
+    yield
+    SPEND.remove(*labels)
 
 
 @asynccontextmanager

@@ -100,6 +100,8 @@ async def check_store(data_dir: Path | None) -> list[Diagnosis]:
         with Store(settings) as store:
             return await _inspect(store)
     except StoreError as error:
+        if "UNKNOWN_DATABASE" in str(error):
+            return [Diagnosis(False, "schema", "the database does not exist: run `spendmeter migrate`")]
         advice = "start it, or correct SPENDMETER_STORE_DSN"
         return [Diagnosis(False, "store", f"{_without_password(str(error))}: {advice}")]
 

@@ -37,6 +37,8 @@ class _Boot(BootStrategy):
 class _NoTables(TableManager):
     """A table manager without Faust's pause of a second, in which an app may add tables. There are none."""
 
+    mundane_level = "debug"
+
     async def sleep(self, *_: object) -> None:
         """Do not sleep."""
 
